@@ -1,0 +1,1 @@
+"""The coordinator, the executors and the workers: what runs where, and when."""

@@ -1,0 +1,1 @@
+"""How a run reaches people and machines: the command line, sessions, jobs."""

@@ -1,0 +1,1 @@
+"""Plan geometry, recipes, samplers, blending, conditioning, backbones: plain functions and frozen values."""

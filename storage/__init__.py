@@ -1,0 +1,1 @@
+"""Addresses and bytes: the run store, image readers and image writers."""
