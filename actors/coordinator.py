@@ -1,0 +1,339 @@
+"""The coordinator: a pure state machine over tasks. No clock, no Ray, no store, no tensor of its own.
+
+Events come in as calls, with the time as an argument; what to do comes out as values. The driving loop (drive.py)
+carries them to an executor and a journal. A task is done when its record is in the journal, and not before.
+"""
+
+from __future__ import annotations
+
+import heapq
+import statistics
+from collections import Counter, defaultdict, deque
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+
+from .graph import Graph
+from .task import Item, Kind, Outcome, Task
+
+
+class TaskFailedError(RuntimeError):
+    """A task failed on every attempt; what is computed so far stays in the run."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Patience:
+    """How long and how often to try."""
+
+    in_flight: int = 2
+    """tasks handed to a worker at once: it reads the next one's input while it computes"""
+    lease_floor: float = 60.0
+    """seconds before a task can be called late"""
+    lease_first: float = 1800.0
+    """seconds before a task of a kind that has not finished once can be called late"""
+    lease_factor: float = 5.0
+    """times the median that a task may take"""
+    tries: int = 3
+    """failures of one task before the run gives up"""
+    kept_steps: int = 0
+    """keep the latents of every k-th step; 0 keeps none"""
+
+
+@dataclass(slots=True, kw_only=True)
+class Attempt:
+    """One handing-out of a task."""
+
+    task: Task
+    number: int
+    worker: str
+    deadline: float
+    late: bool = False
+
+
+@dataclass(slots=True, kw_only=True)
+class Member:
+    """A worker as the coordinator knows it."""
+
+    kinds: frozenset[Kind]
+    attempts: dict[int, Attempt] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Finished:
+    """A durable result that waits for its journal record."""
+
+    task: Task
+    attempt: int
+    worker: str
+    outcome: Outcome
+
+
+class Coordinator:
+    """Knows the graph, what is there and who does what; hands out the lowest step first."""
+
+    def __init__(self, graph: Graph, available: Iterable[Item], patience: Patience) -> None:
+        self.graph = graph
+        self.patience = patience
+        self.available = set(available)
+        self.todo = graph.needed(self.available)
+        self.num_left = Counter(task.kind for task in self.todo)
+        """tasks still to be done, by kind"""
+        self.members: dict[str, Member] = {}
+        self.uncommitted: list[Finished] = []
+        self.garbage: list[Item] = []
+        """z items that no task will read again: their arrays' regions can be deleted"""
+        self.released: list[Task] = []
+        """denoise tasks whose contributions can be dropped"""
+        self.requeues: dict[str, int] = defaultdict(int)
+        self._finished: set[Task] = set()
+        self._ready: list[tuple[tuple[int, int, int, int], Task]] = []
+        self._queued: set[Task] = set()
+        self._running: dict[Task, list[Attempt]] = defaultdict(list)
+        self._failures: dict[Task, int] = defaultdict(int)
+        self._seconds: dict[Kind, deque[float]] = defaultdict(lambda: deque(maxlen=64))
+        self._held: set[Item] = set()
+        self._denoising: set[Task] = set()
+        self._steps_at: dict[int, set[int]] = defaultdict(set)
+        self._next_attempt = 0
+        for item in self.available:
+            if item.kind == "z":
+                self._steps_at[item.region].add(item.step)
+        for task in self.todo:
+            self._offer(task)
+
+    # -- what the loop asks ------------------------------------------------------------------------------------------
+
+    @property
+    def done(self) -> bool:
+        return not self.todo
+
+    @property
+    def starving(self) -> bool:
+        """Whether some worker has nothing at all to do: the journal should not wait then."""
+        return any(not member.attempts for member in self.members.values())
+
+    def assign(self, now: float) -> list[Attempt]:
+        """Hand out ready tasks: first one to every worker, then a second, lowest step first."""
+        handed = []
+        for load in range(self.patience.in_flight):
+            for name, member in self.members.items():
+                if len(member.attempts) == load and (task := self._take(name, member)):
+                    handed.append(self._start(task, name, member, now))
+        return handed
+
+    def overdue(self, now: float) -> list[str]:
+        """Workers to kill: a task of theirs is late for the second time. A task late once is offered to others."""
+        hung = []
+        for name, member in self.members.items():
+            for attempt in member.attempts.values():
+                if now < attempt.deadline:
+                    continue
+                if attempt.late:
+                    hung.append(name)
+                    break
+                attempt.late = True
+                attempt.deadline = now + self._lease(attempt.task.kind)
+                self.requeues["late"] += 1
+                self._offer(attempt.task, again=True)
+        return hung
+
+    # -- what the loop tells -----------------------------------------------------------------------------------------
+
+    def join(self, worker: str, kinds: Iterable[Kind]) -> None:
+        self.members[worker] = Member(kinds=frozenset(kinds))
+
+    def leave(self, worker: str) -> None:
+        """A worker is gone: whatever it had goes back to the queue."""
+        member = self.members.pop(worker, None)
+        for attempt in member.attempts.values() if member else ():
+            self._drop(attempt)
+            self.requeues["worker lost"] += 1
+            self._offer(attempt.task)
+
+    def finish(self, worker: str, number: int, outcome: Outcome) -> bool:
+        """A result came. False where it is of no use: another attempt was first, or the attempt is unknown."""
+        attempt = self._end(worker, number)
+        if attempt is None or attempt.task not in self.todo or attempt.task in self._finished:
+            return False
+        task = attempt.task
+        self._seconds[task.kind].append(outcome.seconds)
+        self._finished.add(task)
+        if task.kind is Kind.DENOISE:
+            self._complete(task)
+        else:
+            self.uncommitted.append(Finished(task=task, attempt=number, worker=worker, outcome=outcome))
+        return True
+
+    def commit(self, finished: Iterable[Finished]) -> None:
+        """The journal holds these records now: their tasks are done and their neighbours unlocked."""
+        committed = list(finished)
+        self.uncommitted = [f for f in self.uncommitted if f not in committed]
+        for one in committed:
+            self._complete(one.task)
+            self._retire(one.task)
+
+    def fail(self, worker: str, number: int, reason: str, *, lost_inputs: bool = False) -> None:
+        """An attempt failed. Raises TaskFailedError when the task has failed too often."""
+        attempt = self._end(worker, number)
+        if attempt is None or attempt.task not in self.todo:
+            return
+        task = attempt.task
+        if lost_inputs:
+            self.requeues["contribution lost"] += 1
+            self._lose(task)
+        else:
+            self.requeues["task failed"] += 1
+            self._failures[task] += 1
+            if self._failures[task] >= self.patience.tries:
+                raise TaskFailedError(f"{task} failed {self._failures[task]} times, last on {worker}: {reason}")
+        self._offer(task)
+
+    # -- inner parts -------------------------------------------------------------------------------------------------
+
+    def _offer(self, task: Task, *, again: bool = False) -> None:
+        """Queue a task if everything it reads is there and nobody works on it (or somebody does, too slowly)."""
+        if task not in self.todo or task in self._queued or task in self._finished:
+            return
+        if self._running.get(task) and not again:
+            return
+        if all(item in self.available for item in self.graph.inputs(task)):
+            self._queued.add(task)
+            heapq.heappush(self._ready, (self._priority(task), task))
+
+    def _priority(self, task: Task) -> tuple[int, int, int, int]:
+        """Merges first: they free memory and unlock others. Then the lowest step, then the sweep."""
+        early = {Kind.EMBED: -3, Kind.PREPARE: -2, Kind.ENCODE: -1, Kind.DECODE: self.graph.num_steps}
+        place = self.graph.order[task.region]
+        return (0 if task.kind is Kind.MERGE else 1, early.get(task.kind, task.step), place, task.region)
+
+    def _take(self, name: str, member: Member) -> Task | None:
+        """The best queued task this worker can do; others stay queued."""
+        passed, found = [], None
+        while self._ready and found is None:
+            entry = heapq.heappop(self._ready)
+            task = entry[1]
+            if not self._still_wanted(task):
+                self._queued.discard(task)
+            elif self._fits(task, name, member):
+                found = task
+                self._queued.discard(task)
+            else:
+                passed.append(entry)
+                if len(passed) > 4 * len(self.members) + 16:
+                    break
+        for entry in passed:
+            heapq.heappush(self._ready, entry)
+        return found
+
+    def _still_wanted(self, task: Task) -> bool:
+        return (
+            task in self.todo
+            and task not in self._finished
+            and all(item in self.available for item in self.graph.inputs(task))
+        )
+
+    def _fits(self, task: Task, name: str, member: Member) -> bool:
+        if task.kind not in member.kinds or any(a.worker == name for a in self._running.get(task, ())):
+            return False
+        # bound the contributions alive, but never so that nothing moves
+        busy = any(m.attempts for m in self.members.values()) or bool(self.uncommitted)
+        alive = len(self._held) + len(self._denoising)
+        return not (task.kind is Kind.DENOISE and alive >= self._most_alive() and busy)
+
+    def _most_alive(self) -> int:
+        workers = sum(Kind.DENOISE in member.kinds for member in self.members.values())
+        return max(4 * workers, 2 * self.graph.front + 2 * workers + 4)
+
+    def _start(self, task: Task, name: str, member: Member, now: float) -> Attempt:
+        attempt = Attempt(task=task, number=self._next_attempt, worker=name, deadline=now + self._lease(task.kind))
+        self._next_attempt += 1
+        member.attempts[attempt.number] = attempt
+        if task.kind is Kind.DENOISE:
+            self._denoising.add(task)
+        self._running[task].append(attempt)
+        return attempt
+
+    def _lease(self, kind: Kind) -> float:
+        times = self._seconds[kind]
+        if not times:
+            return self.patience.lease_first
+        expected = self.patience.lease_factor * statistics.median(times) * self.patience.in_flight
+        return max(self.patience.lease_floor, expected)
+
+    def _end(self, worker: str, number: int) -> Attempt | None:
+        member = self.members.get(worker)
+        attempt = member.attempts.pop(number, None) if member else None
+        if attempt is not None:
+            self._drop(attempt)
+        return attempt
+
+    def _drop(self, attempt: Attempt) -> None:
+        attempts = self._running[attempt.task]
+        attempts.remove(attempt)
+        if not attempts:
+            del self._running[attempt.task]
+            self._denoising.discard(attempt.task)
+
+    def _complete(self, task: Task) -> None:
+        self.todo.discard(task)
+        self.num_left[task.kind] -= 1
+        item = self.graph.product(task)
+        self.available.add(item)
+        if item.kind == "contribution":
+            self._held.add(item)
+        elif item.kind == "z":
+            self._steps_at[item.region].add(item.step)
+        for consumer in self.graph.consumers(item):
+            self._offer(consumer)
+        for region in self.graph.conditioned_regions(item):
+            for step in self._steps_at[region]:
+                self._offer(Task(Kind.DENOISE, step, region))
+
+    def _remove(self, item: Item) -> None:
+        self.available.discard(item)
+        self._held.discard(item)
+        if item.kind == "z":
+            self._steps_at[item.region].discard(item.step)
+
+    def _lose(self, merge: Task) -> None:
+        """The contributions a merge read are gone: make them again. Their z is still there: this merge has not run."""
+        for item in self.graph.inputs(merge):
+            if item.kind == "contribution" and item in self.available:
+                denoise = self.graph.producer(item)
+                self._remove(item)
+                self._finished.discard(denoise)
+                self.todo.add(denoise)
+                self.num_left[Kind.DENOISE] += 1
+                self._offer(denoise)
+
+    def _retire(self, task: Task) -> None:
+        """A durable task is done: what it read may be garbage now."""
+        for item in self.graph.inputs(task):
+            if item.kind == "contribution":
+                self._retire_contribution(item)
+            elif item.kind == "z":
+                self._retire_latent(item)
+
+    def _retire_contribution(self, item: Item) -> None:
+        if item not in self.available or any(merge in self.todo for merge in self.graph.consumers(item)):
+            return
+        denoise = self.graph.producer(item)
+        self._remove(item)
+        self.released.append(denoise)
+        for read in self.graph.inputs(denoise):
+            if read.kind == "z":
+                self._retire_latent(read)
+
+    def _retire_latent(self, item: Item) -> None:
+        if item not in self.available or any(not self._is_retired(task) for task in self.graph.consumers(item)):
+            return
+        keep = self.patience.kept_steps
+        if keep and item.step % keep == 0:
+            return
+        self._remove(item)
+        self.garbage.append(item)
+
+    def _is_retired(self, task: Task) -> bool:
+        """Whether a task will never run again: done, and if it made a contribution, that was used up."""
+        if task in self.todo:
+            return False
+        return task.kind is not Kind.DENOISE or self.graph.product(task) not in self.available

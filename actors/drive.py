@@ -1,0 +1,212 @@
+"""The driving loop: carries the coordinator's decisions to an executor, and results to the journal.
+
+assign -> submit -> wait -> finish | fail | leave -> journal -> commit -> delete what nobody reads any more
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import time
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from pipeline.plan import Plan
+from storage.journal import Record
+from storage.lease import Lease
+from storage.run import RunStore
+
+from .coordinator import Coordinator, Finished
+from .executor import Event, Executor, TaskDone, TaskFailed, WorkerJoined, WorkerLost
+from .resume import array_names
+from .task import Hello, Item, Kind
+
+log = logging.getLogger(__name__)
+
+GOLDEN_BLOB = "golden.json"
+JOURNAL_DELAY = 0.5
+"""seconds that a finished task may wait for company in its journal entry, while every worker is busy"""
+
+
+class WrongWorkerError(RuntimeError):
+    """The only workers there are compute other bits than the plan's device."""
+
+
+class StoppedError(RuntimeError):
+    """The run was asked to stop; it can be resumed."""
+
+
+@dataclass(slots=True, kw_only=True)
+class Tally:
+    """What has been done so far in this session, for people and benchmarks."""
+
+    done: Counter[Kind] = field(default_factory=Counter)
+    seconds: Counter[Kind] = field(default_factory=Counter)
+    backbone_seconds: float = 0.0
+    peak_bytes: int = 0
+    num_workers: int = 0
+    requeues: dict[str, int] = field(default_factory=dict)
+    first_join: float | None = None
+    """time.monotonic() when the first worker was admitted"""
+
+
+@dataclass(slots=True, kw_only=True)
+class Session:
+    """One sitting of a run: everything the loop needs."""
+
+    store: RunStore
+    plan: Plan
+    coordinator: Coordinator
+    executor: Executor
+    lease: Lease
+    on_tick: Callable[[Tally], None] = lambda _tally: None
+    """called about once a second"""
+    should_stop: Callable[[], bool] = lambda: False
+    tally: Tally = field(default_factory=Tally)
+    has_history: bool = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.has_history = self.plan.solver().num_history > 0
+
+
+def drive(session: Session) -> Tally:
+    """Run until every region is decoded. Raises StoppedError, TaskFailedError, FencedError and the executor's own.
+
+    Whatever is raised, the journal holds all that was finished.
+    """
+    coordinator, executor = session.coordinator, session.executor
+    retired: set[Kind] = set()
+    last_tick = last_entry = time.monotonic()
+    try:
+        while not coordinator.done:
+            _hand_out(session)
+            for event in executor.wait(timeout=0.2):
+                _take_in(session, event)
+            now = time.monotonic()
+            if coordinator.uncommitted and (coordinator.starving or now - last_entry > JOURNAL_DELAY):
+                _write_journal(session)
+                last_entry = now
+            _clean_up(session, retired)
+            if now - last_tick > 1.0:
+                last_tick = now
+                session.lease.beat()
+                _tick(session)
+            if session.should_stop():
+                raise StoppedError("stopped")
+        _clean_up(session, retired)
+    finally:
+        _write_journal(session)
+        executor.close()
+    _tick(session)
+    return session.tally
+
+
+def _hand_out(session: Session) -> None:
+    coordinator = session.coordinator
+    for attempt in coordinator.assign(time.monotonic()):
+        inputs = [
+            coordinator.graph.producer(item)
+            for item in coordinator.graph.inputs(attempt.task)
+            if item.kind == "contribution"
+        ]
+        session.executor.submit(attempt, inputs)
+    for worker in coordinator.overdue(time.monotonic()):
+        session.executor.kill(worker, "a task of its own is late for the second time")
+
+
+def _take_in(session: Session, event: Event) -> None:
+    coordinator, executor, tally = session.coordinator, session.executor, session.tally
+    if isinstance(event, WorkerJoined):
+        if _admit(session, event.hello):
+            coordinator.join(event.worker, event.kinds)
+            tally.first_join = tally.first_join or time.monotonic()
+        else:
+            executor.kill(event.worker, "its results would differ from the plan's device")
+    elif isinstance(event, WorkerLost):
+        coordinator.leave(event.worker)
+    elif isinstance(event, TaskFailed):
+        log.warning("%s failed on %s: %s", event.attempt.task, event.worker, event.reason)
+        coordinator.fail(event.worker, event.attempt.number, event.reason, lost_inputs=event.lost_inputs)
+    elif isinstance(event, TaskDone) and coordinator.finish(event.worker, event.attempt.number, event.outcome):
+        kind = event.attempt.task.kind
+        if kind is Kind.DENOISE:
+            executor.accept(event.attempt)
+        tally.done[kind] += 1
+        tally.seconds[kind] += event.outcome.seconds
+        tally.backbone_seconds += event.outcome.backbone_seconds
+        tally.peak_bytes = max(tally.peak_bytes, event.outcome.peak_bytes)
+    tally.num_workers = len(coordinator.members)
+    tally.requeues = dict(coordinator.requeues)
+
+
+def _admit(session: Session, hello: Hello) -> bool:
+    """Whether a worker computes the plan's bits: the same device, the same versions, the same golden prediction."""
+    plan = session.plan
+    expected = {"kind": plan.device.kind, "name": plan.device.name, "threads": plan.device.threads}
+    found = f"{hello.device} with {hello.versions}"
+    if hello.device != expected or hello.versions != plan.versions:
+        if not session.coordinator.members:
+            raise WrongWorkerError(
+                f"the plan is bound to {expected} with {plan.versions}, the worker on {hello.node} is {found}: "
+                "use the same device and packages, or begin another run"
+            )
+        log.warning("worker on %s is not admitted: it is %s", hello.node, found)
+        return False
+    golden = json.dumps({"golden": hello.golden}).encode()
+    if session.store.put_blob_new(GOLDEN_BLOB, golden):
+        return True
+    if session.store.get_blob(GOLDEN_BLOB) == golden:
+        return True
+    if not session.coordinator.members:
+        raise WrongWorkerError(
+            f"the worker on {hello.node} predicts other bits than the workers that began this run, with the same "
+            "device and versions: memory or driver fault, or a different build of a library"
+        )
+    log.warning("worker on %s is not admitted: its golden prediction differs", hello.node)
+    return False
+
+
+def _write_journal(session: Session) -> None:
+    finished = list(session.coordinator.uncommitted)
+    if finished:
+        session.store.journal.append([_record(one) for one in finished], session.lease.generation)
+        session.coordinator.commit(finished)
+
+
+def _record(finished: Finished) -> Record:
+    task, outcome = finished.task, finished.outcome
+    return Record(
+        kind=str(task.kind),
+        stage=0,
+        step=task.step,
+        region=task.region,
+        crc32c=outcome.crc32c,
+        attempt=finished.attempt,
+        worker=finished.worker,
+        seconds=round(outcome.seconds, 4),
+        extra=outcome.extra,
+    )
+
+
+def _clean_up(session: Session, retired: set[Kind]) -> None:
+    coordinator = session.coordinator
+    for task in coordinator.released:
+        session.executor.release(task)
+    coordinator.released.clear()
+    for item in coordinator.garbage:
+        _delete(session.store, item, session.has_history and item.step < session.plan.num_steps)
+    coordinator.garbage.clear()
+    for kind in (Kind.EMBED, Kind.PREPARE):
+        if kind not in retired and not coordinator.num_left[kind]:
+            retired.add(kind)
+            session.executor.retire(kind)
+
+
+def _delete(store: RunStore, item: Item, has_history: bool) -> None:
+    for name in array_names(item, has_history):
+        store.open_array(name).delete(item.region)
+
+
+def _tick(session: Session) -> None:
+    session.on_tick(session.tally)

@@ -1,0 +1,75 @@
+"""What the driving loop asks of an executor, and the events it gets back."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from .coordinator import Attempt
+from .task import Hello, Kind, Outcome, Task
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WorkerJoined:
+    worker: str
+    kinds: frozenset[Kind]
+    hello: Hello
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WorkerLost:
+    worker: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TaskDone:
+    worker: str
+    attempt: Attempt
+    outcome: Outcome
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TaskFailed:
+    worker: str
+    attempt: Attempt
+    reason: str
+    lost_inputs: bool = False
+
+
+Event = WorkerJoined | WorkerLost | TaskDone | TaskFailed
+
+
+class WorkersExhaustedError(RuntimeError):
+    """Workers fail to start again and again, so the run cannot go on; what is computed stays."""
+
+
+class Executor(Protocol):
+    """Runs tasks on workers and holds their contributions; the coordinator sees neither tensors nor references."""
+
+    def submit(self, attempt: Attempt, inputs: Sequence[Task]) -> None:
+        """Start an attempt; ``inputs`` are the denoise tasks whose contributions a merge reads, in plan order."""
+        ...
+
+    def accept(self, attempt: Attempt) -> None:
+        """Keep this attempt's contributions as the ones that merges read."""
+        ...
+
+    def release(self, task: Task) -> None:
+        """Drop a denoise task's contributions."""
+        ...
+
+    def wait(self, timeout: float) -> list[Event]:
+        """What happened since the last call; blocks up to ``timeout`` seconds where nothing has."""
+        ...
+
+    def kill(self, worker: str, reason: str) -> None:
+        """End a worker that hangs or is not admitted; WorkerLost follows and, if it should, a replacement."""
+        ...
+
+    def retire(self, kind: Kind) -> None:
+        """No task of this kind is left: a pool that does nothing else can go."""
+        ...
+
+    def close(self) -> None: ...

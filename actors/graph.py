@@ -1,0 +1,128 @@
+"""Which task needs which items: the region graph of a plan. Pure geometry; nothing here runs anything.
+
+    prepare(r) -> coarse(r) -> encode(r) -> z(0, r)
+    denoise(s, r): z(s) of the regions its tiles touch      -> contribution(s, r)
+    merge(s, r):   z(s, r) and contributions that touch r   -> z(s + 1, r)
+    decode(r):     z(N) of r and the decoder's halo         -> out(r)
+
+z(s + 1, r) depends on the 3 x 3 neighbourhood at s only, so there is no barrier between steps.
+"""
+
+from __future__ import annotations
+
+from pipeline.denoise import reach
+from pipeline.plan import Plan
+
+from .task import Item, Kind, Task
+
+PROMPTS = Item("prompts", 0, 0)
+
+
+class Graph:
+    """The dependencies of one plan."""
+
+    def __init__(self, plan: Plan) -> None:
+        regions = plan.regions
+        self.num_regions = regions.num_regions
+        self.num_steps = plan.num_steps
+        self.reads_text = plan.geometry.text_tokens is not None
+        self.reads_coarse = plan.geometry.reads_coarse
+        self.uses_coarse = self.reads_coarse or plan.recipe.start == "image"
+        self.destinations: list[tuple[int, ...]] = []
+        """regions that the tiles of each region touch, ascending; empty for a region where no tile starts"""
+        for region in range(regions.num_regions):
+            seen = reach(plan.tiles, regions, region)
+            self.destinations.append(() if seen is None else tuple(regions.overlapping(seen)))
+        self.sources = _inverse(self.destinations)
+        """regions whose tiles touch each region, ascending: the plan's order of summation"""
+        halo = plan.geometry.decoder_halo
+        self.decode_reads = [
+            tuple(regions.overlapping(regions.box(r).grown(halo, regions.canvas))) for r in range(regions.num_regions)
+        ]
+        self._decode_readers = _inverse(self.decode_reads)
+        self.order = _sweep(regions.rows, regions.cols)
+        """place of each region in the sweep along the canvas's shorter side, which keeps the open front short"""
+        self.front = min(regions.rows, regions.cols)
+
+    def inputs(self, task: Task) -> list[Item]:
+        """Items that must be there before ``task`` may start; contributions in plan order."""
+        kind, step, region = task
+        if kind is Kind.ENCODE:
+            return [Item("coarse", 0, region)] if self.uses_coarse else []
+        if kind is Kind.DENOISE:
+            seen = self.destinations[region]
+            needed = [Item("z", step, r) for r in seen]
+            needed += [Item("coarse", 0, r) for r in seen] if self.reads_coarse else []
+            return [*needed, PROMPTS] if self.reads_text else needed
+        if kind is Kind.MERGE:
+            return [Item("z", step, region), *(Item("contribution", step, r) for r in self.sources[region])]
+        if kind is Kind.DECODE:
+            return [Item("z", self.num_steps, r) for r in self.decode_reads[region]]
+        return []
+
+    def product(self, task: Task) -> Item:
+        kind, step, region = task
+        if kind is Kind.EMBED:
+            return PROMPTS
+        if kind is Kind.MERGE:
+            return Item("z", step + 1, region)
+        return Item(
+            {Kind.PREPARE: "coarse", Kind.ENCODE: "z", Kind.DENOISE: "contribution", Kind.DECODE: "out"}[kind],
+            step if kind is Kind.DENOISE else 0,
+            region,
+        )
+
+    def producer(self, item: Item) -> Task:
+        kind, step, region = item
+        if kind == "z":
+            return Task(Kind.ENCODE, 0, region) if step == 0 else Task(Kind.MERGE, step - 1, region)
+        return Task(
+            {"prompts": Kind.EMBED, "coarse": Kind.PREPARE, "contribution": Kind.DENOISE, "out": Kind.DECODE}[kind],
+            step,
+            region,
+        )
+
+    def consumers(self, item: Item) -> list[Task]:
+        """Tasks that read an item, but for the denoise tasks that read conditioning: see ``conditioned_regions``."""
+        kind, step, region = item
+        if kind == "coarse":
+            return [Task(Kind.ENCODE, 0, region)]
+        if kind == "contribution":
+            return [Task(Kind.MERGE, step, r) for r in self.destinations[region]]
+        if kind == "z" and step == self.num_steps:
+            return [Task(Kind.DECODE, 0, r) for r in self._decode_readers[region]]
+        if kind == "z":
+            return [Task(Kind.MERGE, step, region), *(Task(Kind.DENOISE, step, r) for r in self.sources[region])]
+        return []
+
+    def conditioned_regions(self, item: Item) -> tuple[int, ...]:
+        """Regions whose denoise tasks, at every step, read the prompts or a coarse latent."""
+        if item == PROMPTS:
+            return tuple(r for r in range(self.num_regions) if self.destinations[r])
+        return self.sources[item.region] if item.kind == "coarse" and self.reads_coarse else ()
+
+    def needed(self, available: set[Item]) -> set[Task]:
+        """Tasks to run, given the items that are there, until every region is decoded. Walks back from the end."""
+        todo: set[Task] = set()
+        wanted = [Item("out", 0, r) for r in range(self.num_regions)]
+        while wanted:
+            item = wanted.pop()
+            task = self.producer(item)
+            if item not in available and task not in todo:
+                todo.add(task)
+                wanted.extend(self.inputs(task))
+        return todo
+
+
+def _inverse(relation: list[tuple[int, ...]]) -> list[tuple[int, ...]]:
+    inverse: list[list[int]] = [[] for _ in relation]
+    for source, targets in enumerate(relation):
+        for target in targets:
+            inverse[target].append(source)
+    return [tuple(sorted(sources)) for sources in inverse]
+
+
+def _sweep(rows: int, cols: int) -> list[int]:
+    if cols <= rows:
+        return list(range(rows * cols))
+    return [col * rows + row for row in range(rows) for col in range(cols)]

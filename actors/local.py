@@ -1,0 +1,58 @@
+"""LocalExecutor: tasks run one after another in this process. The oracle that every other executor must match."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Sequence
+
+from pipeline.contribution import Contribution
+
+from .coordinator import Attempt
+from .executor import Event, TaskDone, WorkerJoined
+from .task import Kind, Task
+from .worker import Worker
+
+NAME = "local"
+
+
+class LocalExecutor:
+    """One worker, no processes, no concurrency; see Executor."""
+
+    def __init__(self, worker: Worker) -> None:
+        self._worker = worker
+        self._waiting: deque[tuple[Attempt, Sequence[Task]]] = deque()
+        self._made: dict[int, dict[int, Contribution]] = {}
+        self._contributions: dict[Task, dict[int, Contribution]] = {}
+        self._greeted = False
+
+    def submit(self, attempt: Attempt, inputs: Sequence[Task]) -> None:
+        self._waiting.append((attempt, inputs))
+
+    def accept(self, attempt: Attempt) -> None:
+        self._contributions[attempt.task] = self._made.pop(attempt.number)
+
+    def release(self, task: Task) -> None:
+        self._contributions.pop(task, None)
+
+    def wait(self, timeout: float) -> list[Event]:
+        if not self._greeted:
+            self._greeted = True
+            return [WorkerJoined(worker=NAME, kinds=frozenset(Kind), hello=self._worker.hello())]
+        if not self._waiting:
+            return []
+        attempt, inputs = self._waiting.popleft()
+        region = attempt.task.region
+        outcome, made = self._worker.run(attempt.task, [self._contributions[task][region] for task in inputs])
+        if attempt.task.kind is Kind.DENOISE:
+            owners = [self._worker.plan.regions.owner(c.box.top, c.box.left) for c in made]
+            self._made[attempt.number] = dict(zip(owners, made, strict=True))
+        return [TaskDone(worker=NAME, attempt=attempt, outcome=outcome)]
+
+    def kill(self, worker: str, reason: str) -> None:
+        raise RuntimeError(f"the worker in this process cannot go on: {reason}")
+
+    def retire(self, kind: Kind) -> None:
+        pass
+
+    def close(self) -> None:
+        pass

@@ -1,0 +1,213 @@
+"""RayExecutor: long-lived actors, each with a model replica, fed by our own pull loop.
+
+Ray restarts and retries nothing here: actors have max_restarts=0 and calls max_task_retries=0, because the coordinator
+owns both. Contributions travel as Ray objects between workers; this process holds references and never a tensor.
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import ray
+from ray.exceptions import GetTimeoutError, ObjectLostError, RayActorError, RayError, RayTaskError
+
+from pipeline.contribution import Contribution
+
+from .coordinator import Attempt
+from .executor import Event, TaskDone, TaskFailed, WorkerJoined, WorkerLost, WorkersExhaustedError
+from .graph import Graph
+from .task import Hello, Kind, Outcome, Task
+from .worker import WorkerSetup, build_worker
+
+log = logging.getLogger(__name__)
+
+MOST_DESTINATIONS = 4
+"""a region's tiles reach at most three other regions: right, below and diagonal"""
+
+MOST_START_FAILURES = 4
+"""workers in a row that may die before they say hello"""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Pool:
+    """Actors of one sort."""
+
+    name: str
+    size: int
+    kinds: frozenset[Kind]
+    num_cpus: float
+    """logical CPUs that each reserves; also its thread count"""
+    num_gpus: float = 0.0
+
+
+class WorkerActor:
+    """The Ray shell of a Worker: nothing here but forwarding."""
+
+    def __init__(self, setup: WorkerSetup) -> None:
+        self._worker = build_worker(setup)
+
+    def hello(self) -> Hello:
+        return self._worker.hello()
+
+    def run(self, task: Task, *contributions: Contribution) -> tuple[Outcome | Contribution | None, ...]:
+        """The outcome, then as many contributions as there are destinations, then None."""
+        outcome, made = self._worker.run(task, contributions)
+        return (outcome, *made, *[None] * (MOST_DESTINATIONS - len(made)))
+
+
+@dataclass(slots=True, kw_only=True)
+class _Actor:
+    pool: Pool
+    handle: Any
+    greeting: Any
+    """reference to its hello, until it came"""
+    runs: dict[Any, tuple[Attempt, list[Any]]] = field(default_factory=dict)
+    """reference to an outcome -> the attempt and the references to its contributions"""
+
+
+class RayExecutor:
+    """Feeds pools of actors; see Executor. Needs ``ray.init`` to have been called."""
+
+    def __init__(self, pools: Sequence[Pool], setup: WorkerSetup, graph: Graph) -> None:
+        self._pools = {pool.name: pool for pool in pools}
+        self._setup = ray.put(setup)
+        self._graph = graph
+        self._actors: dict[str, _Actor] = {}
+        self._made: dict[int, list[Any]] = {}
+        self._contributions: dict[Task, dict[int, Any]] = {}
+        self._events: list[Event] = []
+        self._num_started = 0
+        self._start_failures = 0
+        for pool in pools:
+            for _ in range(pool.size):
+                self._start(pool)
+
+    def submit(self, attempt: Attempt, inputs: Sequence[Task]) -> None:
+        actor = self._actors[attempt.worker]
+        region = attempt.task.region
+        contributions = [self._contributions[task][region] for task in inputs]
+        run = actor.handle.run.options(num_returns=1 + MOST_DESTINATIONS)
+        outcome, *made = run.remote(attempt.task, *contributions)
+        actor.runs[outcome] = (attempt, made)
+
+    def accept(self, attempt: Attempt) -> None:
+        destinations = self._graph.destinations[attempt.task.region]
+        self._contributions[attempt.task] = dict(zip(destinations, self._made.pop(attempt.number), strict=False))
+
+    def release(self, task: Task) -> None:
+        self._contributions.pop(task, None)
+
+    def wait(self, timeout: float) -> list[Event]:
+        owners = {}
+        for name, actor in self._actors.items():
+            if actor.greeting is not None:
+                owners[actor.greeting] = name
+            owners.update(dict.fromkeys(actor.runs, name))
+        if not self._events:
+            self._collect(owners, timeout)
+        events, self._events = self._events, []
+        return events
+
+    def _collect(self, owners: dict[Any, str], timeout: float) -> None:
+        if not owners:
+            time.sleep(timeout)
+            return
+        # fetch_local would pull every contribution's block to this process
+        ready, _ = ray.wait(list(owners), num_returns=1, timeout=timeout, fetch_local=False)
+        if ready:
+            more, _ = ray.wait(list(owners), num_returns=len(owners), timeout=0, fetch_local=False)
+            for reference in more:
+                if owners[reference] in self._actors:
+                    self._receive(owners[reference], reference)
+
+    def _receive(self, name: str, reference: Any) -> None:
+        actor = self._actors[name]
+        try:
+            result = ray.get(reference, timeout=60)
+        except RayActorError as e:
+            self._lose(name, _reason(e))
+        except RayTaskError as e:
+            self._failed(name, reference, e)
+        except GetTimeoutError:
+            self._lose(name, "a small result could not be fetched in 60 s")
+        except RayError as e:
+            self._failed(name, reference, e)
+        else:
+            if reference == actor.greeting:
+                actor.greeting = None
+                self._start_failures = 0
+                self._events.append(WorkerJoined(worker=name, kinds=actor.pool.kinds, hello=result))
+                return
+            attempt, made = actor.runs.pop(reference)
+            if attempt.task.kind is Kind.DENOISE:
+                self._made[attempt.number] = made
+            self._events.append(TaskDone(worker=name, attempt=attempt, outcome=result))
+
+    def _failed(self, name: str, reference: Any, error: RayError) -> None:
+        actor = self._actors[name]
+        cause = error.cause if isinstance(error, RayTaskError) else error
+        if reference == actor.greeting:
+            self._lose(name, _reason(error))
+            return
+        attempt, _ = actor.runs.pop(reference)
+        lost = isinstance(cause, ObjectLostError) or isinstance(error, ObjectLostError)
+        self._events.append(TaskFailed(worker=name, attempt=attempt, reason=_reason(error), lost_inputs=lost))
+
+    def _start(self, pool: Pool) -> None:
+        self._num_started += 1
+        name = f"{pool.name}-{self._num_started}"
+        actor_class: Any = ray.remote(WorkerActor)
+        threads = str(max(1, int(pool.num_cpus)))
+        handle = actor_class.options(
+            num_cpus=pool.num_cpus,
+            num_gpus=pool.num_gpus,
+            max_concurrency=2,
+            max_restarts=0,
+            max_task_retries=0,
+            runtime_env={"env_vars": {"OMP_NUM_THREADS": threads, "MKL_NUM_THREADS": threads}},
+        ).remote(self._setup)
+        self._actors[name] = _Actor(pool=pool, handle=handle, greeting=handle.hello.remote())
+
+    def _lose(self, name: str, reason: str) -> None:
+        """Forget an actor, and start another in its place. A zombie may still write: its bytes are the same."""
+        actor = self._actors.pop(name)
+        ray.kill(actor.handle, no_restart=True)
+        if actor.greeting is not None:
+            self._start_failures += 1
+            if self._start_failures >= MOST_START_FAILURES:
+                raise WorkersExhaustedError(f"{self._start_failures} workers in a row did not start: {reason}")
+        else:
+            self._events.append(WorkerLost(worker=name, reason=reason))
+        log.warning("worker %s is lost: %s", name, reason)
+        if actor.pool.name in self._pools:
+            self._start(actor.pool)
+
+    def kill(self, worker: str, reason: str) -> None:
+        if worker in self._actors:
+            self._lose(worker, reason)
+
+    def retire(self, kind: Kind) -> None:
+        """End the pools that do nothing but this kind: their CPUs and memory go back to the cluster."""
+        for pool in [pool for pool in self._pools.values() if pool.kinds == {kind}]:
+            del self._pools[pool.name]
+            for name in [name for name, actor in self._actors.items() if actor.pool.name == pool.name]:
+                ray.kill(self._actors.pop(name).handle, no_restart=True)
+                self._events.append(WorkerLost(worker=name, reason="its work is done"))
+
+    def close(self) -> None:
+        for actor in self._actors.values():
+            ray.kill(actor.handle, no_restart=True)
+        self._actors.clear()
+        self._contributions.clear()
+
+
+def _reason(error: BaseException) -> str:
+    """The last telling line of Ray's long messages."""
+    cause = getattr(error, "cause", None)
+    text = str(cause if cause is not None else error).strip() or type(error).__name__
+    lines = [line.strip() for line in text.splitlines() if line.strip()]
+    return lines[-1] if lines else type(error).__name__

@@ -1,0 +1,158 @@
+"""What a run's store holds that can be trusted: the journal's word, checked against the bytes.
+
+Existence is not completion, and completion is not existence: a region counts when the journal says it is done, it is
+there, and its checksum is the journal's. Everything else is deleted and made again.
+"""
+
+from __future__ import annotations
+
+import io
+import logging
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+import google_crc32c
+import numpy as np
+
+from pipeline.plan import Plan
+from storage.arrays import RegionArray
+from storage.errors import CorruptRegionError
+from storage.journal import Record
+from storage.run import RunStore
+
+from .graph import PROMPTS, Graph
+from .task import Item, Kind, Task
+from .worker import COARSE, OUT, PROMPT_BLOB, history_name, latent_name
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Found:
+    """What resume found."""
+
+    available: set[Item]
+    """items that can be built on"""
+    num_deleted: int
+    """regions that were there without a valid record, and are gone now"""
+    num_damaged: int
+    """of these, regions that the journal called done and whose bytes were not as recorded"""
+
+
+def array_names(item: Item, has_history: bool) -> list[str]:
+    """The arrays whose regions make up an item."""
+    if item.kind == "z":
+        return [latent_name(item.step), *([history_name(item.step)] if has_history and item.step > 0 else [])]
+    return {"coarse": [COARSE], "out": [OUT]}.get(item.kind, [])
+
+
+def create_arrays(store: RunStore, plan: Plan, graph: Graph) -> None:
+    """Create every array's metadata before any worker starts; workers only ever write whole regions."""
+    channels, solver = plan.geometry.channels, plan.solver()
+    for step in range(plan.num_steps + 1):
+        store.array(latent_name(step), channels=channels, grid=plan.regions, dtype="float32")
+        if solver.num_history and 0 < step < plan.num_steps:
+            name = history_name(step)
+            store.array(name, channels=channels * solver.num_history, grid=plan.regions, dtype="float32")
+    if graph.uses_coarse:
+        store.array(COARSE, channels=channels, grid=plan.regions, dtype="float32")
+    store.array(OUT, channels=plan.image.num_bands, grid=plan.out_regions, dtype=plan.image.dtype, compress=True)
+
+
+def find_available(store: RunStore, plan: Plan, graph: Graph, records: Iterable[Record]) -> Found:
+    """Check what the journal says against what the store holds; see Found."""
+    checksums = _checksums(graph, records)
+    has_history = plan.solver().num_history > 0
+    present, num_deleted = _present(store, plan, graph, checksums, has_history)
+    num_damaged = 0
+    verified: set[Item] = set()
+    while True:
+        wanted = {item for task in graph.needed(present) for item in graph.inputs(task)} & present
+        wanted |= {item for item in present if item.kind == "out"}
+        bad = [item for item in sorted(wanted - verified) if not _intact(store, plan, item, checksums[item])]
+        verified |= wanted
+        if not bad:
+            return Found(available=present, num_deleted=num_deleted, num_damaged=num_damaged)
+        for item in bad:
+            log.warning("%s is damaged or gone although the journal calls it done: it is made again", item)
+            num_damaged += 1
+            num_deleted += _delete(store, item, has_history and item.step < plan.num_steps)
+            present.discard(item)
+
+
+def _checksums(graph: Graph, records: Iterable[Record]) -> dict[Item, dict[str, int]]:
+    """The journalled checksums of each item, by array name; a later record of the same item wins."""
+    checksums: dict[Item, dict[str, int]] = {}
+    for record in records:
+        if record.kind not in set(Kind):
+            continue
+        item = graph.product(Task(Kind(record.kind), record.step, record.region))
+        names = array_names(item, has_history=False) or [PROMPT_BLOB]
+        checksums[item] = {names[0]: record.crc32c}
+        if "history" in record.extra:
+            checksums[item][history_name(item.step)] = record.extra["history"]
+    return checksums
+
+
+def _present(
+    store: RunStore, plan: Plan, graph: Graph, checksums: dict[Item, dict[str, int]], has_history: bool
+) -> tuple[set[Item], int]:
+    """Journalled items whose regions exist; regions without a record are deleted."""
+    present, num_deleted = set(), 0
+    if PROMPTS in checksums:
+        present.add(PROMPTS)
+    names = {(COARSE, "coarse", 0), (OUT, "out", 0)}
+    names |= {(latent_name(step), "z", step) for step in range(plan.num_steps + 1)}
+    for name, kind, step in sorted(names):
+        if not store.has_array(name):
+            continue
+        for region in store.open_array(name).regions():
+            item = Item(kind, step, region)
+            if item in checksums:
+                present.add(item)
+            else:
+                num_deleted += _delete(store, item, has_history and step < plan.num_steps)
+    if has_history:
+        num_deleted += _sweep_history(store, plan, checksums)
+    return present, num_deleted
+
+
+def _sweep_history(store: RunStore, plan: Plan, checksums: dict[Item, dict[str, int]]) -> int:
+    """Delete history whose z was never journalled: it is written first."""
+    num_deleted = 0
+    for step in range(1, plan.num_steps):
+        if not store.has_array(history_name(step)):
+            continue
+        array = store.open_array(history_name(step))
+        for region in array.regions():
+            if Item("z", step, region) not in checksums:
+                array.delete(region)
+                num_deleted += 1
+    return num_deleted
+
+
+def _delete(store: RunStore, item: Item, has_history: bool) -> int:
+    names = array_names(item, has_history)
+    for name in names:
+        if store.has_array(name):
+            store.open_array(name).delete(item.region)
+    return len(names)
+
+
+def _intact(store: RunStore, plan: Plan, item: Item, checksums: dict[str, int]) -> bool:
+    if item == PROMPTS:
+        data = store.get_blob(PROMPT_BLOB)
+        return data is not None and google_crc32c.value(data) == checksums[PROMPT_BLOB] and _is_table(data)
+    return all(_checksum(store.open_array(name), item.region) == crc for name, crc in checksums.items())
+
+
+def _is_table(data: bytes) -> bool:
+    with np.load(io.BytesIO(data)) as table:
+        return len(table.files) > 0
+
+
+def _checksum(array: RegionArray, region: int) -> int | None:
+    try:
+        return array.crc(region)
+    except CorruptRegionError:
+        return None

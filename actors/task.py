@@ -1,0 +1,70 @@
+"""Tasks and items: the pieces of a run and what they make. Small values that cross process borders."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Any, NamedTuple
+
+
+class Kind(StrEnum):
+    """What a task does."""
+
+    EMBED = "embed"
+    PREPARE = "prepare"
+    ENCODE = "encode"
+    DENOISE = "denoise"
+    MERGE = "merge"
+    DECODE = "decode"
+
+
+class Task(NamedTuple):
+    """One piece of work: idempotent, and the same bytes wherever and however often it runs."""
+
+    kind: Kind
+    step: int
+    region: int
+
+    def __str__(self) -> str:
+        return f"{self.kind}(step {self.step}, region {self.region})"
+
+
+class Item(NamedTuple):
+    """One result that other tasks read.
+
+    ``kind`` is ``prompts``, ``coarse``, ``z``, ``contribution`` or ``out``; a contribution is named by the region
+    that made it, z by its own step.
+    """
+
+    kind: str
+    step: int
+    region: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Outcome:
+    """What a finished task reports; the pixels stay in the store, contributions in the executor."""
+
+    crc32c: int = 0
+    """of the region's bytes as written; 0 for a contribution"""
+    extra: dict[str, Any] = field(default_factory=dict)
+    """more checksums, by array name"""
+    seconds: float = 0.0
+    """from the task's start on the worker to its end"""
+    backbone_seconds: float = 0.0
+    """of these, inside the model"""
+    peak_bytes: int = 0
+    """largest resident size of the worker's process so far"""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Hello:
+    """What a worker says of itself before it gets work."""
+
+    device: dict[str, Any]
+    """DeviceFacts as a table"""
+    versions: dict[str, str]
+    golden: int
+    """crc32c of the model's prediction for a fixed input: differs for wrong weights, another GPU, bad memory"""
+    node: str
+    pid: int

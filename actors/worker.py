@@ -1,0 +1,302 @@
+"""The worker: one model replica that carries out tasks against the run store. A plain class; Ray only wraps it.
+
+Messages are tasks and small outcomes. Pixels and latents go through the store, contributions through the executor.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import io
+import os
+import resource
+import socket
+import threading
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import google_crc32c
+import numpy as np
+import torch
+
+from pipeline.backbone import Backbone, Conditioning, ModelCard
+from pipeline.backbones.loading import describe_model, load_backbone
+from pipeline.blend import weight_sum
+from pipeline.contribution import Contribution
+from pipeline.denoise import PromptTable, denoise_region, predict_tiles, reach
+from pipeline.device import describe_device, make_deterministic, package_versions
+from pipeline.merge import average, merge_region
+from pipeline.noise import keyed_noise
+from pipeline.pixels import decode_window, encode_window, enlarge, from_rgb, source_window, to_rgb
+from pipeline.plan import Plan, plan_from_json
+from pipeline.tiling import Tile
+from storage.box import Box, RegionGrid
+from storage.run import RunStore
+
+from .task import Hello, Kind, Outcome, Task
+
+STAGE = 0
+"""the only denoising pass so far; progressive recipes will have several"""
+
+
+def latent_name(step: int) -> str:
+    """Array of the latents at ``step``."""
+    return f"z/{STAGE}/s{step:04d}"
+
+
+def history_name(step: int) -> str:
+    """Array of the solver's remembered tensors at ``step``, beside z."""
+    return f"history/{STAGE}/s{step:04d}"
+
+
+PIXELS, COARSE, OUT = "pixels", "cond/coarse", "out"
+PROMPT_BLOB = "cond/prompts.npz"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WorkerSetup:
+    """All that a new worker needs; small, and sent once."""
+
+    store: RunStore
+    plan: bytes
+    """the plan record"""
+    model: str
+    """the model as the user named it: each node finds its own copy"""
+
+
+class Worker:
+    """Carries out tasks of one plan. Two threads may call ``run``: one reads and writes while the other computes."""
+
+    def __init__(self, store: RunStore, plan: Plan, backbone: Backbone) -> None:
+        self.store, self.plan, self.backbone = store, plan, backbone
+        self.solver = plan.solver()
+        self._compute = threading.Lock()
+        self._clock = threading.local()
+        self._prompts: PromptTable | None = None
+
+    def hello(self) -> Hello:
+        """What this worker is, with a checksum of the model's prediction for a fixed input."""
+        facts = describe_device(self.plan.device.kind, self.plan.device.threads)
+        return Hello(
+            device=dataclasses.asdict(facts),
+            versions=package_versions(),
+            golden=self._golden(),
+            node=socket.gethostname(),
+            pid=os.getpid(),
+        )
+
+    def _golden(self) -> int:
+        geometry, settings = self.plan.geometry, self.plan.denoise_settings
+        box = Box(top=0, left=0, height=settings.tiles.tile_height, width=settings.tiles.tile_width)
+        noise = torch.from_numpy(keyed_noise(box, channels=geometry.channels, seed=0, stage=0, draw=0))
+        batch = noise.expand(settings.batch, *noise.shape).contiguous()
+        table = PromptTable(**self.backbone.embed(["", "a picture"]))
+        rows = table.rows(1, settings.batch)
+        coarse = batch.flip(-1) if geometry.reads_coarse else None
+        prediction = self.backbone.predict(batch, self.solver.timestep(0), Conditioning(coarse=coarse, **rows))
+        return int(google_crc32c.value(prediction.contiguous().numpy().tobytes()))
+
+    def run(self, task: Task, contributions: Sequence[Contribution]) -> tuple[Outcome, list[Contribution]]:
+        """Carry out one task. ``contributions`` (merge only) come in plan order; denoise returns its own."""
+        self._clock.backbone = 0.0
+        started = time.perf_counter()
+        actions: dict[Kind, Callable[[], tuple[int, dict[str, Any], list[Contribution]]]] = {
+            Kind.EMBED: self._embed,
+            Kind.PREPARE: lambda: self._prepare(task.region),
+            Kind.ENCODE: lambda: self._encode(task.region),
+            Kind.DENOISE: lambda: self._denoise(task.step, task.region),
+            Kind.MERGE: lambda: self._merge(task.step, task.region, contributions),
+            Kind.DECODE: lambda: self._decode(task.region),
+        }
+        crc32c, extra, made = actions[task.kind]()
+        outcome = Outcome(
+            crc32c=crc32c,
+            extra=extra,
+            seconds=time.perf_counter() - started,
+            backbone_seconds=self._clock.backbone,
+            peak_bytes=resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024,
+        )
+        return outcome, made
+
+    @contextmanager
+    def _in_backbone(self) -> Iterator[Backbone]:
+        """One computation at a time: the other thread's model call would fight over the same cores or GPU."""
+        with self._compute:
+            started = time.perf_counter()
+            yield self.backbone
+            self._clock.backbone += time.perf_counter() - started
+
+    # -- the tasks ---------------------------------------------------------------------------------------------------
+
+    def _embed(self) -> tuple[int, dict[str, Any], list[Contribution]]:
+        recipe = self.plan.recipe
+        with self._in_backbone() as backbone:
+            table = backbone.embed([recipe.negative_prompt, recipe.prompt])
+        buffer = io.BytesIO()
+        np.savez(buffer, **{name: tensor.numpy() for name, tensor in table.items()})
+        data = buffer.getvalue()
+        self.store.put_blob(PROMPT_BLOB, data)
+        return int(google_crc32c.value(data)), {}, []
+
+    def _prepare(self, region: int) -> tuple[int, dict[str, Any], list[Contribution]]:
+        plan, geometry = self.plan, self.plan.geometry
+        box, canvas = plan.regions.box(region), plan.regions.canvas
+        coarse = np.empty((geometry.channels, *box.shape), dtype=np.float32)
+        for cell in _cells(box, geometry.codec_window):
+            wide = cell.grown(geometry.encoder_halo, canvas)
+            pixels = self._enlarged(wide.scaled(geometry.factor))
+            with self._in_backbone() as backbone:
+                latents = encode_window(
+                    backbone.encode,
+                    lambda _box, pixels=pixels: pixels,
+                    cell,
+                    canvas,
+                    factor=geometry.factor,
+                    halo=geometry.encoder_halo,
+                )
+            coarse[:, *cell.within(box)] = latents
+        return self._array(COARSE, geometry.channels).write(region, coarse), {}, []
+
+    def _enlarged(self, box_out: Box) -> torch.Tensor:
+        """The input enlarged over an output box: RGB ``[3, H, W]`` in [0, 1]."""
+        image = self.plan.image
+        source = Box(top=0, left=0, height=image.height, width=image.width)
+        window = source_window(box_out, self.plan.scale, source)
+        pixels = self.store.open_array(PIXELS).read(window)
+        unit = to_rgb(self.plan.value_range.to_unit(pixels))
+        return enlarge(unit, window, box_out, self.plan.scale).clamp(0, 1)
+
+    def _encode(self, region: int) -> tuple[int, dict[str, Any], list[Contribution]]:
+        plan = self.plan
+        box = plan.regions.box(region)
+        noise = torch.from_numpy(self._noise(box, draw=0))
+        coarse = None
+        if plan.recipe.start == "image":
+            coarse = torch.from_numpy(self._array(COARSE, plan.geometry.channels).read(box))
+        z = self.solver.start(noise, coarse)
+        return self._latents(0).write(region, z.numpy()), {}, []
+
+    def _denoise(self, step: int, region: int) -> tuple[int, dict[str, Any], list[Contribution]]:
+        plan = self.plan
+        seen = reach(plan.tiles, plan.regions, region)
+        assert seen is not None
+        z = self._latents(step).read(seen)
+        coarse = self._array(COARSE, plan.geometry.channels).read(seen) if plan.geometry.reads_coarse else None
+        prompts = self._prompt_table()
+
+        def predict(tiles: list[Tile], latents: torch.Tensor) -> torch.Tensor:
+            under = None
+            if coarse is not None:
+                under = torch.from_numpy(np.stack([coarse[:, *tile.box.within(seen)] for tile in tiles]))
+            guidance = plan.denoise_settings.guidance
+            return predict_tiles(self.backbone, self.solver, step, latents, under, prompts, guidance)
+
+        with self._in_backbone():
+            made = denoise_region(plan.denoise_settings, region, seen, z, predict)
+        return 0, {}, [made[destination] for destination in sorted(made)]
+
+    def _merge(
+        self, step: int, region: int, contributions: Sequence[Contribution]
+    ) -> tuple[int, dict[str, Any], list[Contribution]]:
+        plan = self.plan
+        box = plan.regions.box(region)
+        z = self._latents(step).read(box)
+        weights = weight_sum(plan.recipe.blend, plan.tiles, plan.regions.canvas, box)
+        prediction = average(contributions, box, weights, channels=len(z))
+        history = self._history(step).read(box) if self.solver.num_history and step > 0 else None
+        noise = self._noise(box, draw=step + 1) if self.solver.is_stochastic else None
+        z_next, history_next = merge_region(self.solver, step, z, prediction, history, noise)
+        if not np.isfinite(z_next).all():
+            raise FloatingPointError(
+                f"latents of region {region} became infinite or NaN at step {step}: try dtype float32 or more steps"
+            )
+        extra = {}
+        if history_next is not None and step + 1 < plan.num_steps:
+            extra["history"] = self._history(step + 1).write(region, history_next)
+        return self._latents(step + 1).write(region, z_next), extra, []
+
+    def _decode(self, region: int) -> tuple[int, dict[str, Any], list[Contribution]]:
+        plan, geometry = self.plan, self.plan.geometry
+        box = plan.regions.box(region)
+        latents = self._latents(plan.num_steps)
+        rgb = decode_box(latents.read, self._decode_in_backbone, plan, box)
+        inside = plan.out_regions.box(region)
+        ys, xs = inside.within(box.scaled(geometry.factor))
+        values = plan.value_range.from_unit(from_rgb(rgb[:, ys, xs], plan.image.num_bands))
+        return self.store.open_array(OUT).write(region, values), {}, []
+
+    def _decode_in_backbone(self, latents: torch.Tensor) -> torch.Tensor:
+        with self._in_backbone() as backbone:
+            return backbone.decode(latents)
+
+    # -- what the tasks read -----------------------------------------------------------------------------------------
+
+    def _array(self, name: str, channels: int) -> Any:
+        return self.store.array(name, channels=channels, grid=self.plan.regions, dtype="float32")
+
+    def _latents(self, step: int) -> Any:
+        return self._array(latent_name(step), self.plan.geometry.channels)
+
+    def _history(self, step: int) -> Any:
+        return self._array(history_name(step), self.plan.geometry.channels * self.solver.num_history)
+
+    def _noise(self, box: Box, draw: int) -> np.ndarray:
+        return keyed_noise(
+            box, channels=self.plan.geometry.channels, seed=self.plan.recipe.seed, stage=STAGE, draw=draw
+        )
+
+    def _prompt_table(self) -> PromptTable:
+        if self._prompts is None:
+            if self.plan.geometry.text_tokens is None:
+                self._prompts = PromptTable()
+            else:
+                data = self.store.get_blob(PROMPT_BLOB)
+                assert data is not None
+                with np.load(io.BytesIO(data)) as table:
+                    self._prompts = PromptTable(**{name: torch.from_numpy(table[name]) for name in table.files})
+        return self._prompts
+
+
+def _cells(box: Box, side: int) -> Iterator[Box]:
+    """The windows of ``side`` latent pixels that the autoencoder is run on, one after another."""
+    grid = RegionGrid(height=box.height, width=box.width, side=side)
+    for index in range(grid.num_regions):
+        cell = grid.box(index)
+        yield dataclasses.replace(cell, top=cell.top + box.top, left=cell.left + box.left)
+
+
+def decode_box(
+    read: Callable[[Box], np.ndarray], decode: Callable[[torch.Tensor], torch.Tensor], plan: Plan, box: Box
+) -> torch.Tensor:
+    """RGB ``[3, H, W]``, not clipped, of a box of latent pixels, each cell decoded with the decoder's halo."""
+    factor, geometry = plan.geometry.factor, plan.geometry
+    rgb = torch.empty((3, box.height * factor, box.width * factor))
+    for cell in _cells(box, geometry.codec_window):
+        wide = cell.grown(geometry.decoder_halo, plan.regions.canvas)
+        pixels = decode_window(decode, read(wide), wide, cell, factor=factor)
+        rgb[:, *cell.scaled(factor).within(box.scaled(factor))] = pixels
+    return rgb
+
+
+def build_worker(setup: WorkerSetup) -> Worker:
+    """Load the model and open the store in this process.
+
+    Raises ValueError where this node's copy of the model is not the one the plan was made with.
+    """
+    plan = plan_from_json(setup.plan)
+    make_deterministic(plan.device.threads)
+    card = describe_model(setup.model)
+    check_model(card, plan)
+    assert plan.recipe.dtype is not None
+    backbone = load_backbone(card, device=plan.device.kind, dtype=plan.recipe.dtype)
+    return Worker(setup.store, plan, backbone)
+
+
+def check_model(card: ModelCard, plan: Plan) -> None:
+    if card.fingerprint != plan.model_fingerprint:
+        raise ValueError(
+            f"model {card.name} on {socket.gethostname()} has fingerprint {card.fingerprint[:12]}, the plan was made "
+            f"with {plan.model_fingerprint[:12]}: put the same files on every node"
+        )

@@ -1,0 +1,103 @@
+"""The one protocol between the engine and any model. Nothing in the engine asks which model it is.
+
+Shape legend: B batch, C latent channels, h w latent pixels, H W output pixels (H = h * factor), T tokens, D text width.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import torch
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LatentGeometry:
+    """What a model's latents look like and how it wants to be run."""
+
+    channels: int
+    """latent channels"""
+    factor: int
+    """output pixels along each axis of one latent pixel"""
+    window: int
+    """latent pixels a side that the backbone sees at its native size"""
+    overlap: int
+    """latent pixels that neighbouring tiles share by default"""
+    multiple: int
+    """sides of a tile in latent pixels are multiples of this"""
+    encoder_halo: int
+    """latent pixels round a window whose pixels can still change the window's latents"""
+    decoder_halo: int
+    """latent pixels round a window that can still change the window's pixels"""
+    codec_window: int
+    """latent pixels a side that the autoencoder is run on at once, without its halo"""
+    reads_coarse: bool
+    """whether predict needs the coarse latent: the enlarged input, encoded"""
+    text_tokens: int | None
+    """tokens of a prompt; None for a model that reads no text"""
+    native_scale: int | None
+    """the one scale the model was trained to enlarge by; None where any whole number will do"""
+    steps: int
+    """default number of sampler steps"""
+    guidance: float
+    """default weight of classifier-free guidance"""
+    batch: int
+    """default tiles in one forward pass"""
+    dtype: str
+    """default number format of weights and activations"""
+    parameters: int
+    """number of weights, all parts together"""
+    width: int
+    """feature channels of the denoiser at the latent's own resolution: what its activations are priced by"""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ModelCard:
+    """All that a plan must know of a model, read from its configs without loading a weight."""
+
+    name: str
+    """what the user asked for: embedded, analytic, a folder or a hub id"""
+    family: str
+    """which adapter loads it"""
+    location: str
+    """folder that holds the parts, on this machine"""
+    geometry: LatentGeometry
+    scheduler: dict[str, Any]
+    """the scheduler's config, as in scheduler/scheduler_config.json"""
+    fingerprint: str
+    """sha256 over every config and weight file, by relative name"""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Conditioning:
+    """What one batch of tiles is conditioned on; None where the model does not read it."""
+
+    coarse: torch.Tensor | None = None
+    """[B, C, h, w]: the enlarged input's latent under each tile; zeros stand for the unconditional branch"""
+    text: torch.Tensor | None = None
+    """[B, T, D]: prompt embeddings"""
+    pooled: torch.Tensor | None = None
+    """[B, D']: pooled prompt embeddings, for models that read them"""
+
+
+class Backbone(Protocol):
+    """A model replica on one device. All tensors cross the border as float32 on the CPU."""
+
+    @property
+    def geometry(self) -> LatentGeometry: ...
+
+    def predict(self, latents: torch.Tensor, timestep: torch.Tensor, conditioning: Conditioning) -> torch.Tensor:
+        """The model's own prediction (noise, velocity or sample) ``[B, C, h, w]`` for noisy latents of that shape."""
+        ...
+
+    def encode(self, pixels: torch.Tensor) -> torch.Tensor:
+        """Latents ``[B, C, h, w]`` of pixels ``[B, 3, H, W]`` in [0, 1]; the mode of the posterior, never a sample."""
+        ...
+
+    def decode(self, latents: torch.Tensor) -> torch.Tensor:
+        """Pixels ``[B, 3, H, W]``, about [0, 1] and not clipped, of latents ``[B, C, h, w]``."""
+        ...
+
+    def embed(self, prompts: list[str]) -> dict[str, torch.Tensor]:
+        """Embeddings by the names of Conditioning's fields, first axis the prompt; empty without a text encoder."""
+        ...

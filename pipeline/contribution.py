@@ -1,0 +1,19 @@
+"""Contributions: weighted predictions for part of a region. Whatever makes them, there is one merge."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from storage.box import Box
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Contribution:
+    """A sum of weighted predictions over part of one region."""
+
+    box: Box
+    """the part, in latent pixels of the canvas"""
+    total: np.ndarray
+    """[c, y, x] float32: sum over tiles of weight times prediction"""

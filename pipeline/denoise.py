@@ -1,0 +1,129 @@
+"""denoise(s, r): run the backbone on the tiles a region owns and sum what they say, one sum a destination region."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+
+from storage.box import Box, RegionGrid
+
+from .backbone import Backbone, Conditioning
+from .blend import tile_weight
+from .contribution import Contribution
+from .solver import Solver
+from .tiling import Tile, TileGrid
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PromptTable:
+    """Embeddings of the prompts in use, each once: ``text [n, T, D]`` and ``pooled [n, D']`` where the model has them.
+
+    Row 0 is the negative prompt, row 1 the prompt of every tile.
+    """
+
+    text: torch.Tensor | None = None
+    pooled: torch.Tensor | None = None
+
+    def rows(self, row: int, batch: int) -> dict[str, torch.Tensor | None]:
+        def take(table: torch.Tensor | None) -> torch.Tensor | None:
+            return None if table is None else table[row : row + 1].expand(batch, *table.shape[1:])
+
+        return {"text": take(self.text), "pooled": take(self.pooled)}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DenoiseSettings:
+    """What denoise needs of a plan."""
+
+    tiles: TileGrid
+    regions: RegionGrid
+    batch: int
+    """tiles in one forward pass: a fixed shape, short batches are padded"""
+    guidance: float
+    blend: str
+
+
+def reach(tiles: TileGrid, regions: RegionGrid, region: int) -> Box | None:
+    """The part of the canvas that a region's own tiles see: itself and up to three regions right and below.
+
+    None where no tile starts in the region (a narrow last row or column).
+    """
+    owned = tiles.owned_by(regions.box(region))
+    if not owned:
+        return None
+    top, left = owned[0].box.top, owned[0].box.left
+    last = owned[-1].box
+    return Box(top=top, left=left, height=last.bottom - top, width=last.right - left)
+
+
+def predict_tiles(
+    backbone: Backbone,
+    solver: Solver,
+    step: int,
+    latents: torch.Tensor,
+    coarse: torch.Tensor | None,
+    prompts: PromptTable,
+    guidance: float,
+) -> torch.Tensor:
+    """Guided predictions ``[B, C, h, w]`` for one full batch of tiles.
+
+    Classifier-free guidance (Ho and Salimans, arXiv 2207.12598): u + g (c - u); the unconditional branch has the
+    negative prompt and a coarse latent of zeros.
+    """
+    scaled = solver.scale_input(latents, step)
+    timestep = solver.timestep(step)
+    batch = len(latents)
+    conditional = backbone.predict(scaled, timestep, Conditioning(coarse=coarse, **prompts.rows(1, batch)))
+    if guidance == 1.0:
+        return conditional
+    empty = None if coarse is None else torch.zeros_like(coarse)
+    unconditional = backbone.predict(scaled, timestep, Conditioning(coarse=empty, **prompts.rows(0, batch)))
+    return unconditional + guidance * (conditional - unconditional)
+
+
+def denoise_region(
+    settings: DenoiseSettings,
+    region: int,
+    seen: Box,
+    z: np.ndarray,
+    predict: Callable[[list[Tile], torch.Tensor], torch.Tensor],
+) -> dict[int, Contribution]:
+    """Contributions by destination region (at most four), each summed over tiles in row-major order in float32.
+
+    z: [c, y, x] float32 over ``seen``, which is ``reach`` of the region. ``predict`` takes a batch of tiles and their
+    latents [B, c, h, w] and gives predictions of that shape; a short batch repeats its last tile.
+    """
+    owned = settings.tiles.owned_by(settings.regions.box(region))
+    weight = tile_weight(settings.blend, settings.tiles.tile_height, settings.tiles.tile_width)
+    sums = _empty_sums(settings.regions, seen, channels=z.shape[0])
+    for tiles in _batches(owned, settings.batch):
+        padded = tiles + tiles[-1:] * (settings.batch - len(tiles))
+        latents = torch.from_numpy(np.stack([z[:, *tile.box.within(seen)] for tile in padded]))
+        predictions = predict(padded, latents).numpy()
+        for tile, prediction in zip(tiles, predictions, strict=False):
+            _add(sums, tile.box, prediction * weight)
+    return sums
+
+
+def _empty_sums(regions: RegionGrid, seen: Box, channels: int) -> dict[int, Contribution]:
+    sums = {}
+    for destination in regions.overlapping(seen):
+        part = regions.box(destination).intersection(seen)
+        assert part is not None
+        sums[destination] = Contribution(box=part, total=np.zeros((channels, *part.shape), dtype=np.float32))
+    return sums
+
+
+def _add(sums: dict[int, Contribution], tile: Box, weighted: np.ndarray) -> None:
+    for contribution in sums.values():
+        part = contribution.box.intersection(tile)
+        if part is not None:
+            contribution.total[:, *part.within(contribution.box)] += weighted[:, *part.within(tile)]
+
+
+def _batches(tiles: list[Tile], size: int) -> Iterator[list[Tile]]:
+    for first in range(0, len(tiles), size):
+        yield tiles[first : first + size]

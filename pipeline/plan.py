@@ -1,0 +1,245 @@
+"""The plan: a recipe bound to one image, one model and one kind of device. The result is a pure function of it."""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import json
+from dataclasses import dataclass
+from typing import Any
+
+from storage.box import RegionGrid
+
+from .backbone import LatentGeometry, ModelCard
+from .denoise import DenoiseSettings
+from .device import DeviceFacts
+from .pixels import ValueRange
+from .recipe import Recipe
+from .solver import Solver, build_solver, solver_name
+from .tiling import TileGrid, check_reach, plan_tiles
+
+FORMAT = 1
+"""version of the plan record; a change to how results are computed raises it"""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ImageFacts:
+    """What a plan must know of the image."""
+
+    height: int
+    """input pixels along y"""
+    width: int
+    """input pixels along x"""
+    num_bands: int
+    """1 or 3"""
+    dtype: str
+    """uint8 or uint16"""
+    sha256: str
+    """of the file's bytes and of the chosen bands"""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Plan:
+    """Geometry, timesteps, batch shape, seed and fingerprints: all that affects a byte of the result."""
+
+    recipe: Recipe
+    """with no field left open"""
+    image: ImageFacts
+    scale: int
+    """output pixels along each axis of one input pixel"""
+    geometry: LatentGeometry
+    scheduler: dict[str, Any]
+    model_fingerprint: str
+    device: DeviceFacts
+    versions: dict[str, str]
+    regions: RegionGrid
+    """of the latent canvas, in latent pixels"""
+    tiles: TileGrid
+    timesteps: tuple[float, ...]
+    format: int = FORMAT
+
+    @property
+    def height_out(self) -> int:
+        return self.image.height * self.scale
+
+    @property
+    def width_out(self) -> int:
+        return self.image.width * self.scale
+
+    @property
+    def num_steps(self) -> int:
+        return len(self.timesteps)
+
+    @property
+    def out_regions(self) -> RegionGrid:
+        """The same regions in output pixels, cut at the image's true edge (the latent canvas may reach beyond it)."""
+        factor = self.geometry.factor
+        return RegionGrid(height=self.height_out, width=self.width_out, side=self.regions.side * factor)
+
+    @property
+    def value_range(self) -> ValueRange:
+        assert self.recipe.value_range is not None
+        low, high = self.recipe.value_range
+        return ValueRange(low=low, high=high, dtype=self.image.dtype)
+
+    @property
+    def denoise_settings(self) -> DenoiseSettings:
+        assert self.recipe.batch is not None
+        assert self.recipe.guidance is not None
+        return DenoiseSettings(
+            tiles=self.tiles,
+            regions=self.regions,
+            batch=self.recipe.batch,
+            guidance=self.recipe.guidance,
+            blend=self.recipe.blend,
+        )
+
+    def solver(self) -> Solver:
+        assert self.recipe.solver is not None
+        assert self.recipe.steps is not None
+        strength = self.recipe.strength if self.recipe.start == "image" else 1.0
+        return build_solver(self.recipe.solver, self.scheduler, steps=self.recipe.steps, strength=strength)
+
+    def to_json(self) -> bytes:
+        """Canonical JSON: the same plan gives the same bytes."""
+        return json.dumps(dataclasses.asdict(self), sort_keys=True, indent=1).encode()
+
+    @property
+    def hash(self) -> str:
+        """sha256 of the canonical JSON, in hex."""
+        return hashlib.sha256(self.to_json()).hexdigest()
+
+
+def plan_from_json(data: bytes) -> Plan:
+    """The plan that ``to_json`` wrote. Raises ValueError for a record of another format."""
+    table = json.loads(data)
+    if table.get("format") != FORMAT:
+        raise ValueError(
+            f"plan record of format {table.get('format')}, this gigatile reads format {FORMAT}: "
+            "resume the run with the version that began it"
+        )
+    recipe, tiles = dict(table["recipe"]), dict(table["tiles"])
+    recipe["value_range"] = tuple(recipe["value_range"])
+    tiles |= {"tops": tuple(tiles["tops"]), "lefts": tuple(tiles["lefts"])}
+    return Plan(
+        **{
+            **table,
+            "recipe": Recipe(**recipe),
+            "image": ImageFacts(**table["image"]),
+            "geometry": LatentGeometry(**table["geometry"]),
+            "device": DeviceFacts(**table["device"]),
+            "regions": RegionGrid(**table["regions"]),
+            "tiles": TileGrid(**tiles),
+            "timesteps": tuple(table["timesteps"]),
+        }
+    )
+
+
+def differing_fields(mine: Plan, stored: Plan) -> list[str]:
+    """Where two plans differ, a line each: ``field: this command says A, the run says B``."""
+    ours, theirs = _flat(dataclasses.asdict(mine)), _flat(dataclasses.asdict(stored))
+    return [
+        f"{key}: this command says {ours.get(key)!r}, the run says {theirs.get(key)!r}"
+        for key in sorted(ours.keys() | theirs.keys())
+        if ours.get(key) != theirs.get(key)
+    ]
+
+
+def _flat(table: dict[str, Any], prefix: str = "") -> dict[str, Any]:
+    flat: dict[str, Any] = {}
+    for key, value in table.items():
+        if isinstance(value, dict):
+            flat |= _flat(value, f"{prefix}{key}.")
+        else:
+            flat[prefix + key] = value
+    return flat
+
+
+def bind(
+    recipe: Recipe,
+    *,
+    image: ImageFacts,
+    scale: int,
+    model: ModelCard,
+    device: DeviceFacts,
+    versions: dict[str, str],
+) -> Plan:
+    """Bind a recipe to an image, a model and a device. Raises ValueError with the mend for what cannot work."""
+    geometry = model.geometry
+    _check_scale(scale, model)
+    height, width = (_canvas_side(side * scale, geometry) for side in (image.height, image.width))
+    _check_smallest(image, scale, geometry)
+    settled = _settle(recipe, model, image)
+    assert settled.window is not None
+    assert settled.overlap is not None
+    _check_window(settled, geometry)
+    tiles = plan_tiles(height, width, window=settled.window, stride=settled.window - settled.overlap)
+    regions = RegionGrid(height=height, width=width, side=settled.region)
+    check_reach(tiles, regions)
+    plan = Plan(
+        recipe=settled,
+        image=image,
+        scale=scale,
+        geometry=geometry,
+        scheduler=model.scheduler,
+        model_fingerprint=model.fingerprint,
+        device=device,
+        versions=versions,
+        regions=regions,
+        tiles=tiles,
+        timesteps=(),
+    )
+    return dataclasses.replace(plan, timesteps=plan.solver().timesteps)
+
+
+def _canvas_side(pixels_out: int, geometry: LatentGeometry) -> int:
+    latents = -(-pixels_out // geometry.factor)
+    return -(-latents // geometry.multiple) * geometry.multiple
+
+
+def _check_scale(scale: int, model: ModelCard) -> None:
+    native = model.geometry.native_scale
+    if scale < 1:
+        raise ValueError(f"scale must be a whole number of at least 1, got {scale}")
+    if native is not None and scale != native:
+        raise ValueError(f"scale {scale} is not reachable: the model {model.name} enlarges by {native}; use {native}")
+
+
+def _check_smallest(image: ImageFacts, scale: int, geometry: LatentGeometry) -> None:
+    least = -(-geometry.multiple * geometry.factor // scale)
+    if min(image.height, image.width) < least:
+        raise ValueError(
+            f"the image is {image.height} x {image.width} pixels (height x width); at scale {scale} this model needs "
+            f"at least {least} a side: pad the image, or enlarge more"
+        )
+
+
+def _check_window(recipe: Recipe, geometry: LatentGeometry) -> None:
+    assert recipe.window is not None
+    assert recipe.overlap is not None
+    if recipe.window % geometry.multiple or recipe.region % geometry.multiple:
+        raise ValueError(
+            f"recipe: window and region must be multiples of {geometry.multiple} for this model, "
+            f"got {recipe.window} and {recipe.region}"
+        )
+    if recipe.overlap >= recipe.window:
+        raise ValueError(f"recipe: overlap must be below the window of {recipe.window}, got {recipe.overlap}")
+
+
+def _settle(recipe: Recipe, model: ModelCard, image: ImageFacts) -> Recipe:
+    """Fill what the recipe leaves open from the model and the image."""
+    geometry = model.geometry
+    window = recipe.window or geometry.window
+    defaults: dict[str, Any] = {
+        "steps": geometry.steps,
+        "guidance": geometry.guidance,
+        "solver": solver_name(str(model.scheduler.get("_class_name"))),
+        "start": "noise" if geometry.reads_coarse else "image",
+        "window": window,
+        "overlap": min(geometry.overlap, window // 2),
+        "batch": geometry.batch,
+        "dtype": geometry.dtype,
+        "value_range": (0.0, 255.0 if image.dtype == "uint8" else 65535.0),
+    }
+    open_fields = {key: value for key, value in defaults.items() if getattr(recipe, key) is None}
+    return dataclasses.replace(recipe, **open_fields)

@@ -1,0 +1,85 @@
+"""What a plan will cost, before anything runs: forwards, bytes on disk, peak memory a worker."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from .plan import Plan
+
+_BYTES = {"float32": 4, "bfloat16": 2, "float16": 2}
+
+LIVE_FEATURES = 10
+"""feature maps of the denoiser's width alive at once at the latent's resolution, as measured on U-Nets"""
+CODEC_CHANNELS = 96
+"""channels alive at once at the output's resolution while a window is decoded"""
+LIBRARIES = 700 << 20
+"""bytes of a worker that has loaded its libraries and nothing else"""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Price:
+    """A plan's cost. Bytes are bytes, not files' sizes on a compressing disk."""
+
+    tiles: int
+    """tiles of one step"""
+    forwards: int
+    """passes of the backbone over one tile, padding and guidance included"""
+    region_steps: int
+    disk_peak: int
+    """bytes of the run at its largest: input, conditioning, live latents and the decoded output"""
+    memory_worker: int
+    """peak bytes of one worker's process, libraries included"""
+    memory_model: int
+    """bytes of one model replica's weights"""
+
+
+def price(plan: Plan) -> Price:
+    """Count a plan's work and bytes without running any of it."""
+    recipe, geometry, settings = plan.recipe, plan.geometry, plan.denoise_settings
+    owned = [len(plan.tiles.owned_by(plan.regions.box(r))) for r in range(plan.regions.num_regions)]
+    batches = sum(-(-count // settings.batch) for count in owned)
+    branches = 1 if settings.guidance == 1.0 else 2
+    return Price(
+        tiles=plan.tiles.num_tiles,
+        forwards=batches * settings.batch * branches * plan.num_steps,
+        region_steps=plan.regions.num_regions * plan.num_steps,
+        disk_peak=_disk_peak(plan),
+        memory_worker=LIBRARIES + _weights(plan) + max(_denoise_bytes(plan), _codec_bytes(plan)),
+        memory_model=geometry.parameters * _BYTES[recipe.dtype or "float32"],
+    )
+
+
+def latent_bytes(plan: Plan) -> int:
+    """Bytes of one float32 copy of the whole latent canvas."""
+    return plan.geometry.channels * plan.regions.canvas.area * 4
+
+
+def _disk_peak(plan: Plan) -> int:
+    copies = 3 + plan.solver().num_history + (1 if plan.geometry.reads_coarse or plan.recipe.start == "image" else 0)
+    if plan.recipe.keep_steps:
+        copies += plan.num_steps // plan.recipe.keep_steps
+    sample = 1 if plan.image.dtype == "uint8" else 2
+    pixels = plan.image.num_bands * sample * (plan.image.height * plan.image.width + plan.height_out * plan.width_out)
+    return copies * latent_bytes(plan) + pixels
+
+
+def _weights(plan: Plan) -> int:
+    # loading holds the file's own copy of the largest part beside the converted one
+    return int(1.5 * plan.geometry.parameters * _BYTES[plan.recipe.dtype or "float32"])
+
+
+def _denoise_bytes(plan: Plan) -> int:
+    settings, size = plan.denoise_settings, _BYTES[plan.recipe.dtype or "float32"]
+    tile = settings.tiles.tile_height * settings.tiles.tile_width
+    features = settings.batch * tile * plan.geometry.width * LIVE_FEATURES * size
+    reach = plan.geometry.channels * (plan.regions.side + settings.tiles.tile_width) ** 2 * 4
+    return features + 6 * reach
+
+
+def _codec_bytes(plan: Plan) -> int:
+    geometry = plan.geometry
+    side = min(geometry.codec_window, plan.regions.side, max(plan.regions.height, plan.regions.width))
+    side = (side + 2 * max(geometry.encoder_halo, geometry.decoder_halo)) * geometry.factor
+    size = _BYTES[plan.recipe.dtype or "float32"]
+    region_out = 3 * (plan.regions.side * geometry.factor) ** 2 * 4
+    return side * side * CODEC_CHANNELS * size + 2 * region_out

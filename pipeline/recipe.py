@@ -1,0 +1,146 @@
+"""Recipes: what to do, apart from any image or model."""
+
+from __future__ import annotations
+
+import dataclasses
+import difflib
+import tomllib
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from .blend import WINDOWS
+from .solver import SOLVERS
+
+STARTS = ("noise", "image")
+DTYPES = ("float32", "bfloat16", "float16")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Recipe:
+    """What to do. A field left at None takes the model's own default when the recipe is bound to a model."""
+
+    name: str = "multidiffusion"
+    """the preset it started from, for people"""
+    prompt: str = ""
+    """one prompt for every tile; only models with a text encoder read it"""
+    negative_prompt: str = ""
+    """what guidance moves away from"""
+    steps: int | None = None
+    """sampler steps, before strength takes its share"""
+    guidance: float | None = None
+    """weight of classifier-free guidance; 1 runs the conditional branch alone"""
+    solver: str | None = None
+    """one of pipeline.solver.SOLVERS"""
+    start: str | None = None
+    """``noise``: pure noise; ``image``: the enlarged input's latent, noised to the first timestep"""
+    strength: float = 1.0
+    """share of the steps that runs, with start = "image"; 1 runs them all"""
+    window: int | None = None
+    """latent pixels a side of a tile"""
+    overlap: int | None = None
+    """latent pixels that neighbouring tiles share, at least"""
+    blend: str = "cosine"
+    """weight of a prediction across its tile: uniform, cosine or gaussian"""
+    region: int = 256
+    """latent pixels a side of a region: the unit of work, of storage and of resuming"""
+    batch: int | None = None
+    """tiles in one forward pass; short batches are padded, so results never depend on how many were left"""
+    dtype: str | None = None
+    """number format of the model's weights and activations; latents and sums are float32 always"""
+    seed: int = 0
+    """seed of all noise, 0 to 2^63 - 1"""
+    value_range: tuple[float, float] | None = None
+    """input values that become 0 and 1; the whole range of the image's number format where None"""
+    keep_steps: int = 0
+    """keep the latents of every k-th step; 0 deletes each once no task needs it"""
+
+    def __post_init__(self) -> None:
+        _check_choice("solver", self.solver, tuple(SOLVERS), optional=True)
+        _check_choice("start", self.start, STARTS, optional=True)
+        _check_choice("blend", self.blend, WINDOWS)
+        _check_choice("dtype", self.dtype, DTYPES, optional=True)
+        _check_least("steps", self.steps, 1)
+        _check_least("window", self.window, 8)
+        _check_least("overlap", self.overlap, 0)
+        _check_least("region", self.region, 8)
+        _check_least("batch", self.batch, 1)
+        _check_least("keep_steps", self.keep_steps, 0)
+        _check_least("guidance", self.guidance, 0.0)
+        if not 0 <= self.seed < 2**63:
+            raise ValueError(f"recipe: seed must be between 0 and 2^63 - 1, got {self.seed}")
+        if not 0 < self.strength <= 1:
+            raise ValueError(f"recipe: strength must be above 0 and at most 1, got {self.strength}")
+        if self.value_range is not None and not self.value_range[0] < self.value_range[1]:
+            raise ValueError(f"recipe: value_range must be two rising numbers, got {list(self.value_range)}")
+
+
+def _check_choice(field: str, value: str | None, choices: tuple[str, ...], *, optional: bool = False) -> None:
+    if value is None and optional:
+        return
+    if value not in choices:
+        raise ValueError(f"recipe: {field} must be one of {', '.join(choices)}, got {value!r}")
+
+
+def _check_least(field: str, value: float | None, least: float) -> None:
+    if value is not None and value < least:
+        raise ValueError(f"recipe: {field} must be at least {least}, got {value}")
+
+
+PRESETS: dict[str, dict[str, Any]] = {
+    "multidiffusion": {"name": "multidiffusion"},
+}
+"""preset name -> switches; MultiDiffusion is overlapping tiles whose predictions are averaged at every step"""
+
+_KINDS: dict[str, tuple[type, ...]] = {
+    "int": (int,),
+    "float": (int, float),
+    "str": (str,),
+    "tuple[float, float]": (list, tuple),
+}
+
+
+def parse_recipe(table: dict[str, Any], *, where: str) -> Recipe:
+    """Make a recipe of loose keys and values; ``preset`` names the one to start from.
+
+    Raises ValueError with the place, the key, what was expected and the nearest known key.
+
+    >>> parse_recipe({"preset": "multidiffusion", "steps": 4}, where="here").steps
+    4
+    """
+    given = dict(table)
+    preset = given.pop("preset", "multidiffusion")
+    if preset not in PRESETS:
+        raise ValueError(f"{where}: preset must be one of {', '.join(PRESETS)}, got {preset!r}")
+    fields = {field.name: str(field.type) for field in dataclasses.fields(Recipe)}
+    for key, value in given.items():
+        if key not in fields:
+            near = difflib.get_close_matches(key, [*fields, "preset"], n=1)
+            hint = f"did you mean {near[0]}?" if near else f"known keys: {', '.join(sorted(fields))}"
+            raise ValueError(f"{where}: unknown key {key!r}; {hint}")
+        kind = fields[key].removesuffix(" | None")
+        if isinstance(value, bool) or not isinstance(value, _KINDS[kind]):
+            raise ValueError(f"{where}: {key} must be of type {kind}, got {value!r}")
+        if kind.startswith("tuple"):
+            given[key] = _pair(value, key, where)
+    return Recipe(**{**PRESETS[preset], **given})
+
+
+def _pair(value: Any, key: str, where: str) -> tuple[float, float]:
+    if len(value) != 2 or not all(isinstance(v, int | float) for v in value):
+        raise ValueError(f"{where}: {key} must be two numbers, got {value!r}")
+    return float(value[0]), float(value[1])
+
+
+def load_recipe(name_or_path: str) -> Recipe:
+    """A preset by its name, or a recipe from a TOML file. Raises ValueError with the mend."""
+    if name_or_path in PRESETS:
+        return parse_recipe({"preset": name_or_path}, where="recipe")
+    path = Path(name_or_path)
+    if not path.is_file():
+        raise ValueError(f"recipe: {name_or_path!r} is neither a preset ({', '.join(PRESETS)}) nor a file")
+    try:
+        table = tomllib.loads(path.read_text(encoding="utf-8"))
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as e:
+        raise ValueError(f"{path}: not a TOML file: {e}") from e
+    return parse_recipe(table, where=str(path))

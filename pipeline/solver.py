@@ -1,0 +1,202 @@
+"""One solver step as a plain function: diffusers' schedulers with their hidden state made explicit.
+
+A diffusers scheduler remembers earlier model outputs and counts its own steps. A region-step may run on any worker,
+so here the step index comes in, the remembered tensors come in and go out as ``history``, and nothing is kept.
+"""
+
+from __future__ import annotations
+
+import copy
+import inspect
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import diffusers
+import torch
+
+SOLVERS: dict[str, tuple[str, dict[str, Any]]] = {
+    "ddim": ("DDIMScheduler", {}),
+    "euler": ("EulerDiscreteScheduler", {}),
+    "euler-ancestral": ("EulerAncestralDiscreteScheduler", {}),
+    "ddpm": ("DDPMScheduler", {}),
+    "dpm++2m": ("DPMSolverMultistepScheduler", {"algorithm_type": "dpmsolver++", "solver_order": 2}),
+    "sde-dpm++2m": ("DPMSolverMultistepScheduler", {"algorithm_type": "sde-dpmsolver++", "solver_order": 2}),
+    "unipc": ("UniPCMultistepScheduler", {"solver_order": 2}),
+    "flow-euler": ("FlowMatchEulerDiscreteScheduler", {}),
+}
+"""solver name -> diffusers class and the settings that make it that solver; the rest is the model's own config"""
+
+STOCHASTIC = ("euler-ancestral", "ddpm", "sde-dpm++2m")
+"""solvers that add noise at every step"""
+
+FLOW_ONLY = ("flow-euler",)
+"""solvers of flow-matching models, which take no others"""
+
+HISTORY = {"dpm++2m": 1, "sde-dpm++2m": 1, "unipc": 3}
+"""tensors of a latent's shape that a solver carries from step to step, beside z"""
+
+
+def solver_name(scheduler_class: str) -> str:
+    """The solver that a model's own scheduler config asks for; ``ddim`` where that one is not offered here."""
+    names = {cls: name for name, (cls, _) in reversed(SOLVERS.items())}
+    return names.get(scheduler_class, "ddim")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Solver:
+    """A solver bound to its timesteps.
+
+    Shapes: z, prediction and noise are ``[c, y, x] float32``; history is a tuple of tensors of the same shape.
+    """
+
+    name: str
+    scheduler: Any
+    """a diffusers scheduler with its timesteps set; a template, copied for each step"""
+    first_step: int = 0
+    """index into the scheduler's timesteps of step 0 of the plan (above 0 where the start is a noised image)"""
+
+    @property
+    def timesteps(self) -> tuple[float, ...]:
+        return tuple(float(t) for t in self.scheduler.timesteps[self.first_step :])
+
+    @property
+    def num_steps(self) -> int:
+        return len(self.scheduler.timesteps) - self.first_step
+
+    @property
+    def num_history(self) -> int:
+        return HISTORY.get(self.name, 0)
+
+    @property
+    def is_stochastic(self) -> bool:
+        """Whether a step needs noise."""
+        return self.name in STOCHASTIC
+
+    def timestep(self, step: int) -> torch.Tensor:
+        """The timestep of ``step`` as the scheduler and the backbone want it: a tensor without axes."""
+        return self.scheduler.timesteps[self.first_step + step]
+
+    def scale_input(self, z: torch.Tensor, step: int) -> torch.Tensor:
+        """What the backbone sees of z at ``step`` (the sigma-space solvers divide by sqrt(sigma^2 + 1))."""
+        return self._at(step).scale_model_input(z, self.timestep(step))
+
+    def start(self, noise: torch.Tensor, coarse: torch.Tensor | None) -> torch.Tensor:
+        """z at step 0: pure noise at the solver's own scale, or the coarse latent noised to the first timestep."""
+        if coarse is None:
+            return noise * float(getattr(self.scheduler, "init_noise_sigma", 1.0))
+        scheduler = copy.deepcopy(self.scheduler)
+        if hasattr(scheduler, "scale_noise"):
+            return scheduler.scale_noise(coarse[None], self.timestep(0)[None], noise[None])[0]
+        if hasattr(scheduler, "set_begin_index"):
+            scheduler.set_begin_index(self.first_step)
+        return scheduler.add_noise(coarse[None], noise[None], self.timestep(0)[None])[0]
+
+    def step(
+        self,
+        step: int,
+        z: torch.Tensor,
+        prediction: torch.Tensor,
+        history: tuple[torch.Tensor, ...] = (),
+        noise: torch.Tensor | None = None,
+    ) -> tuple[torch.Tensor, tuple[torch.Tensor, ...]]:
+        """z and history at ``step`` + 1. Raises ValueError where a stochastic solver is given no noise."""
+        if self.name in STOCHASTIC and noise is None:
+            raise ValueError(f"{self.name} adds noise at every step and was given none")
+        scheduler = self._at(step)
+        self._restore(scheduler, step, history)
+        accepts = inspect.signature(scheduler.step).parameters
+        options: dict[str, Any] = {"return_dict": False}
+        if "variance_noise" in accepts and self.name in STOCHASTIC:
+            assert noise is not None
+            options["variance_noise"] = noise[None]
+        with _given_noise(scheduler, None if "variance_noise" in options or noise is None else noise[None]):
+            z_next = scheduler.step(prediction[None], self.timestep(step), z[None], **options)[0][0]
+        return z_next, self._remember(scheduler, z)
+
+    def _at(self, step: int) -> Any:
+        scheduler = copy.copy(self.scheduler)
+        if hasattr(scheduler, "_step_index"):
+            scheduler._step_index = self.first_step + step
+        return scheduler
+
+    def _restore(self, scheduler: Any, step: int, history: tuple[torch.Tensor, ...]) -> None:
+        """Put back what the scheduler would remember after ``step`` steps of its own."""
+        if hasattr(scheduler, "is_scale_input_called"):
+            scheduler.is_scale_input_called = True
+        if self.num_history == 0:
+            return
+        if step > 0 and len(history) != self.num_history:
+            raise ValueError(f"{self.name} carries {self.num_history} tensors at step {step}, got {len(history)}")
+        order = scheduler.config.solver_order
+        scheduler.lower_order_nums = min(step, order)
+        scheduler.model_outputs = [None] * order
+        if self.name == "unipc":
+            self._restore_unipc(scheduler, step, history)
+        elif step > 0:
+            scheduler.model_outputs[-1] = history[0][None]
+
+    def _restore_unipc(self, scheduler: Any, step: int, history: tuple[torch.Tensor, ...]) -> None:
+        order, index = scheduler.config.solver_order, self.first_step + step
+        scheduler.timestep_list = [None] * order
+        scheduler.last_sample = None
+        if step == 0:
+            return
+        for back in range(1, min(step, order) + 1):
+            scheduler.timestep_list[-back] = self.scheduler.timesteps[index - back]
+            scheduler.model_outputs[-back] = history[back - 1][None]
+        scheduler.last_sample = history[2][None]
+        order_left = order
+        if scheduler.config.lower_order_final:
+            order_left = min(order, len(scheduler.timesteps) - (index - 1))
+        scheduler.this_order = min(order_left, min(step - 1, order) + 1)
+
+    def _remember(self, scheduler: Any, z: torch.Tensor) -> tuple[torch.Tensor, ...]:
+        if self.num_history == 0:
+            return ()
+        if self.name != "unipc":
+            return (scheduler.model_outputs[-1][0],)
+        before = scheduler.model_outputs[-2]
+        # a multistep solver has no second-last output after its first step: zeros keep the array's shape
+        return (
+            scheduler.model_outputs[-1][0],
+            torch.zeros_like(z) if before is None else before[0],
+            scheduler.last_sample[0],
+        )
+
+
+@contextmanager
+def _given_noise(scheduler: Any, noise: torch.Tensor | None) -> Iterator[None]:
+    """Let a scheduler that only knows generators use ``noise``: its module draws by one function, swapped meanwhile."""
+    module: Any = inspect.getmodule(type(scheduler))
+    if noise is None or not hasattr(module, "randn_tensor"):
+        yield
+        return
+    drawn = module.randn_tensor
+    module.randn_tensor = lambda *_args, **_options: noise
+    try:
+        yield
+    finally:
+        module.randn_tensor = drawn
+
+
+def build_solver(name: str, scheduler_config: dict[str, Any], *, steps: int, strength: float = 1.0) -> Solver:
+    """Bind the solver ``name`` to a model's scheduler config and to ``steps`` timesteps.
+
+    ``strength`` below 1 skips the first (1 - strength) of the steps, as img2img does. Raises ValueError for an unknown
+    solver, one that does not fit the model's prediction type, or a strength that leaves no step.
+    """
+    if name not in SOLVERS:
+        raise ValueError(f"a solver is one of {', '.join(SOLVERS)}, got {name!r}")
+    is_flow_model = "FlowMatch" in str(scheduler_config.get("_class_name", ""))
+    if is_flow_model != (name in FLOW_ONLY):
+        fitting = FLOW_ONLY if is_flow_model else tuple(set(SOLVERS) - set(FLOW_ONLY))
+        raise ValueError(f"the solver {name} does not fit this model; one of {', '.join(sorted(fitting))} does")
+    class_name, settings = SOLVERS[name]
+    scheduler = getattr(diffusers, class_name).from_config({**scheduler_config, **settings})
+    scheduler.set_timesteps(steps)
+    kept = min(steps, round(steps * strength))
+    if kept < 1:
+        raise ValueError(f"a strength of {strength} leaves none of {steps} steps: raise one of them")
+    return Solver(name=name, scheduler=scheduler, first_step=steps - kept)
