@@ -1,0 +1,132 @@
+"""The append-only record of finished region-steps: the only truth about what is done.
+
+    journal/00000000   header line, then one line a record
+    journal/00000001   ...
+
+Every batch is a key of its own, created once and never changed. Two writers therefore meet at the next free number, and
+the one who comes second learns it there.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import socket
+import time
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+import google_crc32c
+
+from storage.errors import FencedError
+from storage.objects import ObjectRoot
+
+_NUM_READERS = 16
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Record:
+    """One finished piece of work, as the journal keeps it."""
+
+    kind: str
+    """which task it was, such as ``merge``"""
+    stage: int
+    step: int
+    region: int
+    crc32c: int
+    """of the region's values, as RegionArray.write returned it"""
+    attempt: int
+    worker: str
+    seconds: float
+    extra: dict[str, Any] = field(default_factory=dict)
+    """whatever else JSON can hold"""
+
+
+class Journal:
+    """The journal of one run: replay it, then append to it. One thread at a time."""
+
+    def __init__(self, root: ObjectRoot, *, owner: str | None = None) -> None:
+        self._root = root
+        self._owner = owner or f"{socket.gethostname()}:{os.getpid()}"
+        self._next: int | None = None
+
+    def replay(self) -> list[Record]:
+        """All records, in the order in which they were appended.
+
+        A record may occur twice (a fenced coordinator's last batch). Raises ValueError where a batch is missing or
+        damaged.
+        """
+        keys = self._keys()
+        with ThreadPoolExecutor(_NUM_READERS) as pool:
+            batches = list(pool.map(self._root.get, keys))
+        records = [record for key, data in zip(keys, batches, strict=True) for record in self._parse(key, data)]
+        self._next = len(keys)
+        return records
+
+    def append(self, records: list[Record], generation: int) -> None:
+        """Append one batch, on the disk before it returns; nothing to do for an empty one.
+
+        Raises FencedError where another coordinator of this generation or a newer one writes this journal.
+        """
+        if not records:
+            return
+        if self._next is None:
+            self._next = len(self._keys())
+        data = _batch(records, generation, self._owner)
+        while not self._root.put_new(_key(self._next), data, durable=True):
+            present = self._root.get(_key(self._next))
+            if present == data:
+                break
+            header = self._header(_key(self._next), present)
+            if header["generation"] >= generation:
+                raise FencedError(
+                    f"{header['owner']} (generation {header['generation']}) writes the journal of {self._root.url} "
+                    f"since {header['time']}; this is generation {generation} and must stop"
+                )
+            self._next += 1
+        self._next += 1
+
+    def _keys(self) -> list[str]:
+        numbers = sorted(int(name) for name in self._names() if name.isdigit())
+        for expected, number in enumerate(numbers):
+            if number != expected:
+                raise ValueError(f"{self._root.url}/{_key(expected)} is missing although later batches exist: {_MEND}")
+        return [_key(number) for number in numbers]
+
+    def _names(self) -> Iterator[str]:
+        return (key.rsplit("/", 1)[1] for key in self._root.list("journal"))
+
+    def _parse(self, key: str, data: bytes) -> list[Record]:
+        header = self._header(key, data)
+        body = data.split(b"\n", 1)[1]
+        if google_crc32c.value(body) != header["crc32c"]:
+            raise ValueError(f"{self._root.url}/{key} is damaged: {_MEND}")
+        return [Record(**json.loads(line)) for line in body.splitlines()]
+
+    def _header(self, key: str, data: bytes) -> dict[str, Any]:
+        try:
+            header = json.loads(data.split(b"\n", 1)[0])
+            return {name: header[name] for name in ("generation", "owner", "time", "crc32c")}
+        except (ValueError, KeyError, TypeError) as error:
+            raise ValueError(f"{self._root.url}/{key} is damaged: {_MEND}") from error
+
+
+_MEND = "restore the file from a copy, or delete it and all later ones to lose only that work"
+
+
+def _key(number: int) -> str:
+    return f"journal/{number:08d}"
+
+
+def _batch(records: list[Record], generation: int, owner: str) -> bytes:
+    body = "".join(json.dumps(asdict(record), separators=(",", ":")) + "\n" for record in records).encode()
+    header = {
+        "generation": generation,
+        "owner": owner,
+        "time": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
+        "nonce": os.urandom(8).hex(),
+        "crc32c": google_crc32c.value(body),
+    }
+    return json.dumps(header).encode() + b"\n" + body

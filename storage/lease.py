@@ -1,0 +1,155 @@
+"""Who may write to a run: one coordinator at a time, and a newer one fences the older.
+
+    lease/0003             the third coordinator (the highest number rules)
+    lease/0003.heartbeat   a counter it raises while it lives
+    lease/0003.released    it has stopped in good order
+
+Taking the lease is creating the next number. Clocks of two machines are never compared: whether a holder lives is seen
+by watching its counter.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import socket
+import time
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import psutil
+
+from storage.errors import FencedError, RunBusyError
+from storage.objects import ObjectRoot
+
+_LEASE_KEY = re.compile(r"lease/(\d{4,})$")
+_POLLS_PER_HEARTBEAT = 4
+_SAME_START_S = 60.0
+
+
+@dataclass(kw_only=True)
+class Lease:
+    """The right to write to a run; keep it alive with :meth:`beat` about every ``heartbeat_s`` seconds."""
+
+    root: ObjectRoot
+    owner: str
+    generation: int
+    _counter: int = field(default=0, init=False)
+
+    @classmethod
+    def acquire(cls, root: ObjectRoot, *, owner: str, heartbeat_s: float = 2.0, patience: int = 3) -> Lease:
+        """Take the lease of a run, at once where it is free.
+
+        A holder that cannot be seen to be dead is watched for ``patience`` heartbeats of ``heartbeat_s`` seconds.
+        Raises RunBusyError where it lives, or where somebody else takes the lease at the same moment.
+        """
+        current = _current_generation(root)
+        if current and not _is_free(root, current):
+            _watch(root, current, heartbeat_s, patience)
+        generation = current + 1
+        data = json.dumps(
+            {**_identity(), "owner": owner, "generation": generation, "nonce": os.urandom(8).hex()}
+        ).encode()
+        if not root.put_new(_key(generation), data, durable=True) and root.get(_key(generation)) != data:
+            raise _busy(root, generation)
+        lease = cls(root=root, owner=owner, generation=generation)
+        lease.beat()
+        return lease
+
+    def beat(self) -> None:
+        """Show that the holder lives. Raises FencedError where a newer generation has taken over."""
+        successor = _key(self.generation + 1)
+        if self.root.exists(successor):
+            holder = _holder(self.root, self.generation + 1)
+            raise FencedError(
+                f"{holder['owner']} on {holder['host']} took over the run {self.root.url} at {holder['time']}; "
+                f"generation {self.generation} must stop"
+            )
+        self._counter += 1
+        self.root.put(f"{_key(self.generation)}.heartbeat", str(self._counter).encode())
+
+    def release(self) -> None:
+        """Give the lease back, so that the next coordinator starts without a wait."""
+        self.root.put_new(f"{_key(self.generation)}.released", b"")
+        self.root.delete(f"{_key(self.generation)}.heartbeat")
+
+
+def _key(generation: int) -> str:
+    return f"lease/{generation:04d}"
+
+
+def _current_generation(root: ObjectRoot) -> int:
+    found = (_LEASE_KEY.search(key) for key in root.list("lease"))
+    return max((int(match[1]) for match in found if match), default=0)
+
+
+def _holder(root: ObjectRoot, generation: int) -> dict[str, Any]:
+    return json.loads(root.get(_key(generation)))
+
+
+def _is_free(root: ObjectRoot, generation: int) -> bool:
+    """Whether the holder has released, or ran on this very machine and its process is gone."""
+    if root.exists(f"{_key(generation)}.released"):
+        return True
+    holder, here = _holder(root, generation), _identity()
+    if (holder["host"], holder["host_id"]) != (here["host"], here["host_id"]):
+        return False
+    try:
+        started = psutil.Process(holder["pid"]).create_time()
+    except psutil.NoSuchProcess:
+        return True
+    except psutil.AccessDenied:
+        return False
+    return abs(started - holder["pid_start"]) > _SAME_START_S
+
+
+def _watch(root: ObjectRoot, generation: int, heartbeat_s: float, patience: int) -> None:
+    """Return when the holder's counter stood still for ``patience`` heartbeats; RunBusyError as soon as it moves."""
+    first = _counter(root, generation)
+    deadline = time.monotonic() + patience * heartbeat_s
+    while time.monotonic() < deadline:
+        time.sleep(heartbeat_s / _POLLS_PER_HEARTBEAT)
+        if _counter(root, generation) != first:
+            raise _busy(root, generation)
+
+
+def _counter(root: ObjectRoot, generation: int) -> bytes:
+    try:
+        return root.get(f"{_key(generation)}.heartbeat")
+    except KeyError:
+        return b""
+
+
+def _busy(root: ObjectRoot, generation: int) -> RunBusyError:
+    holder = _holder(root, generation)
+    return RunBusyError(
+        f"run {root.url} is being worked on by {holder['owner']} on {holder['host']} (pid {holder['pid']}, since "
+        f"{holder['time']}); stop that one first"
+    )
+
+
+def _identity() -> dict[str, Any]:
+    """This process, told apart from any other: host, boot and process namespace, pid and its start time."""
+    return {
+        "host": socket.gethostname(),
+        "host_id": f"{_first_line('/proc/sys/kernel/random/boot_id')} {_process_namespace()}",
+        "pid": os.getpid(),
+        "pid_start": psutil.Process().create_time(),
+        "time": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
+    }
+
+
+def _first_line(path: str) -> str:
+    try:
+        return Path(path).read_text().strip()
+    except OSError:
+        return ""
+
+
+def _process_namespace() -> str:
+    try:
+        return os.readlink("/proc/self/ns/pid")
+    except OSError:
+        return ""

@@ -1,0 +1,134 @@
+"""The run store: everything a run keeps, at one URL.
+
+plan.json            what to compute; written once
+z/<stage>/s0007 ...  arrays, one a step
+journal/00000042     what is done
+lease/0003           who may write
+status.json          progress, for people and tools
+blobs/...            small records
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+from numpy.typing import DTypeLike
+
+from storage.arrays import RegionArray, describe_array
+from storage.box import RegionGrid
+from storage.journal import Journal
+from storage.lease import Lease
+from storage.objects import ObjectRoot
+
+_PLAN = "plan.json"
+_STATUS = "status.json"
+
+
+@dataclass(frozen=True)
+class RunStore:
+    """The store of one run; pickles as its address."""
+
+    root: ObjectRoot
+
+    @classmethod
+    def open(cls, url: str, *, create: bool = True) -> RunStore:
+        """Open the run at ``url`` (a path, s3://, gs:// or az://).
+
+        With ``create`` the place is made and probed first; without it, an absent folder is a FileNotFoundError. Raises
+        OSError with one line where the place cannot hold a run.
+        """
+        root = ObjectRoot.open(url, create=create)
+        if create:
+            root.probe()
+        return cls(root)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return RunStore, (self.root,)
+
+    @property
+    def url(self) -> str:
+        return self.root.url
+
+    def write_plan(self, data: bytes) -> None:
+        """Store the plan; the same plan again is fine. Raises ValueError where another plan is there."""
+        if not self.root.put_new(_PLAN, data, durable=True) and self.root.get(_PLAN) != data:
+            raise ValueError(f"{self.url} holds a run of another plan; choose another place, or delete that run")
+
+    def read_plan(self) -> bytes | None:
+        """The plan's bytes; None where no run is here."""
+        return self._get(_PLAN)
+
+    def array(
+        self, name: str, *, channels: int, grid: RegionGrid, dtype: DTypeLike, compress: bool = False
+    ) -> RegionArray:
+        """Make the array ``name``, or open it where it is there already. Any number of callers may race.
+
+        Raises ValueError where an array of that name has another shape, region size, dtype or coding.
+        """
+        wanted = describe_array(channels=channels, grid=grid, dtype=dtype, compress=compress)
+        key = f"{name}/zarr.json"
+        if not self.root.put_new(key, wanted.encode()):
+            present = self.root.get(key)
+            if json.loads(present) != json.loads(wanted):
+                raise ValueError(f"the array {name} in {self.url} is there already with another shape, dtype or coding")
+        return RegionArray(root=self.root, name=name, metadata=wanted)
+
+    def open_array(self, name: str) -> RegionArray:
+        """Open the array ``name``; KeyError where it is absent."""
+        try:
+            metadata = self.root.get(f"{name}/zarr.json")
+        except KeyError:
+            raise KeyError(f"no array {name} in {self.url}") from None
+        return RegionArray(root=self.root, name=name, metadata=metadata.decode())
+
+    def has_array(self, name: str) -> bool:
+        return self.root.exists(f"{name}/zarr.json")
+
+    def delete_array(self, name: str) -> None:
+        """Remove an array and all its regions; an absent one is fine."""
+        if self.has_array(name):
+            self.open_array(name).delete_all()
+
+    @cached_property
+    def journal(self) -> Journal:
+        return Journal(self.root)
+
+    def acquire_lease(self, owner: str, *, heartbeat_s: float = 2.0, patience: int = 3) -> Lease:
+        """Take the right to write to this run; see :meth:`Lease.acquire`."""
+        return Lease.acquire(self.root, owner=owner, heartbeat_s=heartbeat_s, patience=patience)
+
+    def write_status(self, status: dict[str, Any]) -> None:
+        """Replace ``status.json``; readers see the old one or the new one, whole."""
+        self.root.put(_STATUS, json.dumps(status, indent=1).encode())
+
+    def read_status(self) -> dict[str, Any] | None:
+        data = self._get(_STATUS)
+        return None if data is None else json.loads(data)
+
+    def put_blob(self, name: str, data: bytes) -> None:
+        """Store a small record, over an older one of that name."""
+        self.root.put(f"blobs/{name}", data)
+
+    def put_blob_new(self, name: str, data: bytes) -> bool:
+        """Store a small record once; False, and nothing changed, where the name is taken."""
+        return self.root.put_new(f"blobs/{name}", data, durable=True)
+
+    def get_blob(self, name: str) -> bytes | None:
+        return self._get(f"blobs/{name}")
+
+    def sweep(self) -> int:
+        """Remove what killed writers left half-written; returns how many files. Only the lease's holder may call it."""
+        return self.root.sweep()
+
+    def usage(self) -> dict[str, int]:
+        """Bytes in use by part: ``z``, ``journal``, ``pixels`` and so on."""
+        return self.root.sizes()
+
+    def _get(self, key: str) -> bytes | None:
+        try:
+            return self.root.get(key)
+        except KeyError:
+            return None
