@@ -32,6 +32,7 @@ from pipeline.noise import keyed_noise
 from pipeline.pixels import decode_window, encode_window, enlarge, from_rgb, source_window, to_rgb
 from pipeline.plan import Plan, plan_from_json
 from pipeline.tiling import Tile
+from storage.arrays import RegionArray
 from storage.box import Box, RegionGrid
 from storage.run import RunStore
 
@@ -75,6 +76,7 @@ class Worker:
         self._compute = threading.Lock()
         self._clock = threading.local()
         self._prompts: PromptTable | None = None
+        self._arrays: dict[str, RegionArray] = {}
 
     def hello(self) -> Hello:
         """What this worker is, with a checksum of the model's prediction for a fixed input."""
@@ -157,14 +159,14 @@ class Worker:
                     halo=geometry.encoder_halo,
                 )
             coarse[:, *cell.within(box)] = latents
-        return self._array(COARSE, geometry.channels).write(region, coarse), {}, []
+        return self._array(COARSE).write(region, coarse), {}, []
 
     def _enlarged(self, box_out: Box) -> torch.Tensor:
         """The input enlarged over an output box: RGB ``[3, H, W]`` in [0, 1]."""
         image = self.plan.image
         source = Box(top=0, left=0, height=image.height, width=image.width)
         window = source_window(box_out, self.plan.scale, source)
-        pixels = self.store.open_array(PIXELS).read(window)
+        pixels = self._array(PIXELS).read(window)
         unit = to_rgb(self.plan.value_range.to_unit(pixels))
         return enlarge(unit, window, box_out, self.plan.scale).clamp(0, 1)
 
@@ -174,7 +176,7 @@ class Worker:
         noise = torch.from_numpy(self._noise(box, draw=0))
         coarse = None
         if plan.recipe.start == "image":
-            coarse = torch.from_numpy(self._array(COARSE, plan.geometry.channels).read(box))
+            coarse = torch.from_numpy(self._array(COARSE).read(box))
         z = self.solver.start(noise, coarse)
         return self._latents(0).write(region, z.numpy()), {}, []
 
@@ -183,7 +185,7 @@ class Worker:
         seen = reach(plan.tiles, plan.regions, region)
         assert seen is not None
         z = self._latents(step).read(seen)
-        coarse = self._array(COARSE, plan.geometry.channels).read(seen) if plan.geometry.reads_coarse else None
+        coarse = self._array(COARSE).read(seen) if plan.geometry.reads_coarse else None
         prompts = self._prompt_table()
 
         def predict(tiles: list[Tile], latents: torch.Tensor) -> torch.Tensor:
@@ -225,7 +227,7 @@ class Worker:
         inside = plan.out_regions.box(region)
         ys, xs = inside.within(box.scaled(geometry.factor))
         values = plan.value_range.from_unit(from_rgb(rgb[:, ys, xs], plan.image.num_bands))
-        return self.store.open_array(OUT).write(region, values), {}, []
+        return self._array(OUT).write(region, values), {}, []
 
     def _decode_in_backbone(self, latents: torch.Tensor) -> torch.Tensor:
         with self._in_backbone() as backbone:
@@ -233,14 +235,16 @@ class Worker:
 
     # -- what the tasks read -----------------------------------------------------------------------------------------
 
-    def _array(self, name: str, channels: int) -> Any:
-        return self.store.array(name, channels=channels, grid=self.plan.regions, dtype="float32")
+    def _array(self, name: str) -> RegionArray:
+        if name not in self._arrays:
+            self._arrays[name] = self.store.open_array(name)
+        return self._arrays[name]
 
-    def _latents(self, step: int) -> Any:
-        return self._array(latent_name(step), self.plan.geometry.channels)
+    def _latents(self, step: int) -> RegionArray:
+        return self._array(latent_name(step))
 
-    def _history(self, step: int) -> Any:
-        return self._array(history_name(step), self.plan.geometry.channels * self.solver.num_history)
+    def _history(self, step: int) -> RegionArray:
+        return self._array(history_name(step))
 
     def _noise(self, box: Box, draw: int) -> np.ndarray:
         return keyed_noise(

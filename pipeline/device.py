@@ -10,8 +10,10 @@ from pathlib import Path
 
 import torch
 
-PACKAGES = ("gigatile", "torch", "diffusers", "transformers", "numpy")
-"""packages whose version can change a bit of the result"""
+from .version import __version__
+
+PACKAGES = ("torch", "diffusers", "transformers", "numpy")
+"""packages, besides gigatile, whose version can change a bit of the result"""
 
 _CPU_FLAGS = ("avx2", "avx512f", "avx512_bf16", "avx512_fp16", "amx_bf16", "asimd", "bf16", "sve")
 """instruction sets by which the CPU libraries choose their kernels"""
@@ -51,7 +53,7 @@ def _cpu_flags() -> list[str]:
 
 def package_versions() -> dict[str, str]:
     """Versions of the packages that a result's bits depend on."""
-    return {name: version(name) for name in PACKAGES}
+    return {"gigatile": __version__, **{name: version(name) for name in PACKAGES}}
 
 
 def make_deterministic(threads: int) -> None:

@@ -1,0 +1,144 @@
+"""Tiny models with random weights in the real on-disk format, and small plans: what tests stand on."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from pathlib import Path
+from typing import Any
+
+import torch
+from diffusers import AutoencoderKL, DDIMScheduler, UNet2DConditionModel
+from transformers import CLIPTextConfig, CLIPTextModel, CLIPTextModelWithProjection, CLIPTokenizer
+
+from pipeline.backbone import ModelCard
+from pipeline.backbones import analytic
+from pipeline.device import DeviceFacts
+from pipeline.plan import ImageFacts, Plan, bind
+from pipeline.recipe import Recipe
+
+DEVICE = DeviceFacts(kind="cpu", name="test", threads=1)
+
+
+def tiny_unet(*, cross: int = 16, seed: int = 0, **extra: Any) -> UNet2DConditionModel:
+    torch.manual_seed(seed)
+    return UNet2DConditionModel(
+        sample_size=16,
+        in_channels=4,
+        out_channels=4,
+        block_out_channels=(8, 16),
+        layers_per_block=1,
+        norm_num_groups=4,
+        attention_head_dim=4,
+        cross_attention_dim=cross,
+        down_block_types=("DownBlock2D", "CrossAttnDownBlock2D"),
+        up_block_types=("CrossAttnUpBlock2D", "UpBlock2D"),
+        **extra,
+    ).eval()
+
+
+def tiny_vae(seed: int = 0) -> AutoencoderKL:
+    """Four levels, as Stable Diffusion's: one latent pixel is 8 x 8 pixels."""
+    torch.manual_seed(seed)
+    return AutoencoderKL(
+        in_channels=3,
+        out_channels=3,
+        latent_channels=4,
+        block_out_channels=(4, 4, 8, 8),
+        down_block_types=("DownEncoderBlock2D",) * 4,
+        up_block_types=("UpDecoderBlock2D",) * 4,
+        norm_num_groups=4,
+        layers_per_block=1,
+    ).eval()
+
+
+def tiny_scheduler(**extra: Any) -> DDIMScheduler:
+    settings: dict[str, Any] = {
+        "beta_start": 0.00085,
+        "beta_end": 0.012,
+        "beta_schedule": "scaled_linear",
+        "clip_sample": False,
+        "set_alpha_to_one": False,
+        "steps_offset": 1,
+    }
+    return DDIMScheduler(**{**settings, **extra})
+
+
+def write_tokenizer(folder: Path) -> None:
+    """A CLIP tokenizer over single letters, written with the real class."""
+    folder.mkdir(parents=True)
+    letters = [chr(c) for c in range(ord("a"), ord("z") + 1)]
+    words = [*letters, *(f"{c}</w>" for c in letters), "<|startoftext|>", "<|endoftext|>"]
+    (folder / "vocab.json").write_text(json.dumps({word: i for i, word in enumerate(words)}))
+    (folder / "merges.txt").write_text("#version: 0.2\n")
+    tokenizer = CLIPTokenizer(str(folder / "vocab.json"), str(folder / "merges.txt"), model_max_length=16)
+    tokenizer.save_pretrained(folder)
+
+
+def write_stable_diffusion(folder: Path, *, xl: bool = False) -> Path:
+    """A Stable Diffusion folder (or SDXL) with tiny random weights."""
+    text = CLIPTextConfig(
+        vocab_size=54,
+        hidden_size=16,
+        intermediate_size=32,
+        num_hidden_layers=2,
+        num_attention_heads=2,
+        max_position_embeddings=16,
+        projection_dim=8,
+        bos_token_id=52,
+        eos_token_id=53,
+        pad_token_id=53,
+    )
+    added: dict[str, Any] = {}
+    if xl:
+        added = {
+            "addition_embed_type": "text_time",
+            "addition_time_embed_dim": 4,
+            "projection_class_embeddings_input_dim": 8 + 6 * 4,
+        }
+    tiny_unet(cross=32 if xl else 16, **added).save_pretrained(folder / "unet")
+    tiny_vae().save_pretrained(folder / "vae")
+    tiny_scheduler().save_pretrained(folder / "scheduler")
+    torch.manual_seed(1)
+    CLIPTextModel(text).save_pretrained(folder / "text_encoder")
+    write_tokenizer(folder / "tokenizer")
+    index: dict[str, Any] = {
+        "_class_name": "StableDiffusionXLPipeline" if xl else "StableDiffusionPipeline",
+        "_diffusers_version": "0.42.1",
+        "unet": ["diffusers", "UNet2DConditionModel"],
+        "vae": ["diffusers", "AutoencoderKL"],
+        "scheduler": ["diffusers", "DDIMScheduler"],
+        "text_encoder": ["transformers", "CLIPTextModel"],
+        "tokenizer": ["transformers", "CLIPTokenizer"],
+    }
+    if xl:
+        CLIPTextModelWithProjection(text).save_pretrained(folder / "text_encoder_2")
+        write_tokenizer(folder / "tokenizer_2")
+        index["text_encoder_2"] = ["transformers", "CLIPTextModelWithProjection"]
+        index["tokenizer_2"] = ["transformers", "CLIPTokenizer"]
+    (folder / "model_index.json").write_text(json.dumps(index))
+    return folder
+
+
+def small_plan(
+    *,
+    height: int = 75,
+    width: int = 125,
+    scale: int = 4,
+    model: ModelCard = analytic.CARD,
+    device: DeviceFacts = DEVICE,
+    versions: dict[str, str] | None = None,
+    sha256: str = "0" * 64,
+    **recipe: Any,
+) -> Plan:
+    """A plan of some dozen regions for an image of ``height x width`` pixels."""
+    settings = {"region": 64, "window": 48, "overlap": 16, "steps": 3, **recipe}
+    image = ImageFacts(height=height, width=width, num_bands=3, dtype="uint8", sha256=sha256)
+    return bind(
+        dataclasses.replace(Recipe(), **settings),
+        image=image,
+        scale=scale,
+        model=model,
+        device=device,
+        versions=versions or {},
+    )
