@@ -219,15 +219,12 @@ class ObjectRoot:
         ignores conditional puts (a run there could be damaged by a second writer without anybody noticing).
         """
         key = f"probe-{uuid.uuid4().hex}"
-        try:
-            if not self.put_new(key, b"first"):
-                raise OSError(f"{self.url} claims that the fresh key {key} exists: this store cannot hold a run")
-            if self.put_new(key, b"second"):
-                raise OSError(
-                    f"{self.url} lets a second writer replace a key that was to be created once; use another store"
-                )
-        finally:
-            self.delete(key)
+        if not self.put_new(key, b"first"):
+            raise OSError(f"{self.url} claims that the fresh key {key} exists: this store cannot hold a run")
+        refused = not self.put_new(key, b"second")
+        self.delete(key)
+        if not refused:
+            raise OSError(f"{self.url} lets a second writer replace a key that exists; use a store that refuses it")
 
     def free_bytes(self) -> int | None:
         """Free space of the local disk; None for an object store, which has no such bound."""

@@ -1,0 +1,42 @@
+"""Enlarging a transparency mask, window by window."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+
+from storage.box import Box
+
+ReadOpacity = Callable[[Box], np.ndarray | None]
+"""gives the opacity ``[box.height, box.width]`` uint8 of a window of the input image"""
+
+
+def enlarged_opacity(read: ReadOpacity, box_out: Box, scale: int, canvas_in: Box) -> np.ndarray:
+    """Opacity in ``box_out`` of the image enlarged ``scale`` times, ``[height, width]`` uint8, bilinear.
+
+    A window gives the same values as the same part of the whole. ``canvas_in`` is the input image's extent.
+    """
+    top, left = box_out.top // scale, box_out.left // scale
+    bottom, right = -(-box_out.bottom // scale), -(-box_out.right // scale)
+    box_in = Box(top=top, left=left, height=bottom - top, width=right - left).grown(1, canvas_in)
+    opacity = read(box_in)
+    if opacity is None:
+        raise ValueError("the image has no transparency to enlarge")
+    along_y = _along_axis(opacity.astype(np.float32), box_out.top, box_out.height, box_in.top, scale, axis=0)
+    along_x = _along_axis(along_y, box_out.left, box_out.width, box_in.left, scale, axis=1)
+    return np.rint(along_x).astype(np.uint8)
+
+
+def _along_axis(
+    values: np.ndarray, start_out: int, count_out: int, start_in: int, scale: int, *, axis: int
+) -> np.ndarray:
+    """Interpolate along one axis: output pixel i is centred at (i + 1/2) / scale - 1/2 of the input."""
+    centres = (np.arange(start_out, start_out + count_out) + 0.5) / scale - 0.5 - start_in
+    last = values.shape[axis] - 1
+    below = np.floor(centres).astype(int)
+    weight = (centres - below).astype(np.float32)
+    shape = (-1, 1) if axis == 0 else (1, -1)
+    lower = np.take(values, np.clip(below, 0, last), axis=axis)
+    upper = np.take(values, np.clip(below + 1, 0, last), axis=axis)
+    return lower + (upper - lower) * weight.reshape(shape)
