@@ -20,6 +20,7 @@ class Format:
     """pixels"""
     has_16_bits: bool = True
     has_alpha: bool = True
+    is_lossy: bool = False
     disk_per_raw_byte: float
     """disk needed while writing, scratch file included, for a byte of pixels: a cautious guess for photographs"""
 
@@ -32,6 +33,7 @@ _JPEG = Format(
     max_side=65500,
     has_16_bits=False,
     has_alpha=False,
+    is_lossy=True,
     disk_per_raw_byte=1.0,
 )
 _BY_SUFFIX = {".tif": _TIFF, ".tiff": _TIFF, ".png": _PNG, ".jpg": _JPEG, ".jpeg": _JPEG}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import threading
 import warnings
 from collections.abc import Iterator
@@ -9,6 +10,7 @@ from contextlib import contextmanager
 from typing import Any
 
 import rasterio
+import rasterio.env
 from rasterio._err import CPLE_BaseError
 from rasterio.errors import NotGeoreferencedWarning, RasterioError
 
@@ -17,12 +19,19 @@ GDAL_ERRORS = (RasterioError, CPLE_BaseError, OSError)
 """what rasterio's calls raise; its copy lets GDAL's own errors through"""
 
 _opening = threading.Lock()
+logging.getLogger("rasterio").addHandler(logging.NullHandler())
 
 
 @contextmanager
 def gdal(*, cache_mb: int = CACHE_MB) -> Iterator[None]:
-    """GDAL's settings for the calls inside, of this thread."""
-    with rasterio.Env(GDAL_CACHEMAX=cache_mb, GDAL_NUM_THREADS="1", GDAL_ERROR_ON_LIBJPEG_WARNING=True):
+    """GDAL's settings for the calls inside, of this thread; nested, the larger cache wins.
+
+    rasterio takes GDAL_CACHEMAX in bytes, although GDAL itself reads a small number as megabytes.
+    """
+    outer = rasterio.env.getenv().get("GDAL_CACHEMAX", 0) if rasterio.env.hasenv() else 0
+    with rasterio.Env(
+        GDAL_CACHEMAX=max(outer, cache_mb << 20), GDAL_NUM_THREADS="1", GDAL_ERROR_ON_LIBJPEG_WARNING=True
+    ):
         yield
 
 

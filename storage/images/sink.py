@@ -19,14 +19,13 @@ from typing import Any
 import numpy as np
 import rasterio.shutil
 from rasterio.enums import ColorInterp
-from rasterio.errors import RasterioError
 from rasterio.windows import Window
 
 from storage.box import Box
 from storage.errors import ImageError, StorageFullError
 from storage.images.density import stamp_density
 from storage.images.formats import Format, check_fits, format_of
-from storage.images.gdal import CACHE_MB, gdal, open_raster, reason
+from storage.images.gdal import CACHE_MB, GDAL_ERRORS, gdal, open_raster, reason
 from storage.images.georeference import write_georeference
 from storage.images.info import ImageInfo
 from storage.images.opacity import ReadOpacity, enlarged_opacity
@@ -52,6 +51,8 @@ class _Picture:
     """with alpha"""
     dtype: str
     alpha: ReadOpacity | None
+    icc: bytes | None
+    nodata_survives: bool
 
     @property
     def row_of_tiles_mb(self) -> float:
@@ -117,7 +118,7 @@ def write_image(
     check_output(path, overwrite=overwrite)
     target = Path(path).expanduser().absolute()
     wanted = format_of(target)
-    box, pixels, blocks = _peek(blocks)
+    pixels, blocks = _peek(blocks)
     check_fits(target, height=height, width=width, dtype=str(pixels.dtype))
     if alpha is not None and not wanted.has_alpha:
         log.warning(
@@ -132,6 +133,8 @@ def write_image(
         num_bands=len(pixels) + (alpha is not None),
         dtype=str(pixels.dtype),
         alpha=alpha,
+        icc=_usable_profile(info, len(pixels)),
+        nodata_survives=not wanted.is_lossy,
     )
     with staged(target) as staging, _translating(target):
         _write(staging, picture, wanted, blocks)
@@ -145,7 +148,7 @@ def _write(staging: Path, picture: _Picture, wanted: Format, blocks: Blocks) -> 
             return
         scratch = staging.with_name(f"{staging.name}.scratch")
         _write_tiff(scratch, picture, blocks, COMPRESS="ZSTD", ZSTD_LEVEL=1, BIGTIFF="YES")
-        options = {**wanted.options, **_profile_option(picture.info)}
+        options = {**wanted.options, **_profile_option(picture)}
         rasterio.shutil.copy(str(scratch), str(staging), driver=wanted.driver, **options)
     scratch.unlink()
     if picture.dpi:
@@ -166,7 +169,7 @@ def _write_tiff(path: Path, picture: _Picture, blocks: Blocks, **options: Any) -
         "predictor": 2,
         "photometric": "RGB" if picture.num_bands >= 3 else "MINISBLACK",
         **({"ALPHA": "NON-PREMULTIPLIED"} if picture.alpha else {}),
-        **_profile_option(picture.info),
+        **_profile_option(picture),
         **options,
     }
     with open_raster(str(path), "w", **profile) as raster:
@@ -179,7 +182,7 @@ def _write_tiff(path: Path, picture: _Picture, blocks: Blocks, **options: Any) -
 def _write_metadata(raster: Any, picture: _Picture) -> None:
     info = picture.info
     write_georeference(raster, info.geo.scaled(picture.scale))
-    if info.nodata is not None and info.nodata in range(np.iinfo(picture.dtype).max + 1):
+    if info.nodata is not None and picture.nodata_survives and info.nodata in range(np.iinfo(picture.dtype).max + 1):
         raster.nodata = info.nodata
     for number, description in enumerate(info.descriptions, 1):
         if description and number <= picture.num_bands:
@@ -217,16 +220,28 @@ def _with_alpha(pixels: np.ndarray, box: Box, picture: _Picture) -> np.ndarray:
     return np.concatenate([pixels, opacity[None]])
 
 
-def _peek(blocks: Blocks) -> tuple[Box, np.ndarray, Blocks]:
+def _peek(blocks: Blocks) -> tuple[np.ndarray, Blocks]:
     remaining = iter(blocks)
     first = next(remaining, None)
     if first is None:
         raise ValueError("there are no blocks to write")
-    return *first, chain([first], remaining)
+    return first[1], chain([first], remaining)
 
 
-def _profile_option(info: ImageInfo) -> dict[str, str]:
-    return {"SOURCE_ICC_PROFILE": base64.b64encode(info.icc).decode()} if info.icc else {}
+def _profile_option(picture: _Picture) -> dict[str, str]:
+    return {"SOURCE_ICC_PROFILE": base64.b64encode(picture.icc).decode()} if picture.icc else {}
+
+
+def _usable_profile(info: ImageInfo, num_bands: int) -> bytes | None:
+    """The input's colour profile, unless it is damaged or for other colours: some writers refuse the file for that."""
+    icc = info.icc
+    if icc is None:
+        return None
+    space = b"RGB " if num_bands == 3 else b"GRAY"
+    if icc[36:40] == b"acsp" and icc[16:20] == space and int.from_bytes(icc[:4], "big") == len(icc):
+        return icc
+    log.warning("%s: its colour profile is damaged or not for %s, so it is left out", info.path, space.decode().strip())
+    return None
 
 
 def _check_writable(folder: Path, target: Path) -> None:
@@ -256,7 +271,7 @@ def _translating(target: Path) -> Iterator[None]:
         yield
     except (ImageError, StorageFullError):
         raise
-    except (RasterioError, OSError) as error:
+    except GDAL_ERRORS as error:
         why = reason(error)
         free = shutil.disk_usage(target.parent).free
         if free < _NO_ROOM_BYTES or any(text in why.lower() for text in _FULL_TEXTS):
