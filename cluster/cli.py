@@ -1,0 +1,315 @@
+"""The command line: ``gigatile upscale | plan | status | compare | decode``."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import logging
+import os
+import shlex
+import signal
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from types import FrameType
+from typing import Annotated, Any
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from cluster.guard import check_packages
+
+app = typer.Typer(
+    add_completion=False,
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    help="Enlarge and restore images too large for one machine with diffusion models, resumably.",
+)
+
+out = Console(soft_wrap=True, highlight=False)
+err = Console(stderr=True, soft_wrap=True, highlight=False)
+
+InputArg = Annotated[str, typer.Argument(metavar="INPUT", help="image to enlarge: anything that GDAL reads")]
+OutputArg = Annotated[str, typer.Argument(metavar="OUTPUT", help="image to write: .png, .jpg or .tif")]
+RunArg = Annotated[str, typer.Argument(metavar="RUN", help="folder or URL of a run")]
+ScaleOpt = Annotated[int, typer.Option(help="output pixels along each axis of one input pixel")]
+RecipeOpt = Annotated[str, typer.Option(help="a preset's name or a TOML file")]
+ModelOpt = Annotated[str, typer.Option(help="embedded, analytic, a folder in diffusers' format, or a hub id")]
+RunOpt = Annotated[str | None, typer.Option(help="folder or s3://, gs://, az:// URL of the run; else beside OUTPUT")]
+StepsOpt = Annotated[int | None, typer.Option(help="sampler steps")]
+SeedOpt = Annotated[int | None, typer.Option(help="seed of all noise")]
+BandsOpt = Annotated[str | None, typer.Option(help="bands of INPUT to enlarge, such as 1,2,3")]
+WorkersOpt = Annotated[int | None, typer.Option(help="0: in this process; default: one a GPU, or one a core")]
+ThreadsOpt = Annotated[int, typer.Option(help="threads of a worker on a CPU; part of the plan")]
+DeviceOpt = Annotated[str, typer.Option(help="auto, cpu or cuda")]
+AddressOpt = Annotated[str, typer.Option(help="local, auto (the cluster around), host:port or ray://host:port")]
+OverwriteOpt = Annotated[bool, typer.Option("--overwrite", help="replace OUTPUT if it is there")]
+JsonOpt = Annotated[bool, typer.Option("--json", help="print JSON")]
+
+
+@contextmanager
+def one_line_errors() -> Iterator[None]:
+    """Turn what a user can cause into one line on stderr and exit code 1; bugs keep their traceback."""
+    from actors.coordinator import TaskFailedError
+    from actors.drive import WrongWorkerError
+    from actors.executor import WorkersExhaustedError
+    from storage.errors import CorruptRegionError, FencedError, RegionConflictError, RunBusyError
+
+    known = (
+        ValueError,
+        OSError,
+        ImportError,
+        TaskFailedError,
+        WrongWorkerError,
+        WorkersExhaustedError,
+        CorruptRegionError,
+        FencedError,
+        RegionConflictError,
+        RunBusyError,
+    )
+    try:
+        yield
+    except known as e:
+        if os.environ.get("GIGATILE_TRACEBACK"):
+            raise
+        text = " ".join(str(e).split()) or type(e).__name__
+        err.print(f"gigatile: error: {text}", markup=False)
+        raise typer.Exit(1) from e
+
+
+def _quiet_libraries() -> None:
+    """Libraries log what is of no use to a user; our own warnings stay."""
+    logging.basicConfig(level=logging.WARNING, format="gigatile: %(levelname)s: %(message)s", stream=sys.stderr)
+    for name in ("diffusers", "transformers", "rasterio", "py.warnings", "PIL"):
+        logging.getLogger(name).setLevel(logging.ERROR)
+    os.environ.setdefault("TRANSFORMERS_VERBOSITY", "error")
+    os.environ.setdefault("DIFFUSERS_VERBOSITY", "error")
+    os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
+
+
+def _parse_bands(bands: str | None) -> tuple[int, ...] | None:
+    if bands is None:
+        return None
+    try:
+        return tuple(int(band) for band in bands.split(","))
+    except ValueError:
+        raise ValueError(f"--bands must be numbers with commas, such as 1,2,3; got {bands!r}") from None
+
+
+class StopSwitch:
+    """Set by Ctrl-C or SIGTERM; asked between tasks. A second Ctrl-C ends the process at once."""
+
+    def __init__(self) -> None:
+        self.pressed = False
+
+    def install(self) -> None:
+        """Must come after ``ray.init``, which puts its own handlers in place; so it is installed again then."""
+        signal.signal(signal.SIGINT, self._press)
+        signal.signal(signal.SIGTERM, self._press)
+
+    def _press(self, number: int, _frame: FrameType | None) -> None:
+        if self.pressed and number == signal.SIGINT:
+            os._exit(130)
+        self.pressed = True
+
+    def __call__(self) -> bool:
+        if signal.getsignal(signal.SIGTERM) != self._press:
+            self.install()
+        return self.pressed
+
+
+@app.command()
+def upscale(
+    input: InputArg,
+    output: OutputArg,
+    scale: ScaleOpt = 4,
+    recipe: RecipeOpt = "multidiffusion",
+    model: ModelOpt = "embedded",
+    run: RunOpt = None,
+    steps: StepsOpt = None,
+    seed: SeedOpt = None,
+    bands: BandsOpt = None,
+    workers: WorkersOpt = None,
+    threads: ThreadsOpt = 1,
+    device: DeviceOpt = "auto",
+    address: AddressOpt = "local",
+    overwrite: OverwriteOpt = False,
+) -> None:
+    """Enlarge INPUT to OUTPUT. The same command resumes what was begun; a finished run says so."""
+    from actors.drive import StoppedError
+    from cluster.job import Job
+    from cluster.session import Prepared
+    from cluster.session import upscale as do
+
+    switch = StopSwitch()
+    switch.install()
+    with one_line_errors():
+        arguments = {**locals()}
+        job = Job(**_job_arguments(arguments))
+        started = time.monotonic()
+
+        def on_plan(prepared: Prepared) -> None:
+            _print_plan(prepared.plan, prepared.cost, prepared.workers, job.run_url)
+
+        try:
+            result = do(job, should_stop=switch, on_plan=on_plan)
+        except StoppedError:
+            command = shlex.join(["gigatile", *sys.argv[1:]])
+            err.print(f"stopped; nothing finished is lost. Resume with: {command}", markup=False)
+            raise typer.Exit(130) from None
+        if result.already_finished:
+            out.print(f"already finished: {output} (pixels sha256 {result.exported.sha256})", markup=False)
+            return
+        out.print(f"wrote {output} in {time.monotonic() - started:.0f} s", markup=False)
+        out.print(f"pixels sha256 {result.exported.sha256}", markup=False)
+
+
+def _job_arguments(arguments: dict[str, Any]) -> dict[str, Any]:
+    from cluster.job import Job
+
+    names = {field.name for field in dataclasses.fields(Job)}
+    chosen = {name: value for name, value in arguments.items() if name in names}
+    return {**chosen, "bands": _parse_bands(arguments["bands"])}
+
+
+@app.command()
+def plan(
+    input: InputArg,
+    output: OutputArg,
+    scale: ScaleOpt = 4,
+    recipe: RecipeOpt = "multidiffusion",
+    model: ModelOpt = "embedded",
+    run: RunOpt = None,
+    steps: StepsOpt = None,
+    seed: SeedOpt = None,
+    bands: BandsOpt = None,
+    workers: WorkersOpt = None,
+    threads: ThreadsOpt = 1,
+    device: DeviceOpt = "auto",
+    address: AddressOpt = "local",
+    overwrite: OverwriteOpt = False,
+    as_json: JsonOpt = False,
+) -> None:
+    """Print what `upscale` would do and cost, with the same arguments, and do nothing."""
+    from cluster.job import Job, open_source
+    from cluster.session import prepare
+
+    with one_line_errors():
+        job = Job(**_job_arguments({**locals()}))
+        with open_source(job) as source:
+            prepared = prepare(job, source)
+        if as_json:
+            cost = dataclasses.asdict(prepared.cost)
+            record = json.loads(prepared.plan.to_json())
+            print(json.dumps({"hash": prepared.plan.hash, "workers": prepared.workers, "price": cost, "plan": record}))
+            return
+        _print_plan(prepared.plan, prepared.cost, prepared.workers, job.run_url)
+
+
+def _print_plan(plan: Any, cost: Any, workers: int, run_url: str) -> None:
+    recipe, regions, tiles = plan.recipe, plan.regions, plan.tiles
+    rows = {
+        "recipe": f"{recipe.name}, {recipe.solver}, {plan.num_steps} steps, guidance {recipe.guidance:g}, "
+        f"start {recipe.start}, seed {recipe.seed}",
+        "image": f"{plan.image.height} x {plan.image.width} -> {plan.height_out} x {plan.width_out} pixels "
+        f"(height x width), {plan.image.num_bands} bands of {plan.image.dtype}",
+        "regions": f"{regions.rows} x {regions.cols} of {regions.side} latent pixels",
+        "tiles": f"{tiles.num_tiles} of {tiles.tile_height} x {tiles.tile_width} latent pixels a step, "
+        f"batches of {recipe.batch}",
+        "forwards": f"{cost.forwards} tiles through the model, {cost.region_steps} region-steps",
+        "disk": f"{cost.disk_peak / 1e6:.0f} MB at most in {run_url}",
+        "memory": f"{cost.memory_worker / 1e6:.0f} MB a worker at most, {max(1, workers)} "
+        f"{'in this process' if workers == 0 else 'worker' + ('s' if workers > 1 else '')}",
+        "device": f"{plan.device.kind} ({plan.device.name}), {plan.device.threads} thread(s), {recipe.dtype}",
+        "plan": plan.hash,
+    }
+    for key, value in rows.items():
+        out.print(f"{key:9} {value}", markup=False)
+
+
+@app.command()
+def status(
+    run: RunArg,
+    as_json: JsonOpt = False,
+    watch: Annotated[bool, typer.Option("--watch", help="print again every 2 s until the run ends")] = False,
+) -> None:
+    """Print how far a run is: from any machine that can read its store."""
+    from storage.run import RunStore
+
+    with one_line_errors():
+        store = RunStore.open(run, create=False)
+        if store.read_plan() is None:
+            raise FileNotFoundError(f"{run} holds no run: expected plan.json in it")
+        while True:
+            table = store.read_status() or {"state": "starting"}
+            if as_json:
+                print(json.dumps(table))
+            else:
+                _print_status(table)
+            if not watch or table.get("state") != "running":
+                return
+            time.sleep(2.0)
+
+
+def _print_status(table: dict[str, Any]) -> None:
+    from cluster.progress import status_text
+
+    line = str(table["state"])
+    if "total" in table:
+        line = f"{table['state']}, {table['stage']}: {status_text(table)}"
+    if table.get("state") == "running":
+        line += f" (written {max(0.0, time.time() - table['time']):.0f} s ago)"
+    out.print(line, markup=False)
+
+
+@app.command()
+def compare(
+    first: Annotated[str, typer.Argument(metavar="A", help="image")],
+    second: Annotated[str, typer.Argument(metavar="B", help="image of the same size, the reference")],
+    as_json: JsonOpt = False,
+) -> None:
+    """Measure how alike two images are: PSNR, SSIM, MS-SSIM and VIF, window by window."""
+    from cluster.comparison import compare_images
+
+    with one_line_errors():
+        figures = compare_images(first, second)
+        if as_json:
+            print(json.dumps(figures))
+            return
+        table = Table("measure", "value")
+        for name, value in figures.items():
+            table.add_row(name, "-" if value is None else f"{value:.4f}")
+        out.print(table)
+
+
+@app.command()
+def decode(
+    run: RunArg,
+    step: Annotated[int, typer.Option(help="step whose latents to decode; the last one is the result")],
+    output: Annotated[str, typer.Option(help="image to write")] = "step.png",
+    model: ModelOpt = "embedded",
+    overwrite: OverwriteOpt = False,
+) -> None:
+    """Decode the latents of one step of a run in progress, as far as they are there; missing regions are black."""
+    from cluster.preview import decode_step
+
+    with one_line_errors():
+        done, total = decode_step(run, step, output, model=model, overwrite=overwrite)
+        out.print(f"wrote {output}: {done} of {total} regions are at step {step}", markup=False)
+
+
+def main() -> None:
+    """Entry point of the console script."""
+    try:
+        check_packages()
+    except ImportError as e:
+        err.print(f"gigatile: error: {e}", markup=False)
+        sys.exit(1)
+    _quiet_libraries()
+    app()
+
+
+if __name__ == "__main__":
+    main()

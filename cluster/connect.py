@@ -1,0 +1,100 @@
+"""Reaching Ray: a private one on this machine, the cluster around this process, or one at an address."""
+
+from __future__ import annotations
+
+import dataclasses
+import logging
+import os
+import socket
+from typing import Any
+
+import ray
+
+from pipeline.device import DeviceFacts, describe_device
+
+DEFAULT_PORTS = {"": 6379, "ray": 10001}
+"""port by scheme, where the address gives none"""
+
+PROBE_SECONDS = 5.0
+"""how long a port may take to answer"""
+
+PREPARE_CPUS = 1
+"""logical CPUs of the prepare pool on a private Ray, beside those of the workers"""
+
+
+class UnreachableError(ConnectionError):
+    """No Ray cluster at the address."""
+
+
+def start_private(workers: int, threads: int, object_bytes: int) -> None:
+    """Start Ray on this machine for this process alone; ``object_bytes`` bounds its shared memory."""
+    ray.init(
+        address="local",
+        num_cpus=workers * threads + PREPARE_CPUS,
+        object_store_memory=object_bytes,
+        include_dashboard=False,
+        log_to_driver=False,
+        logging_level=logging.ERROR,
+    )
+
+
+def join_cluster(address: str) -> None:
+    """Connect to a running cluster. Raises UnreachableError, one line with the mend, within seconds."""
+    if address != "auto":
+        _probe(address)
+    elif not (os.environ.get("RAY_ADDRESS") or _has_local_cluster()):
+        raise UnreachableError(
+            "address auto: this machine is part of no Ray cluster; start one with `ray start --head`, "
+            "or use --address local"
+        )
+    try:
+        ray.init(address=address, log_to_driver=False, logging_level=logging.ERROR)
+    except (ConnectionError, RuntimeError, ValueError, OSError, ImportError) as e:
+        reason = next((line for line in str(e).splitlines() if line.strip()), type(e).__name__)
+        raise UnreachableError(f"address {address}: {reason.strip()}") from e
+
+
+def _probe(address: str) -> None:
+    scheme, _, rest = address.rpartition("://")
+    host, _, port = rest.partition(":")
+    number = port or str(DEFAULT_PORTS.get(scheme, 0))
+    if scheme not in DEFAULT_PORTS or not host or not number.isdigit():
+        raise UnreachableError(f"address {address!r}: expected local, auto, host:port or ray://host:port")
+    try:
+        socket.create_connection((host, int(number)), timeout=PROBE_SECONDS).close()
+    except (OSError, OverflowError) as e:
+        raise UnreachableError(
+            f"address {address}: nothing answers at {host}:{number} ({e}); is the cluster up, and its port open to you?"
+        ) from e
+
+
+def _has_local_cluster() -> bool:
+    from ray._private.services import find_gcs_addresses
+
+    return bool(find_gcs_addresses())
+
+
+def cluster_device(kind: str, threads: int) -> DeviceFacts:
+    """The device of the connected cluster's workers, asked of one of them. ``kind``: auto, cpu or cuda."""
+    if kind == "auto":
+        kind = "cuda" if ray.cluster_resources().get("GPU", 0) >= 1 else "cpu"
+
+    def ask() -> dict[str, Any]:
+        return dataclasses.asdict(describe_device(kind, threads))
+
+    options: dict[str, Any] = {"num_gpus": 1, "num_cpus": 0} if kind == "cuda" else {"num_cpus": threads}
+    remote: Any = ray.remote(ask)
+    return DeviceFacts(**ray.get(remote.options(max_retries=3, **options).remote()))
+
+
+def cluster_memory() -> int:
+    """Bytes of memory that the connected cluster offers to workers, all nodes together."""
+    return int(ray.cluster_resources().get("memory", 0))
+
+
+def cluster_size(device: DeviceFacts) -> int:
+    """How many workers the connected cluster can hold: one a GPU, or one per ``threads`` CPUs with one CPU to spare."""
+    resources = ray.cluster_resources()
+    if device.kind == "cuda":
+        return max(1, int(resources.get("GPU", 0)))
+    return max(1, (int(resources.get("CPU", 1)) - PREPARE_CPUS) // device.threads)

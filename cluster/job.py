@@ -1,0 +1,114 @@
+"""A job: what the command line asks for, checked and bound to a plan before any work starts."""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import shutil
+from dataclasses import dataclass
+from pathlib import Path
+
+import psutil
+
+from pipeline.backbone import ModelCard
+from pipeline.backbones.loading import describe_model
+from pipeline.device import DeviceFacts, package_versions
+from pipeline.plan import ImageFacts, Plan, bind
+from pipeline.price import Price, price
+from pipeline.recipe import load_recipe
+from storage.images import ImageSource, check_output, open_image
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Job:
+    """One command's arguments."""
+
+    input: str
+    """path of the image to enlarge"""
+    output: str
+    """path of the image to write; its suffix names the format"""
+    scale: int = 4
+    """output pixels along each axis of one input pixel"""
+    recipe: str = "multidiffusion"
+    """a preset's name or a TOML file"""
+    model: str = "embedded"
+    """embedded, analytic, a folder in diffusers' format or a hub id"""
+    run: str | None = None
+    """folder or URL of the run store; beside the output where None"""
+    steps: int | None = None
+    seed: int | None = None
+    bands: tuple[int, ...] | None = None
+    """bands of the input to enlarge, counted from 1"""
+    workers: int | None = None
+    """0 works in this process; None takes one a GPU, or one a core"""
+    threads: int = 1
+    """threads of a worker on a CPU: part of the plan, since sums may depend on it"""
+    device: str = "auto"
+    """auto, cpu or cuda"""
+    address: str = "local"
+    """local: a private Ray on this machine; auto: the cluster this process is part of; host:port or ray://…"""
+    overwrite: bool = False
+    """replace an output that is there"""
+
+    @property
+    def run_url(self) -> str:
+        return self.run or f"{self.output}.run"
+
+
+def open_source(job: Job) -> ImageSource:
+    """The job's image. Raises ImageError and its kin, one line each."""
+    return open_image(job.input, bands=job.bands)
+
+
+def make_plan(job: Job, source: ImageSource, device: DeviceFacts) -> tuple[Plan, ModelCard]:
+    """Bind the job's recipe; raises ValueError or FileNotFoundError, one line with the mend."""
+    changes = {"steps": job.steps, "seed": job.seed}
+    recipe = dataclasses.replace(load_recipe(job.recipe), **{k: v for k, v in changes.items() if v is not None})
+    model = describe_model(job.model)
+    info = source.info
+    digest = hashlib.sha256(f"{source.fingerprint()} bands {job.bands or 'all'}".encode()).hexdigest()
+    image = ImageFacts(height=info.height, width=info.width, num_bands=info.num_bands, dtype=info.dtype, sha256=digest)
+    plan = bind(recipe, image=image, scale=job.scale, model=model, device=device, versions=package_versions())
+    return plan, model
+
+
+def check_memory(plan: Plan, workers: int, available: int, where: str) -> Price:
+    """The plan's price; raises ValueError where its workers need more memory than there is.
+
+    ``available``: bytes of free memory for all workers together.
+    """
+    cost = price(plan)
+    needed = cost.memory_worker * max(1, workers)
+    if needed > available:
+        raise ValueError(
+            f"memory: {max(1, workers)} workers need {_gib(needed)} and {where} has {_gib(available)} free: "
+            "use fewer workers, or a recipe with a smaller window, batch or region"
+        )
+    return cost
+
+
+def check_disk(plan: Plan, cost: Price, run_url: str, free: int | None) -> None:
+    """Raise OSError where the run store's disk cannot hold the run at its largest."""
+    if free is not None and cost.disk_peak > free:
+        raise OSError(
+            f"disk: the run needs {_gib(cost.disk_peak)} at its largest and {run_url} has {_gib(free)} free: "
+            "give a --run on a larger disk or in an object store"
+        )
+
+
+def free_memory() -> int:
+    """Bytes that new processes can have on this machine."""
+    return psutil.virtual_memory().available
+
+
+def free_disk(folder: Path) -> int:
+    return shutil.disk_usage(folder).free
+
+
+def check_target(job: Job) -> None:
+    """The output's folder, suffix and presence; see storage.images.check_output."""
+    check_output(job.output, overwrite=job.overwrite)
+
+
+def _gib(count: int) -> str:
+    return f"{count / (1 << 30):.1f} GiB"

@@ -1,0 +1,126 @@
+"""Into the run and out of it: the image's pixels to the store in one pass, the decoded ones to a file in another."""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+import numpy as np
+
+from actors.worker import OUT, PIXELS
+from pipeline.plan import Plan
+from storage.arrays import RegionArray
+from storage.box import Box, RegionGrid
+from storage.errors import CorruptRegionError
+from storage.images import ImageSource, write_image
+from storage.journal import Record
+from storage.lease import Lease
+from storage.run import RunStore
+
+log = logging.getLogger(__name__)
+
+INGEST, EXPORT = "ingest", "export"
+"""kinds of the journal's records for the two passes"""
+
+PIXEL_SIDE = 512
+"""input pixels a side of a chunk of the ingested image"""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Exported:
+    """What an export wrote."""
+
+    path: str
+    sha256: str
+    """of the pixels, row by row, bands interleaved"""
+
+
+def ingest(store: RunStore, plan: Plan, source: ImageSource, lease: Lease, records: list[Record]) -> None:
+    """Copy the image into the store, rows in increasing order; does nothing where the journal says it is there, whole.
+
+    Raises ImageError where the image turns out to be damaged, naming the rows.
+    """
+    image = plan.image
+    grid = RegionGrid(height=image.height, width=image.width, side=PIXEL_SIDE)
+    array = store.array(PIXELS, channels=image.num_bands, grid=grid, dtype=image.dtype, compress=True)
+    recorded = [record for record in records if record.kind == INGEST]
+    if recorded and _intact(array, recorded[-1].extra["crc32c"]):
+        return
+    checksums = []
+    for band_box, pixels in source.rows(PIXEL_SIDE):
+        for region in grid.overlapping(band_box):
+            checksums.append(_write(array, region, pixels[:, *grid.box(region).within(band_box)]))
+        lease.beat()
+    record = Record(
+        kind=INGEST,
+        stage=0,
+        step=0,
+        region=0,
+        crc32c=0,
+        attempt=0,
+        worker="driver",
+        seconds=0.0,
+        extra={"crc32c": checksums},
+    )
+    store.journal.append([record], lease.generation)
+
+
+def _write(array: RegionArray, region: int, pixels: np.ndarray) -> int:
+    """Write one region, over a damaged one if need be: the image itself is the truth here."""
+    try:
+        present = array.crc(region)
+    except CorruptRegionError:
+        present = None
+        array.delete(region)
+    whole = np.ascontiguousarray(pixels)
+    if present is not None and not np.array_equal(array.read_region(region), whole):
+        array.delete(region)
+    return array.write(region, whole)
+
+
+def _intact(array: RegionArray, checksums: list[int]) -> bool:
+    try:
+        return all(array.crc(region) == crc for region, crc in enumerate(checksums))
+    except CorruptRegionError:
+        return False
+
+
+def export(
+    store: RunStore,
+    plan: Plan,
+    source: ImageSource,
+    path: str,
+    *,
+    overwrite: bool,
+    on_rows: Callable[[int, int], None] = lambda _done, _all: None,
+) -> Exported:
+    """Write the decoded pixels to ``path``, a row of regions at a time, under another name until it is whole.
+
+    ``on_rows(done, all)`` is called after each row of regions.
+    """
+    digest = hashlib.sha256()
+    grid, array = plan.out_regions, store.open_array(OUT)
+
+    def blocks() -> Iterator[tuple[Box, np.ndarray]]:
+        for row in range(grid.rows):
+            box = Box(
+                top=row * grid.side, left=0, height=min(grid.side, grid.height - row * grid.side), width=grid.width
+            )
+            pixels = array.read(box)
+            digest.update(np.ascontiguousarray(pixels.transpose(1, 2, 0)).tobytes())
+            yield box, pixels
+            on_rows(row + 1, grid.rows)
+
+    write_image(
+        path,
+        source.info,
+        plan.scale,
+        blocks(),
+        height=plan.height_out,
+        width=plan.width_out,
+        overwrite=overwrite,
+        alpha=source.alpha if source.info.has_alpha else None,
+    )
+    return Exported(path=path, sha256=digest.hexdigest())

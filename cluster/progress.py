@@ -1,0 +1,145 @@
+"""Progress for people and tools: a bar on a terminal, plain lines elsewhere, status.json in the run."""
+
+from __future__ import annotations
+
+import logging
+import sys
+import time
+from dataclasses import dataclass, field
+from typing import Any
+
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TextColumn
+
+from actors.drive import Tally
+from actors.task import Kind
+from pipeline.plan import Plan
+from storage.run import RunStore
+
+log = logging.getLogger(__name__)
+
+LINE_SECONDS = 10.0
+"""between plain lines"""
+
+STATUS_SECONDS = 2.0
+"""between writes of status.json"""
+
+WEIGHTS = {Kind.PREPARE: 0.5, Kind.DENOISE: 1.0, Kind.DECODE: 0.7}
+"""rough cost of a region's task, for the bar before anything was timed"""
+
+
+@dataclass(slots=True, kw_only=True)
+class Reporter:
+    """Turns tallies into a bar or lines and into status.json."""
+
+    store: RunStore
+    plan: Plan
+    totals: dict[Kind, int]
+    """tasks of a whole run, by kind"""
+    left: dict[Kind, int]
+    """tasks that this session began with; what is missing was done by earlier ones"""
+    console: Console = field(default_factory=lambda: Console(file=sys.stderr))
+    stage: str = "starting"
+    started: float = field(default_factory=time.monotonic)
+    _bar: Progress | None = None
+    _bar_task: Any = None
+    _last_line: float = 0.0
+    _last_status: float = 0.0
+
+    def __enter__(self) -> Reporter:
+        if self.console.is_terminal:
+            columns = (TextColumn("{task.description}"), BarColumn(), TextColumn("{task.fields[text]}"))
+            self._bar = Progress(*columns, console=self.console)
+            self._bar_task = self._bar.add_task("starting", total=1.0, text="")
+            self._bar.start()
+        return self
+
+    def __exit__(self, *_error: object) -> None:
+        if self._bar is not None:
+            self._bar.stop()
+
+    def tick(self, tally: Tally) -> None:
+        """Called about once a second by the driving loop, and after it."""
+        status = self.status(tally)
+        now = time.monotonic()
+        done_all = all(status["done"][kind] == status["total"][kind] for kind in status["total"])
+        if done_all or now - self._last_status > STATUS_SECONDS:
+            self._last_status = now
+            self.store.write_status(status)
+        if self._bar is not None:
+            self._bar.update(
+                self._bar_task, completed=status["fraction"], description=status["stage"], text=status_text(status)
+            )
+        elif done_all or now - self._last_line > LINE_SECONDS:
+            self._last_line = now
+            self.console.print(f"{status['stage']}: {status_text(status)}", highlight=False, soft_wrap=True)
+
+    def announce(self, stage: str, text: str = "") -> None:
+        """A stage outside the driving loop: ingest, export."""
+        self.stage = stage
+        if self._bar is not None:
+            self._bar.update(self._bar_task, description=stage, text=text)
+        else:
+            self.console.print(f"{stage}{': ' if text else ''}{text}", highlight=False, soft_wrap=True)
+
+    def finish(self, tally: Tally, state: str, **extra: Any) -> None:
+        """The last status of a session: finished, stopped or failed."""
+        self.store.write_status({**self.status(tally), "state": state, "stage": state, **extra})
+
+    def status(self, tally: Tally) -> dict[str, Any]:
+        """Progress as a table: counts by kind, rate, ETA, workers and their share of time inside the model."""
+        elapsed = time.monotonic() - (tally.first_join or time.monotonic())
+        done = {kind: self.totals[kind] - self.left[kind] + tally.done[kind] for kind in self.totals}
+        left_cost = sum(_cost(kind, tally) * (self.totals[kind] - done[kind]) for kind in self.totals)
+        all_cost = sum(_cost(kind, tally) * self.totals[kind] for kind in self.totals) or 1.0
+        session_cost = sum(_cost(kind, tally) * tally.done[kind] for kind in self.totals)
+        eta = left_cost * elapsed / session_cost if session_cost > 0 and elapsed > 0 else None
+        steps = tally.done[Kind.DENOISE]
+        return {
+            "state": "running",
+            "stage": self._stage(done),
+            "plan": self.plan.hash,
+            "total": {str(kind): count for kind, count in self.totals.items()},
+            "done": {str(kind): count for kind, count in done.items()},
+            "fraction": 1 - left_cost / all_cost,
+            "region_steps_per_second": steps / elapsed if elapsed > 0 else 0.0,
+            "eta_seconds": eta,
+            "workers": tally.num_workers,
+            "backbone_share": tally.backbone_seconds / (elapsed * max(1, tally.num_workers)) if elapsed > 0 else 0.0,
+            "peak_bytes_worker": tally.peak_bytes,
+            "requeues": tally.requeues,
+            "seconds": time.monotonic() - self.started,
+            "time": time.time(),
+        }
+
+    def _stage(self, done: dict[Kind, int]) -> str:
+        for kind in (Kind.PREPARE, Kind.DENOISE, Kind.DECODE):
+            if done[kind] < self.totals[kind]:
+                return str(kind)
+        return "export"
+
+
+def _cost(kind: Kind, tally: Tally) -> float:
+    if tally.done[kind]:
+        return tally.seconds[kind] / tally.done[kind]
+    return WEIGHTS.get(kind, 0.0)
+
+
+def status_text(status: dict[str, Any]) -> str:
+    done, total = status["done"], status["total"]
+    parts = [
+        f"{status['fraction']:4.0%}",
+        f"region-steps {done['denoise']}/{total['denoise']}",
+        f"decoded {done['decode']}/{total['decode']}",
+        f"{status['region_steps_per_second']:.2f} region-steps/s",
+        f"{status['workers']} worker{'' if status['workers'] == 1 else 's'}",
+    ]
+    if status["eta_seconds"] is not None:
+        parts.append(f"ETA {_clock(status['eta_seconds'])}")
+    return ", ".join(parts)
+
+
+def _clock(seconds: float) -> str:
+    minutes, rest = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}:{minutes:02d}:{rest:02d}" if hours else f"{minutes}:{rest:02d}"

@@ -1,0 +1,243 @@
+"""One sitting of a run: plan, check, lease, ingest, drive, export. The same call starts a run or resumes it."""
+
+from __future__ import annotations
+
+import getpass
+import logging
+import os
+import socket
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import ray
+
+from actors.coordinator import Coordinator, Patience
+from actors.drive import Session, Tally, drive
+from actors.executor import Executor
+from actors.graph import Graph
+from actors.local import LocalExecutor
+from actors.ray import Pool, RayExecutor
+from actors.resume import create_arrays, find_available
+from actors.task import Kind
+from actors.worker import WorkerSetup, build_worker
+from pipeline.device import DeviceFacts, describe_device, make_deterministic
+from pipeline.plan import Plan, differing_fields, plan_from_json
+from pipeline.price import Price
+from storage.images import ImageSource
+from storage.journal import Record
+from storage.lease import Lease
+from storage.run import RunStore
+
+from . import connect
+from .job import Job, check_disk, check_memory, check_target, free_memory, make_plan, open_source
+from .pixels import EXPORT, Exported, export, ingest
+from .progress import Reporter
+
+log = logging.getLogger(__name__)
+
+CONTROL = frozenset({Kind.EMBED, Kind.PREPARE})
+"""what the prepare pool does"""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Result:
+    """How a sitting ended."""
+
+    exported: Exported
+    tally: Tally
+    already_finished: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Prepared:
+    """A job that passed every check and waits to run."""
+
+    plan: Plan
+    cost: Price
+    workers: int
+    """0: in this process"""
+
+
+def prepare(job: Job, source: ImageSource) -> Prepared:
+    """Connect where the job says so, bind the plan and check what it needs against what is there."""
+    workers = job.workers
+    if job.address == "local":
+        kind = job.device
+        if kind == "auto":
+            kind = _local_device()
+        device = describe_device(kind, job.threads)
+        workers = _local_workers(device) if workers is None else workers
+        memory, where = free_memory(), "this machine"
+    else:
+        if workers == 0:
+            raise ValueError("workers 0 works in this process: use it with --address local, or give at least 1")
+        connect.join_cluster(job.address)
+        device = connect.cluster_device(job.device, job.threads)
+        workers = connect.cluster_size(device) if workers is None else workers
+        memory, where = connect.cluster_memory(), "the cluster"
+    plan, _ = make_plan(job, source, device)
+    return Prepared(plan=plan, cost=check_memory(plan, workers, memory, where), workers=workers)
+
+
+def _local_device() -> str:
+    import torch
+
+    return "cuda" if torch.cuda.is_available() else "cpu"
+
+
+def _local_workers(device: DeviceFacts) -> int:
+    if device.kind == "cuda":
+        import torch
+
+        return torch.cuda.device_count()
+    return max(1, (os.cpu_count() or 1) // device.threads)
+
+
+def upscale(job: Job, *, should_stop: Callable[[], bool], on_plan: Callable[[Prepared], None]) -> Result:
+    """Do the job, or what is left of it. Every error a user can cause is raised before any work starts."""
+    with open_source(job) as source:
+        store_exists = _run_exists(job)
+        if not store_exists:
+            check_target(job)
+        prepared = prepare(job, source)
+        plan = prepared.plan
+        store = RunStore.open(job.run_url)
+        records = _match_run(store, plan)
+        finished = _already_finished(job, records)
+        if finished is not None:
+            return Result(exported=finished, tally=Tally(), already_finished=True)
+        if store_exists:
+            check_target(job)
+        check_disk(plan, prepared.cost, job.run_url, store.root.free_bytes())
+        on_plan(prepared)
+        lease = store.acquire_lease(_owner())
+        try:
+            store.write_plan(plan.to_json())
+            store.sweep()
+            return _run(job, source, store, prepared, lease, should_stop)
+        finally:
+            lease.release()
+
+
+def _owner() -> str:
+    return f"{getpass.getuser()}@{socket.gethostname()} (pid {os.getpid()})"
+
+
+def _run_exists(job: Job) -> bool:
+    if "://" in job.run_url:
+        return RunStore.open(job.run_url).read_plan() is not None
+    return (Path(job.run_url) / "plan.json").is_file()
+
+
+def _match_run(store: RunStore, plan: Plan) -> list[Record]:
+    """The run's journal; raises ValueError naming the differing fields where the run was made by another plan."""
+    stored = store.read_plan()
+    if stored is None:
+        return []
+    if stored != plan.to_json():
+        lines = differing_fields(plan, plan_from_json(stored))
+        shown = "; ".join(lines[:4]) + (f"; and {len(lines) - 4} more" if len(lines) > 4 else "")
+        raise ValueError(f"the run {store.url} was begun by another plan: {shown}. Give another --run, or delete it")
+    return store.journal.replay()
+
+
+def _already_finished(job: Job, records: list[Record]) -> Exported | None:
+    """The export that the journal names for this output, if the file is still there and of the same size."""
+    path = str(Path(job.output).resolve())
+    for record in reversed(records):
+        if record.kind == EXPORT and record.extra["path"] == path:
+            there = Path(path).is_file() and Path(path).stat().st_size == record.extra["size"]
+            return Exported(path=job.output, sha256=record.extra["sha256"]) if there else None
+    return None
+
+
+def _run(
+    job: Job,
+    source: ImageSource,
+    store: RunStore,
+    prepared: Prepared,
+    lease: Lease,
+    should_stop: Callable[[], bool],
+) -> Result:
+    plan = prepared.plan
+    graph = Graph(plan)
+    records = store.journal.replay()
+    create_arrays(store, plan, graph)
+    found = find_available(store, plan, graph, records)
+    coordinator = Coordinator(graph, found.available, Patience(kept_steps=plan.recipe.keep_steps or 0))
+    totals = Counter(task.kind for task in graph.needed(set()))
+    with Reporter(store=store, plan=plan, totals=totals, left=dict(coordinator.num_left)) as reporter:
+        if coordinator.num_left[Kind.PREPARE] or not records:
+            reporter.announce("ingest", f"{plan.image.height} x {plan.image.width} pixels")
+            ingest(store, plan, source, lease, records)
+        tally = Tally()
+        if not coordinator.done:
+            setup = WorkerSetup(store=store, plan=plan.to_json(), model=job.model)
+            session = Session(
+                store=store,
+                plan=plan,
+                coordinator=coordinator,
+                executor=_start_executor(job, prepared, setup, graph),
+                lease=lease,
+                on_tick=reporter.tick,
+                should_stop=should_stop,
+                tally=tally,
+            )
+            try:
+                drive(session)
+            except BaseException as e:
+                reporter.finish(tally, "stopped", reason=str(e) or type(e).__name__)
+                raise
+        reporter.announce("export", job.output)
+        result = export(store, plan, source, job.output, overwrite=job.overwrite)
+        _record_export(store, result, lease)
+        reporter.finish(tally, "finished", output=result.path, pixels_sha256=result.sha256)
+    return Result(exported=result, tally=tally)
+
+
+def _record_export(store: RunStore, exported: Exported, lease: Lease) -> None:
+    path = Path(exported.path).resolve()
+    record = Record(
+        kind=EXPORT,
+        stage=0,
+        step=0,
+        region=0,
+        crc32c=0,
+        attempt=0,
+        worker="driver",
+        seconds=0.0,
+        extra={"path": str(path), "size": path.stat().st_size, "sha256": exported.sha256},
+    )
+    store.journal.append([record], lease.generation)
+
+
+def _start_executor(job: Job, prepared: Prepared, setup: WorkerSetup, graph: Graph) -> Executor:
+    plan, workers = prepared.plan, prepared.workers
+    if workers == 0:
+        make_deterministic(plan.device.threads)
+        return LocalExecutor(build_worker(setup))
+    if job.address == "local" and not ray.is_initialized():
+        connect.start_private(workers, plan.device.threads, _object_bytes(plan, graph, workers))
+    return RayExecutor(plan_pools(plan, workers), setup, graph)
+
+
+def plan_pools(plan: Plan, workers: int) -> list[Pool]:
+    """The pools of a run: tile workers, a prepare pool while there is something to prepare, mergers beside GPUs."""
+    threads = plan.device.threads
+    prepare = Pool(name="prepare", size=max(1, workers // 8), kinds=CONTROL, num_cpus=connect.PREPARE_CPUS)
+    if plan.device.kind == "cpu":
+        return [Pool(name="tile", size=workers, kinds=frozenset(Kind), num_cpus=threads), prepare]
+    on_gpu = frozenset(Kind) - {Kind.MERGE}
+    return [
+        Pool(name="tile", size=workers, kinds=on_gpu, num_cpus=threads, num_gpus=1.0),
+        Pool(name="merge", size=max(1, workers // 2), kinds=frozenset({Kind.MERGE}), num_cpus=1),
+    ]
+
+
+def _object_bytes(plan: Plan, graph: Graph, workers: int) -> int:
+    """Shared memory for the contributions that can be alive at once, with room to spare."""
+    region = plan.geometry.channels * plan.regions.side**2 * 4
+    alive = max(4 * workers, 2 * graph.front + 2 * workers + 4)
+    return max(256 << 20, 3 * alive * region)
