@@ -1,7 +1,8 @@
 """Image files: read window by window, written block by block, never whole in memory."""
 
 from storage.images.info import ImageInfo
-from storage.images.sink import check_output, write_image
+from storage.images.output import check_output
+from storage.images.sink import write_image
 from storage.images.source import ImageSource, open_image
 
 __all__ = ["ImageInfo", "ImageSource", "check_output", "open_image", "write_image"]

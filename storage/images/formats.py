@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from storage.errors import ImageError
 
@@ -15,7 +14,6 @@ class Format:
 
     driver: str
     """GDAL's name"""
-    options: dict[str, Any] = field(default_factory=dict)
     max_side: int
     """pixels"""
     has_16_bits: bool = True
@@ -26,10 +24,9 @@ class Format:
 
 
 _TIFF = Format(driver="GTiff", max_side=2**31 - 1, disk_per_raw_byte=0.75)
-_PNG = Format(driver="PNG", options={"ZLEVEL": 6}, max_side=2**31 - 1, disk_per_raw_byte=1.5)
+_PNG = Format(driver="PNG", max_side=2**31 - 1, disk_per_raw_byte=1.5)
 _JPEG = Format(
     driver="JPEG",
-    options={"QUALITY": 95},
     max_side=65500,
     has_16_bits=False,
     has_alpha=False,

@@ -1,0 +1,68 @@
+"""Whether a result can be written to a place, asked before a run starts."""
+
+from __future__ import annotations
+
+import errno
+import math
+import os
+import shutil
+import tempfile
+from pathlib import Path
+
+import numpy as np
+
+from storage.errors import StorageFullError
+from storage.images.formats import check_fits, format_of
+
+
+def check_output(
+    path: str | os.PathLike[str],
+    *,
+    overwrite: bool,
+    height: int | None = None,
+    width: int | None = None,
+    num_bands: int = 3,
+    dtype: str = "uint8",
+) -> None:
+    """Check, before a run starts, that its result can be written to ``path``.
+
+    Raises ImageError (suffix, size, bits), FileExistsError, FileNotFoundError or NotADirectoryError (the folder),
+    PermissionError or OSError (the folder cannot be written), StorageFullError (too little room; only where height and
+    width, in pixels of the result, are given).
+    """
+    target = Path(path).expanduser().absolute()
+    wanted = format_of(target)
+    folder = target.parent
+    if not folder.exists():
+        raise FileNotFoundError(f"cannot write {target}: there is no folder {folder}; make it first")
+    if not folder.is_dir():
+        raise NotADirectoryError(f"cannot write {target}: {folder} is a file; choose another place")
+    if target.is_dir():
+        raise IsADirectoryError(f"cannot write {target}: it is a folder; name a file in it")
+    if target.exists() and not overwrite:
+        raise FileExistsError(f"{target} exists; choose another name, or allow overwriting")
+    _check_writable(folder, target)
+    if height is not None and width is not None:
+        check_fits(target, height=height, width=width, dtype=dtype)
+        raw = height * width * num_bands * np.dtype(dtype).itemsize
+        _check_room(folder, math.ceil(raw * wanted.disk_per_raw_byte))
+
+
+def _check_writable(folder: Path, target: Path) -> None:
+    try:
+        with tempfile.TemporaryFile(dir=folder):
+            pass
+    except OSError as error:
+        raise type(error)(
+            f"cannot write {target}: {folder} takes no files ({error.strerror}); choose another"
+        ) from error
+
+
+def _check_room(folder: Path, needed: int) -> None:
+    free = shutil.disk_usage(folder).free
+    if free < needed:
+        raise StorageFullError(
+            errno.ENOSPC,
+            f"about {needed / 1e9:.1f} GB are needed to write the result, {free / 1e9:.1f} GB are free; make room",
+            str(folder),
+        )
