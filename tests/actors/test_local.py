@@ -1,0 +1,114 @@
+"""The local executor against a plain serial loop, and what must and must not change the result."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from actors.local import LocalExecutor
+from actors.worker import build_worker, latent_name
+from tests.runs import Case, diffusion_case, digest, make_case, serial, sit
+
+SOLVERS = ["ddim", "euler", "dpm++2m", "sde-dpm++2m", "unipc", "euler-ancestral", "ddpm"]
+
+
+def last_latents(case: Case, url: str) -> np.ndarray:
+    store = case.begin(url)
+    sit(case, store)
+    return store.open_array(latent_name(case.plan.num_steps)).read(case.plan.regions.canvas)
+
+
+@pytest.mark.parametrize("solver", SOLVERS)
+def test_equals_plain_loop_analytic(tmp_path: Path, solver: str) -> None:
+    case = make_case("analytic", height=50, width=77, solver=solver, steps=4, keep_steps=4)
+    found, expected = last_latents(case, str(tmp_path / "run")), serial(case)
+    assert np.abs(found - expected).max() / np.abs(expected).max() < 1e-5
+
+
+@pytest.mark.parametrize("solver", ["ddim", "unipc"])
+def test_equals_plain_loop_diffusion(tmp_path: Path, solver: str) -> None:
+    case = diffusion_case(tmp_path, solver=solver, steps=4, keep_steps=4, start="noise")
+    found, expected = last_latents(case, str(tmp_path / "run")), serial(case)
+    assert np.abs(found - expected).max() / np.abs(expected).max() < 1e-4
+
+
+def test_region_size_is_no_part_of_the_numbers(tmp_path: Path) -> None:
+    """Another cut of the canvas sums the same predictions in another order: equal up to rounding, not in bits."""
+    small = make_case("analytic", height=50, width=77, keep_steps=3, region=48)
+    large = make_case("analytic", height=50, width=77, keep_steps=3, region=512)
+    found, expected = last_latents(small, str(tmp_path / "a")), last_latents(large, str(tmp_path / "b"))
+    assert np.abs(found - expected).max() < 1e-4
+
+
+def test_same_bytes_twice(tmp_path: Path) -> None:
+    case = diffusion_case(tmp_path)
+    hashes = set()
+    for name in ("a", "b"):
+        store = case.begin(str(tmp_path / name))
+        sit(case, store)
+        hashes.add(digest(case, store))
+    assert len(hashes) == 1
+
+
+def test_seed_changes_the_bytes(tmp_path: Path) -> None:
+    hashes = set()
+    for seed in (0, 1):
+        case = diffusion_case(tmp_path, seed=seed)
+        store = case.begin(str(tmp_path / f"run{seed}"))
+        sit(case, store)
+        hashes.add(digest(case, store))
+    assert len(hashes) == 2
+
+
+def test_shuffled_merge_order_changes_the_latents(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Negative control: the order of summation is part of the result."""
+    case = diffusion_case(tmp_path, height=80, width=96, overlap=12, keep_steps=3)
+    expected = last_latents(case, str(tmp_path / "a"))
+    submit = LocalExecutor.submit
+    monkeypatch.setattr(LocalExecutor, "submit", lambda self, attempt, inputs: submit(self, attempt, inputs[::-1]))
+    assert not np.array_equal(last_latents(case, str(tmp_path / "b")), expected)
+
+
+def test_process_global_noise_changes_the_bytes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Negative control: noise drawn in order of execution is not the noise of the place."""
+    case = diffusion_case(tmp_path, solver="euler-ancestral", keep_steps=3)
+    expected = last_latents(case, str(tmp_path / "a"))
+    rng = np.random.default_rng(0)
+
+    def drawn_in_order(box, *, channels, seed, stage, draw):  # type: ignore[no-untyped-def]
+        return rng.standard_normal((channels, box.height, box.width), dtype=np.float32)
+
+    monkeypatch.setattr("actors.worker.keyed_noise", drawn_in_order)
+    assert not np.array_equal(last_latents(case, str(tmp_path / "b")), expected)
+
+
+def test_only_a_few_steps_are_alive(tmp_path: Path) -> None:
+    """Latents that no task will read again are deleted as the run goes: 3.5 copies at most."""
+    case = make_case("analytic", height=130, width=130, steps=6, region=64)
+    store = case.begin(str(tmp_path / "run"))
+    most = 0
+
+    def watch() -> bool:
+        nonlocal most
+        names = [latent_name(step) for step in range(case.plan.num_steps + 1)]
+        most = max(most, sum(len(store.open_array(name).regions()) for name in names))
+        return False
+
+    sit(case, store, should_stop=watch)
+    assert most <= 3.5 * case.plan.regions.num_regions
+    assert not store.open_array(latent_name(case.plan.num_steps)).regions()
+
+
+def test_a_failing_task_ends_the_run_and_names_itself(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    case = make_case("analytic", height=50, width=77)
+    store = case.begin(str(tmp_path / "run"))
+    worker = build_worker(case.setup(store))
+    monkeypatch.setattr(worker, "_decode", lambda region: 1 / 0)
+    with pytest.raises(ZeroDivisionError):
+        sit(case, store, lambda _setup, _graph: LocalExecutor(worker))
+    done = {record.kind for record in store.journal.replay()}
+    assert {"prepare", "encode", "merge"} <= done
+    sit(case, store)
+    assert {record.kind for record in store.journal.replay()} >= {"decode"}

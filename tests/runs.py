@@ -1,0 +1,174 @@
+"""Runs for tests: a store with pixels in it, a sitting with any executor, and the plain loop they must all equal."""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from actors.coordinator import Coordinator, Patience
+from actors.drive import Session, Tally, drive
+from actors.executor import Executor
+from actors.graph import Graph
+from actors.local import LocalExecutor
+from actors.resume import create_arrays, find_available
+from actors.worker import OUT, PIXELS, WorkerSetup, build_worker
+from pipeline.backbones.loading import describe_model, load_backbone
+from pipeline.blend import tile_weight
+from pipeline.device import describe_device, make_deterministic, package_versions
+from pipeline.noise import keyed_noise
+from pipeline.pixels import enlarge
+from pipeline.plan import Plan
+from storage.box import Box, RegionGrid
+from storage.run import RunStore
+from tests.tiny import small_plan, write_stable_diffusion
+
+PIXEL_SIDE = 32
+
+
+def picture(height: int, width: int, seed: int = 0) -> np.ndarray:
+    """[3, y, x] uint8: smooth waves and some noise."""
+    rng = np.random.default_rng(seed)
+    y, x = np.mgrid[0:height, 0:width] / 16
+    waves = np.stack([np.sin(x + y), np.cos(x - 2 * y), np.sin(3 * x * y / 8)])
+    return np.clip(128 + 80 * waves + rng.normal(0, 12, waves.shape), 0, 255).astype(np.uint8)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Case:
+    """One image, one model and one plan."""
+
+    image: np.ndarray
+    model: str
+    plan: Plan
+
+    def begin(self, url: str) -> RunStore:
+        """A new run with the pixels ingested."""
+        store = RunStore.open(url)
+        store.write_plan(self.plan.to_json())
+        height, width = self.image.shape[1:]
+        grid = RegionGrid(height=height, width=width, side=PIXEL_SIDE)
+        array = store.array(PIXELS, channels=3, grid=grid, dtype="uint8", compress=True)
+        for region in range(grid.num_regions):
+            array.write(region, np.ascontiguousarray(self.image[:, *grid.box(region).slices]))
+        return store
+
+    def setup(self, store: RunStore) -> WorkerSetup:
+        return WorkerSetup(store=store, plan=self.plan.to_json(), model=self.model)
+
+
+def make_case(model: str, *, height: int, width: int, **recipe: Any) -> Case:
+    """A case for a model's name or folder, on this machine's CPU with one thread."""
+    image = picture(height, width)
+    plan = small_plan(
+        height=height,
+        width=width,
+        model=describe_model(model),
+        device=describe_device("cpu", 1),
+        versions=package_versions(),
+        **recipe,
+    )
+    return Case(image=image, model=model, plan=plan)
+
+
+def diffusion_case(folder: Path, *, height: int = 44, width: int = 60, **recipe: Any) -> Case:
+    """A tiny Stable Diffusion with attention and guidance: sensitive to batch shapes, as the real ones are."""
+    model = folder / "tiny-sd"
+    if not model.is_dir():
+        write_stable_diffusion(model)
+    settings = {"region": 16, "window": 16, "overlap": 6, "steps": 3, "guidance": 2.0, "batch": 2, **recipe}
+    return make_case(str(model), height=height, width=width, prompt="abc", negative_prompt="x", **settings)
+
+
+def sit(
+    case: Case,
+    store: RunStore,
+    start: Callable[[WorkerSetup, Graph], Executor] | None = None,
+    *,
+    patience: Patience | None = None,
+    should_stop: Callable[[], bool] = lambda: False,
+) -> Tally:
+    """One sitting, by default in this process; resumes what the store holds."""
+    graph = Graph(case.plan)
+    create_arrays(store, case.plan, graph)
+    found = find_available(store, case.plan, graph, store.journal.replay())
+    patience = dataclasses.replace(patience or Patience(), kept_steps=case.plan.recipe.keep_steps)
+    coordinator = Coordinator(graph, found.available, patience)
+    setup = case.setup(store)
+    lease = store.acquire_lease("test", heartbeat_s=0.05, patience=2)
+    try:
+        executor = start(setup, graph) if start else LocalExecutor(build_worker(setup))
+        session = Session(
+            store=store,
+            plan=case.plan,
+            coordinator=coordinator,
+            executor=executor,
+            lease=lease,
+            should_stop=should_stop,
+        )
+        return drive(session)
+    finally:
+        lease.release()
+
+
+def digest(case: Case, store: RunStore) -> str:
+    """sha256 of the decoded pixels."""
+    pixels = store.open_array(OUT).read(case.plan.out_regions.canvas)
+    return hashlib.sha256(np.ascontiguousarray(pixels).tobytes()).hexdigest()
+
+
+def serial(case: Case) -> np.ndarray:
+    """The whole canvas in one array, one loop over steps and one over tiles: what the program means.
+
+    Shares the model, the noise and diffusers' scheduler with the program, and no tiling, summing, storing or scheduling
+    of tasks. Returns the latents after the last step, [c, y, x] float32, computed with its own sums.
+    """
+    plan = case.plan
+    make_deterministic(1)
+    card = describe_model(case.model)
+    backbone = load_backbone(card, device="cpu", dtype=plan.recipe.dtype or "float32")
+    solver, canvas, factor = plan.solver(), plan.regions.canvas, plan.geometry.factor
+    channels = plan.geometry.channels
+
+    def noise(draw: int) -> torch.Tensor:
+        return torch.from_numpy(keyed_noise(canvas, channels=channels, seed=plan.recipe.seed, stage=0, draw=draw))
+
+    whole = Box(top=0, left=0, height=plan.image.height, width=plan.image.width)
+    large = enlarge(torch.from_numpy(case.image / np.float32(255)), whole, canvas.scaled(factor), plan.scale)
+    coarse = backbone.encode(large.clamp(0, 1)[None])
+    z = solver.start(noise(0), coarse[0] if plan.recipe.start == "image" else None)
+    text = backbone.embed([plan.recipe.negative_prompt, plan.recipe.prompt])
+    weight = torch.from_numpy(tile_weight(plan.recipe.blend, plan.tiles.tile_height, plan.tiles.tile_width))
+    history: tuple[torch.Tensor, ...] = ()
+    for step in range(plan.num_steps):
+        total, weights = torch.zeros_like(z), torch.zeros(canvas.shape)
+        for top in plan.tiles.tops:
+            for left in plan.tiles.lefts:
+                ys, xs = slice(top, top + plan.tiles.tile_height), slice(left, left + plan.tiles.tile_width)
+                total[:, ys, xs] += weight * _guided(
+                    case, backbone, solver, step, z[:, ys, xs], coarse[..., ys, xs], text
+                )
+                weights[ys, xs] += weight
+        z, history = solver.step(step, z, total / weights, history, noise(step + 1) if solver.is_stochastic else None)
+    return z.numpy()
+
+
+def _guided(
+    case: Case, backbone: Any, solver: Any, step: int, tile: torch.Tensor, coarse: torch.Tensor, text: dict[str, Any]
+) -> torch.Tensor:
+    from pipeline.backbone import Conditioning
+
+    geometry, guidance = case.plan.geometry, case.plan.recipe.guidance
+    seen = solver.scale_input(tile, step)[None]
+    branches = []
+    for row in (0, 1):
+        under = (coarse if row else torch.zeros_like(coarse)) if geometry.reads_coarse else None
+        rows = {name: table[row : row + 1] for name, table in text.items()}
+        branches.append(backbone.predict(seen, solver.timestep(step), Conditioning(coarse=under, **rows))[0])
+    return branches[0] + guidance * (branches[1] - branches[0])

@@ -1,0 +1,124 @@
+from __future__ import annotations
+
+import time
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+
+from storage import journal as module
+from storage.errors import FencedError
+from storage.journal import Journal, Record
+from storage.objects import ObjectRoot
+
+
+def record(region: int, **extra: object) -> Record:
+    return Record(
+        kind="merge",
+        stage=0,
+        step=3,
+        region=region,
+        crc32c=2**32 - 1 - region,
+        attempt=1,
+        worker="Überarbeiter",
+        seconds=0.25,
+        extra=dict(extra),
+    )
+
+
+class TestJournal:
+    def test_it_replays_what_was_appended_in_order(self, root: ObjectRoot) -> None:
+        journal = Journal(root)
+        assert journal.replay() == []
+        batches = [[record(0), record(1, difficulty=0.5)], [record(2)], [record(3), record(4), record(5)]]
+        for batch in batches:
+            journal.append(batch, 1)
+        assert Journal(root).replay() == sum(batches, [])
+
+    def test_an_empty_batch_writes_nothing(self, root: ObjectRoot) -> None:
+        Journal(root).append([], 1)
+        assert list(root.list("journal")) == []
+
+    def test_a_resumed_journal_goes_on(self, root: ObjectRoot) -> None:
+        Journal(root).append([record(0)], 1)
+        resumed = Journal(root)
+        resumed.replay()
+        resumed.append([record(1)], 2)
+        without_replay = Journal(root)
+        without_replay.append([record(2)], 3)
+        assert [r.region for r in Journal(root).replay()] == [0, 1, 2]
+
+    def test_the_older_of_two_writers_is_fenced(self, root: ObjectRoot) -> None:
+        old, new = Journal(root, owner="old one"), Journal(root, owner="new one")
+        old.append([record(0)], 1)
+        new.replay()
+        new.append([record(1)], 2)
+        with pytest.raises(FencedError, match="new one"):
+            old.append([record(2)], 1)
+        assert [r.region for r in Journal(root).replay()] == [0, 1]
+
+    def test_two_writers_of_one_generation_cannot_both_write(self, root: ObjectRoot) -> None:
+        one, other = Journal(root), Journal(root)
+        one.replay(), other.replay()
+        one.append([record(0)], 1)
+        with pytest.raises(FencedError):
+            other.append([record(0)], 1)
+
+    def test_a_late_batch_of_the_old_does_not_stop_the_new(self, root: ObjectRoot) -> None:
+        old, new = Journal(root), Journal(root)
+        old.replay(), new.replay()
+        old.append([record(0)], 1)
+        new.append([record(0), record(1)], 2)
+        assert [r.region for r in Journal(root).replay()] == [0, 0, 1]
+        with pytest.raises(FencedError):
+            old.append([record(9)], 1)
+
+    def test_an_answer_that_got_lost_is_no_fence(self, root: ObjectRoot, monkeypatch: pytest.MonkeyPatch) -> None:
+        real = root.put_new
+
+        def put_but_deny(key: str, data: bytes, **options: bool) -> bool:
+            real(key, data, **options)
+            return False
+
+        journal = Journal(root)
+        monkeypatch.setattr(root, "put_new", put_but_deny)
+        journal.append([record(0)], 1)
+        monkeypatch.undo()
+        journal.append([record(1)], 1)
+        assert [r.region for r in Journal(root).replay()] == [0, 1]
+
+    def test_a_gap_is_an_error(self, root: ObjectRoot) -> None:
+        journal = Journal(root)
+        for region in range(3):
+            journal.append([record(region)], 1)
+        root.delete("journal/00000001")
+        with pytest.raises(ValueError, match="00000001 is missing"):
+            Journal(root).replay()
+
+    @pytest.mark.parametrize("keep", [0, 10, 150, -1])
+    def test_a_truncated_batch_is_an_error(self, root: ObjectRoot, keep: int) -> None:
+        Journal(root).append([record(0)], 1)
+        root.put("journal/00000000", root.get("journal/00000000")[:keep])
+        with pytest.raises(ValueError, match="00000000 is damaged"):
+            Journal(root).replay()
+
+    def test_a_changed_digit_is_an_error(self, root: ObjectRoot) -> None:
+        Journal(root).append([record(7)], 1)
+        data = root.get("journal/00000000")
+        root.put("journal/00000000", data.replace(b'"region":7', b'"region":8'))
+        with pytest.raises(ValueError, match="damaged"):
+            Journal(root).replay()
+
+    def test_a_killed_writers_leftovers_are_no_batches(self, root: ObjectRoot) -> None:
+        Journal(root).append([record(0)], 1)
+        root.put("journal/00000001.0123.partial", b"{")
+        assert len(Journal(root).replay()) == 1
+
+
+def test_ten_thousand_batches_replay_within_seconds(tmp_path_factory: pytest.TempPathFactory) -> None:
+    root = ObjectRoot.open(str(tmp_path_factory.mktemp("journal")))
+    with ThreadPoolExecutor(4) as pool:
+        list(pool.map(lambda n: root.put(module._key(n), module._batch([record(n)], 1, "me")), range(10_000)))
+    start = time.perf_counter()
+    records = Journal(root).replay()
+    assert [r.region for r in records] == list(range(10_000))
+    assert time.perf_counter() - start < 10

@@ -1,0 +1,139 @@
+from __future__ import annotations
+
+import pickle
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from storage.box import RegionGrid
+from storage.errors import RunBusyError
+from storage.journal import Record
+from storage.run import RunStore
+
+GRID = RegionGrid(height=10, width=13, side=8)
+
+
+class TestRunStore:
+    def test_the_plan_is_written_once(self, store: RunStore) -> None:
+        assert store.read_plan() is None
+        store.write_plan(b"{}")
+        store.write_plan(b"{}")
+        with pytest.raises(ValueError, match="another plan"):
+            store.write_plan(b'{"seed": 2}')
+        assert store.read_plan() == b"{}"
+
+    def test_arrays_come_back_as_they_were_made(self, store: RunStore) -> None:
+        assert not store.has_array("z/0/s0007")
+        with pytest.raises(KeyError, match="z/0/s0007"):
+            store.open_array("z/0/s0007")
+        made = store.array("z/0/s0007", channels=4, grid=GRID, dtype=np.float32)
+        opened = store.open_array("z/0/s0007")
+        assert opened == made
+        assert (opened.grid, opened.channels, opened.dtype) == (GRID, 4, np.float32)
+        assert opened.nbytes_region == 4 * 8 * 8 * 4
+
+    def test_making_an_array_again_keeps_its_regions(self, store: RunStore) -> None:
+        store.array("pixels", channels=3, grid=GRID, dtype="uint8", compress=True).write(0, np.ones((3, 8, 8), "uint8"))
+        again = store.array("pixels", channels=3, grid=GRID, dtype="uint8", compress=True)
+        assert again.regions() == {0}
+
+    @pytest.mark.parametrize(
+        "other",
+        [
+            {"channels": 4},
+            {"grid": RegionGrid(height=10, width=14, side=8)},
+            {"grid": RegionGrid(height=10, width=13, side=4)},
+            {"dtype": "uint16"},
+            {"compress": True},
+        ],
+    )
+    def test_another_array_of_the_same_name_is_refused(self, store: RunStore, other: dict[str, object]) -> None:
+        plain = {"channels": 3, "grid": GRID, "dtype": "uint8", "compress": False}
+        store.array("out", **plain)
+        with pytest.raises(ValueError, match="out in"):
+            store.array("out", **{**plain, **other})
+
+    def test_many_may_make_the_same_array(self, store: RunStore) -> None:
+        with ThreadPoolExecutor(8) as pool:
+            made = list(pool.map(lambda _: store.array("out", channels=1, grid=GRID, dtype="float32"), range(16)))
+        assert len(set(map(id, made))) == 16
+        assert all(array == made[0] for array in made)
+
+    def test_an_array_is_deleted_with_everything_in_it(self, store: RunStore) -> None:
+        for name in ("z/0/s0001", "z/0/s0010"):
+            array = store.array(name, channels=1, grid=GRID, dtype="float32")
+            array.write(0, np.zeros((1, 8, 8), np.float32))
+        store.delete_array("z/0/s0001")
+        store.delete_array("z/0/s0001")
+        assert not store.has_array("z/0/s0001")
+        assert list(store.root.list("z/0/s0001")) == []
+        assert store.open_array("z/0/s0010").regions() == {0}
+
+    def test_status_and_blobs(self, store: RunStore) -> None:
+        assert store.read_status() is None
+        store.write_status({"done": 1})
+        store.write_status({"done": 2})
+        assert store.read_status() == {"done": 2}
+        assert store.get_blob("prompts") is None
+        assert store.put_blob_new("prompts", b"a")
+        assert not store.put_blob_new("prompts", b"b")
+        assert store.get_blob("prompts") == b"a"
+        store.put_blob("prompts", b"c")
+        assert store.get_blob("prompts") == b"c"
+
+    def test_usage_by_part(self, store: RunStore) -> None:
+        store.write_plan(b"12345")
+        array = store.array("z/0/s0000", channels=1, grid=GRID, dtype="float32")
+        array.write(0, np.zeros((1, 8, 8), np.float32))
+        usage = store.usage()
+        assert set(usage) == {"plan.json", "z"}
+        assert usage["plan.json"] == 5
+        assert usage["z"] >= 256
+
+    def test_a_pickled_store_is_an_address(self, store: RunStore) -> None:
+        record = Record(kind="m", stage=0, step=0, region=0, crc32c=0, attempt=0, worker="w", seconds=0.0)
+        store.journal.append([record], 1)
+        sent = pickle.dumps(store)
+        assert len(sent) < 1000
+        assert pickle.loads(sent).journal.replay() == [record]
+        assert pickle.loads(sent).url == store.url
+
+    def test_one_coordinator_at_a_time(self, store: RunStore) -> None:
+        first = store.acquire_lease("first")
+        first.release()
+        second = store.acquire_lease("second", heartbeat_s=30)
+        assert (first.generation, second.generation) == (1, 2)
+        with pytest.raises(RunBusyError):
+            store.root.put("lease/0003", store.root.get("lease/0002"))
+            _take_a_taken_number(store)
+
+    def test_a_store_that_exists_opens_without_creating(self, store: RunStore) -> None:
+        store.write_plan(b"plan")
+        assert RunStore.open(store.url, create=False).read_plan() == b"plan"
+
+
+def _take_a_taken_number(store: RunStore) -> None:
+    """What a coordinator meets that saw generation 2 released and then lost the race for 3."""
+    from unittest import mock
+
+    store.root.put("lease/0002.released", b"")
+    with mock.patch("storage.lease._current_generation", return_value=2):
+        store.acquire_lease("late")
+
+
+class TestLocal:
+    def test_sweep_removes_what_killed_writers_left(self, tmp_path: Path) -> None:
+        store = RunStore.open(str(tmp_path))
+        store.array("z/0/s0000", channels=1, grid=GRID, dtype="float32").write(0, np.zeros((1, 8, 8), np.float32))
+        (tmp_path / "z/0/s0000/c/0/0/1#1").write_bytes(b"half")
+        (tmp_path / "plan.json.abc.partial").write_bytes(b"half")
+        assert store.sweep() == 2
+        assert store.sweep() == 0
+        assert store.open_array("z/0/s0000").crc(0) is not None
+
+    def test_an_absent_run_is_not_made(self, tmp_path: Path) -> None:
+        with pytest.raises(FileNotFoundError):
+            RunStore.open(str(tmp_path / "absent"), create=False)
+        assert list(tmp_path.iterdir()) == []
