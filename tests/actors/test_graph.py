@@ -1,0 +1,63 @@
+"""The region graph: every contribution arrives where its tiles reach, and nowhere else."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from actors.graph import Graph
+from actors.task import Kind
+from tests.tiny import small_plan
+
+
+@settings(max_examples=40, deadline=None)
+@given(
+    height=st.integers(20, 150),
+    width=st.integers(20, 150),
+    region=st.sampled_from([32, 48, 64]),
+    window=st.sampled_from([16, 24, 32]),
+    overlap=st.integers(0, 15),
+)
+def test_sources_are_the_regions_whose_tiles_overlap(
+    height: int, width: int, region: int, window: int, overlap: int
+) -> None:
+    plan = small_plan(height=height, width=width, region=region, window=window, overlap=overlap)
+    graph = Graph(plan)
+    for target in range(plan.regions.num_regions):
+        box = plan.regions.box(target)
+        expected = [
+            r
+            for r in range(plan.regions.num_regions)
+            if any(t.box.intersection(box) for t in plan.tiles.owned_by(plan.regions.box(r)))
+        ]
+        assert set(expected) <= set(graph.sources[target])
+        assert set(graph.sources[target]) <= set(plan.regions.neighbourhood(target, before=1, after=0))
+    assert all(len(seen) <= 4 for seen in graph.destinations)
+
+
+def test_producer_and_product_are_inverse() -> None:
+    graph = Graph(small_plan())
+    for task in graph.needed(set()):
+        assert graph.producer(graph.product(task)) == task
+
+
+def test_consumers_read_what_they_are_told_of() -> None:
+    graph = Graph(small_plan())
+    for task in graph.needed(set()):
+        for item in graph.inputs(task):
+            if item.kind == "coarse" and task.kind is Kind.DENOISE:
+                assert task.region in graph.conditioned_regions(item)
+            else:
+                assert task in graph.consumers(item)
+
+
+def test_regions_smaller_than_a_tile_are_refused() -> None:
+    with pytest.raises(ValueError, match="smaller than the tile"):
+        small_plan(region=32, window=48)
+
+
+def test_sweep_runs_along_the_shorter_side() -> None:
+    wide = Graph(small_plan(height=200, width=400))
+    assert wide.front == 4
+    assert wide.order[1] == 4
