@@ -1,0 +1,107 @@
+"""RayExecutor gives LocalExecutor's bytes, with any number of workers, however they die."""
+
+from __future__ import annotations
+
+import logging
+import signal
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import ray
+
+from actors.coordinator import Patience
+from actors.executor import Executor, WorkersExhaustedError
+from actors.graph import Graph
+from actors.ray import Pool, RayExecutor
+from actors.task import Kind
+from actors.worker import WorkerSetup
+from storage.run import RunStore
+from tests.killing import KillingExecutor
+from tests.runs import Case, diffusion_case, digest, sit
+
+pytestmark = [pytest.mark.ray, pytest.mark.slow]
+
+
+@pytest.fixture(scope="module", autouse=True)
+def cluster() -> Iterator[None]:
+    ray.init(
+        address="local",
+        num_cpus=3,
+        object_store_memory=200 << 20,
+        include_dashboard=False,
+        log_to_driver=False,
+        logging_level=logging.ERROR,
+    )
+    yield
+    ray.shutdown()
+
+
+@pytest.fixture(scope="module")
+def case(tmp_path_factory: pytest.TempPathFactory) -> Case:
+    return diffusion_case(tmp_path_factory.mktemp("model"), height=90, width=110, solver="dpm++2m", steps=4)
+
+
+@pytest.fixture(scope="module")
+def expected(case: Case, tmp_path_factory: pytest.TempPathFactory) -> str:
+    store = case.begin(str(tmp_path_factory.mktemp("oracle") / "run"))
+    sit(case, store)
+    return digest(case, store)
+
+
+def pools(workers: int) -> list[Pool]:
+    """Two workers come with a prepare pool, whose end the run must see."""
+    tile = Pool(name="tile", size=workers, kinds=frozenset(Kind), num_cpus=1)
+    prepare = Pool(name="prepare", size=1, kinds=frozenset({Kind.EMBED, Kind.PREPARE}), num_cpus=1)
+    return [tile, prepare] if workers == 2 else [tile]
+
+
+@pytest.fixture
+def store(case: Case, tmp_path: Path) -> RunStore:
+    return case.begin(str(tmp_path / "run"))
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_same_bytes_as_the_oracle(case: Case, expected: str, store: RunStore, workers: int) -> None:
+    tally = sit(case, store, lambda setup, graph: RayExecutor(pools(workers), setup, graph))
+    assert digest(case, store) == expected
+    assert tally.backbone_seconds > 0
+    assert not tally.requeues
+
+
+def test_worker_killed_mid_step(case: Case, expected: str, store: RunStore) -> None:
+    killers: list[KillingExecutor] = []
+
+    def start(setup: WorkerSetup, graph: Graph) -> Executor:
+        inner = RayExecutor(pools(2), setup, graph)
+        killers.append(KillingExecutor(inner, [5, 18], lambda killer: killer.send(signal.SIGKILL)))
+        return killers[0]
+
+    tally = sit(case, store, start)
+    assert killers[0].num_struck == 2
+    assert tally.requeues.get("worker lost", 0) > 0
+    assert digest(case, store) == expected
+
+
+def test_hung_worker_is_ended(case: Case, expected: str, store: RunStore) -> None:
+    """A stopped process raises nothing, ever: only the lease finds it."""
+    killers: list[KillingExecutor] = []
+
+    def start(setup: WorkerSetup, graph: Graph) -> Executor:
+        inner = RayExecutor(pools(2), setup, graph)
+        killers.append(KillingExecutor(inner, [12], lambda killer: killer.send(signal.SIGSTOP)))
+        return killers[0]
+
+    tally = sit(case, store, start, patience=Patience(lease_floor=1.0, lease_first=20.0))
+    assert killers[0].num_struck == 1
+    assert tally.requeues.get("late", 0) > 0
+    assert digest(case, store) == expected
+
+
+def test_workers_that_cannot_start_end_the_run(case: Case, store: RunStore) -> None:
+    def start(setup: WorkerSetup, graph: Graph) -> Executor:
+        broken = WorkerSetup(store=setup.store, plan=setup.plan, model="/nowhere/model")
+        return RayExecutor([Pool(name="tile", size=1, kinds=frozenset(Kind), num_cpus=1)], broken, graph)
+
+    with pytest.raises(WorkersExhaustedError, match="no such folder"):
+        sit(case, store, start)

@@ -1,0 +1,60 @@
+"""An executor that kills: wraps another one and strikes after a number of finished tasks."""
+
+from __future__ import annotations
+
+import os
+import signal
+from collections.abc import Callable, Sequence
+
+from actors.coordinator import Attempt
+from actors.executor import Event, Executor, TaskDone, WorkerJoined
+from actors.task import Kind, Task
+
+
+class KillingExecutor:
+    """Forwards everything; after the counts in ``strikes`` of finished denoise tasks it calls ``strike``."""
+
+    def __init__(self, inner: Executor, strikes: Sequence[int], strike: Callable[[KillingExecutor], None]) -> None:
+        self.inner = inner
+        self.strikes = list(strikes)
+        self.strike = strike
+        self.pids: dict[str, int] = {}
+        self.num_done = 0
+        self.num_struck = 0
+
+    def submit(self, attempt: Attempt, inputs: Sequence[Task]) -> None:
+        self.inner.submit(attempt, inputs)
+
+    def accept(self, attempt: Attempt) -> None:
+        self.inner.accept(attempt)
+
+    def release(self, task: Task) -> None:
+        self.inner.release(task)
+
+    def wait(self, timeout: float) -> list[Event]:
+        events = self.inner.wait(timeout)
+        for event in events:
+            if isinstance(event, WorkerJoined):
+                self.pids[event.worker] = event.hello.pid
+            elif isinstance(event, TaskDone) and event.attempt.task.kind is Kind.DENOISE:
+                self.num_done += 1
+        tiles_up = any(name.startswith("tile") for name in self.pids)
+        while self.strikes and self.num_done >= self.strikes[0] and tiles_up:
+            self.strikes.pop(0)
+            self.num_struck += 1
+            self.strike(self)
+        return events
+
+    def kill(self, worker: str, reason: str) -> None:
+        self.inner.kill(worker, reason)
+
+    def retire(self, kind: Kind) -> None:
+        self.inner.retire(kind)
+
+    def close(self) -> None:
+        self.inner.close()
+
+    def send(self, number: signal.Signals) -> None:
+        """Signal the youngest tile worker."""
+        worker = [name for name in self.pids if name.startswith("tile")][-1]
+        os.kill(self.pids.pop(worker), number)
