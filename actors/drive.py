@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 import logging
 import time
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
@@ -42,7 +42,7 @@ class Tally:
     """What has been done so far in this session, for people and benchmarks."""
 
     done: Counter[Kind] = field(default_factory=Counter)
-    seconds: Counter[Kind] = field(default_factory=Counter)
+    seconds: dict[Kind, float] = field(default_factory=lambda: defaultdict(float))
     backbone_seconds: float = 0.0
     peak_bytes: int = 0
     num_workers: int = 0

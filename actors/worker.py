@@ -137,7 +137,8 @@ class Worker:
         with self._in_backbone() as backbone:
             table = backbone.embed([recipe.negative_prompt, recipe.prompt])
         buffer = io.BytesIO()
-        np.savez(buffer, **{name: tensor.numpy() for name, tensor in table.items()})
+        arrays: dict[str, Any] = {name: tensor.numpy() for name, tensor in table.items()}
+        np.savez(buffer, **arrays)
         data = buffer.getvalue()
         self.store.put_blob(PROMPT_BLOB, data)
         return int(google_crc32c.value(data)), {}, []
@@ -150,15 +151,7 @@ class Worker:
             wide = cell.grown(geometry.encoder_halo, canvas)
             pixels = self._enlarged(wide.scaled(geometry.factor))
             with self._in_backbone() as backbone:
-                latents = encode_window(
-                    backbone.encode,
-                    lambda _box, pixels=pixels: pixels,
-                    cell,
-                    canvas,
-                    factor=geometry.factor,
-                    halo=geometry.encoder_halo,
-                )
-            coarse[:, *cell.within(box)] = latents
+                coarse[:, *cell.within(box)] = encode_window(backbone.encode, pixels, wide, cell)
         return self._array(COARSE).write(region, coarse), {}, []
 
     def _enlarged(self, box_out: Box) -> torch.Tensor:

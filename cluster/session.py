@@ -168,7 +168,9 @@ def _run(
     found = find_available(store, plan, graph, records)
     coordinator = Coordinator(graph, found.available, Patience(kept_steps=plan.recipe.keep_steps or 0))
     totals = Counter(task.kind for task in graph.needed(set()))
-    with Reporter(store=store, plan=plan, totals=totals, left=dict(coordinator.num_left)) as reporter:
+    with Reporter(
+        store=store, plan=plan, totals=totals, left={kind: coordinator.num_left[kind] for kind in totals}
+    ) as reporter:
         if coordinator.num_left[Kind.PREPARE] or not records:
             reporter.announce("ingest", f"{plan.image.height} x {plan.image.width} pixels")
             ingest(store, plan, source, lease, records)

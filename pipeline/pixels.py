@@ -72,17 +72,10 @@ def enlarge(window: torch.Tensor, window_box: Box, box_out: Box, scale: int) -> 
 
 
 def encode_window(
-    encode: Callable[[torch.Tensor], torch.Tensor],
-    read_pixels: Callable[[Box], torch.Tensor],
-    box: Box,
-    canvas: Box,
-    *,
-    factor: int,
-    halo: int,
+    encode: Callable[[torch.Tensor], torch.Tensor], pixels: torch.Tensor, wide: Box, box: Box
 ) -> np.ndarray:
-    """Latents ``[c, y, x] float32`` of ``box`` (latent pixels); ``read_pixels`` gives an output box's RGB in [0, 1]."""
-    wide = box.grown(halo, canvas)
-    latents = encode(read_pixels(wide.scaled(factor))[None])[0]
+    """Latents ``[c, y, x] float32`` of ``box`` from RGB ``[3, H, W]`` over ``wide``, which is the box and its halo."""
+    latents = encode(pixels[None])[0]
     ys, xs = box.within(wide)
     return latents[:, ys, xs].contiguous().numpy()
 
