@@ -87,6 +87,12 @@ class ObjectRoot:
     def __reduce__(self) -> tuple[Any, ...]:
         return ObjectRoot, (self.url, self._options)
 
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, ObjectRoot) and (self.url, self._options) == (other.url, other._options)
+
+    def __hash__(self) -> int:
+        return hash(self.url)
+
     def __repr__(self) -> str:
         return f"ObjectRoot({self.url!r})"
 
@@ -147,9 +153,10 @@ class ObjectRoot:
 
     def get(self, key: str) -> bytes:
         """All bytes at ``key``; KeyError where it is absent."""
+        store = self.store
         try:
             with self.translating("read", key):
-                return bytes(obstore.get(self.store, key).bytes())
+                return bytes(obstore.get(store, key).bytes())
         except FileNotFoundError as error:
             raise KeyError(key) from error
 
@@ -176,9 +183,10 @@ class ObjectRoot:
 
     def delete(self, key: str) -> None:
         """Remove ``key``; an absent key is fine."""
+        store = self.store
         with self.translating("delete", key):
             try:
-                obstore.delete(self.store, key)
+                obstore.delete(store, key)
             except FileNotFoundError:
                 return
 
@@ -193,9 +201,10 @@ class ObjectRoot:
                     yield meta["path"], meta["size"]
 
     def exists(self, key: str) -> bool:
+        store = self.store
         try:
             with self.translating("look up", key):
-                obstore.head(self.store, key)
+                obstore.head(store, key)
         except FileNotFoundError:
             return False
         return True
@@ -215,11 +224,12 @@ class ObjectRoot:
     def probe(self) -> None:
         """Check that keys can be created here, and that a second creation is refused.
 
-        Raises OSError with one line naming the store: not writable, not reachable, no such bucket, or a store that
-        ignores conditional puts (a run there could be damaged by a second writer without anybody noticing).
+        The first creation goes through the system rather than obstore, which tries for ever to write to a folder such
+        as ``/proc``. Raises OSError with one line naming the store: not writable, not reachable, no such bucket, or a
+        store that ignores conditional puts (a second writer could damage a run there without anybody noticing).
         """
         key = f"probe-{uuid.uuid4().hex}"
-        if not self.put_new(key, b"first"):
+        if not self.put_new(key, b"first", durable=True):
             raise OSError(f"{self.url} claims that the fresh key {key} exists: this store cannot hold a run")
         refused = not self.put_new(key, b"second")
         self.delete(key)

@@ -1,4 +1,4 @@
-"""A pytest fixture module: an S3 server (moto) of its own for the tests. Import ``s3_server`` and ``s3_url`` to use it."""
+"""A pytest fixture module: an S3 server (moto) for the tests. Import ``s3_server`` and ``s3_url`` to use it."""
 
 from __future__ import annotations
 
