@@ -1,0 +1,58 @@
+"""The same run in an S3 store: stopped, its worker killed, resumed, and the oracle's bytes on a local disk."""
+
+from __future__ import annotations
+
+import itertools
+import logging
+import signal
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import ray
+
+from actors.drive import StoppedError
+from actors.executor import Executor
+from actors.graph import Graph
+from actors.ray import Pool, RayExecutor
+from actors.task import Kind
+from actors.worker import WorkerSetup
+from storage.run import RunStore
+from tests.killing import KillingExecutor
+from tests.runs import diffusion_case, digest, sit
+from tests.s3 import s3_server, s3_url
+
+__all__ = ["s3_server", "s3_url"]
+
+pytestmark = [pytest.mark.ray, pytest.mark.slow, pytest.mark.chaos]
+
+
+@pytest.fixture
+def private_ray() -> Iterator[None]:
+    ray.init(
+        address="local",
+        num_cpus=2,
+        object_store_memory=200 << 20,
+        include_dashboard=False,
+        log_to_driver=False,
+        logging_level=logging.ERROR,
+    )
+    yield
+    ray.shutdown()
+
+
+@pytest.mark.usefixtures("private_ray")
+def test_same_bytes_on_s3(s3_url: str, tmp_path: Path) -> None:
+    case = diffusion_case(tmp_path, height=90, width=110, solver="unipc", steps=4)
+    oracle, store = case.begin(str(tmp_path / "oracle")), case.begin(s3_url)
+    sit(case, oracle)
+    turns = itertools.count()
+    with pytest.raises(StoppedError):
+        sit(case, store, should_stop=lambda: next(turns) >= 60)
+    pool = Pool(name="tile", size=2, kinds=frozenset(Kind), num_cpus=1)
+
+    def start(setup: WorkerSetup, graph: Graph) -> Executor:
+        return KillingExecutor(RayExecutor([pool], setup, graph), [4], lambda killer: killer.send(signal.SIGKILL))
+
+    sit(case, RunStore.open(s3_url), start)
+    assert digest(case, store) == digest(case, oracle)
