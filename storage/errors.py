@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+import errno
+
+FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+"""the system's error numbers that become StorageFullError"""
+
 
 class MissingRegionError(LookupError):
     """A region that was asked for has never been written, or has been deleted."""

@@ -32,7 +32,7 @@ from obstore.exceptions import (
 from obstore.store import LocalStore, ObjectStore, from_url
 
 from storage.durable import create_durably, staging_files
-from storage.errors import StorageFullError
+from storage.errors import FULL, StorageFullError
 
 _SCHEMES = {"s3": "aws_", "s3a": "aws_", "gs": "google_", "az": "azure_", "azure": "azure_", "abfs": "azure_"}
 _OPTIONS = {
@@ -43,7 +43,6 @@ _OPTIONS = {
         storage_tenant_id storage_endpoint skip_signature""",
 }
 """environment variables by their prefix, in lower case; they reach the processes that a root is sent to"""
-_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 TAKEN = (AlreadyExistsError, PreconditionError)
 """what obstore raises where a key that was to be created exists"""
 _LIST_CHUNK = 1000
@@ -139,7 +138,7 @@ class ObjectRoot:
         where = f"{self.url}/{key}" if key else self.url
         reason = str(error).strip().split("\n", 1)[0]
         number = _system_error(error)
-        if number in _FULL:
+        if number in FULL:
             mend = "free some space or choose another place, then start the same command again: it resumes"
             return StorageFullError(number, f"no room to {doing} ({os.strerror(number)}); {mend}", where)
         if isinstance(error, (UnauthenticatedError, PermissionDeniedError)) or number in (errno.EACCES, errno.EPERM):

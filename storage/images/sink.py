@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import errno
 import logging
 import math
 import os
-import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
@@ -25,8 +23,8 @@ from storage.images.jpeg import STRIP_ROWS, write_jpeg
 from storage.images.opacity import ReadOpacity
 from storage.images.output import check_output
 from storage.images.picture import Picture, usable_profile
-from storage.images.staging import staged
-from storage.images.tiff import TILE, Blocks, profile_option, read_back, read_strips, write_tiff
+from storage.images.staging import no_room, staged
+from storage.images.tiff import TILE, Blocks, read_back, read_strips, write_tiff
 
 log = logging.getLogger(__name__)
 
@@ -34,8 +32,6 @@ _JPEG_QUALITY = 95
 _PNG_LEVEL = 4
 _ROWS_OF_TILES = 1.25
 """cache for blocks that cut tiles in two: the tile comes back before it has left the cache"""
-_FULL_TEXTS = ("no space left", "file too large", "quota exceeded", "not enough disk", "free disk space available")
-_NO_ROOM_BYTES = 1 << 20
 
 
 def write_image(
@@ -78,7 +74,7 @@ def write_image(
         wanted=wanted,
     )
     cache_mb = max(CACHE_MB, math.ceil(_ROWS_OF_TILES * _row_of_tiles_mb(picture)))
-    with staged(target) as staging, _translating(target), gdal(cache_mb=cache_mb):
+    with staged(target) as staging, _translating(target, staging), gdal(cache_mb=cache_mb):
         _write(staging, picture, blocks)
 
 
@@ -95,7 +91,8 @@ def _write(staging: Path, picture: Picture, blocks: Blocks) -> None:
         write_jpeg(staging, strips, height=picture.height, quality=_JPEG_QUALITY, icc=picture.icc, dpi=picture.dpi)
         read_back(staging)
     else:
-        rasterio.shutil.copy(str(scratch), str(staging), driver="PNG", ZLEVEL=_PNG_LEVEL, **profile_option(picture.icc))
+        # The profile comes with the scratch file: as an option, rasterio's copy would turn its base64 to upper case.
+        rasterio.shutil.copy(str(scratch), str(staging), driver="PNG", ZLEVEL=_PNG_LEVEL)
         if picture.dpi:
             stamp_png(staging, picture.dpi)
         _check_written(staging, total)
@@ -135,17 +132,17 @@ def _peek(blocks: Blocks) -> tuple[np.ndarray, Blocks]:
 
 
 @contextmanager
-def _translating(target: Path) -> Iterator[None]:
+def _translating(target: Path, staging: Path) -> Iterator[None]:
     """Turn what GDAL raises while writing into one clear error; what reading the input raises passes."""
     try:
         yield
     except (ImageError, StorageFullError, CorruptRegionError):
         raise
     except GDAL_ERRORS as error:
-        why = reason(error)
-        free = shutil.disk_usage(target.parent).free
-        if free < _NO_ROOM_BYTES or any(text in why.lower() for text in _FULL_TEXTS):
-            raise StorageFullError(
-                errno.ENOSPC, f"no room to write the result ({why}); make room, resume", str(target)
-            ) from error
-        raise OSError(f"cannot write {target}: {why}") from error
+        full = no_room(staging)
+        if full is None:
+            raise OSError(f"cannot write {target}: {reason(error)}") from error
+        mend = "make room, then start the same command again: it resumes"
+        raise StorageFullError(
+            full.errno, f"no room to write the result ({full.strerror}); {mend}", str(target)
+        ) from error

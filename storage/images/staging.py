@@ -11,7 +11,10 @@ from pathlib import Path
 
 import psutil
 
+from storage.errors import FULL
+
 _SIDECAR = ".aux.xml"
+_GROWTH = 1 << 20
 
 
 @contextmanager
@@ -35,6 +38,23 @@ def staged(target: Path) -> Iterator[Path]:
     finally:
         for leftover in _siblings(staging):
             leftover.unlink(missing_ok=True)
+
+
+def no_room(staging: Path) -> OSError | None:
+    """The system's error where the unfinished files of ``staging`` cannot grow any more; None where they can.
+
+    GDAL does not say why a write has failed, so this tries one. The files are good for nothing afterwards.
+    """
+    for path in [*_siblings(staging), staging]:
+        try:
+            with path.open("ab") as file:
+                file.write(bytes(_GROWTH))
+                file.flush()
+                os.fsync(file.fileno())
+        except OSError as error:
+            if error.errno in FULL:
+                return error
+    return None
 
 
 def _siblings(staging: Path) -> list[Path]:

@@ -40,7 +40,7 @@ def write_tiff(path: Path, picture: Picture, blocks: Blocks, **options: Any) -> 
         "predictor": 2,
         "photometric": "RGB" if picture.num_bands >= 3 else "MINISBLACK",
         **({"ALPHA": "NON-PREMULTIPLIED"} if picture.alpha else {}),
-        **profile_option(picture.icc),
+        **({"SOURCE_ICC_PROFILE": base64.b64encode(picture.icc).decode()} if picture.icc else {}),
         **options,
     }
     with open_raster(str(path), "w", **profile) as raster:
@@ -64,11 +64,6 @@ def read_strips(path: Path, height: int) -> Iterator[np.ndarray]:
 def read_back(path: Path) -> int:
     """The sum of all values of a raster file; raises what GDAL raises where some cannot be read."""
     return sum(_total(strip) for strip in read_strips(path, _ROWS_READ))
-
-
-def profile_option(icc: bytes | None) -> dict[str, str]:
-    """GDAL's creation option for a colour profile."""
-    return {"SOURCE_ICC_PROFILE": base64.b64encode(icc).decode()} if icc else {}
 
 
 def _write_metadata(raster: Any, picture: Picture) -> None:

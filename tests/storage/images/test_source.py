@@ -1,0 +1,245 @@
+from __future__ import annotations
+
+import hashlib
+import itertools
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import numpy as np
+import pytest
+import tifffile
+from PIL import Image, ImageOps
+
+from storage.box import Box
+from storage.errors import ImageError
+from storage.images import open_image
+from tests.storage.images.files import decoded, picture, pillow, srgb_profile, write_raster
+
+HEIGHT, WIDTH = 60, 47
+
+
+def whole(path: Path, **options: object) -> np.ndarray:
+    with open_image(path, **options) as source:
+        return source.read(source.info.canvas)
+
+
+@pytest.mark.parametrize("suffix", [".png", ".tif"])
+@pytest.mark.parametrize("bands", [1, 3])
+@pytest.mark.parametrize("dtype", ["uint8", "uint16"])
+def test_pixels_come_as_they_are(tmp_path: Path, suffix: str, bands: int, dtype: str) -> None:
+    pixels = picture(HEIGHT, WIDTH, bands, dtype)
+    driver = {".png": "PNG", ".tif": "GTiff"}[suffix]
+    path = write_raster(tmp_path / f"image{suffix}", pixels, driver=driver)
+    with open_image(path) as source:
+        assert (source.info.height, source.info.width, source.info.num_bands) == (HEIGHT, WIDTH, bands)
+        assert (source.info.dtype, source.info.has_alpha, source.info.driver) == (dtype, False, driver)
+        assert source.alpha(source.info.canvas) is None
+        read = source.read(source.info.canvas)
+    assert read.dtype == dtype
+    np.testing.assert_array_equal(read, pixels)
+
+
+def test_jpeg(tmp_path: Path) -> None:
+    pillow(picture(HEIGHT, WIDTH)).save(tmp_path / "image.jpg", quality=90, subsampling="4:4:4")
+    difference = whole(tmp_path / "image.jpg").astype(int) - decoded(tmp_path / "image.jpg")
+    assert np.abs(difference).max() <= 3
+
+
+def test_windows_and_rows_agree_with_the_whole(tmp_path: Path) -> None:
+    pixels = picture(HEIGHT, WIDTH)
+    pillow(pixels).save(tmp_path / "image.png")
+    with open_image(tmp_path / "image.png") as source:
+        box = Box(top=11, left=5, height=20, width=31)
+        np.testing.assert_array_equal(source.read(box), pixels[:, *box.slices])
+        rows = list(source.rows(16))
+        assert [box.top for box, _ in rows] == [0, 16, 32, 48]
+        np.testing.assert_array_equal(np.concatenate([row for _, row in rows], axis=1), pixels)
+        with pytest.raises(ValueError, match="not inside"):
+            source.read(Box(top=0, left=0, height=HEIGHT + 1, width=1))
+
+
+def test_threads_may_share_a_source(tmp_path: Path) -> None:
+    pixels = picture(300, 200)
+    path = write_raster(tmp_path / "image.tif", pixels, tiled=True, blockxsize=64, blockysize=64)
+    corners = itertools.product(range(0, 300, 50), range(0, 200, 50))
+    boxes = [Box(top=top, left=left, height=50, width=50) for top, left in corners]
+    with open_image(path) as source, ThreadPoolExecutor(8) as pool:
+        for box, read in zip(boxes * 4, pool.map(source.read, boxes * 4), strict=True):
+            np.testing.assert_array_equal(read, pixels[:, *box.slices])
+
+
+class TestKinds:
+    def test_one_bit(self, tmp_path: Path) -> None:
+        image = pillow(picture(HEIGHT, WIDTH, 1)).convert("1")
+        image.save(tmp_path / "image.png")
+        image.save(tmp_path / "image.tif", compression="group4")
+        expected = np.asarray(image.convert("L"))[None]
+        np.testing.assert_array_equal(whole(tmp_path / "image.png"), expected)
+        np.testing.assert_array_equal(whole(tmp_path / "image.tif"), expected)
+
+    @pytest.mark.parametrize("suffix", [".png", ".tif"])
+    def test_palette(self, tmp_path: Path, suffix: str) -> None:
+        image = pillow(picture(HEIGHT, WIDTH)).quantize(50)
+        image.save(tmp_path / f"image{suffix}")
+        expected = np.asarray(image.convert("RGB")).transpose(2, 0, 1)
+        np.testing.assert_array_equal(whole(tmp_path / f"image{suffix}"), expected)
+
+    def test_palette_with_a_transparent_colour(self, tmp_path: Path) -> None:
+        image = pillow(picture(HEIGHT, WIDTH)).quantize(16)
+        image.save(tmp_path / "image.png", transparency=3)
+        with open_image(tmp_path / "image.png") as source:
+            assert source.info.nodata is None
+            alpha = source.alpha(source.info.canvas)
+        np.testing.assert_array_equal(alpha, np.where(np.asarray(image) == 3, 0, 255))
+
+    @pytest.mark.parametrize("bands", [1, 3])
+    @pytest.mark.parametrize("suffix", [".png", ".tif"])
+    def test_alpha(self, tmp_path: Path, bands: int, suffix: str) -> None:
+        pixels = picture(HEIGHT, WIDTH, bands + 1)
+        pillow(pixels).save(tmp_path / f"image{suffix}")
+        with open_image(tmp_path / f"image{suffix}") as source:
+            assert (source.info.num_bands, source.info.has_alpha) == (bands, True)
+            np.testing.assert_array_equal(source.read(source.info.canvas), pixels[:-1])
+            np.testing.assert_array_equal(source.alpha(source.info.canvas), pixels[-1])
+
+    def test_alpha_of_16_bits_comes_as_8(self, tmp_path: Path) -> None:
+        pixels = picture(HEIGHT, WIDTH, 4, "uint16")
+        path = write_raster(tmp_path / "image.tif", pixels, photometric="RGB", ALPHA="YES")
+        with open_image(path) as source:
+            np.testing.assert_array_equal(source.alpha(source.info.canvas), np.rint(pixels[3] / 257).astype(np.uint8))
+
+    def test_selected_bands(self, tmp_path: Path) -> None:
+        pixels = picture(HEIGHT, WIDTH, 5, "uint16")
+        path = write_raster(tmp_path / "image.tif", pixels)
+        np.testing.assert_array_equal(whole(path, bands=(4, 3, 2)), pixels[[3, 2, 1]])
+        np.testing.assert_array_equal(whole(path, bands=(5,)), pixels[4:])
+
+    def test_floats_become_16_bits(self, tmp_path: Path) -> None:
+        unit = picture(HEIGHT, WIDTH, 3, "uint16") / np.float32(65535)
+        path = write_raster(tmp_path / "image.tif", unit.astype(np.float32))
+        np.testing.assert_array_equal(whole(path), picture(HEIGHT, WIDTH, 3, "uint16"))
+
+    @pytest.mark.parametrize("orientation", range(1, 9))
+    @pytest.mark.parametrize("suffix", [".png", ".jpg", ".tif"])
+    def test_orientation_is_applied(self, tmp_path: Path, orientation: int, suffix: str) -> None:
+        image = pillow(picture(HEIGHT, WIDTH))
+        exif = Image.Exif()
+        exif[274] = orientation
+        path = tmp_path / f"image{suffix}"
+        image.save(path, exif=exif, **({"subsampling": "4:4:4"} if suffix == ".jpg" else {}))
+        with Image.open(path) as stored:
+            upright = np.asarray(ImageOps.exif_transpose(stored)).transpose(2, 0, 1)
+        with open_image(path) as source:
+            np.testing.assert_allclose(source.read(source.info.canvas), upright, atol=4 if suffix == ".jpg" else 0)
+            box = Box(top=9, left=4, height=13, width=29)
+            np.testing.assert_allclose(source.read(box), upright[:, *box.slices], atol=4 if suffix == ".jpg" else 0)
+
+
+class TestFacts:
+    @pytest.mark.parametrize("suffix", [".png", ".jpg", ".tif"])
+    def test_profile_and_resolution(self, tmp_path: Path, suffix: str) -> None:
+        path = tmp_path / f"image{suffix}"
+        pillow(picture(HEIGHT, WIDTH)).save(path, dpi=(300, 150), icc_profile=srgb_profile())
+        with open_image(path) as source:
+            assert source.info.icc == srgb_profile()
+            assert source.info.dpi == pytest.approx((300, 150), abs=0.1)
+
+    def test_nodata_and_descriptions(self, tmp_path: Path) -> None:
+        names = ("red", None, "blue")
+        path = write_raster(tmp_path / "image.tif", picture(HEIGHT, WIDTH, 3, "uint16"), nodata=0, names=names)
+        with open_image(path, bands=(3, 2, 1)) as source:
+            assert source.info.nodata == 0
+            assert source.info.descriptions == ("blue", None, "red")
+
+    def test_fingerprint(self, tmp_path: Path) -> None:
+        pillow(picture(HEIGHT, WIDTH)).save(tmp_path / "image.png")
+        expected = hashlib.sha256((tmp_path / "image.png").read_bytes()).hexdigest()
+        with open_image(tmp_path / "image.png") as source:
+            assert source.fingerprint() == source.info.fingerprint() == expected
+
+
+class TestRefusals:
+    """Each one line that names the file."""
+
+    def refused(self, path: Path, match: str, error: type[Exception] = ImageError, **options: object) -> None:
+        with pytest.raises(error, match=match) as caught, open_image(path, **options) as source:
+            for _ in source.rows(16):
+                pass
+        assert str(path) in str(caught.value)
+        assert "\n" not in str(caught.value)
+
+    def test_missing(self, tmp_path: Path) -> None:
+        self.refused(tmp_path / "absent.png", "no file", FileNotFoundError)
+
+    def test_empty(self, tmp_path: Path) -> None:
+        (tmp_path / "image.png").touch()
+        self.refused(tmp_path / "image.png", "is empty")
+
+    def test_folder(self, tmp_path: Path) -> None:
+        self.refused(tmp_path, "is a folder")
+
+    def test_text(self, tmp_path: Path) -> None:
+        (tmp_path / "image.png").write_text("This is no image.\n" * 100)
+        self.refused(tmp_path / "image.png", "no image that can be read")
+
+    @pytest.mark.parametrize("suffix", [".png", ".jpg", ".tif"])
+    @pytest.mark.parametrize("part", [0.0005, 0.02, 0.5, 0.95])
+    def test_truncated(self, tmp_path: Path, suffix: str, part: float) -> None:
+        path = tmp_path / f"image{suffix}"
+        pillow(picture(400, 300)).save(path)
+        data = path.read_bytes()
+        path.write_bytes(data[: int(len(data) * part)])
+        self.refused(path, "no image that can be read|damaged")
+
+    def test_a_truncated_tiff_with_its_directory_in_front(self, tmp_path: Path) -> None:
+        path = write_raster(tmp_path / "image.tif", picture(400, 300), blockysize=16, compress="lzw")
+        tifffile.imwrite(path, picture(400, 300), photometric="rgb", planarconfig="separate", rowsperstrip=16)
+        path.write_bytes(path.read_bytes()[:200_000])
+        self.refused(path, r"rows \d+ to \d+")
+
+    def test_damaged_rows_are_named(self, tmp_path: Path) -> None:
+        path = tmp_path / "image.png"
+        pillow(picture(400, 300)).save(path)
+        data = bytearray(path.read_bytes())
+        data[len(data) // 2] ^= 255
+        path.write_bytes(data)
+        self.refused(path, r"near rows \d+ to \d+")
+
+    @pytest.mark.parametrize("suffix", [".jpg", ".tif"])
+    def test_cmyk(self, tmp_path: Path, suffix: str) -> None:
+        pillow(picture(HEIGHT, WIDTH)).convert("CMYK").save(tmp_path / f"image{suffix}")
+        self.refused(tmp_path / f"image{suffix}", "CMYK")
+
+    def test_lab(self, tmp_path: Path) -> None:
+        tifffile.imwrite(tmp_path / "image.tif", picture(HEIGHT, WIDTH).transpose(1, 2, 0), photometric="cielab")
+        self.refused(tmp_path / "image.tif", "CIELAB")
+
+    @pytest.mark.parametrize("bands", [2, 4, 5])
+    def test_other_numbers_of_bands(self, tmp_path: Path, bands: int) -> None:
+        path = write_raster(tmp_path / "image.tif", picture(HEIGHT, WIDTH, bands), photometric="MINISBLACK")
+        self.refused(path, f"has {bands} bands; expected 1 or 3")
+
+    @pytest.mark.parametrize("bands", [(1, 2), (0,), (4,), ()])
+    def test_bands_that_are_not_there(self, tmp_path: Path, bands: tuple[int, ...]) -> None:
+        path = write_raster(tmp_path / "image.tif", picture(HEIGHT, WIDTH))
+        self.refused(path, "has bands 1 to 3", bands=bands)
+
+    @pytest.mark.parametrize("dtype", ["complex64", "int16", "uint32"])
+    def test_other_values(self, tmp_path: Path, dtype: str) -> None:
+        path = write_raster(tmp_path / "image.tif", picture(HEIGHT, WIDTH, 1).astype(dtype))
+        self.refused(path, f"{dtype}.* values; expected uint8")
+
+    @pytest.mark.parametrize("value", [1.001, -0.1, np.nan, np.inf])
+    def test_floats_out_of_range(self, tmp_path: Path, value: float) -> None:
+        pixels = np.full((1, HEIGHT, WIDTH), 0.5, np.float32)
+        pixels[0, 40, 3] = value
+        self.refused(write_raster(tmp_path / "image.tif", pixels), r"in rows 32 to 47; expected \[0, 1\]")
+
+    def test_georeference_and_orientation(self, tmp_path: Path) -> None:
+        path = tmp_path / "image.tif"
+        scale = (33550, "d", 3, (10.0, 10.0, 0.0), True)
+        tie = (33922, "d", 6, (0.0, 0.0, 0.0, 500.0, 900.0, 0.0), True)
+        orientation = (274, "H", 1, 6, True)
+        pixels = picture(HEIGHT, WIDTH).transpose(1, 2, 0)
+        tifffile.imwrite(path, pixels, photometric="rgb", extratags=[scale, tie, orientation])
+        self.refused(path, "georeference and an orientation")
