@@ -7,15 +7,16 @@ used directly, since ``Image.open`` refuses large images for their size alone.
 from __future__ import annotations
 
 import base64
+import struct
 from dataclasses import dataclass
 from typing import Any
 
 from PIL.Image import Exif
 from PIL.JpegImagePlugin import JpegImageFile
 from PIL.PngImagePlugin import PngImageFile
-from PIL.TiffImagePlugin import ImageFileDirectory_v2
 
 _ORIENTATION = 274
+_BIGTIFF = 43
 _CM_PER_INCH = 2.54
 
 
@@ -69,14 +70,19 @@ def _tiff_dpi(tags: dict[str, str]) -> tuple[float, float] | None:
 
 
 def _tiff_orientation(path: str) -> int:
+    """The orientation in the first directory of a TIFF or BigTIFF of either byte order."""
     with open(path, "rb") as file:
-        start = file.read(8)
-        if start[2:3] == b"\x2b" or start[3:4] == b"\x2b":
-            start += file.read(8)
-        directory = ImageFileDirectory_v2(start)
-        file.seek(directory.next)
-        directory.load(file)
-    return _valid(directory.get(_ORIENTATION, 1))
+        head = file.read(16)
+        order = "<" if head[:2] == b"II" else ">"
+        is_big = _BIGTIFF in head[2:4]
+        start_at, start, count, entry, value_at = (8, "Q", "Q", 20, 12) if is_big else (4, "I", "H", 12, 8)
+        file.seek(struct.unpack_from(order + start, head, start_at)[0])
+        (num_entries,) = struct.unpack(order + count, file.read(struct.calcsize(order + count)))
+        entries = file.read(num_entries * entry)
+    for at in range(0, len(entries), entry):
+        if struct.unpack_from(f"{order}H", entries, at)[0] == _ORIENTATION:
+            return _valid(struct.unpack_from(f"{order}H", entries, at + value_at)[0])
+    return 1
 
 
 def _valid(orientation: object) -> int:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import struct
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -185,7 +186,7 @@ def _describe(path: str, raster: Any, bands: tuple[int, ...] | None) -> tuple[La
 def _header(path: str, raster: Any) -> Header:
     try:
         header = read_header(path, raster)
-    except (OSError, SyntaxError, ValueError, KeyError, TypeError) as error:
+    except (OSError, SyntaxError, ValueError, KeyError, TypeError, struct.error) as error:
         raise ImageError(f"{path} has a damaged header: {error}; get the file again, or repair it") from error
     if header.interlaced and raster.height * raster.width * raster.count > _MAX_INTERLACED_BYTES:
         raise ImageError(f"{path} is interlaced, so it can only be decoded whole: save it again without interlacing")

@@ -1,0 +1,70 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import tifffile
+from PIL import Image
+
+from storage.images.gdal import open_raster
+from storage.images.header import Header, read_header
+from tests.storage.images.files import picture, pillow, srgb_profile
+
+
+def header(path: Path) -> Header:
+    with open_raster(str(path)) as raster:
+        return read_header(str(path), raster)
+
+
+@pytest.mark.parametrize("suffix", [".png", ".jpg", ".tif"])
+def test_a_plain_file_has_nothing_to_say(tmp_path: Path, suffix: str) -> None:
+    pillow(picture(8, 8)).save(tmp_path / f"image{suffix}")
+    found = header(tmp_path / f"image{suffix}")
+    assert (found.icc, found.orientation, found.interlaced) == (None, 1, False)
+
+
+@pytest.mark.parametrize("suffix", [".png", ".jpg", ".tif"])
+def test_everything_is_found(tmp_path: Path, suffix: str) -> None:
+    exif = Image.Exif()
+    exif[274] = 6
+    pillow(picture(8, 8)).save(tmp_path / f"image{suffix}", exif=exif, dpi=(600, 600), icc_profile=srgb_profile())
+    found = header(tmp_path / f"image{suffix}")
+    assert found.icc == srgb_profile()
+    assert found.orientation == 6
+    assert found.dpi == pytest.approx((600, 600), abs=0.1)
+
+
+@pytest.mark.parametrize("bigtiff", [False, True])
+@pytest.mark.parametrize("byteorder", ["<", ">"])
+def test_every_kind_of_tiff(tmp_path: Path, bigtiff: bool, byteorder: str) -> None:
+    tifffile.imwrite(
+        tmp_path / "image.tif",
+        picture(8, 8).transpose(1, 2, 0),
+        photometric="rgb",
+        bigtiff=bigtiff,
+        byteorder=byteorder,
+        resolution=(100, 50),
+        resolutionunit="CENTIMETER",
+        extratags=[(274, "H", 1, 8, True)],
+    )
+    found = header(tmp_path / "image.tif")
+    assert found.orientation == 8
+    assert found.dpi == pytest.approx((254, 127))
+
+
+def test_a_resolution_without_unit_is_none(tmp_path: Path) -> None:
+    tifffile.imwrite(tmp_path / "image.tif", picture(8, 8).transpose(1, 2, 0), photometric="rgb")
+    assert header(tmp_path / "image.tif").dpi is None
+
+
+def test_an_impossible_orientation_counts_as_none(tmp_path: Path) -> None:
+    extra = [(274, "H", 1, 0, True)]
+    tifffile.imwrite(tmp_path / "image.tif", picture(8, 8).transpose(1, 2, 0), photometric="rgb", extratags=extra)
+    assert header(tmp_path / "image.tif").orientation == 1
+
+
+def test_no_size_is_too_large_for_a_header(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 10)
+    for suffix in (".png", ".jpg"):
+        pillow(picture(64, 64)).save(tmp_path / f"image{suffix}")
+        assert header(tmp_path / f"image{suffix}").orientation == 1

@@ -1,0 +1,55 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from rasterio.errors import RasterioError
+
+from storage.images.formats import format_of
+from storage.images.gdal import gdal
+from storage.images.picture import Picture
+from storage.images.tiff import read_back, read_strips, write_tiff
+from tests.storage.images.files import blocks, info_of, picture
+
+
+@pytest.fixture
+def pixels() -> np.ndarray:
+    return picture(700, 600, 3, "uint16")
+
+
+@pytest.fixture
+def path(tmp_path: Path, pixels: np.ndarray) -> Path:
+    result = Picture(
+        info=info_of(pixels),
+        scale=1,
+        height=700,
+        width=600,
+        num_colours=3,
+        dtype="uint16",
+        alpha=None,
+        icc=None,
+        wanted=format_of(Path("a.tif")),
+    )
+    with gdal():
+        total = write_tiff(tmp_path / "a.tif", result, blocks(pixels, 100, 250), COMPRESS="DEFLATE")
+    assert total == pixels.sum(dtype=np.uint64)
+    return tmp_path / "a.tif"
+
+
+def test_it_reads_back(path: Path, pixels: np.ndarray) -> None:
+    with gdal():
+        assert read_back(path) == pixels.sum(dtype=np.uint64)
+        np.testing.assert_array_equal(np.concatenate(list(read_strips(path, 90)), axis=1), pixels)
+
+
+def test_a_damaged_file_does_not(path: Path, pixels: np.ndarray) -> None:
+    data = bytearray(path.read_bytes())
+    data[len(data) // 2 : len(data) // 2 + 2000] = bytes(2000)
+    path.write_bytes(data)
+    try:
+        with gdal():
+            total = read_back(path)
+    except RasterioError:
+        return
+    assert total != pixels.sum(dtype=np.uint64)
