@@ -135,8 +135,7 @@ class RegionArray:
 
     def delete_all(self) -> None:
         """Remove every region, then the array itself."""
-        for region in self.regions():
-            self.delete(region)
+        self.root.delete_all(self.root.list(f"{self.name}/c"))
         self.root.delete(f"{self.name}/zarr.json")
 
     def regions(self) -> set[int]:

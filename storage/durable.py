@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import re
 import uuid
 from collections.abc import Iterator
 from pathlib import Path
 
+_NO_LINKS = (errno.EPERM, errno.ENOTSUP, errno.ENOSYS, errno.EMLINK)
 _STAGING = re.compile(r".*(\.partial|#\d+)$")
 
 
@@ -24,7 +26,7 @@ def create_durably(path: Path, data: bytes) -> bool:
             file.write(data)
             file.flush()
             os.fsync(file.fileno())
-        os.link(staging, path)
+        _link(staging, path)
     except FileExistsError:
         return False
     finally:
@@ -32,6 +34,19 @@ def create_durably(path: Path, data: bytes) -> bool:
     for folder in (path.parent, path.parent.parent):
         _flush_folder(folder)
     return True
+
+
+def _link(staging: Path, path: Path) -> None:
+    try:
+        os.link(staging, path)
+    except OSError as error:
+        if error.errno in _NO_LINKS:
+            raise OSError(
+                errno.ENOTSUP,
+                "this file system has no hard links, which a run needs; use another disk or s3://",
+                str(path),
+            ) from error
+        raise
 
 
 def staging_files(folder: Path) -> Iterator[Path]:

@@ -14,7 +14,8 @@ import os
 import shutil
 import threading
 import uuid
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from datetime import timedelta
 from pathlib import Path
@@ -46,6 +47,7 @@ _OPTIONS = {
 TAKEN = (AlreadyExistsError, PreconditionError)
 """what obstore raises where a key that was to be created exists"""
 _LIST_CHUNK = 1000
+_NUM_DELETERS = 16
 
 
 class ObjectRoot:
@@ -188,6 +190,12 @@ class ObjectRoot:
                 obstore.delete(store, key)
             except FileNotFoundError:
                 return
+
+    def delete_all(self, keys: Iterable[str]) -> None:
+        """Remove many keys, several at a time; absent ones are fine."""
+        with ThreadPoolExecutor(_NUM_DELETERS) as pool:
+            for _ in pool.map(self.delete, keys):
+                pass
 
     def list(self, prefix: str) -> Iterator[str]:
         """Keys below the folder ``prefix`` ("" for all), in no order."""

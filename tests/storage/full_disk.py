@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-import os
 import resource
 import signal
 import subprocess
 import sys
+from pathlib import Path
 
+ROOT = Path(__file__).resolve().parents[2]
+"""of the repository: a child started there can import the tests"""
 _LIMIT = 100_000
 
 
@@ -15,8 +17,7 @@ def run_on_a_full_disk(code: str, *arguments: str) -> str:
     """Run Python ``code`` with the limit on; returns what it prints, fails where it fails."""
     script = f"from tests.storage.full_disk import limit\nlimit()\n{code}"
     command = [sys.executable, "-c", script, *arguments]
-    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(["."])}
-    done = subprocess.run(command, capture_output=True, text=True, env=environment, timeout=120, check=False)
+    done = subprocess.run(command, capture_output=True, text=True, cwd=ROOT, timeout=120, check=False)
     assert done.returncode == 0, done.stderr
     return done.stdout
 

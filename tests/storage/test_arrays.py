@@ -23,7 +23,7 @@ from storage.box import Box, RegionGrid
 from storage.chunks import ChunkStore
 from storage.errors import CorruptRegionError, MissingRegionError, RegionConflictError
 from storage.run import RunStore
-from tests.storage.full_disk import run_on_a_full_disk
+from tests.storage.full_disk import ROOT, run_on_a_full_disk
 from tests.storage.writers import values, write_regions
 
 GRID = RegionGrid(height=20, width=27, side=8)
@@ -251,7 +251,7 @@ def test_a_killed_writer_leaves_no_torn_region(tmp_path: Path) -> None:
     pause = random.Random(os.getpid())
     kept: dict[int, int | None] = {}
     for _ in range(5):
-        with subprocess.Popen(command, stdout=subprocess.PIPE) as writer:
+        with subprocess.Popen(command, stdout=subprocess.PIPE, cwd=ROOT) as writer:
             assert writer.stdout is not None
             assert writer.stdout.readline() == b"started\n"
             time.sleep(pause.uniform(0.0, 0.2))

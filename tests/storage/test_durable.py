@@ -36,6 +36,15 @@ def test_a_failure_leaves_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     assert list(tmp_path.iterdir()) == []
 
 
+def test_a_file_system_without_links_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*_: object) -> None:
+        raise PermissionError(1, os.strerror(1))
+
+    monkeypatch.setattr(durable.os, "link", refuse)
+    with pytest.raises(OSError, match="no hard links"):
+        create_durably(tmp_path / "key", b"value")
+
+
 def test_staging_files_are_told_from_others(tmp_path: Path) -> None:
     for name in ("c/0/1#1", "c/0/1#23", "a.partial", "c/0/1", "zarr.json", "x#y"):
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)

@@ -1,8 +1,12 @@
 from __future__ import annotations
 
+import random
+import subprocess
+import sys
 import time
 from concurrent.futures import ThreadPoolExecutor
 from itertools import chain
+from pathlib import Path
 
 import pytest
 
@@ -10,6 +14,7 @@ from storage import journal as module
 from storage.errors import FencedError
 from storage.journal import Journal, Record
 from storage.objects import ObjectRoot
+from tests.storage.full_disk import ROOT
 
 
 def record(region: int, **extra: object) -> Record:
@@ -123,3 +128,20 @@ def test_ten_thousand_batches_replay_within_seconds(tmp_path_factory: pytest.Tem
     records = Journal(root).replay()
     assert [r.region for r in records] == list(range(10_000))
     assert time.perf_counter() - start < 10
+
+
+@pytest.mark.chaos
+def test_a_killed_coordinator_leaves_whole_batches(tmp_path: Path) -> None:
+    command = [sys.executable, "-m", "tests.storage.writers", str(tmp_path), "journal"]
+    num_records = 0
+    for _ in range(4):
+        with subprocess.Popen(command, stdout=subprocess.PIPE, cwd=ROOT) as writer:
+            assert writer.stdout is not None
+            assert writer.stdout.readline() == b"started\n"
+            time.sleep(random.uniform(0.0, 0.1))
+            writer.kill()
+        records = Journal(ObjectRoot.open(str(tmp_path))).replay()
+        assert [r.region for r in records] == list(range(len(records)))
+        assert len(records) >= num_records
+        num_records = len(records)
+    assert num_records > 0

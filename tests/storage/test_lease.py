@@ -17,6 +17,7 @@ from storage import lease as module
 from storage.errors import FencedError, RunBusyError
 from storage.lease import Lease
 from storage.objects import ObjectRoot
+from tests.storage.full_disk import ROOT
 
 _BEAT_S = 0.05
 _PATIENT = {"heartbeat_s": 0.5, "patience": 3}
@@ -127,7 +128,7 @@ def beaten_by_the_winner(root: ObjectRoot) -> Iterator[None]:
 def test_a_holder_that_died_on_this_machine_is_replaced_at_once(tmp_path: Path) -> None:
     code = "import sys; from storage.objects import ObjectRoot; from storage.lease import Lease\n"
     code += "Lease.acquire(ObjectRoot.open(sys.argv[1]), owner='the dead')"
-    subprocess.run([sys.executable, "-c", code, str(tmp_path)], check=True, env={**os.environ, "PYTHONPATH": "."})
+    subprocess.run([sys.executable, "-c", code, str(tmp_path)], check=True, cwd=ROOT)
     start = time.monotonic()
     assert Lease.acquire(ObjectRoot.open(str(tmp_path)), owner="next", heartbeat_s=30).generation == 2
     assert time.monotonic() - start < 10

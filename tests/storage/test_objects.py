@@ -63,6 +63,14 @@ class TestObjectRoot:
         assert root.size("z") == 15
         assert root.sizes() == {"z": 15, "pixels": 5}
 
+    def test_many_keys_are_deleted_at_once(self, root: ObjectRoot) -> None:
+        keys = [f"many/{number}" for number in range(40)]
+        for key in keys:
+            root.put(key, b"")
+        root.put("other", b"")
+        root.delete_all([*keys, "many/absent"])
+        assert list(root.list("")) == ["other"]
+
     def test_more_keys_than_one_page(self, root: ObjectRoot) -> None:
         keys = {f"many/{number:05d}" for number in range(1100)}
         with ThreadPoolExecutor(8) as pool:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import itertools
 import sys
 from collections.abc import Iterable
 
 import numpy as np
 
 from storage.arrays import RegionArray
+from storage.journal import Record
 from storage.run import RunStore
 
 
@@ -21,6 +23,25 @@ def write_regions(array: RegionArray, regions: Iterable[int]) -> list[int]:
     return [array.write(region, values(array, region)) for region in regions]
 
 
+def append_for_ever(url: str) -> None:
+    """Append batches of three records until killed, after saying that it starts."""
+    store = RunStore.open(url)
+    number = len(store.journal.replay())
+    sys.stdout.write("started\n")
+    sys.stdout.flush()
+    for region in itertools.count(number):
+        fields = {
+            "kind": "merge",
+            "stage": 0,
+            "step": 0,
+            "crc32c": 0,
+            "attempt": 0,
+            "worker": "w" * 500,
+            "seconds": 0.0,
+        }
+        store.journal.append([Record(region=region, **fields)], 1)
+
+
 def main(url: str, name: str) -> None:
     """Write every absent region, in order, after saying that it starts."""
     array = RunStore.open(url).open_array(name)
@@ -31,4 +52,4 @@ def main(url: str, name: str) -> None:
 
 
 if __name__ == "__main__":
-    main(*sys.argv[1:])
+    append_for_ever(sys.argv[1]) if sys.argv[2] == "journal" else main(*sys.argv[1:])

@@ -14,7 +14,7 @@ from PIL import Image
 from storage.box import Box
 from storage.errors import CorruptRegionError, ImageError, StorageFullError
 from storage.images import open_image, sink, write_image
-from tests.storage.full_disk import run_on_a_full_disk
+from tests.storage.full_disk import ROOT, run_on_a_full_disk
 from tests.storage.images.files import blocks, decoded, info_of, picture, pillow, srgb_profile
 
 SCALE = 2
@@ -224,5 +224,7 @@ with open_image(sys.argv[1]) as source:
         pass
 print((resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) // 1024)
 """
-    done = subprocess.run([sys.executable, "-c", code, str(tmp_path / f"out{suffix}")], capture_output=True, check=True)
+    done = subprocess.run(
+        [sys.executable, "-c", code, str(tmp_path / f"out{suffix}")], capture_output=True, check=True, cwd=ROOT
+    )
     assert int(done.stdout) < 200

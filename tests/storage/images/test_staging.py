@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from storage.images.staging import no_room, staged
+from tests.storage.full_disk import ROOT
 
 
 def names(folder: Path) -> set[str]:
@@ -61,8 +62,7 @@ with staged(Path(sys.argv[1])) as staging:
     os.kill(os.getpid(), signal.SIGKILL)
 """
     target = tmp_path / "out.png"
-    environment = {**os.environ, "PYTHONPATH": "."}
-    killed = subprocess.run([sys.executable, "-c", code, str(target)], check=False, env=environment)
+    killed = subprocess.run([sys.executable, "-c", code, str(target)], check=False, cwd=ROOT)
     assert killed.returncode == -9
     assert len(names(tmp_path)) == 2
     with staged(target) as staging:
