@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from storage.box import Box, RegionGrid
@@ -11,6 +11,7 @@ sizes = st.integers(1, 60)
 grids = st.builds(lambda h, w, s: RegionGrid(height=h, width=w, side=s), sizes, sizes, st.integers(1, 20))
 
 
+@settings(deadline=None)
 @given(grids)
 def test_regions_cover_every_pixel_once(grid: RegionGrid) -> None:
     seen = np.zeros((grid.height, grid.width), int)
@@ -19,6 +20,7 @@ def test_regions_cover_every_pixel_once(grid: RegionGrid) -> None:
     assert (seen == 1).all()
 
 
+@settings(deadline=None)
 @given(grids, st.data())
 def test_owner_and_overlap_agree_with_the_boxes(grid: RegionGrid, data: st.DataObject) -> None:
     top = data.draw(st.integers(0, grid.height - 1))

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from storage.box import Box
@@ -14,6 +14,7 @@ def enlarge(opacity: np.ndarray, box: Box, scale: int) -> np.ndarray:
     return enlarged_opacity(lambda window: opacity[window.slices], box, scale, canvas)
 
 
+@settings(deadline=None)
 @given(st.integers(1, 9), st.integers(1, 9), st.integers(1, 5), st.data())
 def test_a_window_is_a_window_of_the_whole(height: int, width: int, scale: int, data: st.DataObject) -> None:
     opacity = np.random.default_rng(height * 10 + width).integers(0, 256, (height, width), dtype=np.uint8)

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image, ImageOps
 
@@ -18,6 +18,7 @@ def test_it_turns_as_pillow_does(value: int) -> None:
     np.testing.assert_array_equal(Orientation(value, 2, 3).upright(stored), np.asarray(ImageOps.exif_transpose(image)))
 
 
+@settings(deadline=None)
 @given(st.integers(1, 8), st.integers(1, 12), st.integers(1, 12), st.data())
 def test_a_turned_window_is_a_window_of_the_turned(value: int, height: int, width: int, data: st.DataObject) -> None:
     orientation = Orientation(value, height, width)
