@@ -80,7 +80,10 @@ class Solver:
 
     def scale_input(self, z: torch.Tensor, step: int) -> torch.Tensor:
         """What the backbone sees of z at ``step`` (the sigma-space solvers divide by sqrt(sigma^2 + 1))."""
-        return self._at(step).scale_model_input(z, self.timestep(step))
+        scheduler = self._at(step)
+        if not hasattr(scheduler, "scale_model_input"):  # flow matching sees z as it is
+            return z
+        return scheduler.scale_model_input(z, self.timestep(step))
 
     def start(self, noise: torch.Tensor, coarse: torch.Tensor | None) -> torch.Tensor:
         """z at step 0: pure noise at the solver's own scale, or the coarse latent noised to the first timestep."""

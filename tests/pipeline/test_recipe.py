@@ -1,0 +1,57 @@
+"""Loose input is parsed once, and what is wrong is named."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from pipeline.recipe import PRESETS, Recipe, load_recipe, parse_recipe
+
+
+@pytest.mark.parametrize("name", PRESETS)
+def test_presets_load(name: str) -> None:
+    assert load_recipe(name).name == name
+
+
+def test_file(tmp_path: Path) -> None:
+    path = tmp_path / "mine.toml"
+    path.write_text('preset = "multidiffusion"\nsteps = 7\nguidance = 2\nvalue_range = [0, 4000]\nblend = "gaussian"\n')
+    recipe = load_recipe(str(path))
+    assert (recipe.steps, recipe.guidance, recipe.value_range, recipe.blend) == (7, 2, (0.0, 4000.0), "gaussian")
+
+
+@pytest.mark.parametrize(
+    ("table", "message"),
+    [
+        ({"stpes": 4}, "unknown key 'stpes'; did you mean steps"),
+        ({"zzz": 4}, "known keys"),
+        ({"steps": "4"}, "steps must be of type int"),
+        ({"steps": True}, "steps must be of type int"),
+        ({"steps": 0}, "steps must be at least 1"),
+        ({"preset": "nothing"}, "preset must be one of"),
+        ({"blend": "hann"}, "blend must be one of"),
+        ({"solver": "heun"}, "solver must be one of"),
+        ({"value_range": [1]}, "two numbers"),
+        ({"value_range": [2, 1]}, "rising"),
+        ({"strength": 0}, "strength"),
+        ({"seed": -1}, "seed"),
+    ],
+)
+def test_refusals_name_the_key(table: dict[str, Any], message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        parse_recipe(table, where="mine.toml")
+
+
+def test_missing_and_broken_files(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match="neither a preset"):
+        load_recipe("multidifusion")
+    (tmp_path / "bad.toml").write_text("steps = = 4")
+    with pytest.raises(ValueError, match="not a TOML file"):
+        load_recipe(str(tmp_path / "bad.toml"))
+
+
+def test_frozen() -> None:
+    with pytest.raises(AttributeError):
+        Recipe().steps = 3  # type: ignore[misc]

@@ -1,0 +1,132 @@
+"""A solver without memory, given its history, is diffusers' scheduler with memory."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import diffusers
+import pytest
+import torch
+
+from pipeline.solver import FLOW_ONLY, HISTORY, SOLVERS, STOCHASTIC, build_solver, solver_name
+
+CONFIG: dict[str, Any] = {
+    "_class_name": "DDIMScheduler",
+    "beta_start": 0.00085,
+    "beta_end": 0.012,
+    "beta_schedule": "scaled_linear",
+    "clip_sample": False,
+    "set_alpha_to_one": False,
+    "steps_offset": 1,
+}
+V_ZERO_SNR = {
+    **CONFIG,
+    "prediction_type": "v_prediction",
+    "rescale_betas_zero_snr": True,
+    "timestep_spacing": "trailing",
+    "set_alpha_to_one": True,
+}
+FLOW = {"_class_name": "FlowMatchEulerDiscreteScheduler", "shift": 3.0}
+SHAPE = (4, 6, 5)
+
+
+def config_for(name: str) -> dict[str, Any]:
+    return FLOW if name in FLOW_ONLY else CONFIG
+
+
+def fake_model(z: torch.Tensor, step: int) -> torch.Tensor:
+    return torch.sin(z * 0.7 + step) + 0.1 * z
+
+
+def ours(name: str, config: dict[str, Any], steps: int, noises: list[torch.Tensor]) -> torch.Tensor:
+    """Every step with a solver built anew: nothing but z and history may carry over."""
+    z, history = build_solver(name, config, steps=steps).start(noises[0], None), ()
+    for step in range(steps):
+        solver = build_solver(name, config, steps=steps)
+        prediction = fake_model(solver.scale_input(z, step), step)
+        noise = noises[step + 1] if name in STOCHASTIC else None
+        z, history = solver.step(step, z, prediction, history, noise)
+        assert len(history) == HISTORY.get(name, 0)
+    return z
+
+
+def theirs(
+    name: str, config: dict[str, Any], steps: int, noises: list[torch.Tensor], monkeypatch: pytest.MonkeyPatch
+) -> torch.Tensor:
+    """One scheduler, kept through the loop, as a diffusers pipeline does; its random numbers come from our list."""
+    class_name, settings = SOLVERS[name]
+    scheduler = getattr(diffusers, class_name).from_config({**config, **settings})
+    scheduler.set_timesteps(steps)
+    drawn = iter(noises[1:])
+    module = __import__(type(scheduler).__module__, fromlist=["x"])
+    if name in STOCHASTIC:
+        monkeypatch.setattr(module, "randn_tensor", lambda *_a, **_k: next(drawn)[None])
+    z = (noises[0] * float(getattr(scheduler, "init_noise_sigma", 1.0)))[None]
+    for step, t in enumerate(scheduler.timesteps):
+        scaled = scheduler.scale_model_input(z, t) if hasattr(scheduler, "scale_model_input") else z
+        z = scheduler.step(fake_model(scaled, step), t, z, return_dict=False)[0]
+    return z[0]
+
+
+@pytest.mark.parametrize("steps", [1, 2, 3, 7, 20])
+@pytest.mark.parametrize("name", list(SOLVERS))
+def test_equals_the_stateful_scheduler(name: str, steps: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    noises = list(torch.randn(steps + 1, *SHAPE, generator=torch.Generator().manual_seed(2)))
+    config = config_for(name)
+    found = ours(name, config, steps, noises)
+    assert torch.equal(found, theirs(name, config, steps, noises, monkeypatch))
+
+
+@pytest.mark.parametrize("name", ["ddim", "euler", "dpm++2m", "unipc"])
+def test_zero_terminal_snr(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    noises = list(torch.randn(9, *SHAPE, generator=torch.Generator().manual_seed(2)))
+    found = ours(name, V_ZERO_SNR, 8, noises)
+    assert torch.isfinite(found).all()
+    assert torch.equal(found, theirs(name, V_ZERO_SNR, 8, noises, monkeypatch))
+
+
+@pytest.mark.parametrize("name", [n for n in SOLVERS if n not in STOCHASTIC and n not in FLOW_ONLY])
+def test_an_exact_denoiser_ends_at_the_truth(name: str) -> None:
+    """Data that is one known image: eps = (z - a x0) / s, so every solver must end at x0."""
+    truth = torch.randn(*SHAPE, generator=torch.Generator().manual_seed(4))
+    solver = build_solver(name, {**CONFIG, "set_alpha_to_one": True}, steps=12)
+    alphas = diffusers.DDIMScheduler.from_config(CONFIG).alphas_cumprod
+    z, history = solver.start(torch.randn(*SHAPE, generator=torch.Generator().manual_seed(5)), None), ()
+    for step in range(12):
+        t = float(solver.timestep(step))
+        alpha = alphas[int(t)] + (t % 1) * (alphas[min(999, int(t) + 1)] - alphas[int(t)])
+        seen = solver.scale_input(z, step)
+        z, history = solver.step(step, z, (seen - alpha.sqrt() * truth) / (1 - alpha).sqrt(), history)
+    assert (z - truth).abs().max() < 0.02
+
+
+@pytest.mark.parametrize("name", [*SOLVERS])
+def test_strength_starts_from_the_noised_image(name: str) -> None:
+    coarse = torch.randn(*SHAPE, generator=torch.Generator().manual_seed(1))
+    noise = torch.randn(*SHAPE, generator=torch.Generator().manual_seed(2))
+    solver = build_solver(name, config_for(name), steps=10, strength=0.3)
+    assert solver.num_steps == 3 == len(solver.timesteps)
+    assert solver.timesteps == build_solver(name, config_for(name), steps=10).timesteps[-3:]
+    gentle = build_solver(name, config_for(name), steps=10, strength=0.1).start(noise, coarse)
+    strong = solver.start(noise, coarse)
+    assert (gentle - coarse).abs().mean() < (strong - coarse).abs().mean()
+
+
+def test_refusals() -> None:
+    with pytest.raises(ValueError, match="one of ddim"):
+        build_solver("heun", CONFIG, steps=4)
+    with pytest.raises(ValueError, match="does not fit"):
+        build_solver("ddim", FLOW, steps=4)
+    with pytest.raises(ValueError, match="does not fit"):
+        build_solver("flow-euler", CONFIG, steps=4)
+    with pytest.raises(ValueError, match="leaves none"):
+        build_solver("ddim", CONFIG, steps=4, strength=0.05)
+    with pytest.raises(ValueError, match="adds noise"):
+        build_solver("ddpm", CONFIG, steps=4).step(0, torch.zeros(SHAPE), torch.zeros(SHAPE))
+
+
+def test_a_model_names_its_solver() -> None:
+    assert solver_name("UniPCMultistepScheduler") == "unipc"
+    assert solver_name("FlowMatchEulerDiscreteScheduler") == "flow-euler"
+    assert solver_name("DPMSolverMultistepScheduler") == "dpm++2m"
+    assert solver_name("PNDMScheduler") == "ddim"
