@@ -132,7 +132,9 @@ def train(
     seed: int,
     device: str,
     widths: tuple[int, ...] = (64, 128, 192),
+    stop_after: int | None = None,
 ) -> UNet2DModel:
+    """The averaged model. ``steps`` sets the schedule of the rate; ``stop_after`` ends early, to be resumed."""
     torch.manual_seed(seed)
     rng = np.random.default_rng(seed)
     autoencoder = build_autoencoder()
@@ -170,9 +172,12 @@ def train(
         recent = loss.item() if step == first else 0.98 * recent + 0.02 * loss.item()
         if step % 50 == 0:
             print(f"{step} loss {recent:.4f}, {time.monotonic() - started:.0f} s", flush=True)
-        if step % 250 == 249 or step + 1 == steps:
+        stopping = step + 1 in (steps, stop_after)
+        if step % 250 == 249 or stopping:
             states = {"model": model.state_dict(), "average": average.state_dict(), "mean": mean, "std": std}
             checkpoint.save(path, step=step + 1, rng=rng, optimizer=optimizer.state_dict(), **states)
+        if stopping:
+            break
     return average
 
 
