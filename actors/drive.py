@@ -120,7 +120,7 @@ def _take_in(session: Session, event: Event) -> None:
     if isinstance(event, WorkerJoined):
         if _admit(session, event.hello):
             coordinator.join(event.worker, event.kinds)
-            tally.first_join = tally.first_join or time.monotonic()
+            tally.first_join = time.monotonic() if tally.first_join is None else tally.first_join
         else:
             executor.kill(event.worker, "its results would differ from the plan's device")
     elif isinstance(event, WorkerLost):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import json
 import logging
+import math
 import os
 import shlex
 import signal
@@ -276,7 +277,8 @@ def compare(
     with one_line_errors():
         figures = compare_images(first, second)
         if as_json:
-            print(json.dumps(figures))
+            # JSON has no infinity: equal images have no PSNR
+            print(json.dumps({name: value if value != math.inf else None for name, value in figures.items()}))
             return
         table = Table("measure", "value")
         for name, value in figures.items():

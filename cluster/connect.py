@@ -12,8 +12,8 @@ import ray
 
 from pipeline.device import DeviceFacts, describe_device
 
-DEFAULT_PORTS = {"": 6379, "ray": 10001}
-"""port by scheme, where the address gives none"""
+DEFAULT_PORTS = {"": "", "ray": "10001"}
+"""port by scheme, where the address gives none; a plain host:port must give it"""
 
 PROBE_SECONDS = 5.0
 """how long a port may take to answer"""
@@ -57,7 +57,7 @@ def join_cluster(address: str) -> None:
 def _probe(address: str) -> None:
     scheme, _, rest = address.rpartition("://")
     host, _, port = rest.partition(":")
-    number = port or str(DEFAULT_PORTS.get(scheme, 0))
+    number = port or DEFAULT_PORTS.get(scheme, "")
     if scheme not in DEFAULT_PORTS or not host or not number.isdigit():
         raise UnreachableError(f"address {address!r}: expected local, auto, host:port or ray://host:port")
     try:

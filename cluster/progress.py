@@ -88,7 +88,7 @@ class Reporter:
 
     def status(self, tally: Tally) -> dict[str, Any]:
         """Progress as a table: counts by kind, rate, ETA, workers and their share of time inside the model."""
-        elapsed = time.monotonic() - (tally.first_join or time.monotonic())
+        elapsed = 0.0 if tally.first_join is None else time.monotonic() - tally.first_join
         done = {kind: self.totals[kind] - self.left[kind] + tally.done[kind] for kind in self.totals}
         left_cost = sum(_cost(kind, tally) * (self.totals[kind] - done[kind]) for kind in self.totals)
         all_cost = sum(_cost(kind, tally) * self.totals[kind] for kind in self.totals) or 1.0

@@ -37,6 +37,8 @@ from .progress import Reporter
 
 log = logging.getLogger(__name__)
 
+DEVICES = ("auto", "cpu", "cuda")
+
 CONTROL = frozenset({Kind.EMBED, Kind.PREPARE})
 """what the prepare pool does"""
 
@@ -63,6 +65,10 @@ class Prepared:
 def prepare(job: Job, source: ImageSource) -> Prepared:
     """Connect where the job says so, bind the plan and check what it needs against what is there."""
     workers = job.workers
+    if job.device not in DEVICES:
+        raise ValueError(f"device must be one of {', '.join(DEVICES)}; got {job.device!r}")
+    if job.threads < 1 or (workers is not None and workers < 0):
+        raise ValueError(f"threads must be at least 1 and workers at least 0, got {job.threads} and {workers}")
     if job.address == "local":
         kind = job.device
         if kind == "auto":

@@ -40,7 +40,7 @@ def check_output(
     if target.is_dir():
         raise IsADirectoryError(f"cannot write {target}: it is a folder; name a file in it")
     if target.exists() and not overwrite:
-        raise FileExistsError(f"{target} exists; choose another name, or allow overwriting")
+        raise FileExistsError(f"{target} exists; choose another name, or allow overwriting (--overwrite)")
     _check_writable(folder, target)
     if height is not None and width is not None:
         check_fits(target, height=height, width=width, dtype=dtype)

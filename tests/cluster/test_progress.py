@@ -1,0 +1,50 @@
+"""Plain lines where there is no terminal, and status.json for tools."""
+
+from __future__ import annotations
+
+import io
+from collections import Counter
+from pathlib import Path
+
+from rich.console import Console
+
+from actors.drive import Tally
+from actors.graph import Graph
+from actors.task import Kind
+from cluster.progress import Reporter, status_text
+from storage.run import RunStore
+from tests.tiny import small_plan
+
+
+def test_lines_and_status(tmp_path: Path) -> None:
+    plan, text = small_plan(), io.StringIO()
+    store = RunStore.open(str(tmp_path / "run"))
+    totals = Counter(task.kind for task in Graph(plan).needed(set()))
+    tally = Tally(num_workers=2, first_join=0.0, backbone_seconds=1.0)
+    with Reporter(
+        store=store, plan=plan, totals=totals, left=dict(totals), console=Console(file=text, width=200)
+    ) as reporter:
+        reporter.announce("ingest", "75 x 125 pixels")
+        tally.done[Kind.DENOISE] = 3
+        tally.seconds[Kind.DENOISE] = 6.0
+        reporter.tick(tally)
+        reporter.finish(tally, "stopped", reason="Ctrl-C")
+    lines = text.getvalue().splitlines()
+    assert lines[0] == "ingest: 75 x 125 pixels"
+    assert f"region-steps 3/{totals[Kind.DENOISE]}" in lines[1]
+    assert "2 workers" in lines[1]
+    status = store.read_status()
+    assert status is not None
+    assert (status["state"], status["reason"], status["plan"]) == ("stopped", "Ctrl-C", plan.hash)
+    assert 0 < status["fraction"] < 1
+    assert status["eta_seconds"] > 0
+    assert "ETA" in status_text(status)
+
+
+def test_a_resumed_session_counts_what_was_done(tmp_path: Path) -> None:
+    plan = small_plan()
+    totals = Counter(task.kind for task in Graph(plan).needed(set()))
+    left = {kind: 0 for kind in totals}
+    store = RunStore.open(str(tmp_path / "run"))
+    reporter = Reporter(store=store, plan=plan, totals=totals, left=left)
+    assert reporter.status(Tally())["fraction"] == 1
