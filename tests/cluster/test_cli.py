@@ -74,7 +74,7 @@ def test_georeference_is_kept_and_scaled(run: Run, tmp_path: Path) -> None:
 def test_grey_and_sixteen_bits(run: Run, tmp_path: Path, bands: int, dtype: str) -> None:
     values = picture(30, 50)[:bands].astype(dtype) * (257 if dtype == "uint16" else 1)
     profile = {"driver": "GTiff", "width": 50, "height": 30, "count": bands, "dtype": dtype}
-    with rasterio.open(tmp_path / "in.tif", "w", transform=Affine(1, 0, 0, 0, -1, 0), **profile) as raster:
+    with rasterio.open(tmp_path / "in.tif", "w", transform=Affine(2, 0, 7, 0, -2, 9), **profile) as raster:
         raster.write(values)
     result = run("upscale", "in.tif", "out.tif")
     assert result.exit_code == 0, result.output
