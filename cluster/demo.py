@@ -44,7 +44,8 @@ def write_side_by_side(before: Path, after: Path, to: Path) -> Path:
         scale = large.width // small.width
         size = ((CROP[2] - CROP[0]) * scale, (CROP[3] - CROP[1]) * scale)
         left = small.convert("RGB").crop(CROP).resize(size, Image.Resampling.BICUBIC)
-        right = large.convert("RGB").crop(tuple(side * scale for side in CROP))
+        box = (CROP[0] * scale, CROP[1] * scale, CROP[2] * scale, CROP[3] * scale)
+        right = large.convert("RGB").crop(box)
     sheet = Image.new("RGB", (2 * size[0] + 4, size[1]), "white")
     sheet.paste(left, (0, 0))
     sheet.paste(right, (size[0] + 4, 0))

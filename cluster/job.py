@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import hashlib
-import shutil
 from dataclasses import dataclass
-from pathlib import Path
 
 import psutil
 
@@ -62,8 +60,11 @@ def open_source(job: Job) -> ImageSource:
 
 def make_plan(job: Job, source: ImageSource, device: DeviceFacts) -> tuple[Plan, ModelCard]:
     """Bind the job's recipe; raises ValueError or FileNotFoundError, one line with the mend."""
-    changes = {"steps": job.steps, "seed": job.seed}
-    recipe = dataclasses.replace(load_recipe(job.recipe), **{k: v for k, v in changes.items() if v is not None})
+    recipe = load_recipe(job.recipe)
+    if job.steps is not None:
+        recipe = dataclasses.replace(recipe, steps=job.steps)
+    if job.seed is not None:
+        recipe = dataclasses.replace(recipe, seed=job.seed)
     model = describe_model(job.model)
     info = source.info
     digest = hashlib.sha256(f"{source.fingerprint()} bands {job.bands or 'all'}".encode()).hexdigest()
@@ -101,13 +102,17 @@ def free_memory() -> int:
     return psutil.virtual_memory().available
 
 
-def free_disk(folder: Path) -> int:
-    return shutil.disk_usage(folder).free
-
-
-def check_target(job: Job) -> None:
-    """The output's folder, suffix and presence; see storage.images.check_output."""
-    check_output(job.output, overwrite=job.overwrite)
+def check_target(job: Job, source: ImageSource) -> None:
+    """The output's folder, suffix, presence, size and bits; see storage.images.check_output."""
+    info, scale = source.info, max(1, job.scale)
+    check_output(
+        job.output,
+        overwrite=job.overwrite,
+        height=info.height * scale,
+        width=info.width * scale,
+        num_bands=info.num_bands + info.has_alpha,
+        dtype=info.dtype,
+    )
 
 
 def _gib(count: int) -> str:

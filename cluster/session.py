@@ -106,7 +106,7 @@ def upscale(job: Job, *, should_stop: Callable[[], bool], on_plan: Callable[[Pre
     with open_source(job) as source:
         store_exists = _run_exists(job)
         if not store_exists:
-            check_target(job)
+            check_target(job, source)
         prepared = prepare(job, source)
         plan = prepared.plan
         store = RunStore.open(job.run_url)
@@ -115,7 +115,7 @@ def upscale(job: Job, *, should_stop: Callable[[], bool], on_plan: Callable[[Pre
         if finished is not None:
             return Result(exported=finished, tally=Tally(), already_finished=True)
         if store_exists:
-            check_target(job)
+            check_target(job, source)
         check_disk(plan, prepared.cost, job.run_url, store.root.free_bytes())
         on_plan(prepared)
         lease = store.acquire_lease(_owner())

@@ -134,6 +134,13 @@ def test_unknown_suffix(run: Run, tmp_path: Path) -> None:
     nothing_left(tmp_path)
 
 
+def test_format_cannot_hold_it(run: Run, tmp_path: Path) -> None:
+    one_line(run("upscale", "in.png", "out.jpg", "--scale", "2000"), "JPEG", "65500")
+    Image.fromarray(np.zeros((20, 20), np.uint16)).save(tmp_path / "deep.png")
+    one_line(run("upscale", "deep.png", "out.jpg"), "16")
+    nothing_left(tmp_path, "deep.png")
+
+
 def test_disk_too_small(run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("storage.objects.ObjectRoot.free_bytes", lambda self: 1000)
     one_line(run("upscale", "in.png", "out.png"), "disk", "free", "--run")
