@@ -60,8 +60,9 @@ class Head:
 
     def status(self, name: str) -> str:
         done = self.ray("job", "status", "--address", self.dashboard, name)
-        found = re.search(r"(PENDING|RUNNING|STOPPED|SUCCEEDED|FAILED)", done.stdout + done.stderr)
-        return found[1] if found else "?"
+        found = re.search(r"(?i)\b(pending|running|stopped|succeeded|failed)\b", done.stdout + done.stderr)
+        assert found, done.stdout + done.stderr
+        return found[1].upper()
 
     def logs(self, name: str) -> str:
         return self.ray("job", "logs", "--address", self.dashboard, name).stdout
