@@ -96,8 +96,10 @@ def drive(session: Session) -> Tally:
                 raise StoppedError("stopped")
         _clean_up(session, retired)
     finally:
-        _write_journal(session)
-        executor.close()
+        try:
+            _write_journal(session)
+        finally:
+            executor.close()
     _tick(session)
     return session.tally
 

@@ -62,6 +62,7 @@ def one_line_errors() -> Iterator[None]:
         ValueError,
         OSError,
         ImportError,
+        FloatingPointError,
         TaskFailedError,
         WrongWorkerError,
         WorkersExhaustedError,

@@ -37,10 +37,18 @@ class Exported:
     """of the pixels, row by row, bands interleaved"""
 
 
-def ingest(store: RunStore, plan: Plan, source: ImageSource, lease: Lease, records: list[Record]) -> None:
+def ingest(
+    store: RunStore,
+    plan: Plan,
+    source: ImageSource,
+    lease: Lease,
+    records: list[Record],
+    *,
+    on_rows: Callable[[], None] = lambda: None,
+) -> None:
     """Copy the image into the store, rows in increasing order; does nothing where the journal says it is there, whole.
 
-    Raises ImageError where the image turns out to be damaged, naming the rows.
+    ``on_rows`` is called after each row of chunks. Raises ImageError, naming the rows, where the image is damaged.
     """
     image = plan.image
     grid = RegionGrid(height=image.height, width=image.width, side=PIXEL_SIDE)
@@ -52,7 +60,7 @@ def ingest(store: RunStore, plan: Plan, source: ImageSource, lease: Lease, recor
     for band_box, pixels in source.rows(PIXEL_SIDE):
         for region in grid.overlapping(band_box):
             checksums.append(_write(array, region, pixels[:, *grid.box(region).within(band_box)]))
-        lease.beat()
+        on_rows()
     record = Record(
         kind=INGEST,
         stage=0,
@@ -94,11 +102,11 @@ def export(
     path: str,
     *,
     overwrite: bool,
-    on_rows: Callable[[int, int], None] = lambda _done, _all: None,
+    on_rows: Callable[[], None] = lambda: None,
 ) -> Exported:
     """Write the decoded pixels to ``path``, a row of regions at a time, under another name until it is whole.
 
-    ``on_rows(done, all)`` is called after each row of regions.
+    ``on_rows`` is called after each row of regions.
     """
     digest = hashlib.sha256()
     grid, array = plan.out_regions, store.open_array(OUT)
@@ -111,7 +119,7 @@ def export(
             pixels = array.read(box)
             digest.update(np.ascontiguousarray(pixels.transpose(1, 2, 0)).tobytes())
             yield box, pixels
-            on_rows(row + 1, grid.rows)
+            on_rows()
 
     write_image(
         path,

@@ -14,9 +14,10 @@ from pathlib import Path
 import ray
 
 from actors.coordinator import Coordinator, Patience
-from actors.drive import Session, Tally, drive
+from actors.drive import Session, StoppedError, Tally, drive
 from actors.executor import Executor
 from actors.graph import Graph
+from actors.heartbeat import keep_beating
 from actors.local import LocalExecutor
 from actors.ray import Pool, RayExecutor
 from actors.resume import create_arrays, find_available
@@ -120,9 +121,10 @@ def upscale(job: Job, *, should_stop: Callable[[], bool], on_plan: Callable[[Pre
         on_plan(prepared)
         lease = store.acquire_lease(_owner())
         try:
-            store.write_plan(plan.to_json())
-            store.sweep()
-            return _run(job, source, store, prepared, lease, should_stop)
+            with keep_beating(lease):
+                store.write_plan(plan.to_json())
+                store.sweep()
+                return _run(job, source, store, prepared, lease, should_stop)
         finally:
             lease.release()
 
@@ -174,12 +176,17 @@ def _run(
     found = find_available(store, plan, graph, records)
     coordinator = Coordinator(graph, found.available, Patience(kept_steps=plan.recipe.keep_steps or 0))
     totals = Counter(task.kind for task in graph.needed(set()))
+
+    def stop_if_asked() -> None:
+        if should_stop():
+            raise StoppedError("stopped")
+
     with Reporter(
         store=store, plan=plan, totals=totals, left={kind: coordinator.num_left[kind] for kind in totals}
     ) as reporter:
         if coordinator.num_left[Kind.PREPARE] or not records:
             reporter.announce("ingest", f"{plan.image.height} x {plan.image.width} pixels")
-            ingest(store, plan, source, lease, records)
+            ingest(store, plan, source, lease, records, on_rows=stop_if_asked)
         tally = Tally()
         if not coordinator.done:
             setup = WorkerSetup(store=store, plan=plan.to_json(), model=job.model)
@@ -199,7 +206,7 @@ def _run(
                 reporter.finish(tally, "stopped", reason=str(e) or type(e).__name__)
                 raise
         reporter.announce("export", job.output)
-        result = export(store, plan, source, job.output, overwrite=job.overwrite)
+        result = export(store, plan, source, job.output, overwrite=job.overwrite, on_rows=stop_if_asked)
         _record_export(store, result, lease)
         reporter.finish(tally, "finished", output=result.path, pixels_sha256=result.sha256)
     return Result(exported=result, tally=tally)
@@ -232,16 +239,12 @@ def _start_executor(job: Job, prepared: Prepared, setup: WorkerSetup, graph: Gra
 
 
 def plan_pools(plan: Plan, workers: int) -> list[Pool]:
-    """The pools of a run: tile workers, a prepare pool while there is something to prepare, mergers beside GPUs."""
+    """Tile workers that can do everything, and on CPUs a prepare pool while there is something to prepare."""
     threads = plan.device.threads
+    if plan.device.kind == "cuda":
+        return [Pool(name="tile", size=workers, kinds=frozenset(Kind), num_cpus=threads, num_gpus=1.0)]
     prepare = Pool(name="prepare", size=max(1, workers // 8), kinds=CONTROL, num_cpus=connect.PREPARE_CPUS)
-    if plan.device.kind == "cpu":
-        return [Pool(name="tile", size=workers, kinds=frozenset(Kind), num_cpus=threads), prepare]
-    on_gpu = frozenset(Kind) - {Kind.MERGE}
-    return [
-        Pool(name="tile", size=workers, kinds=on_gpu, num_cpus=threads, num_gpus=1.0),
-        Pool(name="merge", size=max(1, workers // 2), kinds=frozenset({Kind.MERGE}), num_cpus=1),
-    ]
+    return [Pool(name="tile", size=workers, kinds=frozenset(Kind), num_cpus=threads), prepare]
 
 
 def _object_bytes(plan: Plan, graph: Graph, workers: int) -> int:

@@ -53,27 +53,40 @@ def finish(words: list[str]) -> str:
     return found[1]
 
 
-def kill_in_progress(words: list[str], run: Path, share: float) -> None:
-    """SIGKILL the driver once ``share`` of the region-steps that are left have their record."""
-    process = subprocess.Popen(words, env=environment(), cwd=ROOT, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-    try:
-        before, target = count_merges(run), None
-        deadline = time.monotonic() + 120
-        while time.monotonic() < deadline and process.poll() is None:
-            total = total_merges(run)
-            if total and target is None:
-                target = before + max(1, round(share * (total - before)))
-            if target is not None and count_merges(run) >= target:
-                break
-            time.sleep(0.05)
-    finally:
-        if process.poll() is None:
-            process.send_signal(signal.SIGKILL)
-        process.wait()
+def strike_in_progress(words: list[str], run: Path, share: float, number: signal.Signals) -> tuple[int, str]:
+    """Signal the driver once ``share`` of the region-steps that are left have their record; exit code and stderr.
+
+    SIGINT goes to the whole process group, as a terminal sends it.
+    """
+    process = subprocess.Popen(
+        words,
+        env=environment(),
+        cwd=ROOT,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+    )
+    before, target = count_merges(run), None
+    deadline = time.monotonic() + 120
+    while time.monotonic() < deadline and process.poll() is None:
+        total = total_merges(run)
+        if total and target is None:
+            target = before + max(1, round(share * (total - before)))
+        if target is not None and count_merges(run) >= target:
+            break
+        time.sleep(0.05)
+    if number is signal.SIGINT:
+        os.killpg(process.pid, number)
+    else:
+        process.send_signal(number)
+    _, errors = process.communicate(timeout=60)
+    return process.returncode, errors
 
 
 def count_merges(run: Path) -> int:
-    return sum(entry.read_text().count('"merge"') for entry in (run / "journal").glob("*")) if run.is_dir() else 0
+    """Journalled merges; entries still being written have longer names."""
+    return sum(entry.read_text().count('"merge"') for entry in (run / "journal").glob("[0-9]" * 8))
 
 
 def total_merges(run: Path) -> int:
@@ -96,8 +109,21 @@ def test_killed_three_times_and_resumed_with_other_workers(folder: Path) -> None
     rng = random.Random(os.environ.get("GIGATILE_CHAOS_SEED", "7"))
     run = folder / "parts.png.run"
     for workers in (2, 1, 2):
-        kill_in_progress(command(folder, "parts.png", workers), run, rng.uniform(0.1, 0.4))
+        strike_in_progress(command(folder, "parts.png", workers), run, rng.uniform(0.1, 0.4), signal.SIGKILL)
     assert count_merges(run) > 0
     assert not (folder / "parts.png").exists()
     assert finish(command(folder, "parts.png", 1)) == expected
     assert (folder / "parts.png").read_bytes() == (folder / "whole.png").read_bytes()
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_interrupted_says_how_to_resume(folder: Path, number: signal.Signals) -> None:
+    (folder / "recipe.toml").write_text(RECIPE.replace("steps = 8", "steps = 30"))
+    words = command(folder, "out.png", 2)
+    code, errors = strike_in_progress(words, folder / "out.png.run", 0.2, number)
+    assert code == 130, errors
+    assert "stopped; nothing finished is lost. Resume with: gigatile upscale" in errors
+    assert json.loads((folder / "out.png.run" / "status.json").read_text())["state"] == "stopped"
+    done = count_merges(folder / "out.png.run")
+    assert finish(words)
+    assert count_merges(folder / "out.png.run") > done > 0
