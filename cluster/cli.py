@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
+import inspect
 import json
 import logging
 import math
@@ -11,7 +13,8 @@ import shlex
 import signal
 import sys
 import time
-from collections.abc import Iterator
+import typing
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from types import FrameType
 from typing import Annotated, Any
@@ -21,6 +24,7 @@ from rich.console import Console
 from rich.table import Table
 
 from cluster.guard import check_packages
+from cluster.job import Job
 
 app = typer.Typer(
     add_completion=False,
@@ -32,22 +36,34 @@ app = typer.Typer(
 out = Console(soft_wrap=True, highlight=False)
 err = Console(stderr=True, soft_wrap=True, highlight=False)
 
-InputArg = Annotated[str, typer.Argument(metavar="INPUT", help="image to enlarge: anything that GDAL reads")]
-OutputArg = Annotated[str, typer.Argument(metavar="OUTPUT", help="image to write: .png, .jpg or .tif")]
 RunArg = Annotated[str, typer.Argument(metavar="RUN", help="folder or URL of a run")]
-ScaleOpt = Annotated[int, typer.Option(help="output pixels along each axis of one input pixel")]
-RecipeOpt = Annotated[str, typer.Option(help="a preset's name or a TOML file")]
-ModelOpt = Annotated[str, typer.Option(help="embedded, analytic, a folder in diffusers' format, or a hub id")]
-RunOpt = Annotated[str | None, typer.Option(help="folder or s3://, gs://, az:// URL of the run; else beside OUTPUT")]
-StepsOpt = Annotated[int | None, typer.Option(help="sampler steps")]
-SeedOpt = Annotated[int | None, typer.Option(help="seed of all noise")]
-BandsOpt = Annotated[str | None, typer.Option(help="bands of INPUT to enlarge, such as 1,2,3")]
-WorkersOpt = Annotated[int | None, typer.Option(help="0: in this process; default: one a GPU, or one a core")]
-ThreadsOpt = Annotated[int, typer.Option(help="threads of a worker on a CPU; part of the plan")]
-DeviceOpt = Annotated[str, typer.Option(help="auto, cpu or cuda")]
-AddressOpt = Annotated[str, typer.Option(help="local, auto (the cluster around), host:port or ray://host:port")]
-OverwriteOpt = Annotated[bool, typer.Option("--overwrite", help="replace OUTPUT if it is there")]
 JsonOpt = Annotated[bool, typer.Option("--json", help="print JSON")]
+
+
+def takes_job(command: Callable[..., None]) -> Callable[..., None]:
+    """A command whose first parameter is a Job gets the Job's fields as its arguments and options."""
+    own = list(inspect.signature(command, eval_str=True).parameters.values())[1:]
+
+    def parameter(field: dataclasses.Field[Any], kind: Any) -> inspect.Parameter:
+        required = field.default is dataclasses.MISSING
+        words = [f"--{field.name}"] if kind is bool else []
+        info = typer.Argument(**field.metadata) if required else typer.Option(*words, **field.metadata)
+        default = inspect.Parameter.empty if required else field.default
+        return inspect.Parameter(
+            field.name, inspect.Parameter.KEYWORD_ONLY, default=default, annotation=Annotated[kind, info]
+        )
+
+    kinds = typing.get_type_hints(Job)
+    fields = [parameter(field, kinds[field.name]) for field in dataclasses.fields(Job)]
+
+    @functools.wraps(command)
+    def call(**given: Any) -> None:
+        job = Job(**{field.name: given.pop(field.name) for field in dataclasses.fields(Job)})
+        command(job, **given)
+
+    keyword_only = [one.replace(kind=inspect.Parameter.KEYWORD_ONLY) for one in own]
+    call.__signature__ = inspect.Signature([*fields, *keyword_only])  # type: ignore[attr-defined]
+    return call
 
 
 @contextmanager
@@ -91,15 +107,6 @@ def _quiet_libraries() -> None:
     os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
 
 
-def _parse_bands(bands: str | None) -> tuple[int, ...] | None:
-    if bands is None:
-        return None
-    try:
-        return tuple(int(band) for band in bands.split(","))
-    except ValueError:
-        raise ValueError(f"--bands must be numbers with commas, such as 1,2,3; got {bands!r}") from None
-
-
 class StopSwitch:
     """Set by Ctrl-C or SIGTERM; asked between tasks. A second Ctrl-C ends the process at once."""
 
@@ -123,38 +130,21 @@ class StopSwitch:
 
 
 @app.command()
-def upscale(
-    input: InputArg,
-    output: OutputArg,
-    scale: ScaleOpt = 4,
-    recipe: RecipeOpt = "multidiffusion",
-    model: ModelOpt = "embedded",
-    run: RunOpt = None,
-    steps: StepsOpt = None,
-    seed: SeedOpt = None,
-    bands: BandsOpt = None,
-    workers: WorkersOpt = None,
-    threads: ThreadsOpt = 1,
-    device: DeviceOpt = "auto",
-    address: AddressOpt = "local",
-    overwrite: OverwriteOpt = False,
-) -> None:
+@takes_job
+def upscale(job: Job) -> None:
     """Enlarge INPUT to OUTPUT. The same command resumes what was begun; a finished run says so."""
     from actors.drive import StoppedError
-    from cluster.job import Job
     from cluster.session import Prepared
     from cluster.session import upscale as do
 
     switch = StopSwitch()
     switch.install()
+    started = time.monotonic()
+
+    def on_plan(prepared: Prepared) -> None:
+        _print_plan(prepared.plan, prepared.cost, prepared.workers, job.run_url)
+
     with one_line_errors():
-        arguments = {**locals()}
-        job = Job(**_job_arguments(arguments))
-        started = time.monotonic()
-
-        def on_plan(prepared: Prepared) -> None:
-            _print_plan(prepared.plan, prepared.cost, prepared.workers, job.run_url)
-
         try:
             result = do(job, should_stop=switch, on_plan=on_plan)
         except StoppedError:
@@ -162,44 +152,20 @@ def upscale(
             err.print(f"stopped; nothing finished is lost. Resume with: {command}", markup=False)
             raise typer.Exit(130) from None
         if result.already_finished:
-            out.print(f"already finished: {output} (pixels sha256 {result.exported.sha256})", markup=False)
+            out.print(f"already finished: {job.output} (pixels sha256 {result.exported.sha256})", markup=False)
             return
-        out.print(f"wrote {output} in {time.monotonic() - started:.0f} s", markup=False)
+        out.print(f"wrote {job.output} in {time.monotonic() - started:.0f} s", markup=False)
         out.print(f"pixels sha256 {result.exported.sha256}", markup=False)
 
 
-def _job_arguments(arguments: dict[str, Any]) -> dict[str, Any]:
-    from cluster.job import Job
-
-    names = {field.name for field in dataclasses.fields(Job)}
-    chosen = {name: value for name, value in arguments.items() if name in names}
-    return {**chosen, "bands": _parse_bands(arguments["bands"])}
-
-
 @app.command()
-def plan(
-    input: InputArg,
-    output: OutputArg,
-    scale: ScaleOpt = 4,
-    recipe: RecipeOpt = "multidiffusion",
-    model: ModelOpt = "embedded",
-    run: RunOpt = None,
-    steps: StepsOpt = None,
-    seed: SeedOpt = None,
-    bands: BandsOpt = None,
-    workers: WorkersOpt = None,
-    threads: ThreadsOpt = 1,
-    device: DeviceOpt = "auto",
-    address: AddressOpt = "local",
-    overwrite: OverwriteOpt = False,
-    as_json: JsonOpt = False,
-) -> None:
+@takes_job
+def plan(job: Job, as_json: JsonOpt = False) -> None:
     """Print what `upscale` would do and cost, with the same arguments, and do nothing."""
-    from cluster.job import Job, open_source
+    from cluster.binding import open_source
     from cluster.session import prepare
 
     with one_line_errors():
-        job = Job(**_job_arguments({**locals()}))
         with open_source(job) as source:
             prepared = prepare(job, source)
         if as_json:
@@ -292,8 +258,8 @@ def decode(
     run: RunArg,
     step: Annotated[int, typer.Option(help="step whose latents to decode; the last one is the result")],
     output: Annotated[str, typer.Option(help="image to write")] = "step.png",
-    model: ModelOpt = "embedded",
-    overwrite: OverwriteOpt = False,
+    model: Annotated[str, typer.Option(help="the model of the run, as `upscale` was given it")] = "embedded",
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="replace the image if it is there")] = False,
 ) -> None:
     """Decode the latents of one step of a run in progress, as far as they are there; missing regions are black."""
     from cluster.preview import decode_step

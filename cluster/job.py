@@ -1,119 +1,47 @@
-"""A job: what the command line asks for, checked and bound to a plan before any work starts."""
+"""A job: one command's arguments. The command line is derived from this class."""
 
 from __future__ import annotations
 
-import dataclasses
-import hashlib
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from typing import Any
 
-import psutil
 
-from pipeline.backbone import ModelCard
-from pipeline.backbones.loading import describe_model
-from pipeline.device import DeviceFacts, package_versions
-from pipeline.plan import ImageFacts, Plan, bind
-from pipeline.price import Price, price
-from pipeline.recipe import load_recipe
-from storage.images import ImageSource, check_output, open_image
+def _argument(metavar: str, text: str) -> Any:
+    return field(metadata={"metavar": metavar, "help": text})
+
+
+def _option(default: Any, text: str) -> Any:
+    return field(default=default, metadata={"help": text})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Job:
-    """One command's arguments."""
+    """What the user asked for, not yet checked."""
 
-    input: str
-    """path of the image to enlarge"""
-    output: str
-    """path of the image to write; its suffix names the format"""
-    scale: int = 4
-    """output pixels along each axis of one input pixel"""
-    recipe: str = "multidiffusion"
-    """a preset's name or a TOML file"""
-    model: str = "embedded"
-    """embedded, analytic, a folder in diffusers' format or a hub id"""
-    run: str | None = None
-    """folder or URL of the run store; beside the output where None"""
-    steps: int | None = None
-    seed: int | None = None
-    bands: tuple[int, ...] | None = None
-    """bands of the input to enlarge, counted from 1"""
-    workers: int | None = None
-    """0 works in this process; None takes one a GPU, or one a core"""
-    threads: int = 1
-    """threads of a worker on a CPU: part of the plan, since sums may depend on it"""
-    device: str = "auto"
-    """auto, cpu or cuda"""
-    address: str = "local"
-    """local: a private Ray on this machine; auto: the cluster this process is part of; host:port or ray://…"""
-    overwrite: bool = False
-    """replace an output that is there"""
+    input: str = _argument("INPUT", "image to enlarge: anything that GDAL reads")
+    output: str = _argument("OUTPUT", "image to write: .png, .jpg or .tif")
+    scale: int = _option(4, "output pixels along each axis of one input pixel")
+    recipe: str = _option("multidiffusion", "a preset's name or a TOML file")
+    model: str = _option("embedded", "embedded, analytic, a folder in diffusers' format, or a hub id")
+    run: str | None = _option(None, "folder or s3://, gs://, az:// URL of the run; beside OUTPUT if not given")
+    steps: int | None = _option(None, "sampler steps")
+    seed: int | None = _option(None, "seed of all noise")
+    bands: str | None = _option(None, "bands of INPUT to enlarge, counted from 1, such as 1,2,3")
+    workers: int | None = _option(None, "0: in this process; if not given one a GPU, or one a core")
+    threads: int = _option(1, "threads of a worker on a CPU; part of the plan, since sums may depend on it")
+    device: str = _option("auto", "auto, cpu or cuda")
+    address: str = _option("local", "local: a private Ray; auto: the cluster around; host:port; ray://host:port")
+    overwrite: bool = _option(False, "replace OUTPUT if it is there")
 
     @property
     def run_url(self) -> str:
         return self.run or f"{self.output}.run"
 
-
-def open_source(job: Job) -> ImageSource:
-    """The job's image. Raises ImageError and its kin, one line each."""
-    return open_image(job.input, bands=job.bands)
-
-
-def make_plan(job: Job, source: ImageSource, device: DeviceFacts) -> tuple[Plan, ModelCard]:
-    """Bind the job's recipe; raises ValueError or FileNotFoundError, one line with the mend."""
-    recipe = load_recipe(job.recipe)
-    if job.steps is not None:
-        recipe = dataclasses.replace(recipe, steps=job.steps)
-    if job.seed is not None:
-        recipe = dataclasses.replace(recipe, seed=job.seed)
-    model = describe_model(job.model)
-    info = source.info
-    digest = hashlib.sha256(f"{source.fingerprint()} bands {job.bands or 'all'}".encode()).hexdigest()
-    image = ImageFacts(height=info.height, width=info.width, num_bands=info.num_bands, dtype=info.dtype, sha256=digest)
-    plan = bind(recipe, image=image, scale=job.scale, model=model, device=device, versions=package_versions())
-    return plan, model
-
-
-def check_memory(plan: Plan, workers: int, available: int, where: str) -> Price:
-    """The plan's price; raises ValueError where its workers need more memory than there is.
-
-    ``available``: bytes of free memory for all workers together.
-    """
-    cost = price(plan)
-    needed = cost.memory_worker * max(1, workers)
-    if needed > available:
-        raise ValueError(
-            f"memory: {max(1, workers)} workers need {_gib(needed)} and {where} has {_gib(available)} free: "
-            "use fewer workers, or a recipe with a smaller window, batch or region"
-        )
-    return cost
-
-
-def check_disk(plan: Plan, cost: Price, run_url: str, free: int | None) -> None:
-    """Raise OSError where the run store's disk cannot hold the run at its largest."""
-    if free is not None and cost.disk_peak > free:
-        raise OSError(
-            f"disk: the run needs {_gib(cost.disk_peak)} at its largest and {run_url} has {_gib(free)} free: "
-            "give a --run on a larger disk or in an object store"
-        )
-
-
-def free_memory() -> int:
-    """Bytes that new processes can have on this machine."""
-    return psutil.virtual_memory().available
-
-
-def check_target(job: Job, source: ImageSource) -> None:
-    """The output's folder, suffix, presence, size and bits; see storage.images.check_output."""
-    info, scale = source.info, max(1, job.scale)
-    check_output(
-        job.output,
-        overwrite=job.overwrite,
-        height=info.height * scale,
-        width=info.width * scale,
-        num_bands=info.num_bands + info.has_alpha,
-        dtype=info.dtype,
-    )
-
-
-def _gib(count: int) -> str:
-    return f"{count / (1 << 30):.1f} GiB"
+    def band_numbers(self) -> tuple[int, ...] | None:
+        """The bands as numbers; raises ValueError with an example."""
+        if self.bands is None:
+            return None
+        try:
+            return tuple(int(band) for band in self.bands.split(","))
+        except ValueError:
+            raise ValueError(f"--bands must be numbers with commas, such as 1,2,3; got {self.bands!r}") from None

@@ -6,6 +6,7 @@ import hashlib
 import logging
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -37,6 +38,11 @@ class Exported:
     """of the pixels, row by row, bands interleaved"""
 
 
+def driver_record(kind: str, **extra: Any) -> Record:
+    """The journal's record of a pass that the driver makes itself."""
+    return Record(kind=kind, stage=0, step=0, region=0, crc32c=0, attempt=0, worker="driver", seconds=0.0, extra=extra)
+
+
 def ingest(
     store: RunStore,
     plan: Plan,
@@ -61,17 +67,7 @@ def ingest(
         for region in grid.overlapping(band_box):
             checksums.append(_write(array, region, pixels[:, *grid.box(region).within(band_box)]))
         on_rows()
-    record = Record(
-        kind=INGEST,
-        stage=0,
-        step=0,
-        region=0,
-        crc32c=0,
-        attempt=0,
-        worker="driver",
-        seconds=0.0,
-        extra={"crc32c": checksums},
-    )
+    record = driver_record(INGEST, crc32c=checksums)
     store.journal.append([record], lease.generation)
 
 

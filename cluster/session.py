@@ -32,8 +32,9 @@ from storage.lease import Lease
 from storage.run import RunStore
 
 from . import connect
-from .job import Job, check_disk, check_memory, check_target, free_memory, make_plan, open_source
-from .pixels import EXPORT, Exported, export, ingest
+from .binding import check_disk, check_memory, check_target, free_memory, make_plan, open_source
+from .job import Job
+from .pixels import EXPORT, Exported, driver_record, export, ingest
 from .progress import Reporter
 
 log = logging.getLogger(__name__)
@@ -84,7 +85,7 @@ def prepare(job: Job, source: ImageSource) -> Prepared:
         device = connect.cluster_device(job.device, job.threads)
         workers = connect.cluster_size(device) if workers is None else workers
         memory, where = connect.cluster_memory(), "the cluster"
-    plan, _ = make_plan(job, source, device)
+    plan = make_plan(job, source, device)
     return Prepared(plan=plan, cost=check_memory(plan, workers, memory, where), workers=workers)
 
 
@@ -214,17 +215,7 @@ def _run(
 
 def _record_export(store: RunStore, exported: Exported, lease: Lease) -> None:
     path = Path(exported.path).resolve()
-    record = Record(
-        kind=EXPORT,
-        stage=0,
-        step=0,
-        region=0,
-        crc32c=0,
-        attempt=0,
-        worker="driver",
-        seconds=0.0,
-        extra={"path": str(path), "size": path.stat().st_size, "sha256": exported.sha256},
-    )
+    record = driver_record(EXPORT, path=str(path), size=path.stat().st_size, sha256=exported.sha256)
     store.journal.append([record], lease.generation)
 
 

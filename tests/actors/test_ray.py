@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import logging
 import signal
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-import ray
 
 from actors.coordinator import Patience
 from actors.executor import Executor, WorkersExhaustedError
@@ -18,6 +16,7 @@ from actors.task import Kind
 from actors.worker import WorkerSetup
 from storage.run import RunStore
 from tests.killing import KillingExecutor
+from tests.rays import private_ray
 from tests.runs import Case, diffusion_case, digest, sit
 
 pytestmark = [pytest.mark.ray, pytest.mark.slow]
@@ -25,16 +24,8 @@ pytestmark = [pytest.mark.ray, pytest.mark.slow]
 
 @pytest.fixture(scope="module", autouse=True)
 def cluster() -> Iterator[None]:
-    ray.init(
-        address="local",
-        num_cpus=3,
-        object_store_memory=200 << 20,
-        include_dashboard=False,
-        log_to_driver=False,
-        logging_level=logging.ERROR,
-    )
-    yield
-    ray.shutdown()
+    with private_ray(num_cpus=3):
+        yield
 
 
 @pytest.fixture(scope="module")

@@ -3,13 +3,10 @@
 from __future__ import annotations
 
 import itertools
-import logging
 import signal
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-import ray
 
 from actors.drive import StoppedError
 from actors.executor import Executor
@@ -19,6 +16,7 @@ from actors.task import Kind
 from actors.worker import WorkerSetup
 from storage.run import RunStore
 from tests.killing import KillingExecutor
+from tests.rays import private_ray
 from tests.runs import diffusion_case, digest, sit
 from tests.s3 import s3_server, s3_url
 
@@ -27,21 +25,6 @@ __all__ = ["s3_server", "s3_url"]
 pytestmark = [pytest.mark.ray, pytest.mark.slow, pytest.mark.chaos]
 
 
-@pytest.fixture
-def private_ray() -> Iterator[None]:
-    ray.init(
-        address="local",
-        num_cpus=2,
-        object_store_memory=200 << 20,
-        include_dashboard=False,
-        log_to_driver=False,
-        logging_level=logging.ERROR,
-    )
-    yield
-    ray.shutdown()
-
-
-@pytest.mark.usefixtures("private_ray")
 def test_same_bytes_on_s3(s3_url: str, tmp_path: Path) -> None:
     case = diffusion_case(tmp_path, height=90, width=110, solver="unipc", steps=4)
     oracle, store = case.begin(str(tmp_path / "oracle")), case.begin(s3_url)
@@ -54,5 +37,6 @@ def test_same_bytes_on_s3(s3_url: str, tmp_path: Path) -> None:
     def start(setup: WorkerSetup, graph: Graph) -> Executor:
         return KillingExecutor(RayExecutor([pool], setup, graph), [4], lambda killer: killer.send(signal.SIGKILL))
 
-    sit(case, RunStore.open(s3_url), start)
+    with private_ray(num_cpus=2):
+        sit(case, RunStore.open(s3_url), start)
     assert digest(case, store) == digest(case, oracle)

@@ -1,0 +1,82 @@
+"""From a job to a plan: the image, the recipe and the model, and what they need against what is there."""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+
+import psutil
+
+from pipeline.backbones.loading import describe_model
+from pipeline.device import DeviceFacts, package_versions
+from pipeline.plan import ImageFacts, Plan, bind
+from pipeline.price import Price, price
+from pipeline.recipe import load_recipe
+from storage.images import ImageSource, check_output, open_image
+
+from .job import Job
+
+
+def open_source(job: Job) -> ImageSource:
+    """The job's image. Raises ImageError and its kin, one line each."""
+    return open_image(job.input, bands=job.band_numbers())
+
+
+def make_plan(job: Job, source: ImageSource, device: DeviceFacts) -> Plan:
+    """Bind the job's recipe; raises ValueError or FileNotFoundError, one line with the mend."""
+    recipe = load_recipe(job.recipe)
+    if job.steps is not None:
+        recipe = dataclasses.replace(recipe, steps=job.steps)
+    if job.seed is not None:
+        recipe = dataclasses.replace(recipe, seed=job.seed)
+    model = describe_model(job.model)
+    info = source.info
+    digest = hashlib.sha256(f"{source.fingerprint()} bands {job.band_numbers() or 'all'}".encode()).hexdigest()
+    image = ImageFacts(height=info.height, width=info.width, num_bands=info.num_bands, dtype=info.dtype, sha256=digest)
+    return bind(recipe, image=image, scale=job.scale, model=model, device=device, versions=package_versions())
+
+
+def check_memory(plan: Plan, workers: int, available: int, where: str) -> Price:
+    """The plan's price; raises ValueError where its workers need more memory than there is.
+
+    ``available``: bytes of free memory for all workers together.
+    """
+    cost = price(plan)
+    needed = cost.memory_worker * max(1, workers)
+    if needed > available:
+        raise ValueError(
+            f"memory: {max(1, workers)} workers need {_gib(needed)} and {where} has {_gib(available)} free: "
+            "use fewer workers, or a recipe with a smaller window, batch or region"
+        )
+    return cost
+
+
+def check_disk(plan: Plan, cost: Price, run_url: str, free: int | None) -> None:
+    """Raise OSError where the run store's disk cannot hold the run at its largest."""
+    if free is not None and cost.disk_peak > free:
+        raise OSError(
+            f"disk: the run needs {_gib(cost.disk_peak)} at its largest and {run_url} has {_gib(free)} free: "
+            "give a --run on a larger disk or in an object store"
+        )
+
+
+def free_memory() -> int:
+    """Bytes that new processes can have on this machine."""
+    return psutil.virtual_memory().available
+
+
+def check_target(job: Job, source: ImageSource) -> None:
+    """The output's folder, suffix, presence, size and bits; see storage.images.check_output."""
+    info, scale = source.info, max(1, job.scale)
+    check_output(
+        job.output,
+        overwrite=job.overwrite,
+        height=info.height * scale,
+        width=info.width * scale,
+        num_bands=info.num_bands + info.has_alpha,
+        dtype=info.dtype,
+    )
+
+
+def _gib(count: int) -> str:
+    return f"{count / (1 << 30):.1f} GiB"
