@@ -113,6 +113,18 @@ class Graph:
                 wanted.extend(self.inputs(task))
         return todo
 
+    def totals(self) -> dict[Kind, int]:
+        """How many tasks of each kind a whole run has."""
+        owners = sum(bool(seen) for seen in self.destinations)
+        return {
+            Kind.EMBED: int(self.reads_text),
+            Kind.PREPARE: self.num_regions if self.uses_coarse else 0,
+            Kind.ENCODE: self.num_regions,
+            Kind.DENOISE: owners * self.num_steps,
+            Kind.MERGE: self.num_regions * self.num_steps,
+            Kind.DECODE: self.num_regions,
+        }
+
 
 def _inverse(relation: list[tuple[int, ...]]) -> list[tuple[int, ...]]:
     inverse: list[list[int]] = [[] for _ in relation]

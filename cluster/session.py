@@ -6,7 +6,6 @@ import getpass
 import logging
 import os
 import socket
-from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -176,7 +175,7 @@ def _run(
     create_arrays(store, plan, graph)
     found = find_available(store, plan, graph, records)
     coordinator = Coordinator(graph, found.available, Patience(kept_steps=plan.recipe.keep_steps or 0))
-    totals = Counter(task.kind for task in graph.needed(set()))
+    totals = graph.totals()
 
     def stop_if_asked() -> None:
         if should_stop():

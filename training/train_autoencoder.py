@@ -40,11 +40,23 @@ def build(widths: tuple[int, ...] = (16, 64, 128)) -> AutoencoderDC:
     )
 
 
-def train(data: Path, out: Path, *, steps: int, batch: int, crop: int, seed: int, device: str) -> AutoencoderDC:
+def train(
+    data: Path,
+    out: Path,
+    *,
+    steps: int,
+    batch: int,
+    crop: int,
+    seed: int,
+    device: str,
+    rate: float = 3e-3,
+    squared: float = 0.0,
+) -> AutoencoderDC:
+    """The trained model; ``squared`` is the weight of the mean squared error beside L1."""
     torch.manual_seed(seed)
     rng = np.random.default_rng(seed)
     model = build().to(device, memory_format=torch.channels_last)
-    optimizer = torch.optim.AdamW(model.parameters(), 3e-3, betas=(0.9, 0.99), weight_decay=1e-4)
+    optimizer = torch.optim.AdamW(model.parameters(), rate, betas=(0.9, 0.99), weight_decay=1e-4)
     crops = Crops(load_images(data), rng)
     path, first = out / "autoencoder.pt", 0
     if record := checkpoint.restore(path, rng):
@@ -54,14 +66,15 @@ def train(data: Path, out: Path, *, steps: int, batch: int, crop: int, seed: int
     started = time.monotonic()
     for step in range(first, steps):
         for group in optimizer.param_groups:
-            group["lr"] = 3e-3 * min(1, (step + 1) / 100) * 0.5 * (1 + math.cos(math.pi * step / steps)) + 1e-6
+            group["lr"] = rate * min(1, (step + 1) / 100) * 0.5 * (1 + math.cos(math.pi * step / steps)) + 1e-6
         pixels = (crops.draw(batch, crop) * 2 - 1).to(device, memory_format=torch.channels_last)
         with torch.autocast(device, torch.bfloat16):
             latents = model.encode(pixels).latent
             decoded = model.decode(latents).sample
         error = decoded.float() - pixels
         means, variances = latents.float().mean((0, 2, 3)), latents.float().var((0, 2, 3))
-        loss = error.abs().mean() + PULL * ((means**2).mean() + ((variances - 1) ** 2).mean())
+        loss = error.abs().mean() + squared * (error**2).mean()
+        loss = loss + PULL * ((means**2).mean() + ((variances - 1) ** 2).mean())
         optimizer.zero_grad()
         loss.backward()
         torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
@@ -81,6 +94,8 @@ def main() -> None:
     parser.add_argument("--steps", type=int, default=4500)
     parser.add_argument("--batch", type=int, default=16)
     parser.add_argument("--crop", type=int, default=96, help="pixels a side")
+    parser.add_argument("--rate", type=float, default=3e-3)
+    parser.add_argument("--squared", type=float, default=0.0, help="weight of the mean squared error beside L1")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--threads", type=int, default=2)
     options = parser.parse_args()
@@ -94,6 +109,8 @@ def main() -> None:
         crop=options.crop,
         seed=options.seed,
         device=device,
+        rate=options.rate,
+        squared=options.squared,
     )
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections import Counter
+
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -55,6 +57,13 @@ def test_consumers_read_what_they_are_told_of() -> None:
 def test_regions_smaller_than_a_tile_are_refused() -> None:
     with pytest.raises(ValueError, match="smaller than the tile"):
         small_plan(region=32, window=48)
+
+
+@pytest.mark.parametrize("recipe", [{}, {"region": 48, "window": 24}, {"start": "image"}])
+def test_totals_are_the_counts(recipe: dict[str, object]) -> None:
+    graph = Graph(small_plan(**recipe))  # type: ignore[arg-type]
+    counts = Counter(task.kind for task in graph.needed(set()))
+    assert {kind: count for kind, count in graph.totals().items() if count} == dict(counts)
 
 
 def test_sweep_runs_along_the_shorter_side() -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-from collections import Counter
 from pathlib import Path
 
 from rich.console import Console
@@ -19,7 +18,7 @@ from tests.tiny import small_plan
 def test_lines_and_status(tmp_path: Path) -> None:
     plan, text = small_plan(), io.StringIO()
     store = RunStore.open(str(tmp_path / "run"))
-    totals = Counter(task.kind for task in Graph(plan).needed(set()))
+    totals = Graph(plan).totals()
     tally = Tally(num_workers=2, first_join=0.0, backbone_seconds=1.0)
     with Reporter(
         store=store, plan=plan, totals=totals, left=dict(totals), console=Console(file=text, width=200)
@@ -43,7 +42,7 @@ def test_lines_and_status(tmp_path: Path) -> None:
 
 def test_a_resumed_session_counts_what_was_done(tmp_path: Path) -> None:
     plan = small_plan()
-    totals = Counter(task.kind for task in Graph(plan).needed(set()))
+    totals = Graph(plan).totals()
     left = {kind: 0 for kind in totals}
     store = RunStore.open(str(tmp_path / "run"))
     reporter = Reporter(store=store, plan=plan, totals=totals, left=left)
