@@ -49,6 +49,21 @@ class Tally:
     requeues: dict[str, int] = field(default_factory=dict)
     first_join: float | None = None
     """time.monotonic() when the first worker was admitted"""
+    joined: dict[str, float] = field(default_factory=dict)
+    """time.monotonic() at which each present worker was admitted"""
+    past_worker_seconds: float = 0.0
+    """presence of workers that are gone"""
+
+    @property
+    def worker_seconds(self) -> float:
+        """Seconds that workers were there for, idle or busy, all together."""
+        now = time.monotonic()
+        return self.past_worker_seconds + sum(now - start for start in self.joined.values())
+
+    def dismiss(self, worker: str) -> None:
+        """A worker is gone: its clock stops."""
+        if worker in self.joined:
+            self.past_worker_seconds += time.monotonic() - self.joined.pop(worker)
 
 
 @dataclass(slots=True, kw_only=True)
@@ -96,6 +111,8 @@ def drive(session: Session) -> Tally:
                 raise StoppedError("stopped")
         _clean_up(session, retired)
     finally:
+        for worker in list(session.tally.joined):
+            session.tally.dismiss(worker)
         try:
             _write_journal(session)
         finally:
@@ -122,11 +139,13 @@ def _take_in(session: Session, event: Event) -> None:
     if isinstance(event, WorkerJoined):
         if _admit(session, event.hello):
             coordinator.join(event.worker, event.kinds)
-            tally.first_join = time.monotonic() if tally.first_join is None else tally.first_join
+            tally.joined[event.worker] = time.monotonic()
+            tally.first_join = tally.joined[event.worker] if tally.first_join is None else tally.first_join
         else:
             executor.kill(event.worker, "its results would differ from the plan's device")
     elif isinstance(event, WorkerLost):
         coordinator.leave(event.worker)
+        tally.dismiss(event.worker)
     elif isinstance(event, TaskFailed):
         log.warning("%s failed on %s: %s", event.attempt.task, event.worker, event.reason)
         coordinator.fail(event.worker, event.attempt.number, event.reason, lost_inputs=event.lost_inputs)

@@ -25,6 +25,9 @@ from .worker import WorkerSetup, build_worker
 
 log = logging.getLogger(__name__)
 
+_ENVIRONMENT = {"MALLOC_ARENA_MAX": "2"}
+"""an actor's many threads would each keep a heap of their own, hundreds of megabytes together"""
+
 MOST_DESTINATIONS = 4
 """a region's tiles reach at most three other regions: right, below and diagonal"""
 
@@ -168,7 +171,7 @@ class RayExecutor:
             max_concurrency=2,
             max_restarts=0,
             max_task_retries=0,
-            runtime_env={"env_vars": {"OMP_NUM_THREADS": threads, "MKL_NUM_THREADS": threads}},
+            runtime_env={"env_vars": {**_ENVIRONMENT, "OMP_NUM_THREADS": threads, "MKL_NUM_THREADS": threads}},
         ).remote(self._setup)
         self._actors[name] = _Actor(pool=pool, handle=handle, greeting=handle.hello.remote())
 

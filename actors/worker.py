@@ -73,7 +73,7 @@ class Worker:
     def __init__(self, store: RunStore, plan: Plan, backbone: Backbone) -> None:
         self.store, self.plan, self.backbone = store, plan, backbone
         self.solver = plan.solver()
-        self._compute = threading.Lock()
+        self._compute = threading.RLock()
         self._clock = threading.local()
         self._prompts: PromptTable | None = None
         self._arrays: dict[str, RegionArray] = {}
@@ -186,9 +186,10 @@ class Worker:
             if coarse is not None:
                 under = torch.from_numpy(np.stack([coarse[:, *tile.box.within(seen)] for tile in tiles]))
             guidance = plan.denoise_settings.guidance
-            return predict_tiles(self.backbone, self.solver, step, latents, under, prompts, guidance)
+            with self._in_backbone() as backbone:
+                return predict_tiles(backbone, self.solver, step, latents, under, prompts, guidance)
 
-        with self._in_backbone():
+        with self._compute:
             made = denoise_region(plan.denoise_settings, region, seen, z, predict)
         return 0, {}, [made[destination] for destination in sorted(made)]
 

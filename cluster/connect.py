@@ -19,18 +19,18 @@ PROBE_SECONDS = 5.0
 """how long a port may take to answer"""
 
 PREPARE_CPUS = 1
-"""logical CPUs of the prepare pool on a private Ray, beside those of the workers"""
+"""logical CPUs of each actor of the prepare pool"""
 
 
 class UnreachableError(ConnectionError):
     """No Ray cluster at the address."""
 
 
-def start_private(workers: int, threads: int, object_bytes: int) -> None:
+def start_private(num_cpus: int, object_bytes: int) -> None:
     """Start Ray on this machine for this process alone; ``object_bytes`` bounds its shared memory."""
     ray.init(
         address="local",
-        num_cpus=workers * threads + PREPARE_CPUS,
+        num_cpus=num_cpus,
         object_store_memory=object_bytes,
         include_dashboard=False,
         log_to_driver=False,

@@ -94,7 +94,7 @@ class Reporter:
         all_cost = sum(_cost(kind, tally) * self.totals[kind] for kind in self.totals) or 1.0
         session_cost = sum(_cost(kind, tally) * tally.done[kind] for kind in self.totals)
         eta = left_cost * elapsed / session_cost if session_cost > 0 and elapsed > 0 else None
-        steps = tally.done[Kind.DENOISE]
+        steps = tally.done[Kind.MERGE]
         return {
             "state": "running",
             "stage": self._stage(done),
@@ -105,7 +105,9 @@ class Reporter:
             "region_steps_per_second": steps / elapsed if elapsed > 0 else 0.0,
             "eta_seconds": eta,
             "workers": tally.num_workers,
-            "backbone_share": tally.backbone_seconds / (elapsed * max(1, tally.num_workers)) if elapsed > 0 else 0.0,
+            "backbone_share": tally.backbone_seconds / tally.worker_seconds if tally.worker_seconds > 0 else 0.0,
+            "task_seconds": {str(kind): round(seconds, 2) for kind, seconds in tally.seconds.items()},
+            "worker_seconds": round(tally.worker_seconds, 2),
             "peak_bytes_worker": tally.peak_bytes,
             "requeues": tally.requeues,
             "seconds": time.monotonic() - self.started,
@@ -129,7 +131,7 @@ def status_text(status: dict[str, Any]) -> str:
     done, total = status["done"], status["total"]
     parts = [
         f"{status['fraction']:4.0%}",
-        f"region-steps {done['denoise']}/{total['denoise']}",
+        f"region-steps {done['merge']}/{total['merge']}",
         f"decoded {done['decode']}/{total['decode']}",
         f"{status['region_steps_per_second']:.2f} region-steps/s",
         f"{status['workers']} worker{'' if status['workers'] == 1 else 's'}",

@@ -224,17 +224,24 @@ def _start_executor(job: Job, prepared: Prepared, setup: WorkerSetup, graph: Gra
         make_deterministic(plan.device.threads)
         return LocalExecutor(build_worker(setup))
     if job.address == "local" and not ray.is_initialized():
-        connect.start_private(workers, plan.device.threads, _object_bytes(plan, graph, workers))
-    return RayExecutor(plan_pools(plan, workers), setup, graph)
+        num_cpus = max(workers * plan.device.threads, os.cpu_count() or 1)
+        connect.start_private(num_cpus, _object_bytes(plan, graph, workers))
+    spare = int(ray.cluster_resources().get("CPU", 0)) - workers * plan.device.threads
+    return RayExecutor(plan_pools(plan, workers, spare), setup, graph)
 
 
-def plan_pools(plan: Plan, workers: int) -> list[Pool]:
-    """Tile workers that can do everything, and on CPUs a prepare pool while there is something to prepare."""
+def plan_pools(plan: Plan, workers: int, spare_cpus: int) -> list[Pool]:
+    """Tile workers that can do everything, and a prepare pool of its own where there are CPUs to spare for it.
+
+    Without a spare CPU a pool would only take time from the tile workers, which then prepare too.
+    """
     threads = plan.device.threads
-    if plan.device.kind == "cuda":
-        return [Pool(name="tile", size=workers, kinds=frozenset(Kind), num_cpus=threads, num_gpus=1.0)]
-    prepare = Pool(name="prepare", size=max(1, workers // 8), kinds=CONTROL, num_cpus=connect.PREPARE_CPUS)
-    return [Pool(name="tile", size=workers, kinds=frozenset(Kind), num_cpus=threads), prepare]
+    on_gpu = plan.device.kind == "cuda"
+    tile = Pool(name="tile", size=workers, kinds=frozenset(Kind), num_cpus=threads, num_gpus=1.0 if on_gpu else 0.0)
+    if on_gpu or spare_cpus < connect.PREPARE_CPUS:
+        return [tile]
+    size = min(spare_cpus, max(1, workers // 8))
+    return [tile, Pool(name="prepare", size=size, kinds=CONTROL, num_cpus=connect.PREPARE_CPUS)]
 
 
 def _object_bytes(plan: Plan, graph: Graph, workers: int) -> int:

@@ -10,10 +10,10 @@ _BYTES = {"float32": 4, "bfloat16": 2, "float16": 2}
 
 LIVE_FEATURES = 10
 """feature maps of the denoiser's width alive at once at the latent's resolution, as measured on U-Nets"""
-CODEC_CHANNELS = 96
-"""channels alive at once at the output's resolution while a window is decoded"""
-LIBRARIES = 700 << 20
-"""bytes of a worker that has loaded its libraries and nothing else"""
+CODEC_CHANNELS = 420
+"""channels alive at once at the output's resolution while a window is decoded, as measured on the embedded model"""
+LIBRARIES = 900 << 20
+"""bytes of a worker's libraries, of Ray in its process, and of heap that is free and not given back"""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

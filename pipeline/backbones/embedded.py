@@ -34,7 +34,7 @@ def read_geometry(folder: Path, index: dict[str, Any]) -> LatentGeometry:
         multiple=own["multiple"],
         encoder_halo=own["encoder_halo"],
         decoder_halo=own["decoder_halo"],
-        codec_window=256,
+        codec_window=128,
         reads_coarse=True,
         text_tokens=None,
         native_scale=own["native_scale"],

@@ -26,11 +26,12 @@ def test_lines_and_status(tmp_path: Path) -> None:
         reporter.announce("ingest", "75 x 125 pixels")
         tally.done[Kind.DENOISE] = 3
         tally.seconds[Kind.DENOISE] = 6.0
+        tally.done[Kind.MERGE] = 2
         reporter.tick(tally)
         reporter.finish(tally, "stopped", reason="Ctrl-C")
     lines = text.getvalue().splitlines()
     assert lines[0] == "ingest: 75 x 125 pixels"
-    assert f"region-steps 3/{totals[Kind.DENOISE]}" in lines[1]
+    assert f"region-steps 2/{totals[Kind.MERGE]}" in lines[1]
     assert "2 workers" in lines[1]
     status = store.read_status()
     assert status is not None
