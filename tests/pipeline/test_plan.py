@@ -81,4 +81,4 @@ def test_price_counts() -> None:
     assert price(small_plan(batch=4, guidance=3.0)).forwards == 2 * cost.forwards
     assert cost.region_steps == plan.regions.num_regions * 3
     assert cost.disk_peak > 3 * latent_bytes(plan)
-    assert price(small_plan(batch=64)).memory_worker > cost.memory_worker
+    assert price(small_plan(batch=4096)).memory_worker > cost.memory_worker
