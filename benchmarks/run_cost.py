@@ -43,7 +43,7 @@ class Sample:
                     self.workers[child.pid] = max(self.workers.get(child.pid, 0), own_memory(child))
             except psutil.Error:
                 continue
-        sizes = sum(path.stat().st_size for part in ("z", "history") for path in _files(run / part))
+        sizes = sum(_size(run / part) for part in ("z", "history"))
         self.latents_on_disk = max(self.latents_on_disk, sizes)
 
 
@@ -56,14 +56,16 @@ def own_memory(process: psutil.Process) -> int:
         return 0
 
 
-def _files(folder: Path) -> list[Path]:
-    found = []
+def _size(folder: Path) -> int:
+    """Bytes below a folder from which files vanish while it is read."""
+    total = 0
     for root, _, names in os.walk(folder):
         for name in names:
-            path = Path(root) / name
-            if path.exists():
-                found.append(path)
-    return found
+            try:
+                total += (Path(root) / name).stat().st_size
+            except FileNotFoundError:
+                continue
+    return total
 
 
 def write_source(path: Path, side: int) -> None:
