@@ -25,8 +25,12 @@ from .worker import WorkerSetup, build_worker
 
 log = logging.getLogger(__name__)
 
-_ENVIRONMENT = {"MALLOC_ARENA_MAX": "2"}
-"""an actor's many threads would each keep a heap of their own, hundreds of megabytes together"""
+_ENVIRONMENT = {
+    "MALLOC_ARENA_MAX": "2",
+    "MALLOC_MMAP_THRESHOLD_": str(8 << 20),
+    "MALLOC_TRIM_THRESHOLD_": str(64 << 20),
+}
+"""keeps an actor's heap small: its many threads would each have one, and freed arrays would stay in it"""
 
 MOST_DESTINATIONS = 4
 """a region's tiles reach at most three other regions: right, below and diagonal"""

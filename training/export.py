@@ -1,12 +1,13 @@
 """Export trained parts in diffusers' format: ``python training/export.py --out FOLDER --to pipeline/embedded``.
 
-Weights are stored as float16; the halos are measured, by changing one latent (or one latent's pixels) and looking how
-far the change is seen.
+Weights are stored as float16; the halos are measured, by how far the gradient of one latent (or of one latent's
+pixels) reaches.
 """
 
 from __future__ import annotations
 
 import argparse
+import copy
 import json
 from pathlib import Path
 from typing import Any
@@ -20,25 +21,27 @@ from train_denoiser import build as build_denoiser
 FACTOR = 4
 
 
-def measure_halos(autoencoder: Any, side: int = 64) -> tuple[int, int]:
-    """Encoder's and decoder's reach in latent pixels beyond a window, rounded up."""
+def measure_halos(autoencoder: Any, side: int = 40) -> tuple[int, int]:
+    """Encoder's and decoder's reach in latent pixels beyond a window, rounded up.
+
+    By gradients in float64: the far end of the reach weighs about 1e-17 and is lost in the rounding of a change that is
+    looked for in float32.
+    """
+    exact = copy.deepcopy(autoencoder).double().requires_grad_(False)
     middle = side // 2
-    latents = torch.zeros(1, 16, side, side)
-    poked = latents.clone()
-    poked[..., middle, middle] = 100.0
-    pixels = torch.zeros(1, 3, side * FACTOR, side * FACTOR)
-    painted = pixels.clone()
-    painted[..., middle * FACTOR : (middle + 1) * FACTOR, middle * FACTOR : (middle + 1) * FACTOR] = 100.0
-    with torch.inference_mode():
-        seen = autoencoder.decode(poked).sample - autoencoder.decode(latents).sample
-        felt = autoencoder.encode(painted).latent - autoencoder.encode(pixels).latent
-    decoder = _reach(seen, middle * FACTOR, (middle + 1) * FACTOR - 1)
-    return _reach(felt, middle, middle), -(-decoder // FACTOR)
+    generator = torch.Generator().manual_seed(0)
+    latents = torch.randn(1, 16, side, side, generator=generator, dtype=torch.float64, requires_grad=True)
+    pixels = torch.rand(1, 3, side * FACTOR, side * FACTOR, generator=generator, dtype=torch.float64)
+    pixels = (pixels * 2 - 1).requires_grad_()
+    window = slice(middle * FACTOR, (middle + 1) * FACTOR)
+    (seen,) = torch.autograd.grad(exact.decode(latents).sample[..., window, window].sum(), latents)
+    (felt,) = torch.autograd.grad(exact.encode(pixels).latent[..., middle, middle].sum(), pixels)
+    return -(-_reach(felt, window.start, window.stop - 1) // FACTOR), _reach(seen, middle, middle)
 
 
-def _reach(change: torch.Tensor, first: int, last: int) -> int:
-    rows = (change.abs().amax((0, 1, 3)) > 0).nonzero().flatten()
-    cols = (change.abs().amax((0, 1, 2)) > 0).nonzero().flatten()
+def _reach(gradient: torch.Tensor, first: int, last: int) -> int:
+    rows = (gradient != 0).any(3).any(1).any(0).nonzero().flatten()
+    cols = (gradient != 0).any(2).any(1).any(0).nonzero().flatten()
     return int(max(first - min(rows[0], cols[0]), max(rows[-1], cols[-1]) - last))
 
 

@@ -51,8 +51,9 @@ def train(
     device: str,
     rate: float = 3e-3,
     squared: float = 0.0,
+    stop_after: int | None = None,
 ) -> AutoencoderDC:
-    """The trained model; ``squared`` is the weight of the mean squared error beside L1."""
+    """The trained model; ``squared`` weighs the mean squared error beside L1, ``stop_after`` ends early, to be resumed."""
     torch.manual_seed(seed)
     rng = np.random.default_rng(seed)
     model = build().to(device, memory_format=torch.channels_last)
@@ -82,8 +83,11 @@ def train(
         if step % 50 == 0:
             psnr = -10 * math.log10((error.detach() ** 2).mean().item() / 4 + 1e-12)
             print(f"{step} loss {loss.item():.4f} PSNR {psnr:.2f} dB, {time.monotonic() - started:.0f} s", flush=True)
-        if step % 250 == 249 or step + 1 == steps:
+        stopping = step + 1 in (steps, stop_after)
+        if step % 250 == 249 or stopping:
             checkpoint.save(path, step=step + 1, rng=rng, model=model.state_dict(), optimizer=optimizer.state_dict())
+        if stopping:
+            break
     return model
 
 

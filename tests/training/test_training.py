@@ -56,8 +56,11 @@ def test_trains_resumes_and_exports(scripts: dict[str, ModuleType], pictures: Pa
     autoencoder = {"batch": 2, "crop": 32, "seed": 0, "device": "cpu"}
     whole, parts = tmp_path / "whole", tmp_path / "parts"
     once = scripts["train_autoencoder"].train(pictures, whole, steps=2, **autoencoder)
-    scripts["train_autoencoder"].train(pictures, parts, steps=2, **autoencoder)
+    scripts["train_autoencoder"].train(pictures, parts, steps=2, **autoencoder, stop_after=1)
+    again = scripts["train_autoencoder"].train(pictures, parts, steps=2, **autoencoder)
     assert all(torch.isfinite(p).all() for p in once.parameters())
+    for one, other in zip(once.parameters(), again.parameters(), strict=True):
+        assert torch.equal(one, other)
     denoiser = {"batch": 2, "side": 12, "pairs": 16, "rate": 1e-3, "seed": 0, "device": "cpu", "widths": (16, 32, 32)}
     expected = scripts["train_denoiser"].train(pictures, whole, steps=3, **denoiser)
     scripts["train_denoiser"].train(pictures, parts, steps=3, **denoiser, stop_after=2)
@@ -68,5 +71,6 @@ def test_trains_resumes_and_exports(scripts: dict[str, ModuleType], pictures: Pa
     card = describe_model(str(tmp_path / "model"))
     backbone = load_backbone(card, device="cpu", dtype="float32")
     assert (card.geometry.native_scale, card.geometry.steps, card.geometry.multiple) == (4, 4, 4)
+    assert (card.geometry.encoder_halo, card.geometry.decoder_halo) == (9, 10)  # the layers' arithmetic gives the same
     assert backbone.encode(torch.rand(1, 3, 32, 32)).shape == (1, 16, 8, 8)
     assert backbone.decode(torch.zeros(1, 16, 8, 8)).shape == (1, 3, 32, 32)
