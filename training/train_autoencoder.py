@@ -53,7 +53,7 @@ def train(
     squared: float = 0.0,
     stop_after: int | None = None,
 ) -> AutoencoderDC:
-    """The trained model; ``squared`` weighs the mean squared error beside L1, ``stop_after`` ends early, to be resumed."""
+    """The trained model; ``squared`` weighs the squared error beside L1, ``stop_after`` ends early, to be resumed."""
     torch.manual_seed(seed)
     rng = np.random.default_rng(seed)
     model = build().to(device, memory_format=torch.channels_last)
