@@ -87,6 +87,7 @@ class RayExecutor:
         self._made: dict[int, list[Any]] = {}
         self._contributions: dict[Task, dict[int, Any]] = {}
         self._events: list[Event] = []
+        self._retired: set[Kind] = set()
         self._num_started = 0
         self._start_failures = 0
         for pool in pools:
@@ -198,8 +199,9 @@ class RayExecutor:
             self._lose(worker, reason)
 
     def retire(self, kind: Kind) -> None:
-        """End the pools that do nothing but this kind: their CPUs and memory go back to the cluster."""
-        for pool in [pool for pool in self._pools.values() if pool.kinds == {kind}]:
+        """End the pools with nothing left to do: their CPUs and memory go back to the cluster."""
+        self._retired.add(kind)
+        for pool in [pool for pool in self._pools.values() if pool.kinds <= self._retired]:
             del self._pools[pool.name]
             for name in [name for name, actor in self._actors.items() if actor.pool.name == pool.name]:
                 ray.kill(self._actors.pop(name).handle, no_restart=True)
