@@ -1,0 +1,55 @@
+"""The embedded model's parameterization: what a Gaussian round the coarse latent already knows, the network need not.
+
+Take each latent channel of the clean picture as Gaussian round the coarse latent c with deviation s. With
+x_t = alpha x_0 + sigma noise and alpha^2 + sigma^2 = 1, the expected velocity v = alpha noise - sigma x_0 is linear:
+
+    v_linear = sigma (alpha (1 - s^2) x_t - c) / m^2,    m^2 = alpha^2 s^2 + sigma^2
+
+and what is left has the deviation s / m at every time. The network sees (x_t - alpha c) / m beside c and gives what is
+left in units of s / m, so an untrained one that answers zero returns the coarse latent. It is the preconditioning of
+EDM (arXiv 2206.00364, section 5) with a prior of its own mean and deviation. Without a coarse latent (c = 0, s = 1)
+it is plain v-prediction.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+
+
+@dataclass(frozen=True, slots=True)
+class Preconditioned:
+    """What the network sees and how its answer becomes a velocity; all [b, c, y, x] float32."""
+
+    seen: torch.Tensor
+    """[b, 2 c, y, x]: the scaled deviation from the coarse latent beside the coarse latent"""
+    linear: torch.Tensor
+    """the velocity that the Gaussian expects"""
+    unit: torch.Tensor
+    """deviation of what is left, broadcastable"""
+
+    def velocity(self, answer: torch.Tensor) -> torch.Tensor:
+        return self.linear + self.unit * answer
+
+    def answer(self, velocity: torch.Tensor) -> torch.Tensor:
+        """The inverse of ``velocity``: what the network should say."""
+        return (velocity - self.linear) / self.unit
+
+
+def precondition(
+    latents: torch.Tensor, coarse: torch.Tensor, spread: torch.Tensor, alphas_cumprod: torch.Tensor
+) -> Preconditioned:
+    """latents, coarse [b, c, y, x]; spread: s, broadcastable; alphas_cumprod: alpha^2 of each picture's timestep, [b].
+
+    >>> x, c = torch.randn(2, 1, 4, 4), torch.randn(2, 1, 4, 4)
+    >>> blind = precondition(x, torch.zeros_like(c), torch.ones(1, 1, 1, 1), torch.tensor([0.0, 0.5]))
+    >>> torch.equal(blind.velocity(x), x) and torch.equal(blind.seen[:, :1], x)
+    True
+    """
+    squared = alphas_cumprod.view(-1, 1, 1, 1)
+    alpha, sigma = squared.sqrt(), (1 - squared).sqrt()
+    variance = squared * spread**2 + sigma**2
+    deviation = variance.sqrt()
+    linear = sigma * (alpha * (1 - spread**2) * latents - coarse) / variance
+    return Preconditioned(torch.cat([(latents - alpha * coarse) / deviation, coarse], 1), linear, spread / deviation)
