@@ -1,0 +1,65 @@
+"""The global restoration module: a small convolutional network from low resolution to a first, faithful enlargement.
+
+PatchScaler (arXiv 2405.17158, section 3.2) calls it so: it gives the coarse picture that diffusion starts from, and a
+confidence that says where that picture can be trusted. Every layer is local, so windows agree inside their halo.
+"""
+
+from __future__ import annotations
+
+import torch
+from diffusers.configuration_utils import ConfigMixin, register_to_config
+from diffusers.models.modeling_utils import ModelMixin
+from torch import nn
+from torch.nn import functional
+
+
+class RestorationModule(ModelMixin, ConfigMixin):
+    """Residual blocks at the input's resolution, then pixel shuffling by ``scale``, added to a bicubic enlargement."""
+
+    config_name: str = "config.json"  # type: ignore[assignment]
+
+    @register_to_config
+    def __init__(self, width: int = 64, num_blocks: int = 8, scale: int = 4) -> None:
+        super().__init__()
+        self.conv_in = nn.Conv2d(3, width, 3, padding=1)
+        self.blocks = nn.ModuleList([ResidualBlock(width) for _ in range(num_blocks)])
+        self.conv_mid = nn.Conv2d(width, width, 3, padding=1)
+        self.conv_out = nn.Conv2d(width, 3 * scale**2, 3, padding=1)
+        self.confidence = nn.Sequential(
+            nn.Conv2d(width, width // 2, 3, padding=1), nn.SiLU(), nn.Conv2d(width // 2, 1, 3, padding=1)
+        )
+        with torch.no_grad():
+            self.conv_out.weight.mul_(0.1)
+            self.conv_out.bias = nn.Parameter(torch.zeros(3 * scale**2))
+
+    @property
+    def halo(self) -> int:
+        """Input pixels round a window that can change what is restored in it: convolutions, then bicubic's reach."""
+        return 2 * len(self.blocks) + 4
+
+    def forward(self, low: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        """low [b, 3, y, x] in [0, 1] -> restored [b, 3, y * scale, x * scale] and confidence [b, 1, y, x] in (0, 1)."""
+        scale = self.config["scale"]
+        first = self.conv_in(low * 2 - 1)
+        features = first
+        for block in self.blocks:
+            features = block(features)
+        features = self.conv_mid(features) + first
+        detail = functional.pixel_shuffle(self.conv_out(features), scale)
+        # half precision would round the enlargement itself to steps of 1/256
+        plain = functional.interpolate(low.float(), scale_factor=scale, mode="bicubic", align_corners=False)
+        return plain + detail.float(), torch.sigmoid(self.confidence(features).float())
+
+
+class ResidualBlock(nn.Module):
+    """Two convolutions with an activation between them, added to the input; no norm, as in EDSR (arXiv 1707.02921)."""
+
+    def __init__(self, width: int) -> None:
+        super().__init__()
+        self.conv1 = nn.Conv2d(width, width, 3, padding=1)
+        self.conv2 = nn.Conv2d(width, width, 3, padding=1)
+        with torch.no_grad():
+            self.conv2.weight.mul_(0.1)
+
+    def forward(self, features: torch.Tensor) -> torch.Tensor:
+        return features + self.conv2(functional.silu(self.conv1(features)))
