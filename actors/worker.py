@@ -21,15 +21,16 @@ import google_crc32c
 import numpy as np
 import torch
 
-from pipeline.backbone import Backbone, Conditioning, ModelCard
+from pipeline.backbone import Backbone, Conditioning, ModelCard, RestoringBackbone
 from pipeline.backbones.loading import describe_model, load_backbone
 from pipeline.blend import weight_sum
 from pipeline.contribution import Contribution
 from pipeline.denoise import PromptTable, denoise_region, predict_tiles, reach
 from pipeline.device import describe_device, make_deterministic, package_versions
+from pipeline.local_prompts import LocalPrompts, local_prompts_from_bytes, tagged_crop, write_prompt
 from pipeline.merge import average, merge_region
 from pipeline.noise import keyed_noise
-from pipeline.pixels import decode_window, encode_window, enlarge, from_rgb, source_window, to_rgb
+from pipeline.pixels import decode_window, encode_window, enlarge, from_rgb, restore_window, source_window, to_rgb
 from pipeline.plan import Plan, plan_from_json
 from pipeline.tiling import Tile
 from storage.arrays import RegionArray
@@ -54,6 +55,11 @@ def history_name(step: int) -> str:
 
 PIXELS, COARSE, OUT = "pixels", "cond/coarse", "out"
 PROMPT_BLOB = "cond/prompts.npz"
+
+
+def local_prompt_blob(region: int) -> str:
+    """Where the local prompts of a region's tiles are kept."""
+    return f"cond/local-prompts/{region:06d}.npz"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -94,7 +100,7 @@ class Worker:
         box = Box(top=0, left=0, height=settings.tiles.tile_height, width=settings.tiles.tile_width)
         noise = torch.from_numpy(keyed_noise(box, channels=geometry.channels, seed=0, stage=0, draw=0))
         batch = noise.expand(settings.batch, *noise.shape).contiguous()
-        table = PromptTable(**self.backbone.embed(["", "a picture"]))
+        table = PromptTable(**self.backbone.embed(["", ""]))
         rows = table.rows(1, settings.batch)
         coarse = batch.flip(-1) if geometry.reads_coarse else None
         prediction = self.backbone.predict(batch, self.solver.timestep(0), Conditioning(coarse=coarse, **rows))
@@ -147,21 +153,60 @@ class Worker:
         plan, geometry = self.plan, self.plan.geometry
         box, canvas = plan.regions.box(region), plan.regions.canvas
         coarse = np.empty((geometry.channels, *box.shape), dtype=np.float32)
+        enlarged = self._restored if plan.recipe.coarse == "restored" else self._enlarged
         for cell in _cells(box, geometry.codec_window):
             wide = cell.grown(geometry.encoder_halo, canvas)
-            pixels = self._enlarged(wide.scaled(geometry.factor))
+            pixels = enlarged(wide.scaled(geometry.factor))
             with self._in_backbone() as backbone:
                 coarse[:, *cell.within(box)] = encode_window(backbone.encode, pixels, wide, cell)
+        if plan.recipe.prompts == "local":
+            self._prompt_locally(region)
         return self._array(COARSE).write(region, coarse), {}, []
+
+    def _prompt_locally(self, region: int) -> None:
+        """Tag the input under each tile of the region and keep the prompts; written before the coarse latent is."""
+        plan = self.plan
+        prompts = []
+        for tile in plan.tiles.owned_by(plan.regions.box(region)):
+            crop = tagged_crop(tile, plan.scale, plan.geometry.factor, self._source)
+            low = self._read_rgb(crop).clamp(0, 1)
+            with self._in_backbone() as backbone:
+                assert isinstance(backbone, RestoringBackbone)
+                prompts.append(write_prompt(backbone.tag(low[None])[0], plan.recipe.prompt))
+        distinct = tuple(dict.fromkeys(prompts))
+        if distinct:
+            with self._in_backbone() as backbone:
+                text = backbone.embed(list(distinct))["text"]
+            rows = tuple(distinct.index(prompt) for prompt in prompts)
+            table = LocalPrompts(prompts=distinct, rows=rows, text=text)
+            self.store.put_blob(local_prompt_blob(region), table.to_bytes())
 
     def _enlarged(self, box_out: Box) -> torch.Tensor:
         """The input enlarged over an output box: RGB ``[3, H, W]`` in [0, 1]."""
-        image = self.plan.image
-        source = Box(top=0, left=0, height=image.height, width=image.width)
-        window = source_window(box_out, self.plan.scale, source)
-        pixels = self._array(PIXELS).read(window)
-        unit = to_rgb(self.plan.value_range.to_unit(pixels))
-        return enlarge(unit, window, box_out, self.plan.scale).clamp(0, 1)
+        window = source_window(box_out, self.plan.scale, self._source)
+        return enlarge(self._read_rgb(window), window, box_out, self.plan.scale).clamp(0, 1)
+
+    def _restored(self, box_out: Box) -> torch.Tensor:
+        """The input as the model's restoration module enlarges it, over an output box: RGB ``[3, H, W]`` in [0, 1]."""
+        halo = self.plan.geometry.restorer_halo
+        assert halo is not None
+        window = source_window(box_out, self.plan.scale, self._source, halo)
+        low = self._read_rgb(window).clamp(0, 1)
+
+        def restore(pixels: torch.Tensor) -> torch.Tensor:
+            with self._in_backbone() as backbone:
+                assert isinstance(backbone, RestoringBackbone)
+                return backbone.restore(pixels)[0]
+
+        return restore_window(restore, low, window, box_out, self.plan.scale).clamp(0, 1)
+
+    @property
+    def _source(self) -> Box:
+        return Box(top=0, left=0, height=self.plan.image.height, width=self.plan.image.width)
+
+    def _read_rgb(self, window: Box) -> torch.Tensor:
+        """Input pixels of a window: ``[3, y, x]``, 0 and 1 at the ends of the value range, not clipped."""
+        return to_rgb(self.plan.value_range.to_unit(self._array(PIXELS).read(window)))
 
     def _encode(self, region: int) -> tuple[int, dict[str, Any], list[Contribution]]:
         plan = self.plan
@@ -180,14 +225,18 @@ class Worker:
         z = self._latents(step).read(seen)
         coarse = self._array(COARSE).read(seen) if plan.geometry.reads_coarse else None
         prompts = self._prompt_table()
+        local = self._local_prompts(region) if plan.recipe.prompts == "local" else None
+        places = {tile: place for place, tile in enumerate(plan.tiles.owned_by(plan.regions.box(region)))}
 
         def predict(tiles: list[Tile], latents: torch.Tensor) -> torch.Tensor:
-            under = None
+            under, table = None, prompts
+            if local is not None:
+                table = dataclasses.replace(prompts, each=local.of([places[tile] for tile in tiles]))
             if coarse is not None:
                 under = torch.from_numpy(np.stack([coarse[:, *tile.box.within(seen)] for tile in tiles]))
             guidance = plan.denoise_settings.guidance
             with self._in_backbone() as backbone:
-                return predict_tiles(backbone, self.solver, step, latents, under, prompts, guidance)
+                return predict_tiles(backbone, self.solver, step, latents, under, table, guidance)
 
         with self._compute:
             made = denoise_region(plan.denoise_settings, region, seen, z, predict)
@@ -244,6 +293,14 @@ class Worker:
         return keyed_noise(
             box, channels=self.plan.geometry.channels, seed=self.plan.recipe.seed, stage=STAGE, draw=draw
         )
+
+    def _local_prompts(self, region: int) -> LocalPrompts:
+        data = self.store.get_blob(local_prompt_blob(region))
+        if data is None:  # lost with a machine's page cache: tagging again gives the same words
+            self._prompt_locally(region)
+            data = self.store.get_blob(local_prompt_blob(region))
+        assert data is not None
+        return local_prompts_from_bytes(data)
 
     def _prompt_table(self) -> PromptTable:
         if self._prompts is None:

@@ -6,7 +6,7 @@ Shape legend: B batch, C latent channels, h w latent pixels, H W output pixels (
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 import torch
 
@@ -33,6 +33,8 @@ class LatentGeometry:
     """latent pixels a side that the autoencoder is run on at once, without its halo"""
     reads_coarse: bool
     """whether predict needs the coarse latent: the enlarged input, encoded"""
+    restorer_halo: int | None
+    """input pixels round a window that its restoration module can see; None for a model without one"""
     text_tokens: int | None
     """tokens of a prompt; None for a model that reads no text"""
     native_scale: int | None
@@ -66,6 +68,8 @@ class ModelCard:
     """the scheduler's config, as in scheduler/scheduler_config.json"""
     fingerprint: str
     """sha256 over every config and weight file, by relative name"""
+    vocabulary: tuple[str, ...] | None = None
+    """every word that prompts may use; None where any will do"""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -73,11 +77,14 @@ class Conditioning:
     """What one batch of tiles is conditioned on; None where the model does not read it."""
 
     coarse: torch.Tensor | None = None
-    """[B, C, h, w]: the enlarged input's latent under each tile; zeros stand for the unconditional branch"""
+    """[B, C, h, w]: the enlarged input's latent under each tile"""
     text: torch.Tensor | None = None
     """[B, T, D]: prompt embeddings"""
     pooled: torch.Tensor | None = None
     """[B, D']: pooled prompt embeddings, for models that read them"""
+    structure: torch.Tensor | None = None
+    """[B, S, H, W] in [0, 1]: what a ControlNet reads; for the embedded model the enlarged input (3 channels) and canny
+    edges (1), either of them zeros where it is not given"""
 
 
 class Backbone(Protocol):
@@ -100,4 +107,18 @@ class Backbone(Protocol):
 
     def embed(self, prompts: list[str]) -> dict[str, torch.Tensor]:
         """Embeddings by the names of Conditioning's fields, first axis the prompt; empty without a text encoder."""
+        ...
+
+
+@runtime_checkable
+class RestoringBackbone(Backbone, Protocol):
+    """A backbone with a restoration module and a tagger of its own."""
+
+    def restore(self, low: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        """Input ``[B, 3, y, x]`` in [0, 1] -> a first enlargement ``[B, 3, y * scale, x * scale]``, not clipped, and
+        the confidence in it ``[B, 1, y, x]`` in (0, 1)."""
+        ...
+
+    def tag(self, low: torch.Tensor) -> list[list[tuple[str, float]]]:
+        """Phrases that hold for each of ``low [B, 3, y, x]``, with their probabilities, the surest first."""
         ...

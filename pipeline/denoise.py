@@ -21,17 +21,20 @@ from .tiling import Tile, TileGrid
 class PromptTable:
     """Embeddings of the prompts in use, each once: ``text [n, T, D]`` and ``pooled [n, D']`` where the model has them.
 
-    Row 0 is the negative prompt, row 1 the prompt of every tile.
+    Row 0 is the negative prompt, row 1 the prompt of every tile, unless ``each`` gives every tile of a batch its own.
     """
 
     text: torch.Tensor | None = None
     pooled: torch.Tensor | None = None
+    each: torch.Tensor | None = None
+    """[B, T, D]: local prompts, a row a tile of the batch"""
 
     def rows(self, row: int, batch: int) -> dict[str, torch.Tensor | None]:
         def take(table: torch.Tensor | None) -> torch.Tensor | None:
             return None if table is None else table[row : row + 1].expand(batch, *table.shape[1:])
 
-        return {"text": take(self.text), "pooled": take(self.pooled)}
+        text = self.each if row == 1 and self.each is not None else take(self.text)
+        return {"text": text, "pooled": take(self.pooled)}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -71,7 +74,7 @@ def predict_tiles(
     """Guided predictions ``[B, C, h, w]`` for one full batch of tiles.
 
     Classifier-free guidance (Ho and Salimans, arXiv 2207.12598): u + g (c - u); the unconditional branch has the
-    negative prompt and a coarse latent of zeros.
+    negative prompt, and the same coarse latent: guidance is about words, the picture is never in doubt.
     """
     scaled = solver.scale_input(latents, step)
     timestep = solver.timestep(step)
@@ -79,8 +82,7 @@ def predict_tiles(
     conditional = backbone.predict(scaled, timestep, Conditioning(coarse=coarse, **prompts.rows(1, batch)))
     if guidance == 1.0:
         return conditional
-    empty = None if coarse is None else torch.zeros_like(coarse)
-    unconditional = backbone.predict(scaled, timestep, Conditioning(coarse=empty, **prompts.rows(0, batch)))
+    unconditional = backbone.predict(scaled, timestep, Conditioning(coarse=coarse, **prompts.rows(0, batch)))
     return unconditional + guidance * (conditional - unconditional)
 
 

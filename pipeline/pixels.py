@@ -47,12 +47,15 @@ def from_rgb(rgb: torch.Tensor, num_bands: int) -> torch.Tensor:
     return rgb.mean(dim=0, keepdim=True) if num_bands == 1 else rgb
 
 
-def source_window(box_out: Box, scale: int, source: Box) -> Box:
-    """The input pixels that bicubic enlargement needs for ``box_out`` of the output, cut at the image's edge."""
+def source_window(box_out: Box, scale: int, source: Box, halo: int = CUBIC_REACH) -> Box:
+    """The input pixels that enlargement needs for ``box_out`` of the output, cut at the image's edge.
+
+    ``halo``: input pixels round the box that can be seen, bicubic's where nothing is said.
+    """
     top, left = min(box_out.top // scale, source.bottom - 1), min(box_out.left // scale, source.right - 1)
     bottom = max(top + 1, min(-(-box_out.bottom // scale), source.bottom))
     right = max(left + 1, min(-(-box_out.right // scale), source.right))
-    return Box(top=top, left=left, height=bottom - top, width=right - left).grown(CUBIC_REACH, source)
+    return Box(top=top, left=left, height=bottom - top, width=right - left).grown(halo, source)
 
 
 def enlarge(window: torch.Tensor, window_box: Box, box_out: Box, scale: int) -> torch.Tensor:
@@ -65,10 +68,21 @@ def enlarge(window: torch.Tensor, window_box: Box, box_out: Box, scale: int) -> 
         window = torch.nn.functional.interpolate(
             window[None], scale_factor=float(scale), mode="bicubic", align_corners=False
         )[0]
-    have = window_box.scaled(scale)
-    ys = torch.arange(box_out.top, box_out.bottom).clamp(have.top, have.bottom - 1) - have.top
-    xs = torch.arange(box_out.left, box_out.right).clamp(have.left, have.right - 1) - have.left
-    return window[:, ys][:, :, xs]
+    return _cut(window, window_box.scaled(scale), box_out)
+
+
+def _cut(pixels: torch.Tensor, have: Box, box: Box) -> torch.Tensor:
+    """``box`` of pixels over ``have``; beyond them the last row and column repeat."""
+    ys = torch.arange(box.top, box.bottom).clamp(have.top, have.bottom - 1) - have.top
+    xs = torch.arange(box.left, box.right).clamp(have.left, have.right - 1) - have.left
+    return pixels[:, ys][:, :, xs]
+
+
+def restore_window(
+    restore: Callable[[torch.Tensor], torch.Tensor], window: torch.Tensor, window_box: Box, box_out: Box, scale: int
+) -> torch.Tensor:
+    """Like ``enlarge``, by a restoration module: ``[3, H, W]`` of ``box_out``, ``[3, y, x]`` over ``window_box``."""
+    return _cut(restore(window[None])[0], window_box.scaled(scale), box_out)
 
 
 def encode_window(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import json
+import re
 from dataclasses import dataclass
 from typing import Any
 
@@ -18,7 +19,7 @@ from .recipe import Recipe
 from .solver import Solver, build_solver, solver_name
 from .tiling import TileGrid, check_reach, plan_tiles
 
-FORMAT = 1
+FORMAT = 2
 """version of the plan record; a change to how results are computed raises it"""
 
 
@@ -170,6 +171,7 @@ def bind(
     height, width = (_canvas_side(side * scale, geometry) for side in (image.height, image.width))
     _check_smallest(image, scale, geometry)
     settled = _settle(recipe, model, image)
+    _check_parts(settled, model)
     assert settled.window is not None
     assert settled.overlap is not None
     _check_window(settled, geometry)
@@ -214,6 +216,24 @@ def _check_smallest(image: ImageFacts, scale: int, geometry: LatentGeometry) -> 
         )
 
 
+def _check_parts(recipe: Recipe, model: ModelCard) -> None:
+    if model.geometry.restorer_halo is None:
+        for field, value, instead in (("coarse", "restored", "bicubic"), ("prompts", "local", "global")):
+            if getattr(recipe, field) == value:
+                raise ValueError(
+                    f"recipe: {field} = {value!r} needs a restoration module and a tagger, which the model "
+                    f"{model.name} lacks: use {instead!r}"
+                )
+    if model.vocabulary is not None:
+        known = set(model.vocabulary)
+        said = re.findall(r"[^\s,]+", f"{recipe.prompt} {recipe.negative_prompt}".lower())
+        if unknown := [word for word in said if word not in known]:
+            raise ValueError(
+                f"prompt: the model {model.name} does not know {', '.join(unknown)}; "
+                f"it knows {', '.join(sorted(known))}"
+            )
+
+
 def _check_window(recipe: Recipe, geometry: LatentGeometry) -> None:
     assert recipe.window is not None
     assert recipe.overlap is not None
@@ -234,6 +254,8 @@ def _settle(recipe: Recipe, model: ModelCard, image: ImageFacts) -> Recipe:
         "steps": geometry.steps,
         "guidance": geometry.guidance,
         "solver": solver_name(str(model.scheduler.get("_class_name"))),
+        "coarse": "bicubic" if geometry.restorer_halo is None else "restored",
+        "prompts": "global" if geometry.restorer_halo is None else "local",
         "start": "noise" if geometry.reads_coarse else "image",
         "window": window,
         "overlap": min(geometry.overlap, window // 2),

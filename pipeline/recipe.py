@@ -13,6 +13,8 @@ from .blend import WINDOWS
 from .solver import SOLVERS
 
 STARTS = ("noise", "image")
+COARSE = ("restored", "bicubic")
+PROMPTING = ("global", "local")
 DTYPES = ("float32", "bfloat16", "float16")
 
 
@@ -26,6 +28,10 @@ class Recipe:
     """one prompt for every tile; only models with a text encoder read it"""
     negative_prompt: str = ""
     """what guidance moves away from"""
+    prompts: str | None = None
+    """``global``: ``prompt`` for every tile; ``local``: ``prompt``, then what the model's tagger says of each tile"""
+    coarse: str | None = None
+    """first enlargement: ``restored`` by the model's restoration module, or ``bicubic``"""
     steps: int | None = None
     """sampler steps, before strength takes its share"""
     guidance: float | None = None
@@ -59,6 +65,8 @@ class Recipe:
         _check_choice("solver", self.solver, tuple(SOLVERS), optional=True)
         _check_choice("start", self.start, STARTS, optional=True)
         _check_choice("blend", self.blend, WINDOWS)
+        _check_choice("coarse", self.coarse, COARSE, optional=True)
+        _check_choice("prompts", self.prompts, PROMPTING, optional=True)
         _check_choice("dtype", self.dtype, DTYPES, optional=True)
         _check_least("steps", self.steps, 1)
         _check_least("window", self.window, 8)

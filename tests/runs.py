@@ -22,8 +22,9 @@ from actors.worker import OUT, PIXELS, WorkerSetup, build_worker
 from pipeline.backbones.loading import describe_model, load_backbone
 from pipeline.blend import tile_weight
 from pipeline.device import describe_device, make_deterministic, package_versions
+from pipeline.local_prompts import tagged_crop, write_prompt
 from pipeline.noise import keyed_noise
-from pipeline.pixels import enlarge
+from pipeline.pixels import enlarge, restore_window
 from pipeline.plan import Plan
 from storage.box import Box, RegionGrid
 from storage.run import RunStore
@@ -140,10 +141,24 @@ def serial(case: Case) -> np.ndarray:
         return torch.from_numpy(keyed_noise(canvas, channels=channels, seed=plan.recipe.seed, stage=0, draw=draw))
 
     whole = Box(top=0, left=0, height=plan.image.height, width=plan.image.width)
-    large = enlarge(torch.from_numpy(case.image / np.float32(255)), whole, canvas.scaled(factor), plan.scale)
+    low = torch.from_numpy(case.image / np.float32(255))
+    if plan.recipe.coarse == "restored":
+        large = restore_window(lambda x: backbone.restore(x)[0], low, whole, canvas.scaled(factor), plan.scale)
+    else:
+        large = enlarge(low, whole, canvas.scaled(factor), plan.scale)
     coarse = backbone.encode(large.clamp(0, 1)[None])
     z = solver.start(noise(0), coarse[0] if plan.recipe.start == "image" else None)
     text = backbone.embed([plan.recipe.negative_prompt, plan.recipe.prompt])
+
+    def words(top: int, left: int) -> dict[str, torch.Tensor]:
+        """Both rows of prompts of one tile."""
+        if plan.recipe.prompts != "local":
+            return text
+        tile = plan.tiles.tile(plan.tiles.tops.index(top), plan.tiles.lefts.index(left))
+        ys, xs = tagged_crop(tile, plan.scale, factor, whole).within(whole)
+        said = write_prompt(backbone.tag(low[None][..., ys, xs])[0], plan.recipe.prompt)
+        return backbone.embed([plan.recipe.negative_prompt, said])
+
     weight = torch.from_numpy(tile_weight(plan.recipe.blend, plan.tiles.tile_height, plan.tiles.tile_width))
     history: tuple[torch.Tensor, ...] = ()
     for step in range(plan.num_steps):
@@ -152,7 +167,7 @@ def serial(case: Case) -> np.ndarray:
             for left in plan.tiles.lefts:
                 ys, xs = slice(top, top + plan.tiles.tile_height), slice(left, left + plan.tiles.tile_width)
                 total[:, ys, xs] += weight * _guided(
-                    case, backbone, solver, step, z[:, ys, xs], coarse[..., ys, xs], text
+                    case, backbone, solver, step, z[:, ys, xs], coarse[..., ys, xs], words(top, left)
                 )
                 weights[ys, xs] += weight
         z, history = solver.step(step, z, total / weights, history, noise(step + 1) if solver.is_stochastic else None)
@@ -168,7 +183,7 @@ def _guided(
     seen = solver.scale_input(tile, step)[None]
     branches = []
     for row in (0, 1):
-        under = (coarse if row else torch.zeros_like(coarse)) if geometry.reads_coarse else None
+        under = coarse if geometry.reads_coarse else None
         rows = {name: table[row : row + 1] for name, table in text.items()}
         branches.append(backbone.predict(seen, solver.timestep(step), Conditioning(coarse=under, **rows))[0])
     return branches[0] + guidance * (branches[1] - branches[0])

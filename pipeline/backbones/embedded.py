@@ -36,6 +36,7 @@ def read_geometry(folder: Path, index: dict[str, Any]) -> LatentGeometry:
         decoder_halo=own["decoder_halo"],
         codec_window=128,
         reads_coarse=True,
+        restorer_halo=None,
         text_tokens=None,
         native_scale=own["native_scale"],
         steps=own["steps"],

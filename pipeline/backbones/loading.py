@@ -9,6 +9,8 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from diffusers.utils import logging as diffusers_logging
+from transformers.utils import logging as transformers_logging
 
 from ..backbone import Backbone, ModelCard
 from . import analytic, embedded, stable_diffusion
@@ -62,6 +64,9 @@ def load_backbone(card: ModelCard, *, device: str, dtype: str) -> Backbone:
     if card.family == "analytic":
         return analytic.AnalyticBackbone()
     adapter = {"embedded": embedded, "stable_diffusion": stable_diffusion}[card.family]
+    # one line of progress is the program's own
+    transformers_logging.disable_progress_bar()
+    diffusers_logging.disable_progress_bar()
     return adapter.load(Path(card.location), card.geometry, device=device, dtype=getattr(torch, dtype))
 
 

@@ -82,3 +82,16 @@ def test_price_counts() -> None:
     assert cost.region_steps == plan.regions.num_regions * 3
     assert cost.disk_peak > 3 * latent_bytes(plan)
     assert price(small_plan(batch=4096)).memory_worker > cost.memory_worker
+
+
+@pytest.mark.parametrize("wish", [{"coarse": "restored"}, {"prompts": "local"}])
+def test_what_a_model_lacks_is_refused(wish: dict[str, str]) -> None:
+    with pytest.raises(ValueError, match="needs a restoration module and a tagger"):
+        small_plan(**wish)
+
+
+def test_words_outside_a_closed_vocabulary_are_named() -> None:
+    model = dataclasses.replace(analytic.CARD, vocabulary=("water", "strong", "blur"))
+    assert small_plan(model=model, prompt="Strong blur, water").recipe.prompt == "Strong blur, water"
+    with pytest.raises(ValueError, match=r"does not know lake, deep; it knows blur, strong, water"):
+        small_plan(model=model, prompt="lake, water", negative_prompt="deep")

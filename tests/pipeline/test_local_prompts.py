@@ -1,0 +1,37 @@
+"""Which input a tile's prompt is about, and how prompts are kept."""
+
+from __future__ import annotations
+
+import torch
+
+from pipeline.local_prompts import LEAST_SIDE, LocalPrompts, local_prompts_from_bytes, tagged_crop
+from pipeline.tiling import plan_tiles
+from storage.box import Box
+
+
+def test_crops_lie_under_their_tiles() -> None:
+    """With scale 4 and factor 4 a latent pixel is an input pixel; a tile beyond the image takes what is there."""
+    source, grid = Box(top=0, left=0, height=90, width=75), plan_tiles(96, 80, window=48, stride=32)
+    for row in range(len(grid.tops)):
+        for col in range(len(grid.lefts)):
+            tile = grid.tile(row, col)
+            crop = tagged_crop(tile, 4, 4, source)
+            assert (crop.top, crop.left) == (tile.box.top, tile.box.left)
+            assert (crop.bottom, crop.right) == (min(90, tile.box.bottom), min(75, tile.box.right))
+
+
+def test_a_small_crop_is_widened_inside_the_image() -> None:
+    source, grid = Box(top=0, left=0, height=100, width=100), plan_tiles(100, 100, window=16, stride=16)
+    for row, col in ((0, 0), (3, 3), (len(grid.tops) - 1, len(grid.lefts) - 1)):
+        crop = tagged_crop(grid.tile(row, col), 4, 4, source)
+        assert min(crop.height, crop.width) >= LEAST_SIDE
+        assert 0 <= crop.top < crop.bottom <= 100
+        assert 0 <= crop.left < crop.right <= 100
+
+
+def test_bytes() -> None:
+    table = LocalPrompts(prompts=("water", "clean, é"), rows=(1, 0, 1), text=torch.randn(2, 3, 4))
+    again = local_prompts_from_bytes(table.to_bytes())
+    assert (again.prompts, again.rows) == (table.prompts, table.rows)
+    assert torch.equal(again.of([0, 1]), table.text[[1, 0]])
+    assert again.to_bytes() == table.to_bytes()
