@@ -9,6 +9,9 @@ and what is left has the deviation s / m at every time. The network sees (x_t - 
 left in units of s / m, so an untrained one that answers zero returns the coarse latent. It is the preconditioning of
 EDM (arXiv 2206.00364, section 5) with a prior of its own mean and deviation. Without a coarse latent (c = 0, s = 1)
 it is plain v-prediction.
+
+The deviation is local: where the coarse latent is even, so was the picture, and little is left to invent. It is read
+off the coarse latent's own unevenness, by a table that training fits (local_spread).
 """
 
 from __future__ import annotations
@@ -16,6 +19,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import torch
+from torch.nn import functional
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +39,35 @@ class Preconditioned:
     def answer(self, velocity: torch.Tensor) -> torch.Tensor:
         """The inverse of ``velocity``: what the network should say."""
         return (velocity - self.linear) / self.unit
+
+
+SIDES = (3, 9)
+"""latent pixels a side over which unevenness is measured"""
+FLOOR = 1e-3
+"""variance below which a latent is even"""
+LEAST, MOST = 0.01, 4.0
+"""bounds of the deviation, in units of the latents' own"""
+
+
+def unevenness(coarse: torch.Tensor) -> torch.Tensor:
+    """coarse [b, c, y, x] -> [b, 3, y, x]: one, and the logarithms of the local variance over SIDES, all channels."""
+    found = [torch.ones_like(coarse[:, :1])]
+    for side in SIDES:
+        variance = _box((coarse - _box(coarse, side)) ** 2, side).mean(1, keepdim=True)
+        found.append((variance + FLOOR).log())
+    return torch.cat(found, 1)
+
+
+def local_spread(coarse: torch.Tensor, table: torch.Tensor) -> torch.Tensor:
+    """The deviation s of the picture round the coarse latent, [b, c, y, x].
+
+    ``table`` [c, 3]: weights of ``unevenness`` for the logarithm of each channel's variance.
+    """
+    return (0.5 * torch.einsum("ck,bkyx->bcyx", table, unevenness(coarse))).exp().clamp(LEAST, MOST)
+
+
+def _box(values: torch.Tensor, side: int) -> torch.Tensor:
+    return functional.avg_pool2d(values, side, stride=1, padding=side // 2, count_include_pad=False)
 
 
 def precondition(

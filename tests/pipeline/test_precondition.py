@@ -6,7 +6,7 @@ import pytest
 import torch
 from diffusers import DDIMScheduler
 
-from pipeline.backbones.precondition import precondition
+from pipeline.backbones.precondition import FLOOR, LEAST, MOST, local_spread, precondition, unevenness
 
 SPREAD = 0.3
 
@@ -62,3 +62,32 @@ def test_a_silent_network_samples_the_gaussian(steps: int, deviation: float) -> 
         z = scheduler.step(prepared.velocity(torch.zeros_like(z)), timestep, z).prev_sample
     assert float((z - coarse).mean()) == pytest.approx(0, abs=0.01)
     assert float((z - coarse).std()) == pytest.approx(deviation, abs=0.02)
+
+
+class TestLocalSpread:
+    TABLE = torch.tensor([[0.2, 0.3, 0.6], [-1.0, 0.5, 0.5]])
+
+    def test_even_latents_leave_the_floor(self) -> None:
+        spread = local_spread(torch.full((1, 2, 24, 24), 0.7), self.TABLE)
+        expected = (0.5 * (self.TABLE[:, 0] + self.TABLE[:, 1:].sum(1) * torch.tensor(FLOOR).log())).exp()
+        torch.testing.assert_close(spread, expected.clamp(LEAST, MOST).view(1, 2, 1, 1).expand(1, 2, 24, 24))
+
+    def test_it_is_wide_where_the_coarse_latent_is_busy(self) -> None:
+        coarse = torch.zeros(1, 2, 40, 40)
+        coarse[..., 20:] = torch.randn(1, 2, 40, 20, generator=torch.Generator().manual_seed(0))
+        spread = local_spread(coarse, self.TABLE)
+        assert spread[..., 28:].min() > 3 * spread[..., :8].max()
+
+    def test_unevenness_of_white_noise_is_its_variance(self) -> None:
+        noise = 0.5 * torch.randn(1, 16, 200, 200, generator=torch.Generator().manual_seed(0))
+        one, near, far = unevenness(noise)[0].exp().mean((1, 2))
+        assert float(one) == pytest.approx(torch.e)
+        # a box of n pixels takes 1 / n of the variance away with its mean
+        assert float(near) == pytest.approx(0.25 * (1 - 1 / 9), rel=0.05)
+        assert float(far) == pytest.approx(0.25 * (1 - 1 / 81), rel=0.05)
+
+    def test_bounds(self) -> None:
+        table = torch.tensor([[100.0, 0, 0], [-100.0, 0, 0]])
+        spread = local_spread(torch.zeros(1, 2, 16, 16), table)
+        assert spread[:, 0].unique().tolist() == [MOST]
+        assert spread[:, 1].unique().tolist() == pytest.approx([LEAST])
