@@ -1,107 +1,153 @@
-"""Training crops: photographs and aerials from a folder, augmented, and degraded to low resolution.
+"""Training crops: photographs, aerials, satellite scenes and drawn pages, augmented, with words for what they show.
 
-Arrays are [y, x, 3] uint8 on disk and [b, 3, y, x] float32 in [0, 1] on the way out.
+Arrays are [y, x, 3 or 4] uint8 on disk (the fourth band is near infrared) and [b, 3, y, x] float32 in [0, 1] on the
+way out. Words are given only where something says so: the folder, the near infrared, or the pixels themselves.
 """
 
 from __future__ import annotations
 
-import io
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import rasterio
 import torch
-from PIL import Image
+from PIL import Image, ImageDraw, ImageFont
 
-SCALE = 4
+DRAWN_SHARE = 0.06
+"""share of the crops that are drawn: pages of text, and even or slowly changing fields"""
+TEXTURE = (0.012, 0.045)
+"""mean absolute difference of neighbouring pixels: below the first a crop is smooth, above the second detailed"""
 
 
-def load_images(root: Path) -> list[np.ndarray]:
-    """Every picture below ``root``: aerials halved (their JPEG artefacts go), photographs at two sizes, bands 1-3."""
-    images = []
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Picture:
+    """One training picture."""
+
+    pixels: np.ndarray
+    """[y, x, 3] uint8, or [y, x, 4] with near infrared"""
+    kind: str
+    """aerial, satellite or photograph"""
+
+
+def load_pictures(root: Path) -> list[Picture]:
+    """Every picture below ``root``: aerials halved (their JPEG artefacts go), photographs at two sizes, all bands."""
+    pictures = []
     for path in sorted(root.rglob("*")):
         if path.suffix.lower() in (".jpg", ".jpeg", ".png"):
             picture = Image.open(path).convert("RGB")
             half = picture.resize((picture.width // 2, picture.height // 2), Image.Resampling.BOX)
-            if not path.parent.name.startswith("aerial"):
-                images.append(np.asarray(picture))
-            images.append(np.asarray(half))
+            aerial = path.parent.name.startswith("aerial")
+            if not aerial:
+                pictures.append(Picture(pixels=np.asarray(picture), kind="photograph"))
+            pictures.append(Picture(pixels=np.asarray(half), kind="aerial" if aerial else "photograph"))
         elif path.suffix.lower() in (".tif", ".tiff"):
             with rasterio.open(path) as raster:
-                images.append(np.ascontiguousarray(raster.read([1, 2, 3]).transpose(1, 2, 0)))
-    if not images:
+                bands = raster.read(list(range(1, min(raster.count, 4) + 1)))
+            pictures.append(Picture(pixels=np.ascontiguousarray(bands.transpose(1, 2, 0)), kind="satellite"))
+    if not pictures:
         raise FileNotFoundError(f"no .jpg, .png or .tif below {root}: give --data a folder of training pictures")
-    return images
+    return pictures
 
 
 class Crops:
     """Draws random crops; large pictures more often, but less than by their area."""
 
-    def __init__(self, images: list[np.ndarray], rng: np.random.Generator) -> None:
-        self.images, self.rng = images, rng
-        weights = np.sqrt([image.shape[0] * image.shape[1] for image in images])
+    def __init__(self, pictures: list[Picture], rng: np.random.Generator) -> None:
+        self.pictures, self.rng = pictures, rng
+        weights = np.sqrt([picture.pixels.shape[0] * picture.pixels.shape[1] for picture in pictures])
         self.weights = weights / weights.sum()
 
     def draw(self, count: int, side: int) -> torch.Tensor:
-        """``[count, 3, side, side]`` in [0, 1]: turned, mirrored, and three in ten with another gamma."""
-        crops = [self._one(index, side) for index in self.rng.choice(len(self.images), count, p=self.weights)]
-        return torch.from_numpy(np.stack(crops)).permute(0, 3, 1, 2).contiguous()
+        """``[count, 3, side, side]`` in [0, 1]: turned, mirrored, some with another gamma, contrast or brightness."""
+        return self.draw_described(count, side)[0]
 
-    def _one(self, index: int, side: int) -> np.ndarray:
-        image, rng = self.images[index], self.rng
-        top = rng.integers(0, image.shape[0] - side + 1)
-        left = rng.integers(0, image.shape[1] - side + 1)
-        crop = np.rot90(image[top : top + side, left : left + side], rng.integers(4))
+    def draw_described(self, count: int, side: int) -> tuple[torch.Tensor, list[list[str]]]:
+        """Crops as ``draw`` gives them, and the words that hold for each; the first word is the kind."""
+        crops, words = [], []
+        fits = np.array([min(picture.pixels.shape[:2]) >= side for picture in self.pictures])
+        if not fits.any():
+            raise ValueError(
+                f"no picture has {side} pixels a side: give --data larger pictures, or train on smaller crops"
+            )
+        weights = self.weights * fits
+        for index in self.rng.choice(len(self.pictures), count, p=weights / weights.sum()):
+            crop, said = self._drawn(side) if self.rng.random() < DRAWN_SHARE else self._one(index, side)
+            crops.append(crop)
+            words.append(said)
+        return torch.from_numpy(np.stack(crops)).permute(0, 3, 1, 2).contiguous(), words
+
+    def _one(self, index: int, side: int) -> tuple[np.ndarray, list[str]]:
+        picture, rng = self.pictures[index], self.rng
+        top = rng.integers(0, picture.pixels.shape[0] - side + 1)
+        left = rng.integers(0, picture.pixels.shape[1] - side + 1)
+        crop = np.rot90(picture.pixels[top : top + side, left : left + side], rng.integers(4))
         if rng.random() < 0.5:
             crop = crop[:, ::-1]
         crop = crop.astype(np.float32) / 255
+        words = [picture.kind, *_cover(crop)]
+        crop = crop[..., :3]
         if rng.random() < 0.3:
             crop = crop ** float(np.exp(rng.uniform(-0.7, 0.9)))
-        return np.ascontiguousarray(crop)
+        if rng.random() < 0.3:
+            contrast, middle = float(rng.uniform(0.4, 1.0)), float(rng.uniform(0.2, 0.8))
+            crop = (crop - 0.5) * contrast + 0.5 + (middle - 0.5) * (1 - contrast)
+        crop = np.ascontiguousarray(crop, dtype=np.float32)
+        return crop, words + _look(crop)
+
+    def _drawn(self, side: int) -> tuple[np.ndarray, list[str]]:
+        rng = self.rng
+        field = _even_field(rng, side)
+        if rng.random() < 0.5:
+            return field, ["drawn", *_look(field)]
+        page = Image.fromarray((field * 255).round().astype(np.uint8))
+        pen, size = ImageDraw.Draw(page), int(rng.integers(9, 40))
+        ink = tuple(int(v) for v in (rng.integers(0, 90, 3) if field.mean() > 0.5 else rng.integers(170, 256, 3)))
+        letters = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789,.-"
+        for line in range(int(rng.integers(0, size)), side, int(size * 1.3) + 1):
+            text = "".join(" " if rng.random() < 0.16 else letters[rng.integers(len(letters))] for _ in range(64))
+            pen.text((-int(rng.integers(0, 20)), line), text, fill=ink, font=ImageFont.load_default(size))
+        crop = np.asarray(page).astype(np.float32) / 255
+        return crop, ["drawn", "text", *_look(crop)]
 
 
-def shrink(high: torch.Tensor) -> torch.Tensor:
-    """Antialiased bicubic by 4, clipped: ``[b, 3, y / 4, x / 4]``."""
-    low = torch.nn.functional.interpolate(
-        high, scale_factor=1 / SCALE, mode="bicubic", antialias=True, align_corners=False
-    )
-    return low.clamp(0, 1)
+def _even_field(rng: np.random.Generator, side: int) -> np.ndarray:
+    """A slow slope between two near colours: sky, paper or calm water have as little texture."""
+    first = rng.uniform(0, 1, 3)
+    second = np.clip(first + rng.uniform(-0.3, 0.3) * rng.random(), 0, 1)
+    angle = rng.uniform(0, 2 * np.pi)
+    y, x = np.mgrid[:side, :side] / side - 0.5
+    slope = np.clip(0.5 + np.cos(angle) * x + np.sin(angle) * y, 0, 1)[..., None]
+    return (first * (1 - slope) + second * slope).astype(np.float32)
 
 
-def degrade(high: torch.Tensor, rng: np.random.Generator) -> torch.Tensor:
-    """Low-resolution versions, rounded to 8 bits; three in ten also blurred, noisy or JPEG-coded, mildly."""
-    lows = []
-    for one in high:
-        spoiled = rng.random() < 0.3
-        if spoiled and rng.random() < 0.5:
-            one = _blur(one, float(rng.uniform(0.4, 2.0)))
-        low = shrink(one[None])[0]
-        if spoiled and rng.random() < 0.5:
-            low = low + torch.from_numpy(rng.normal(0, rng.uniform(0.002, 0.02), low.shape).astype(np.float32))
-        low = (low.clamp(0, 1) * 255).round() / 255
-        if spoiled and rng.random() < 0.4:
-            low = _jpeg(low, int(rng.integers(70, 96)))
-        lows.append(low)
-    return torch.stack(lows)
+def _cover(crop: np.ndarray) -> list[str]:
+    """Vegetation and water: by near infrared (NDVI, NDWI) where there is one, vegetation else by excess green."""
+    red, green, blue = crop[..., 0], crop[..., 1], crop[..., 2]
+    if crop.shape[2] == 4:
+        infrared = crop[..., 3]
+        vegetation = (infrared - red) / (infrared + red + 1e-3) > 0.15
+        water = (green - infrared) / (green + infrared + 1e-3) > 0.15
+        return [word for word, mask in (("vegetation", vegetation), ("water", water)) if mask.mean() > 0.4]
+    excess = (2 * green - red - blue) / (red + green + blue + 1e-3)
+    return ["vegetation"] if (excess > 0.06).mean() > 0.4 else []
 
 
-def enlarge(low: torch.Tensor) -> torch.Tensor:
-    """Bicubic by 4, clipped: what the pipeline encodes to the coarse latent."""
-    return torch.nn.functional.interpolate(low, scale_factor=SCALE, mode="bicubic", align_corners=False).clamp(0, 1)
-
-
-def _blur(image: torch.Tensor, sigma: float) -> torch.Tensor:
-    offsets = torch.arange(-6, 7, dtype=torch.float32)
-    kernel = torch.exp(-0.5 * (offsets / sigma) ** 2)
-    kernel = (kernel / kernel.sum()).view(1, 1, 1, -1).expand(3, 1, 1, -1)
-    padded = torch.nn.functional.pad(image[None], (6, 6, 6, 6), mode="reflect")
-    rows = torch.nn.functional.conv2d(padded, kernel, groups=3)
-    return torch.nn.functional.conv2d(rows, kernel.transpose(2, 3), groups=3)[0]
-
-
-def _jpeg(image: torch.Tensor, quality: int) -> torch.Tensor:
-    buffer = io.BytesIO()
-    pixels = (image.permute(1, 2, 0).numpy() * 255).round().astype(np.uint8)
-    Image.fromarray(pixels).save(buffer, "JPEG", quality=quality)
-    decoded = np.asarray(Image.open(buffer)).astype(np.float32) / 255
-    return torch.from_numpy(decoded).permute(2, 0, 1)
+def _look(crop: np.ndarray) -> list[str]:
+    """Texture, brightness and colour, measured."""
+    grey = crop.mean(2)
+    change = (np.abs(np.diff(grey, axis=0)).mean() + np.abs(np.diff(grey, axis=1)).mean()) / 2
+    words = ["smooth"] if change < TEXTURE[0] else ["detailed"] if change > TEXTURE[1] else []
+    if not 0.25 < grey.mean() < 0.7:
+        words.append("dark" if grey.mean() < 0.5 else "bright")
+    mean = crop.mean((0, 1))
+    order = np.argsort(mean)
+    if mean[order[2]] - mean[order[0]] < 0.04:
+        words.append("grey")
+    elif order[2] == 2:
+        words.append("blue")
+    elif order[2] == 1:
+        words.append("green")
+    else:
+        words.append("red" if mean[0] - mean[1] > 0.12 else "brown")
+    return words

@@ -9,16 +9,30 @@ from __future__ import annotations
 import argparse
 import copy
 import json
+import shutil
 from pathlib import Path
 from typing import Any
 
 import diffusers
 import torch
-from train_autoencoder import build as build_autoencoder
-from train_denoiser import STEPS, build_scheduler
-from train_denoiser import build as build_denoiser
+from pairs import load_autoencoder, load_restoration
+from train_controlnet import build_controlnet, load_denoiser
+from train_denoiser import WIDTHS, build_scheduler
+from vocabulary import PHRASES, build_tokenizer
+
+from pipeline.backbones.tagger import Tagger
 
 FACTOR = 4
+CLASSES = {
+    "vae": ["diffusers", "AutoencoderDC"],
+    "unet": ["diffusers", "UNet2DConditionModel"],
+    "text_encoder": ["transformers", "CLIPTextModel"],
+    "tokenizer": ["transformers", "PreTrainedTokenizerFast"],
+    "controlnet": ["diffusers", "ControlNetModel"],
+    "restorer": ["pipeline.backbones.restoration", "RestorationModule"],
+    "tagger": ["pipeline.backbones.tagger", "Tagger"],
+    "scheduler": ["diffusers", "DDIMScheduler"],
+}
 
 
 def measure_halos(autoencoder: Any, side: int = 40) -> tuple[int, int]:
@@ -45,50 +59,59 @@ def _reach(gradient: torch.Tensor, first: int, last: int) -> int:
     return int(max(first - min(rows[0], cols[0]), max(rows[-1], cols[-1]) - last))
 
 
-def export(out: Path, to: Path, *, steps: int, widths: tuple[int, ...] = (64, 128, 192)) -> None:
-    """Write ``to``: vae, unet, scheduler and model_index.json."""
-    autoencoder = build_autoencoder()
-    autoencoder.load_state_dict(torch.load(out / "autoencoder.pt", weights_only=True)["model"])
-    record = torch.load(out / "denoiser.pt", weights_only=True)
-    denoiser = build_denoiser(widths)
-    denoiser.load_state_dict(record["average"])
-    encoder_halo, decoder_halo = measure_halos(autoencoder.eval())
-    autoencoder.half().save_pretrained(to / "vae", variant="fp16")
-    denoiser.half().save_pretrained(to / "unet", variant="fp16")
+def load_tagger(out: Path) -> Tagger:
+    tagger = Tagger(phrases=PHRASES)
+    record = torch.load(out / "tagger.pt", weights_only=True)
+    tagger.load_state_dict(record["average"])
+    if thresholds := record["extra"].get("thresholds"):
+        tagger.register_to_config(thresholds=tuple(thresholds))
+    return tagger
+
+
+def export(out: Path, to: Path, *, steps: int, guidance: float = 1.0, widths: tuple[int, ...] = WIDTHS) -> None:
+    """Write ``to``: every part's folder and model_index.json. A part not trained yet is named in the error."""
+    autoencoder, restorer = load_autoencoder(out, "cpu"), load_restoration(out, "cpu")
+    unet, text, statistics = load_denoiser(out, "cpu", widths)
+    controlnet = build_controlnet(unet)
+    controlnet.load_state_dict(torch.load(out / "controlnet.pt", weights_only=True)["average"])
+    encoder_halo, decoder_halo = measure_halos(autoencoder)
+    networks = {"vae": autoencoder, "unet": unet, "text_encoder": text, "controlnet": controlnet}
+    networks |= {"restorer": restorer, "tagger": load_tagger(out)}
+    for name, network in networks.items():
+        shutil.rmtree(to / name, ignore_errors=True)
+        network.half().save_pretrained(to / name, variant="fp16")
+    build_tokenizer().save_pretrained(to / "tokenizer")
     build_scheduler().save_pretrained(to / "scheduler")
-    index = {
-        "_class_name": "GigatileSuperResolver",
-        "_diffusers_version": diffusers.__version__,
-        "vae": ["diffusers", "AutoencoderDC"],
-        "unet": ["diffusers", "UNet2DModel"],
-        "scheduler": ["diffusers", "DDIMScheduler"],
-        "gigatile": {
-            "native_scale": 4,
-            "window": 128,
-            "overlap": 16,
-            "multiple": 2 ** (len(widths) - 1),
-            "conditioning": "coarse-latent",
-            "steps": steps,
-            "guidance": 1.0,
-            "encoder_halo": encoder_halo,
-            "decoder_halo": decoder_halo,
-            "latents_mean": [round(float(v), 6) for v in record["mean"].flatten()],
-            "latents_std": [round(float(v), 6) for v in record["std"].flatten()],
-            "dtype": "bfloat16",
-        },
+    own: dict[str, Any] = {
+        "native_scale": 4,
+        "window": 128,
+        "overlap": 16,
+        "multiple": 2 ** (len(widths) - 1),
+        "conditioning": "coarse-latent, text, structure",
+        "steps": steps,
+        "guidance": guidance,
+        "encoder_halo": encoder_halo,
+        "decoder_halo": decoder_halo,
+        "restorer_halo": restorer.halo,
+        "dtype": "bfloat16",
     }
-    (to / "model_index.json").write_text(json.dumps(index, indent=2) + "\n")
+    for name, key in (("latents_mean", "mean"), ("latents_std", "std")):
+        own[name] = [round(float(value), 6) for value in statistics[key].flatten()]
+    own["spread"] = [[round(float(value), 6) for value in row] for row in statistics["spread"]]
+    index = {"_class_name": "GigatileSuperResolver", "_diffusers_version": diffusers.__version__, **CLASSES}
+    (to / "model_index.json").write_text(json.dumps({**index, "gigatile": own}, indent=2) + "\n")
     size = sum(path.stat().st_size for path in to.rglob("*.safetensors")) / 1e6
-    print(f"{to}: {size:.1f} MB of weights, halos {encoder_halo} and {decoder_halo}, after {record['step']} batches")
+    print(f"{to}: {size:.1f} MB of weights, halos {encoder_halo}, {decoder_halo} and {restorer.halo}")
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--out", type=Path, default=Path("runs/training"))
     parser.add_argument("--to", type=Path, default=Path("pipeline/embedded"))
-    parser.add_argument("--steps", type=int, default=STEPS, help="default number of sampler steps")
+    parser.add_argument("--steps", type=int, default=4, help="default number of sampler steps")
+    parser.add_argument("--guidance", type=float, default=1.0, help="default weight of guidance")
     options = parser.parse_args()
-    export(options.out, options.to, steps=options.steps)
+    export(options.out, options.to, steps=options.steps, guidance=options.guidance)
 
 
 if __name__ == "__main__":

@@ -1,49 +1,54 @@
-"""Train the embedded model's denoiser: ``python training/train_denoiser.py --data FOLDER --out FOLDER``.
+"""Train the denoiser and the text encoder: ``python training/train_denoiser.py --data FOLDER --out FOLDER``.
 
-A U-Net sees the noisy latent beside the coarse latent (the low-resolution picture, enlarged and encoded) and predicts
-v = alpha noise - sigma x0 (Salimans and Ho, arXiv 2202.00512) under a schedule rescaled to zero terminal SNR
-(arXiv 2305.08891). It is trained on the timesteps that eight trailing steps visit, the first of them most: there the
-task is plain restoration. The same command resumes.
+A U-Net with cross-attention to a prompt of the closed vocabulary, preconditioned by the coarse latent
+(pipeline/backbones/precondition.py), learns v-prediction (arXiv 2202.00512) under a schedule with zero terminal SNR
+(arXiv 2305.08891). Half the samples are at the timesteps that eight trailing steps visit, so that few steps serve. The
+same command resumes.
 """
 
 from __future__ import annotations
 
-import argparse
 import copy
-import math
-import time
 from pathlib import Path
+from typing import Any
 
-import checkpoint
 import numpy as np
 import torch
-from crops import Crops, degrade, enlarge, load_images
-from diffusers import AutoencoderDC, DDIMScheduler, UNet2DModel
-from train_autoencoder import build as build_autoencoder
+from diffusers import DDIMScheduler, UNet2DConditionModel
+from loop import Loop, parse_options
+from pairs import Pairs, make_pairs
+from vocabulary import TOKENS, build_text_encoder, build_tokenizer, write_prompt
+
+from pipeline.backbones.precondition import local_spread, precondition
 
 STEPS = 8
-"""sampler steps that the timesteps are trained for; 4, 2 and 1 visit a part of them"""
-FIRST_SHARE = 0.35
-"""share of the samples at the first timestep, where the latent is pure noise"""
-DROP = 0.05
-"""share of the samples without the coarse latent: the unconditional branch of guidance"""
+"""sampler steps that half of the samples are taken from; 4, 2 and 1 visit a part of them"""
+FREE_SHARE = 0.12
+"""share of the samples without the coarse latent: pictures from words alone"""
+SILENT_SHARE = 0.15
+"""share of the samples without a prompt: the unconditional branch of guidance"""
 EMA = 0.998
+WIDTHS = (64, 128, 192)
 
 
-def build(widths: tuple[int, ...] = (64, 128, 192), layers: int = 2) -> UNet2DModel:
-    """Convolutions only; two halvings, so sides are multiples of 4."""
-    return UNet2DModel(
-        sample_size=64,
+def build(widths: tuple[int, ...] = WIDTHS, layers: int = 2, text_width: int = 96) -> UNet2DConditionModel:
+    """Convolutions, and attention (to itself and to the prompt) at the lowest resolution, a quarter of the latent's."""
+    plain = len(widths) - 1
+    model = UNet2DConditionModel(
+        sample_size=128,
         in_channels=32,
         out_channels=16,
         block_out_channels=widths,
         layers_per_block=layers,
-        down_block_types=("DownBlock2D",) * len(widths),
-        up_block_types=("UpBlock2D",) * len(widths),
-        mid_block_type="UNetMidBlock2D",
+        down_block_types=("DownBlock2D",) * plain + ("CrossAttnDownBlock2D",),
+        up_block_types=("CrossAttnUpBlock2D",) + ("UpBlock2D",) * plain,
         norm_num_groups=16,
-        add_attention=False,
+        attention_head_dim=[max(1, width // 32) for width in widths],
+        cross_attention_dim=text_width,
     )
+    with torch.no_grad():
+        model.conv_out.weight.zero_()
+    return model
 
 
 def build_scheduler() -> DDIMScheduler:
@@ -59,65 +64,58 @@ def build_scheduler() -> DDIMScheduler:
     )
 
 
-@torch.inference_mode()
-def encode(autoencoder: AutoencoderDC, pixels: torch.Tensor) -> torch.Tensor:
-    """[b, 3, y, x] in [0, 1] -> [b, 16, y / 4, x / 4] float32, not yet normalised."""
-    with torch.autocast(pixels.device.type, torch.bfloat16):
-        return autoencoder.encode((pixels * 2 - 1).contiguous(memory_format=torch.channels_last)).latent.float()
+def draw_times(scheduler: DDIMScheduler, rng: np.random.Generator, batch: int) -> torch.Tensor:
+    """Timesteps [batch]: a fifth the first, a third of the few-step grid, the rest anywhere."""
+    scheduler.set_timesteps(STEPS)
+    grid = scheduler.timesteps.numpy()
+    kind = rng.random(batch)
+    anywhere = rng.integers(0, scheduler.config.num_train_timesteps, batch)
+    few = grid[rng.integers(0, len(grid), batch)]
+    return torch.as_tensor(np.where(kind < 0.2, grid[0], np.where(kind < 0.55, few, anywhere)))
 
 
-def make_pairs(
-    autoencoder: AutoencoderDC, crops: Crops, count: int, crop: int, device: str
-) -> tuple[torch.Tensor, torch.Tensor]:
-    """``count`` pairs of true and coarse latents, float16 on the CPU, made once: the autoencoder is frozen."""
-    truth, coarse = [], []
-    for _ in range(0, count, 16):
-        high = crops.draw(16, crop)
-        low = degrade(high, crops.rng)
-        truth.append(encode(autoencoder, high.to(device)).half().cpu())
-        coarse.append(encode(autoencoder, enlarge(low).to(device)).half().cpu())
-    return torch.cat(truth), torch.cat(coarse)
+class Learner:
+    """What one step of training needs; the ControlNet's script uses it too."""
 
+    def __init__(self, pairs: Pairs, table: torch.Tensor, device: str) -> None:
+        """``table``: what ``pairs.fit_spread`` gave."""
+        self.scheduler, self.tokenizer = build_scheduler(), build_tokenizer()
+        self.pairs, self.device = pairs, device
+        self.table, self.std = table.to(device), pairs.std.to(device)
+        self.usual = (local_spread(pairs.coarse[:64].float(), table) * pairs.std).mean().to(device)
 
-def statistics(latents: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-    """Mean and standard deviation a channel, each [1, 16, 1, 1]."""
-    values = latents.float()
-    return values.mean((0, 2, 3)).view(1, -1, 1, 1), values.std((0, 2, 3)).view(1, -1, 1, 1)
+    def tokens(self, chosen: list[int], rng: np.random.Generator) -> torch.Tensor:
+        prompts = [write_prompt(self.pairs.phrases[i], rng) if rng.random() >= SILENT_SHARE else "" for i in chosen]
+        found = self.tokenizer(prompts, padding="max_length", max_length=TOKENS, truncation=True, return_tensors="pt")
+        return found.input_ids.to(self.device)
 
+    def loss(
+        self,
+        predict: Any,
+        clean: torch.Tensor,
+        coarse: torch.Tensor,
+        free_share: float,
+        rng: np.random.Generator,
+    ) -> torch.Tensor:
+        """Weighted squared error of the network's answer; ``predict(seen, times)`` runs the network.
 
-def draw_batch(
-    truth: torch.Tensor, coarse: torch.Tensor, rng: np.random.Generator, batch: int, side: int
-) -> tuple[torch.Tensor, torch.Tensor]:
-    """Windows of ``side`` latent pixels at random places of random pairs, float32."""
-    chosen = rng.integers(0, len(truth), batch)
-    tops = rng.integers(0, truth.shape[2] - side + 1, batch)
-    lefts = rng.integers(0, truth.shape[3] - side + 1, batch)
-    places = list(zip(chosen, tops, lefts, strict=True))
-
-    def cut(latents: torch.Tensor) -> torch.Tensor:
-        return torch.stack([latents[i, :, y : y + side, x : x + side] for i, y, x in places]).float()
-
-    return cut(truth), cut(coarse)
-
-
-def loss_of(
-    model: UNet2DModel, scheduler: DDIMScheduler, clean: torch.Tensor, coarse: torch.Tensor, rng: np.random.Generator
-) -> torch.Tensor:
-    """Mean squared error of v at random timesteps of the few-step grid."""
-    batch, device = len(clean), clean.device
-    grid = torch.as_tensor([int(t) for t in scheduler.timesteps])
-    rest = (1 - FIRST_SHARE) / (len(grid) - 1)
-    picks = torch.as_tensor(rng.choice(len(grid), batch, p=[FIRST_SHARE, *[rest] * (len(grid) - 1)]))
-    times = grid[picks].to(device)
-    alphas = scheduler.alphas_cumprod.to(device)[times].view(-1, 1, 1, 1)
-    noise = torch.randn(clean.shape).to(device)
-    noisy = alphas.sqrt() * clean + (1 - alphas).sqrt() * noise
-    target = alphas.sqrt() * noise - (1 - alphas).sqrt() * clean
-    kept = torch.as_tensor(rng.random(batch) >= DROP, device=device).view(-1, 1, 1, 1)
-    seen = torch.cat([noisy, coarse * kept], dim=1).contiguous(memory_format=torch.channels_last)
-    with torch.autocast(device.type, torch.bfloat16):
-        predicted = model(seen, times).sample
-    return ((predicted.float() - target) ** 2).mean()
+        A position counts by how much its error moves pixels, not by the square of it: even places count a little too.
+        """
+        batch, device = len(clean), self.device
+        times = draw_times(self.scheduler, rng, batch)
+        squared = self.scheduler.alphas_cumprod[times].to(device).view(-1, 1, 1, 1)
+        free = torch.as_tensor(rng.random(batch) < free_share).view(-1, 1, 1, 1).to(device)
+        noise = torch.randn(clean.shape).to(device)
+        spread = torch.where(free, 1.0, local_spread(coarse, self.table))
+        coarse = torch.where(free, 0.0, coarse)
+        weights = spread * self.std / torch.where(free, self.std.mean(), self.usual)
+        noisy = squared.sqrt() * clean + (1 - squared).sqrt() * noise
+        velocity = squared.sqrt() * noise - (1 - squared).sqrt() * clean
+        prepared = precondition(noisy, coarse, spread, squared.flatten())
+        seen = prepared.seen.contiguous(memory_format=torch.channels_last)
+        with torch.autocast(device, torch.bfloat16):
+            answer = predict(seen, times.to(device))
+        return (weights * (answer.float() - prepared.answer(velocity)) ** 2).mean()
 
 
 def train(
@@ -131,70 +129,52 @@ def train(
     rate: float,
     seed: int,
     device: str,
-    widths: tuple[int, ...] = (64, 128, 192),
-    stop_after: int | None = None,
-) -> UNet2DModel:
-    """The averaged model. ``steps`` sets the schedule of the rate; ``stop_after`` ends early, to be resumed."""
+    widths: tuple[int, ...] = WIDTHS,
+    **more: Any,
+) -> UNet2DConditionModel:
+    """The averaged denoiser. ``more`` goes to Loop: ``stop_after``, ``minutes``, ``start``."""
+    made = make_pairs(data, out, count=pairs, side=side + side // 3, seed=seed + 1, device=device)
     torch.manual_seed(seed)
     rng = np.random.default_rng(seed)
-    autoencoder = build_autoencoder()
-    autoencoder.load_state_dict(torch.load(out / "autoencoder.pt", weights_only=True)["model"])
-    autoencoder.to(device, memory_format=torch.channels_last).eval()
-    crops = Crops(load_images(data), np.random.default_rng(seed + 1))
-    truth, coarse = make_pairs(autoencoder, crops, pairs, (side + side // 3) * 4, device)
-    model = build(widths).to(device, memory_format=torch.channels_last)
-    average = copy.deepcopy(model).requires_grad_(False)
-    optimizer = torch.optim.AdamW(model.parameters(), rate, betas=(0.9, 0.99), weight_decay=1e-3)
-    scheduler = build_scheduler()
-    scheduler.set_timesteps(STEPS)
-    path, first = out / "denoiser.pt", 0
-    mean, std = statistics(truth)
-    if record := checkpoint.restore(path, rng):
-        model.load_state_dict(record["model"])
-        average.load_state_dict(record["average"])
-        optimizer.load_state_dict(record["optimizer"])
-        first, mean, std = record["step"], record["mean"], record["std"]
-    truth, coarse = ((latents - mean) / std for latents in (truth, coarse))
-    truth, coarse = truth.half(), coarse.half()
-    started, recent = time.monotonic(), 0.0
-    for step in range(first, steps):
-        for group in optimizer.param_groups:
-            group["lr"] = rate * min(1, (step + 1) / 200) * 0.5 * (1 + math.cos(math.pi * step / steps)) + 1e-6
-        clean, under = draw_batch(truth, coarse, rng, batch, side)
-        loss = loss_of(model, scheduler, clean.to(device), under.to(device), rng)
-        optimizer.zero_grad()
-        loss.backward()
-        torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
-        optimizer.step()
-        keep = min(EMA, (step + 1) / (step + 10))
-        for slow, fast in zip(average.parameters(), model.parameters(), strict=True):
-            slow.lerp_(fast, 1 - keep)
-        recent = loss.item() if step == first else 0.98 * recent + 0.02 * loss.item()
-        if step % 50 == 0:
-            print(f"{step} loss {recent:.4f}, {time.monotonic() - started:.0f} s", flush=True)
-        stopping = step + 1 in (steps, stop_after)
-        if step % 250 == 249 or stopping:
-            states = {"model": model.state_dict(), "average": average.state_dict(), "mean": mean, "std": std}
-            checkpoint.save(path, step=step + 1, rng=rng, optimizer=optimizer.state_dict(), **states)
-        if stopping:
-            break
-    return average
+    unet = build(widths).to(device, memory_format=torch.channels_last)
+    text = build_text_encoder().to(device)
+    slow = [copy.deepcopy(module).requires_grad_(False) for module in (unet, text)]
+    loop = Loop(
+        out / "denoiser.pt",
+        rng,
+        steps=steps,
+        rate=rate,
+        parameters=[*unet.parameters(), *text.parameters()],
+        states={"model": unet, "text": text, "average": slow[0], "average_text": slow[1]},
+        extra={"mean": made.mean, "std": made.std, "spread": made.fit_spread()},
+        decay=1e-3,
+        **more,
+    )
+    learner = Learner(made, loop.extra["spread"], device)
+    for _ in loop:
+        clean, coarse, chosen = made.cut(rng, batch, side)
+        tokens = learner.tokens(chosen, rng)
+
+        def predict(seen: torch.Tensor, times: torch.Tensor, tokens: torch.Tensor = tokens) -> torch.Tensor:
+            return unet(seen, times, encoder_hidden_states=text(tokens).last_hidden_state).sample
+
+        loss = learner.loss(predict, clean.to(device), coarse.to(device), FREE_SHARE, rng)
+        loop.descend(loss)
+        loop.average(slow[0], unet, EMA)
+        loop.average(slow[1], text, EMA)
+        loop.report(loss=loss.item())
+    return slow[0]
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--data", type=Path, default=Path("../shared/data/train"))
-    parser.add_argument("--out", type=Path, default=Path("runs/training"))
-    parser.add_argument("--steps", type=int, default=5000)
-    parser.add_argument("--batch", type=int, default=16)
-    parser.add_argument("--side", type=int, default=48, help="latent pixels a side of a training window")
-    parser.add_argument("--pairs", type=int, default=4000, help="crops encoded before training starts")
-    parser.add_argument("--rate", type=float, default=1e-3)
-    parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--threads", type=int, default=2)
-    options = parser.parse_args()
-    torch.set_num_threads(options.threads)
-    device = "cuda" if torch.cuda.is_available() else "cpu"
+    options, device = parse_options(
+        __doc__,
+        steps=6000,
+        batch=16,
+        rate=1e-3,
+        side=(48, "latent pixels a side of a training window"),
+        pairs=(2400, "crops encoded before training starts"),
+    )
     train(
         options.data,
         options.out,
@@ -205,6 +185,8 @@ def main() -> None:
         rate=options.rate,
         seed=options.seed,
         device=device,
+        minutes=options.minutes,
+        start=options.start,
     )
 
 
