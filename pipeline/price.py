@@ -11,8 +11,8 @@ _BYTES = {"float32": 4, "bfloat16": 2, "float16": 2}
 LIVE_FEATURES = 32
 """feature maps of the denoiser's width alive at once at the latent's resolution, as measured on the embedded model"""
 CODEC_CHANNELS = 420
-"""channels alive at once at the output's resolution while a window is decoded: more than the embedded model's 150, since
-Stable Diffusion's are wider and not yet measured"""
+"""channels alive at once at the output's resolution while a window is decoded: more than the embedded model's 150,
+since Stable Diffusion's are wider and not yet measured"""
 LIBRARIES = 900 << 20
 """bytes of a worker's libraries, of Ray in its process, and of heap that is free and not given back"""
 

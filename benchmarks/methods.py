@@ -1,0 +1,91 @@
+"""What the quality benchmark compares: plain resampling, and recipes run by the whole engine as a user runs it."""
+
+from __future__ import annotations
+
+import tempfile
+import time
+import tomllib
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from PIL import Image
+
+from cluster.job import Job
+from cluster.session import Prepared, upscale
+from pipeline.plan import Plan
+from training.degradations import SCALE
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Restored:
+    """A result and what it took."""
+
+    pixels: torch.Tensor
+    """[3, y, x] in [0, 1], whole multiples of 1 / 255"""
+    seconds: float = 0.0
+    forwards: int = 0
+    plan: Plan | None = None
+
+
+Method = Callable[[torch.Tensor], Restored]
+
+
+def resampling(name: str) -> Method:
+    """``bicubic`` or ``lanczos``, by Pillow."""
+    how = {"bicubic": Image.Resampling.BICUBIC, "lanczos": Image.Resampling.LANCZOS}[name]
+
+    def run(low: torch.Tensor) -> Restored:
+        picture, started = to_picture(low), time.monotonic()
+        large = picture.resize((picture.width * SCALE, picture.height * SCALE), how)
+        return Restored(pixels=from_picture(large), seconds=time.monotonic() - started)
+
+    return run
+
+
+def recipe_method(words: str, *, model: str, threads: int) -> Method:
+    """A recipe such as ``steps=1 prompts=global`` (TOML values; a bare word is a string), by ``gigatile upscale``."""
+    text = "".join(f"{key} = {_toml(value)}\n" for key, value in (word.split("=", 1) for word in words.split()))
+    tomllib.loads(text)
+
+    def run(low: torch.Tensor) -> Restored:
+        with tempfile.TemporaryDirectory() as name:
+            folder, seen = Path(name), list[Prepared]()
+            (folder / "recipe.toml").write_text(text, encoding="utf-8")
+            to_picture(low).save(folder / "low.png")
+            job = Job(
+                input=str(folder / "low.png"),
+                output=str(folder / "high.png"),
+                recipe=str(folder / "recipe.toml"),
+                model=model,
+                workers=0,
+                threads=threads,
+                device="cpu",
+            )
+            started = time.monotonic()
+            upscale(job, should_stop=lambda: False, on_plan=seen.append)
+            seconds = time.monotonic() - started
+            with Image.open(folder / "high.png") as picture:
+                pixels = from_picture(picture)
+        return Restored(pixels=pixels, seconds=seconds, forwards=seen[0].cost.forwards, plan=seen[0].plan)
+
+    return run
+
+
+def _toml(value: str) -> str:
+    try:
+        tomllib.loads(f"value = {value}")
+    except tomllib.TOMLDecodeError:
+        return f'"{value.replace("_", " ")}"'
+    return value
+
+
+def to_picture(pixels: torch.Tensor) -> Image.Image:
+    return Image.fromarray((pixels.clamp(0, 1).permute(1, 2, 0).numpy() * 255).round().astype(np.uint8))
+
+
+def from_picture(picture: Image.Image) -> torch.Tensor:
+    values = np.asarray(picture.convert("RGB")).astype(np.float32) / 255
+    return torch.from_numpy(values).permute(2, 0, 1).contiguous()

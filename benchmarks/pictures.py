@@ -1,0 +1,95 @@
+"""Pictures for the quality benchmark: crops of a folder's images, and their degraded versions."""
+
+from __future__ import annotations
+
+import warnings
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import rasterio
+import torch
+from rasterio.errors import NotGeoreferencedWarning
+
+from storage.box import Box
+from storage.images import open_image
+from training.degradations import SCALE, Strength, degrade
+
+SUFFIXES = (".jpg", ".jpeg", ".png", ".tif", ".tiff")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Example:
+    """One crop, as it should be and as it is given."""
+
+    group: str
+    """its folder"""
+    name: str
+    degradation: str
+    """a profile of training/degradations.py"""
+    truth: torch.Tensor
+    """[3, y, x] in [0, 1]"""
+    low: torch.Tensor
+    """[3, y / 4, x / 4] in [0, 1], whole multiples of 1 / 255"""
+    strength: Strength
+
+
+def find_pictures(root: Path, groups: list[str]) -> list[Path]:
+    """Image files in ``groups``, folders below ``root``; those in ``root`` itself where no group is given.
+
+    Raises FileNotFoundError where a folder is missing or holds none.
+    """
+    found = []
+    for folder in [root / group for group in groups] or [root]:
+        if not folder.is_dir():
+            raise FileNotFoundError(f"no folder {folder}: give --data a folder of images and --sets folders in it")
+        here = sorted(path for path in folder.iterdir() if path.suffix.lower() in SUFFIXES)
+        if not here:
+            raise FileNotFoundError(f"no {', '.join(SUFFIXES)} in {folder}: give --data or --sets a folder of images")
+        found += here
+    return found
+
+
+def centre_crop(path: Path, side: int, halve: bool) -> torch.Tensor:
+    """[3, y, x] in [0, 1]: the middle ``side`` pixels, or as many as there are, in whole multiples of 16.
+
+    ``halve`` averages 2 x 2 pixels first: it takes away what a camera's JPEG left.
+    """
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", NotGeoreferencedWarning)
+        with rasterio.open(path) as probe:
+            bands = (1, 2, 3) if probe.count >= 3 else (1,)
+    with open_image(str(path), bands=bands) as source:
+        info, factor = source.info, 2 if halve else 1
+        if info.dtype != "uint8":
+            raise ValueError(f"{path}: expected 8 bits a band, found {info.dtype}; convert it to uint8 first")
+        height, width = (min(side, size // factor) // 16 * 16 * factor for size in (info.height, info.width))
+        box = Box(top=(info.height - height) // 2, left=(info.width - width) // 2, height=height, width=width)
+        pixels = torch.from_numpy(source.read(box).astype(np.float32) / 255)
+    pixels = pixels.expand(3, -1, -1)
+    return torch.nn.functional.avg_pool2d(pixels, factor) if halve else pixels
+
+
+def make_examples(paths: list[Path], *, side: int, halved: str, degradations: list[str], seed: int) -> list[Example]:
+    """Every picture under every degradation; the same seed degrades the same picture the same way.
+
+    ``halved``: pictures in folders whose name starts so are halved first; "" for none.
+    """
+    examples = []
+    for number, path in enumerate(paths):
+        truth = centre_crop(path, side, bool(halved) and path.parent.name.startswith(halved))
+        for profile in degradations:
+            rng = np.random.default_rng([seed, number, *profile.encode()])
+            low, (strength,) = degrade(truth[None], rng, [profile])
+            assert low.shape[-1] * SCALE == truth.shape[-1]
+            examples.append(
+                Example(
+                    group=path.parent.name,
+                    name=path.stem,
+                    degradation=profile,
+                    truth=truth,
+                    low=low[0],
+                    strength=strength,
+                )
+            )
+    return examples
