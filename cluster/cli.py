@@ -180,7 +180,7 @@ def _print_plan(plan: Any, cost: Any, workers: int, run_url: str) -> None:
     recipe, regions, tiles = plan.recipe, plan.regions, plan.tiles
     rows = {
         "recipe": f"{recipe.name}, {recipe.solver}, {plan.num_steps} steps, guidance {recipe.guidance:g}, "
-        f"start {recipe.start}, seed {recipe.seed}",
+        f"start {recipe.start}, coarse {recipe.coarse}, prompts {recipe.prompts}, seed {recipe.seed}",
         "image": f"{plan.image.height} x {plan.image.width} -> {plan.height_out} x {plan.width_out} pixels "
         f"(height x width), {plan.image.num_bands} bands of {plan.image.dtype}",
         "regions": f"{regions.rows} x {regions.cols} of {regions.side} latent pixels",

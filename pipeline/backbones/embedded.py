@@ -1,31 +1,43 @@
-"""The embedded super-resolver: an AutoencoderDC and a UNet2DModel that reads the coarse latent beside the noisy one."""
+"""The embedded model: a Stable-Diffusion-shaped set of small parts, trained by the scripts in training/.
+
+Autoencoder, U-Net with cross-attention, text encoder of a closed vocabulary, ControlNet, restoration module, tagger.
+"""
 
 from __future__ import annotations
 
 import json
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import torch
-from diffusers import AutoencoderDC, UNet2DModel
+from diffusers import AutoencoderDC, ControlNetModel, DDIMScheduler, UNet2DConditionModel
+from transformers import AutoTokenizer, CLIPTextModel
 
 from ..backbone import Conditioning, LatentGeometry
+from .precondition import local_spread, precondition
+from .restoration import RestorationModule
+from .tagger import Tagger
+
+WEIGHTED = ("vae", "unet", "text_encoder", "controlnet", "restorer", "tagger")
+"""folders of the parts that have weights"""
 
 
 def parts(index: dict[str, Any]) -> list[str]:
     """Configs that must be there, relative to the model's folder."""
-    return ["model_index.json", "vae/config.json", "unet/config.json", "scheduler/scheduler_config.json"]
+    names = ["model_index.json", "scheduler/scheduler_config.json", "tokenizer/tokenizer.json"]
+    return [*names, "tokenizer/tokenizer_config.json", *(f"{part}/config.json" for part in WEIGHTED)]
 
 
 def weighted_parts(index: dict[str, Any]) -> list[str]:
-    return ["vae", "unet"]
+    return list(WEIGHTED)
 
 
 def read_geometry(folder: Path, index: dict[str, Any]) -> LatentGeometry:
     """Geometry from the configs; the model's own table in model_index.json is called ``gigatile``."""
     own = index["gigatile"]
-    vae = json.loads((folder / "vae" / "config.json").read_text(encoding="utf-8"))
-    unet = json.loads((folder / "unet" / "config.json").read_text(encoding="utf-8"))
+    configs = {part: json.loads((folder / part / "config.json").read_text(encoding="utf-8")) for part in WEIGHTED}
+    vae = configs["vae"]
     return LatentGeometry(
         channels=vae["latent_channels"],
         factor=2 ** (len(vae["encoder_block_out_channels"]) - 1),
@@ -34,63 +46,137 @@ def read_geometry(folder: Path, index: dict[str, Any]) -> LatentGeometry:
         multiple=own["multiple"],
         encoder_halo=own["encoder_halo"],
         decoder_halo=own["decoder_halo"],
-        codec_window=128,
+        codec_window=256,
         reads_coarse=True,
-        restorer_halo=None,
-        text_tokens=None,
+        restorer_halo=own["restorer_halo"],
+        text_tokens=configs["text_encoder"]["max_position_embeddings"],
         native_scale=own["native_scale"],
         steps=own["steps"],
         guidance=own["guidance"],
         batch=1,
         dtype=own["dtype"],
         parameters=0,
-        width=unet["block_out_channels"][0],
+        width=configs["unet"]["block_out_channels"][0],
     )
+
+
+def read_vocabulary(folder: Path) -> tuple[str, ...]:
+    """Every word that the tokenizer knows."""
+    table = json.loads((folder / "tokenizer" / "tokenizer.json").read_text(encoding="utf-8"))
+    return tuple(word for word in table["model"]["vocab"] if word.isalpha())
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Parts:
+    """The loaded networks, on one device and in one number format."""
+
+    vae: Any
+    unet: Any
+    text_encoder: Any
+    tokenizer: Any
+    controlnet: Any
+    restorer: Any
+    tagger: Any
+    scheduler: Any
 
 
 def load(folder: Path, geometry: LatentGeometry, *, device: str, dtype: torch.dtype) -> EmbeddedBackbone:
     own = json.loads((folder / "model_index.json").read_text(encoding="utf-8"))["gigatile"]
-    vae = AutoencoderDC.from_pretrained(folder / "vae", variant="fp16", torch_dtype=dtype)
-    unet = UNet2DModel.from_pretrained(folder / "unet", variant="fp16", torch_dtype=dtype)
-    return EmbeddedBackbone(
-        geometry,
-        vae.to(device, memory_format=torch.channels_last).eval().requires_grad_(False),
-        unet.to(device, memory_format=torch.channels_last).eval().requires_grad_(False),
-        mean=torch.tensor(own["latents_mean"]).view(1, -1, 1, 1),
-        std=torch.tensor(own["latents_std"]).view(1, -1, 1, 1),
+    kinds: dict[str, Any] = {
+        "vae": AutoencoderDC,
+        "unet": UNet2DConditionModel,
+        "controlnet": ControlNetModel,
+        "restorer": RestorationModule,
+        "tagger": Tagger,
+    }
+    loaded: dict[str, Any] = {
+        part: kind.from_pretrained(
+            folder / part, variant="fp16", torch_dtype=torch.float32 if part == "tagger" else dtype
+        )
+        for part, kind in kinds.items()
+    }
+    loaded["text_encoder"] = CLIPTextModel.from_pretrained(folder / "text_encoder", variant="fp16", dtype=dtype)
+    for network in loaded.values():
+        network.to(device, memory_format=torch.channels_last).eval().requires_grad_(False)
+    parts = Parts(
+        **loaded,
+        tokenizer=AutoTokenizer.from_pretrained(folder / "tokenizer"),
+        scheduler=DDIMScheduler.from_pretrained(folder / "scheduler"),
     )
+    return EmbeddedBackbone(geometry, parts, own)
 
 
 class EmbeddedBackbone:
-    """Runs the two networks; latents cross the border normalised to zero mean and unit variance a channel."""
+    """Runs the networks; latents cross the border normalised to zero mean and unit variance a channel."""
 
-    def __init__(self, geometry: LatentGeometry, vae: Any, unet: Any, *, mean: torch.Tensor, std: torch.Tensor) -> None:
-        self._geometry = geometry
-        self._vae, self._unet = vae, unet
-        self._mean, self._std = mean, std
+    def __init__(self, geometry: LatentGeometry, parts: Parts, own: dict[str, Any]) -> None:
+        """``own`` holds latents_mean and latents_std, a number a channel, and spread, the table of local_spread."""
+        self._geometry, self._parts = geometry, parts
+        self._mean, self._std = (torch.tensor(own[name]).view(1, -1, 1, 1) for name in ("latents_mean", "latents_std"))
+        self._spread = torch.tensor(own["spread"])
 
     @property
     def geometry(self) -> LatentGeometry:
         return self._geometry
 
     def _send(self, tensor: torch.Tensor) -> torch.Tensor:
-        return tensor.to(self._unet.device, self._unet.dtype, memory_format=torch.channels_last)
+        unet = self._parts.unet
+        return tensor.to(unet.device, unet.dtype, memory_format=torch.channels_last)
 
     @torch.inference_mode()
     def predict(self, latents: torch.Tensor, timestep: torch.Tensor, conditioning: Conditioning) -> torch.Tensor:
-        assert conditioning.coarse is not None
-        seen = self._send(torch.cat([latents, conditioning.coarse], dim=1))
-        return self._unet(seen, timestep).sample.float().cpu().contiguous()
+        """The velocity. Without a coarse latent the picture comes from the prompt (and the structure) alone."""
+        assert conditioning.text is not None
+        unet = self._parts.unet
+        coarse = conditioning.coarse
+        if coarse is None:
+            coarse, spread = torch.zeros_like(latents), torch.ones_like(latents)
+        else:
+            spread = local_spread(coarse, self._spread)
+        squared = self._parts.scheduler.alphas_cumprod[timestep.long().expand(len(latents))]
+        prepared = precondition(latents, coarse, spread, squared)
+        seen, text = self._send(prepared.seen), conditioning.text.to(unet.device, unet.dtype)
+        residuals: dict[str, Any] = {}
+        if conditioning.structure is not None:
+            down, mid = self._parts.controlnet(
+                seen,
+                timestep,
+                encoder_hidden_states=text,
+                controlnet_cond=self._send(conditioning.structure),
+                return_dict=False,
+            )
+            residuals = {"down_block_additional_residuals": down, "mid_block_additional_residual": mid}
+        answer = unet(seen, timestep, encoder_hidden_states=text, **residuals).sample
+        return prepared.velocity(answer.float().cpu()).contiguous()
 
     @torch.inference_mode()
     def encode(self, pixels: torch.Tensor) -> torch.Tensor:
-        latents = self._vae.encode(self._send(pixels * 2 - 1)).latent.float().cpu()
+        latents = self._parts.vae.encode(self._send(pixels * 2 - 1)).latent.float().cpu()
         return ((latents - self._mean) / self._std).contiguous()
 
     @torch.inference_mode()
     def decode(self, latents: torch.Tensor) -> torch.Tensor:
-        pixels = self._vae.decode(self._send(latents * self._std + self._mean)).sample
+        pixels = self._parts.vae.decode(self._send(latents * self._std + self._mean)).sample
         return pixels.float().cpu().add(1).div(2).contiguous()
 
+    @torch.inference_mode()
+    def restore(self, low: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        restored, confidence = self._parts.restorer(self._send(low))
+        return restored.cpu().contiguous(), confidence.cpu().contiguous()
+
+    def tag(self, low: torch.Tensor) -> list[list[tuple[str, float]]]:
+        said: list[list[tuple[str, float]]] = self._parts.tagger.say(low)
+        return said
+
+    @torch.inference_mode()
     def embed(self, prompts: list[str]) -> dict[str, torch.Tensor]:
-        return {}
+        """Prompts of the closed vocabulary, phrases parted by commas; see ModelCard.vocabulary."""
+        tokens = self._parts.tokenizer(
+            prompts,
+            padding="max_length",
+            max_length=self._geometry.text_tokens,
+            truncation=True,
+            return_tensors="pt",
+        ).input_ids
+        encoder = self._parts.text_encoder
+        return {"text": encoder(tokens.to(encoder.device)).last_hidden_state.float().cpu()}

@@ -55,6 +55,7 @@ def describe_model(name: str) -> ModelCard:
             family.read_geometry(folder, index), parameters=sum(_num_parameters(path) for path in weights)
         ),
         scheduler=read_config(folder / "scheduler" / "scheduler_config.json", name),
+        vocabulary=embedded.read_vocabulary(folder) if family is embedded else None,
         fingerprint=_fingerprint(folder, [*family.parts(index), *(str(w.relative_to(folder)) for w in weights)]),
     )
 

@@ -1,0 +1,87 @@
+"""The embedded model through the whole engine: restored coarse latents, local prompts, the same bytes everywhere."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from actors.drive import StoppedError
+from actors.graph import Graph
+from actors.ray import Pool, RayExecutor
+from actors.task import Kind
+from actors.worker import latent_name, local_prompt_blob
+from pipeline.local_prompts import local_prompts_from_bytes
+from tests.rays import private_ray
+from tests.runs import Case, digest, make_case, serial, sit
+
+SMALL = {"region": 32, "window": 32, "overlap": 12, "steps": 2, "dtype": "float32"}
+
+
+@pytest.fixture(scope="module")
+def case() -> Case:
+    return make_case("embedded", height=76, width=60, keep_steps=2, prompt="aerial", **SMALL)
+
+
+@pytest.fixture(scope="module")
+def expected(case: Case, tmp_path_factory: pytest.TempPathFactory) -> str:
+    store = case.begin(str(tmp_path_factory.mktemp("oracle") / "run"))
+    sit(case, store)
+    return digest(case, store)
+
+
+@pytest.mark.parametrize("guidance", [1.0, 2.5])
+def test_equals_a_plain_loop(tmp_path: Path, guidance: float) -> None:
+    case = make_case("embedded", height=44, width=60, keep_steps=2, guidance=guidance, **SMALL)
+    store = case.begin(str(tmp_path / "run"))
+    sit(case, store)
+    found = store.open_array(latent_name(2)).read(case.plan.regions.canvas)
+    assert np.abs(found - serial(case)).max() < 1e-3
+
+
+def test_every_tile_has_a_prompt(case: Case, tmp_path: Path) -> None:
+    store = case.begin(str(tmp_path / "run"))
+    sit(case, store)
+    plan = case.plan
+    for region in range(plan.regions.num_regions):
+        owned = plan.tiles.owned_by(plan.regions.box(region))
+        data = store.get_blob(local_prompt_blob(region))
+        assert (data is None) == (not owned)
+        if data is not None:
+            table = local_prompts_from_bytes(data)
+            assert len(table.rows) == len(owned)
+            assert all(prompt.startswith("aerial") for prompt in table.prompts)
+
+
+def test_lost_prompts_are_made_again(case: Case, expected: str, tmp_path: Path) -> None:
+    store = case.begin(str(tmp_path / "run"))
+    folder = Path(store.url) / "blobs" / "cond" / "local-prompts"
+    with pytest.raises(StoppedError):
+        sit(case, store, should_stop=lambda: folder.is_dir() and any(folder.iterdir()))
+    for blob in folder.iterdir():
+        blob.unlink()
+    sit(case, store)
+    assert digest(case, store) == expected
+
+
+@pytest.mark.parametrize("change", [{"prompts": "global"}, {"coarse": "bicubic"}])
+def test_each_ingredient_changes_the_picture(expected: str, tmp_path: Path, change: dict[str, str]) -> None:
+    case = make_case("embedded", height=76, width=60, keep_steps=2, prompt="aerial", **SMALL, **change)
+    store = case.begin(str(tmp_path / "run"))
+    sit(case, store)
+    assert digest(case, store) != expected
+
+
+@pytest.mark.ray
+@pytest.mark.slow
+def test_same_bytes_on_two_workers(case: Case, expected: str, tmp_path: Path) -> None:
+    store = case.begin(str(tmp_path / "run"))
+    pool = Pool(name="tile", size=2, kinds=frozenset(Kind), num_cpus=1)
+
+    def start(setup, graph: Graph) -> RayExecutor:  # type: ignore[no-untyped-def]
+        return RayExecutor([pool], setup, graph)
+
+    with private_ray(num_cpus=2):
+        sit(case, store, start)
+    assert digest(case, store) == expected
