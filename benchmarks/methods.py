@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import io
 import tempfile
 import time
 import tomllib
@@ -65,7 +67,8 @@ def recipe_method(words: str, *, model: str, threads: int) -> Method:
                 device="cpu",
             )
             started = time.monotonic()
-            upscale(job, should_stop=lambda: False, on_plan=seen.append)
+            with contextlib.redirect_stdout(io.StringIO()), contextlib.redirect_stderr(io.StringIO()):
+                upscale(job, should_stop=lambda: False, on_plan=seen.append)
             seconds = time.monotonic() - started
             with Image.open(folder / "high.png") as picture:
                 pixels = from_picture(picture)

@@ -25,10 +25,12 @@ from benchmarks.sheet import write_sheet
 from pipeline.likeness import consistency, gmsd, haarpsi, psnr, seam_sums, spectrum_distance
 from pipeline.metrics import ms_ssim, ssim, vif
 from pipeline.plan import Plan
-from training.degradations import PROFILES
+from training.degradations import PROFILES, SCALE
 
 SETS = ["aerial-brighton", "aerial-lewis", "naip"]
 RECIPES = ["steps=1", "steps=2", "steps=4", "steps=8"]
+PERIOD = 8 * SCALE
+"""output pixels of a JPEG block of the input: blocks often begin where tiles do, and must not pass for seams"""
 BETTER = {"PSNR": 1, "SSIM": 1, "MS-SSIM": 1, "GMSD": -1, "HaarPSI": 1, "VIF": 1, "spectrum": -1, "consistency": 1}
 """column -> 1 where more is better, -1 where less is"""
 
@@ -73,7 +75,8 @@ def run(examples: list[Example], methods: dict[str, Method], learned: Learned, o
                 row |= {"seconds": restored.seconds, "forwards": restored.forwards}
             plan = restored.plan or (plans[0] if plans else None)
             if plan is not None:
-                row["across"], row["beside"] = seam_sums(restored.pixels, *borders(plan), plan.geometry.factor)
+                period = PERIOD if example.strength.jpeg else plan.geometry.factor
+                row["across"], row["beside"] = seam_sums(restored.pixels, *borders(plan), period)
             rows.append(row)
         learned.collect(f"{example.degradation}, truth", example.truth)
         drawn = [restored.pixels for restored in results.values()]
