@@ -17,7 +17,7 @@ GMSD_C = 170 / 255**2
 HAAR_C, HAAR_ALPHA = 30 / 255**2, 4.2
 ROUNDING = 1 / 255**2 / 12
 """variance that rounding to 8 bits adds: below it a spectrum says nothing"""
-NEAR, FAR = 8, 40
+NEAR, FAR = 8, 96
 """a tile border is compared with lines of the same phase between so many pixels from it"""
 
 
@@ -88,13 +88,14 @@ def consistency(result: torch.Tensor, low: torch.Tensor) -> float:
 
 
 def seam_sums(
-    image: torch.Tensor, borders_y: Sequence[int], borders_x: Sequence[int], factor: int
+    image: torch.Tensor, borders_y: Sequence[int], borders_x: Sequence[int], period: int
 ) -> tuple[float, float]:
     """Mean gradient across every tile border and beside it, added up over the borders; their ratio is the seam score.
 
-    ``borders_y`` (``borders_x``): rows (columns) at which a tile begins or ends. ``factor``: pixels of a latent pixel;
-    only lines of the border's own phase are compared, since enlarging alone makes some phases steeper than others. 1 is
-    a picture without seams.
+    ``borders_y`` (``borders_x``): rows (columns) at which a tile begins or ends. ``period``: pixels after which
+    enlarging repeats itself, at least those of a latent pixel, and those of the input's JPEG blocks where it has such;
+    only lines of the border's own phase are compared, since some phases are steeper without any tiles. 1 is a picture
+    without seams.
     """
     across = beside = 0.0
     for axis, borders in ((-2, borders_y), (-1, borders_x)):
@@ -105,7 +106,7 @@ def seam_sums(
             around = [
                 border - 1 + side * away
                 for side in (-1, 1)
-                for away in range(-(-NEAR // factor) * factor, FAR + 1, factor)
+                for away in range(-(-NEAR // period) * period, FAR + 1, period)
             ]
             around = [line for line in around if 0 <= line < length - 1 and line not in taken]
             if 0 < border < length and around:
