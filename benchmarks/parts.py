@@ -1,7 +1,8 @@
 """How good are the embedded model's parts: ``python -m benchmarks.parts --data ../shared/data/eval --out runs/parts``.
 
 Measures the autoencoder alone, the tagger's words against what was done to crops, the confidence against the true
-error, and right prompts against wrong ones through the whole engine. Writes parts.md and parts.json into --out.
+error, the ControlNet, what is added to even fields, and right prompts against wrong ones through the whole engine.
+Writes parts.md and parts.json into --out.
 """
 
 from __future__ import annotations
@@ -57,7 +58,7 @@ def tagging(backbone: Any, truths: list[torch.Tensor], count: int, seed: int) ->
         true = done.words()
         for kind in KINDS:
             tables[kind][_level(kind, true), _level(kind, said)] += 1
-        tables["clean"]["clean" in true, "clean" in said] += 1
+        tables["clean"][int("clean" in true), int("clean" in said)] += 1
     return {name: table.tolist() for name, table in tables.items()}
 
 
@@ -121,6 +122,28 @@ def prompting(examples: list[Example], recipe: str, model: str, threads: int) ->
                 "pictures won": f"{sum(gain > 0 for gain in gains)} of {len(gains)}",
             }
     return {"recipe": recipe, "summary": summary, "rows": rows}
+
+
+def even_fields(recipes: list[str], model: str, threads: int) -> list[dict[str, Any]]:
+    """What is added to fields without any texture: shift and deviation, in levels of 255, the worst of R, G, B.
+
+    Black, two greys, white, paper and a blue sky that grows lighter downwards; the sky's own slope is taken away.
+    """
+    slope = torch.linspace(0, 0.25, 96).view(1, 96, 1).expand(3, 96, 96)
+    colours = {"black": (0, 0, 0), "grey 0.25": (0.25,) * 3, "grey 0.5": (0.5,) * 3, "white": (1, 1, 1)}
+    colours |= {"paper": (0.96, 0.93, 0.86)}
+    fields = {name: torch.tensor(rgb).float().view(3, 1, 1).expand(3, 96, 96) for name, rgb in colours.items()}
+    fields["sky"] = torch.tensor((0.35, 0.55, 0.75)).view(3, 1, 1) + slope
+    found = []
+    for words in recipes:
+        run = recipe_method(words, model=model, threads=threads)
+        for name, field in fields.items():
+            low = (field * 255).round() / 255
+            plain = torch.nn.functional.interpolate(low[None], scale_factor=float(SCALE), mode="bicubic")[0]
+            added = (run(low).pixels - plain)[:, 96:-96, 96:-96] * 255
+            shift, deviation = added.mean((1, 2)).abs().max(), added.std((1, 2)).max()
+            found.append({"recipe": words, "field": name, "shift": float(shift), "deviation": float(deviation)})
+    return found
 
 
 def structure(backbone: Any, card: ModelCard, examples: list[Example], steps: int = 8) -> dict[str, Any]:
@@ -201,7 +224,7 @@ def main() -> None:
     parser.add_argument("--halved", default="aerial", help="folders whose name starts so are halved first")
     parser.add_argument("--crops", type=int, default=420, help="crops that are tagged")
     parser.add_argument("--side", type=int, default=512, help="pixels a side of the crops that are restored")
-    parser.add_argument("--recipes", nargs="*", default=["steps=4", "steps=4 coarse=bicubic"])
+    parser.add_argument("--recipes", nargs="*", default=["steps=1", "steps=2", "steps=2 coarse=bicubic"])
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--model", default="embedded")
     parser.add_argument("--threads", type=int, default=2)
@@ -221,6 +244,7 @@ def main() -> None:
         "tagging": tagging(backbone, large, options.crops, options.seed),
         "confidence": confidence(backbone, examples),
         "structure": structure(backbone, card, [example for example in examples if example.degradation == "clean"]),
+        "even fields": even_fields(options.recipes, options.model, options.threads),
         "prompting": [prompting(examples, words, options.model, options.threads) for words in options.recipes],
     }
     options.out.mkdir(parents=True, exist_ok=True)
