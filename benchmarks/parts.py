@@ -18,7 +18,7 @@ import torch
 from scipy.stats import spearmanr
 
 from benchmarks.methods import recipe_method
-from benchmarks.pictures import Example, centre_crop, find_pictures, make_examples
+from benchmarks.pictures import Example, add_picture_options, centre_crop, find_pictures, load_examples
 from pipeline.backbone import Conditioning, ModelCard
 from pipeline.backbones.loading import describe_model, load_backbone
 from pipeline.backbones.structure import canny_edges
@@ -26,9 +26,8 @@ from pipeline.likeness import consistency, gmsd, haarpsi, psnr
 from pipeline.noise import keyed_noise
 from pipeline.solver import build_solver
 from storage.box import Box
-from training.degradations import PROFILES, SCALE, degrade
+from training.degradations import SCALE, degrade, enlarge
 
-SETS = ["aerial-brighton", "aerial-lewis", "naip"]
 KINDS, LEVELS = ("blur", "noise", "jpeg"), ("none", "slight", "strong")
 CROP = 128
 """input pixels a side of the crops that are tagged: a tile of the default window"""
@@ -139,8 +138,7 @@ def even_fields(recipes: list[str], model: str, threads: int) -> list[dict[str, 
         run = recipe_method(words, model=model, threads=threads)
         for name, field in fields.items():
             low = (field * 255).round() / 255
-            plain = torch.nn.functional.interpolate(low[None], scale_factor=float(SCALE), mode="bicubic")[0]
-            added = (run(low).pixels - plain)[:, 96:-96, 96:-96] * 255
+            added = (run(low).pixels - enlarge(low[None])[0])[:, 96:-96, 96:-96] * 255
             shift, deviation = added.mean((1, 2)).abs().max(), added.std((1, 2)).max()
             found.append({"recipe": words, "field": name, "shift": float(shift), "deviation": float(deviation)})
     return found
@@ -153,9 +151,7 @@ def structure(backbone: Any, card: ModelCard, examples: list[Example], steps: in
     """
     found: dict[str, list[float]] = {"words alone": [], "image": [], "edges": [], "both": []}
     for example in examples:
-        plain = torch.nn.functional.interpolate(example.low[None], scale_factor=float(SCALE), mode="bicubic").clamp(
-            0, 1
-        )
+        plain = enlarge(example.low[None])
         edges = canny_edges(example.truth)[None]
         inputs = {
             "words alone": None,
@@ -219,24 +215,15 @@ def _confusion(name: str, levels: list[str], table: list[list[int]]) -> str:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--data", type=Path, default=Path("../shared/data/eval"))
-    parser.add_argument("--sets", nargs="*", default=SETS, help="folders below --data; none: --data itself")
-    parser.add_argument("--halved", default="aerial", help="folders whose name starts so are halved first")
+    add_picture_options(parser, side=512)
     parser.add_argument("--crops", type=int, default=420, help="crops that are tagged")
-    parser.add_argument("--side", type=int, default=512, help="pixels a side of the crops that are restored")
     parser.add_argument("--recipes", nargs="*", default=["steps=1", "steps=2", "steps=2 coarse=bicubic"])
-    parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--model", default="embedded")
-    parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--out", type=Path, default=Path("runs/parts"))
     options = parser.parse_args()
-    torch.set_num_threads(options.threads)
-    paths = find_pictures(options.data, options.sets)
+    examples, paths = load_examples(options), find_pictures(options.data, options.sets)
     card = describe_model(options.model)
     backbone: Any = load_backbone(card, device="cpu", dtype=card.geometry.dtype)
-    examples = make_examples(
-        paths, side=options.side, halved=options.halved, degradations=list(PROFILES), seed=options.seed
-    )
     middle = [example.truth for example in examples if example.degradation == "clean"]
     large = [centre_crop(p, 4096, bool(options.halved) and p.parent.name.startswith(options.halved)) for p in paths]
     record = {

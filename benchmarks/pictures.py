@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import argparse
+import platform
+import subprocess
 import warnings
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,8 +16,9 @@ from rasterio.errors import NotGeoreferencedWarning
 
 from storage.box import Box
 from storage.images import open_image
-from training.degradations import SCALE, Strength, degrade
+from training.degradations import PROFILES, SCALE, Strength, degrade
 
+SETS = ("aerial-brighton", "aerial-lewis", "naip")
 SUFFIXES = (".jpg", ".jpeg", ".png", ".tif", ".tiff")
 
 
@@ -93,3 +97,30 @@ def make_examples(paths: list[Path], *, side: int, halved: str, degradations: li
                 )
             )
     return examples
+
+
+def add_picture_options(parser: argparse.ArgumentParser, *, side: int) -> None:
+    """Which pictures, and how they are degraded and run; ``side`` is the default size of a crop."""
+    parser.add_argument("--data", type=Path, default=Path("../shared/data/eval"))
+    parser.add_argument("--sets", nargs="*", default=list(SETS), help="folders below --data; none: --data itself")
+    parser.add_argument("--degradations", nargs="+", default=list(PROFILES), choices=list(PROFILES))
+    parser.add_argument("--halved", default="aerial", help="folders whose name starts so are halved first")
+    parser.add_argument("--side", type=int, default=side, help="pixels a side of a crop")
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--threads", type=int, default=2)
+
+
+def load_examples(options: argparse.Namespace) -> list[Example]:
+    """What those options say; the process is given their number of threads."""
+    torch.set_num_threads(options.threads)
+    paths = find_pictures(options.data, options.sets)
+    return make_examples(
+        paths, side=options.side, halved=options.halved, degradations=options.degradations, seed=options.seed
+    )
+
+
+def describe_code() -> dict[str, str]:
+    """The commit and the machine that figures come from."""
+    words = ["git", "rev-parse", "--short", "HEAD"]
+    commit = subprocess.run(words, capture_output=True, text=True, check=False).stdout.strip()
+    return {"machine": platform.machine(), "commit": commit}

@@ -13,13 +13,11 @@ import sys
 from pathlib import Path
 
 import numpy as np
-import torch
 
 from benchmarks.learned import Learned
 from benchmarks.methods import recipe_method
-from benchmarks.pictures import Example, find_pictures, make_examples
-from benchmarks.quality import BETTER, SETS, measure
-from training.degradations import PROFILES
+from benchmarks.pictures import Example, add_picture_options, load_examples
+from benchmarks.quality import BETTER, measure
 
 JUDGED = {
     "PSNR": ("steps=1", 0.1),
@@ -71,20 +69,11 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--candidate", type=Path, required=True, help="folder that training/export.py wrote")
     parser.add_argument("--to", type=Path, default=Path("pipeline/embedded"))
-    parser.add_argument("--data", type=Path, default=Path("../shared/data/eval"))
-    parser.add_argument("--sets", nargs="*", default=SETS)
-    parser.add_argument("--halved", default="aerial")
-    parser.add_argument("--side", type=int, default=512)
-    parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--threads", type=int, default=2)
+    add_picture_options(parser, side=512)
     options = parser.parse_args()
-    torch.set_num_threads(options.threads)
     if not (options.candidate / "model_index.json").is_file():
         raise FileNotFoundError(f"no model in {options.candidate}: write one with training/export.py --to")
-    paths = find_pictures(options.data, options.sets)
-    examples = make_examples(
-        paths, side=options.side, halved=options.halved, degradations=list(PROFILES), seed=options.seed
-    )
+    examples = load_examples(options)
     new = judge(examples, str(options.candidate), options.threads)
     if not (options.to / "model_index.json").is_file():
         better, lines = True, [f"{options.to} holds no model"]

@@ -9,8 +9,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import platform
-import subprocess
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -20,14 +18,13 @@ import torch
 
 from benchmarks.learned import Learned, add_learned_options, load_learned
 from benchmarks.methods import Method, Restored, recipe_method, resampling
-from benchmarks.pictures import Example, find_pictures, make_examples
+from benchmarks.pictures import Example, add_picture_options, describe_code, load_examples
 from benchmarks.sheet import write_sheet
 from pipeline.likeness import consistency, gmsd, haarpsi, psnr, seam_sums, spectrum_distance
 from pipeline.metrics import ms_ssim, ssim, vif
 from pipeline.plan import Plan
-from training.degradations import PROFILES, SCALE
+from training.degradations import SCALE
 
-SETS = ["aerial-brighton", "aerial-lewis", "naip"]
 RECIPES = ["steps=1", "steps=2", "steps=4", "steps=8"]
 PERIOD = 8 * SCALE
 """output pixels of a JPEG block of the input: blocks often begin where tiles do, and must not pass for seams"""
@@ -142,25 +139,15 @@ def _cell(name: str, value: float | None) -> str:
 
 
 def _facts(options: argparse.Namespace) -> dict[str, Any]:
-    words = ["git", "rev-parse", "--short", "HEAD"]
-    commit = subprocess.run(words, capture_output=True, text=True, check=False).stdout.strip()
-    chosen = {
-        key: getattr(options, key) for key in ("sets", "recipes", "degradations", "side", "halved", "seed", "model")
-    }
-    return {**chosen, "threads": options.threads, "machine": platform.machine(), "commit": commit}
+    keys = ("sets", "recipes", "degradations", "side", "halved", "seed", "model", "threads")
+    return {**{key: getattr(options, key) for key in keys}, **describe_code()}
 
 
 def parse_arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--data", type=Path, default=Path("../shared/data/eval"))
-    parser.add_argument("--sets", nargs="*", default=SETS, help="folders below --data; none: --data itself")
+    add_picture_options(parser, side=1024)
     parser.add_argument("--recipes", nargs="*", default=RECIPES, help="such as 'steps=4 prompts=global'")
-    parser.add_argument("--degradations", nargs="+", default=list(PROFILES), choices=list(PROFILES))
-    parser.add_argument("--side", type=int, default=1024, help="pixels a side of a crop")
-    parser.add_argument("--halved", default="aerial", help="folders whose name starts so are halved first")
-    parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--model", default="embedded")
-    parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--out", type=Path, default=Path("runs/quality"))
     add_learned_options(parser)
     return parser.parse_args()
@@ -168,12 +155,7 @@ def parse_arguments() -> argparse.Namespace:
 
 def main() -> None:
     options = parse_arguments()
-    torch.set_num_threads(options.threads)
-    learned = load_learned(options)
-    paths = find_pictures(options.data, options.sets)
-    examples = make_examples(
-        paths, side=options.side, halved=options.halved, degradations=options.degradations, seed=options.seed
-    )
+    learned, examples = load_learned(options), load_examples(options)
     methods = {"bicubic": resampling("bicubic"), "Lanczos": resampling("lanczos")}
     for words in options.recipes:
         methods[words] = recipe_method(words, model=options.model, threads=options.threads)

@@ -1,4 +1,4 @@
-"""What a run costs: ``python benchmarks/run_cost.py --side 4096 --model embedded --workers 2``.
+"""What a run costs: ``python -m benchmarks.run_cost --side 4096 --model embedded --workers 2``.
 
 Makes a synthetic source, runs ``gigatile upscale`` on it as a user would, and samples from outside, twice a second, the
 memory of the coordinator and of each worker and the disk that live latents take. Prints one Markdown row and appends
@@ -22,6 +22,8 @@ import numpy as np
 import psutil
 import rasterio
 from rasterio.windows import Window
+
+from benchmarks.pictures import describe_code
 
 RESULTS = Path(__file__).parent / "results" / "run_cost.jsonl"
 STRIP = 256
@@ -121,14 +123,9 @@ def measure(options: argparse.Namespace, folder: Path) -> dict[str, object]:
         "libraries_mb": round(libraries / 1e6),
         "latents_on_disk": round(sample.latents_on_disk / latent, 2),
         "hardware": f"{os.cpu_count()} cores, {plan['device']['name']}",
-        "commit": _commit(),
+        "commit": describe_code()["commit"],
         "python": platform.python_version(),
     }
-
-
-def _commit() -> str:
-    words = ["git", "rev-parse", "--short", "HEAD"]
-    return subprocess.run(words, capture_output=True, text=True, check=False).stdout.strip()
 
 
 def main() -> None:
