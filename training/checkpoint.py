@@ -19,10 +19,14 @@ def save(path: Path, *, step: int, rng: np.random.Generator, **states: Any) -> N
 
 
 def restore(path: Path, rng: np.random.Generator) -> dict[str, Any] | None:
-    """What ``save`` wrote, with the random states put back; None where there is nothing."""
+    """What ``save`` wrote, with the random states put back; None where there is nothing.
+
+    Weights alone, as unpack.py writes them, have no random states to put back.
+    """
     if not path.is_file():
         return None
     record: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
-    rng.bit_generator.state = record["numpy"]
-    torch.set_rng_state(record["torch"])
+    if "numpy" in record:
+        rng.bit_generator.state = record["numpy"]
+        torch.set_rng_state(record["torch"])
     return record

@@ -50,6 +50,14 @@ def shrink(high: torch.Tensor) -> torch.Tensor:
     return _resize(high, (high.shape[2] // SCALE, high.shape[3] // SCALE)).clamp(0, 1)
 
 
+def draw_profiles(words: list[list[str]], rng: np.random.Generator) -> list[str]:
+    """A profile for each picture by the shares of PROFILES; satellite scenes, by their words, never twice degraded."""
+    drawn = rng.choice(list(PROFILES), len(words), p=list(PROFILES.values()))
+    return [
+        "mild" if "satellite" in said and name == "full" else str(name) for said, name in zip(words, drawn, strict=True)
+    ]
+
+
 def degrade(
     high: torch.Tensor, rng: np.random.Generator, profiles: list[str] | None = None
 ) -> tuple[torch.Tensor, list[Strength]]:
@@ -58,7 +66,7 @@ def degrade(
     ``profiles`` fixes each picture's profile; it is drawn by PROFILES where None.
     """
     if profiles is None:
-        profiles = [str(name) for name in rng.choice(list(PROFILES), len(high), p=list(PROFILES.values()))]
+        profiles = draw_profiles([[]] * len(high), rng)
     made = [ROUNDS[profile](one[None], rng) for one, profile in zip(high, profiles, strict=True)]
     return torch.cat([low for low, _ in made]), [strength for _, strength in made]
 

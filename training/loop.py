@@ -19,10 +19,8 @@ REPORT_EVERY = 50
 WARM_UP = 100
 
 
-def parse_options(
-    text: str | None, *, steps: int, batch: int, rate: float, **extra: tuple[int, str]
-) -> tuple[argparse.Namespace, str]:
-    """The options of a script and the device to train on; ``extra`` are further whole numbers with their help."""
+def parse_options(text: str | None, *, steps: int, batch: int, rate: float, **extra: tuple[int, str]) -> dict[str, Any]:
+    """What a script's ``train`` is called with; ``extra`` are further whole numbers with their help."""
     parser = argparse.ArgumentParser(description=text)
     parser.add_argument("--data", type=Path, default=Path("../shared/data/train"))
     parser.add_argument("--out", type=Path, default=Path("runs/training"))
@@ -37,9 +35,16 @@ def parse_options(
     )
     for name, (default, words) in extra.items():
         parser.add_argument(f"--{name}", type=int, default=default, help=words)
-    options = parser.parse_args()
-    torch.set_num_threads(options.threads)
-    return options, "cuda" if torch.cuda.is_available() else "cpu"
+    options = vars(parser.parse_args())
+    torch.set_num_threads(options.pop("threads"))
+    return options | {"device": "cuda" if torch.cuda.is_available() else "cpu"}
+
+
+def fast_numbers(device: str) -> torch.autocast:
+    """Autocast to bfloat16 where that is faster: on GPUs, and on CPUs with AMX (others take 1.5 times as long)."""
+    return torch.autocast(
+        device, torch.bfloat16, enabled=device != "cpu" or bool(torch.cpu.get_capabilities().get("amx_bf16"))
+    )
 
 
 class Loop:
@@ -71,19 +76,17 @@ class Loop:
         self.parameters = parameters
         self.optimizer = torch.optim.AdamW(parameters, rate, betas=(0.9, 0.999), weight_decay=decay)
         self.step = 0
-        self.ended = False
-        """by the last step or by the clock, not by ``stop_after``"""
         self.recent: dict[str, float] = {}
-        if record := checkpoint.restore(path, rng):
-            for name, module in states.items():
-                module.load_state_dict(record[name])
+        record = checkpoint.restore(path, rng)
+        if record is not None and "optimizer" in record:
             self.optimizer.load_state_dict(record["optimizer"])
             self.extra, self.step = record["extra"], record["step"]
         elif start is not None:
             record = torch.load(start, map_location="cpu", weights_only=True)
-            for name, module in states.items():
-                module.load_state_dict(record[name])
+        for name, module in states.items() if record else ():
+            module.load_state_dict(record[name])
         self.ended = self.step >= steps
+        """by the last step or by the clock, not by ``stop_after``"""
         self.started = time.monotonic()
 
     def __iter__(self) -> Iterator[int]:

@@ -8,10 +8,11 @@ from pathlib import Path
 import numpy as np
 import torch
 from crops import Crops, load_pictures
-from degradations import degrade, enlarge
+from degradations import degrade, draw_profiles, enlarge
 from diffusers import AutoencoderDC
+from loop import fast_numbers
 from train_autoencoder import build as build_autoencoder
-from train_restoration import profiles_for
+from vocabulary import PHRASES
 
 from pipeline.backbones.precondition import SIDES, local_spread
 from pipeline.backbones.restoration import RestorationModule
@@ -64,7 +65,7 @@ def load_autoencoder(out: Path, device: str) -> AutoencoderDC:
 
 
 def load_restoration(out: Path, device: str) -> RestorationModule:
-    model = RestorationModule()
+    model = RestorationModule(phrases=PHRASES)
     model.load_state_dict(torch.load(out / "restoration.pt", weights_only=True)["average"])
     return model.to(device, memory_format=torch.channels_last).eval().requires_grad_(False)
 
@@ -89,14 +90,14 @@ def make_pairs(
 
     def encode(pixels: torch.Tensor) -> torch.Tensor:
         images = (pixels.clamp(0, 1) * 2 - 1).to(device).contiguous(memory_format=torch.channels_last)
-        with torch.autocast(device, torch.bfloat16):
+        with fast_numbers(device):
             return autoencoder.encode(images).latent.float().cpu()
 
     truth, coarse, lows, phrases = [], [], [], []
     for _ in range(0, count, 16):
         high, words = crops.draw_described(16, side * 4)
-        low, done = degrade(high, crops.rng, profiles_for(words, crops.rng))
-        with torch.autocast(device, torch.bfloat16):
+        low, done = degrade(high, crops.rng, draw_profiles(words, crops.rng))
+        with fast_numbers(device):
             restored = restoration(low.to(device).contiguous(memory_format=torch.channels_last))[0].float().cpu()
         plain = torch.from_numpy(crops.rng.random(16) < PLAIN_SHARE).view(-1, 1, 1, 1)
         truth.append(encode(high).half())

@@ -13,7 +13,7 @@ import numpy as np
 import torch
 from crops import Crops, load_pictures
 from diffusers import AutoencoderDC
-from loop import Loop, parse_options
+from loop import Loop, fast_numbers, parse_options
 from principal import principal_components, start_from_components
 
 PULL = 0.0005
@@ -44,7 +44,7 @@ def build(widths: tuple[int, ...] = (32, 64, 128), latent_channels: int = 16) ->
 def loss_of(model: AutoencoderDC, pixels: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
     """The loss, and the squared error of values in [-1, 1] without noise; half the batch is decoded with noise."""
     device = pixels.device.type
-    with torch.autocast(device, torch.bfloat16):
+    with fast_numbers(device):
         latents = model.encode(pixels).latent
         half = len(pixels) // 2
         sigma = NOISE * torch.rand(half, 1, 1, 1).to(pixels.device)
@@ -86,19 +86,7 @@ def train(
 
 
 def main() -> None:
-    options, device = parse_options(__doc__, steps=4000, batch=16, rate=2e-4, crop=(96, "pixels a side of a crop"))
-    train(
-        options.data,
-        options.out,
-        steps=options.steps,
-        batch=options.batch,
-        crop=options.crop,
-        rate=options.rate,
-        seed=options.seed,
-        device=device,
-        minutes=options.minutes,
-        start=options.start,
-    )
+    train(**parse_options(__doc__, steps=4000, batch=16, rate=2e-4, crop=(96, "pixels a side of a crop")))
 
 
 if __name__ == "__main__":

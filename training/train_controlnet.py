@@ -15,7 +15,7 @@ import numpy as np
 import torch
 from degradations import enlarge
 from diffusers import ControlNetModel, UNet2DConditionModel
-from loop import Loop, parse_options
+from loop import Loop, fast_numbers, parse_options
 from pairs import load_autoencoder, make_pairs
 from train_denoiser import WIDTHS, Learner, build
 from vocabulary import build_text_encoder
@@ -90,7 +90,7 @@ def train(
     mean, std = made.mean.to(device), made.std.to(device)
     for _ in loop:
         clean, coarse, chosen = made.cut(rng, batch, side)
-        with torch.inference_mode(), torch.autocast(device, torch.bfloat16):
+        with torch.inference_mode(), fast_numbers(device):
             decoded = autoencoder.decode(clean.to(device) * std + mean).sample.float().cpu().add(1).div(2).clamp(0, 1)
         low = made.low[chosen].float() / 255
         structure = structure_of(decoded, low, rng).to(device)
@@ -114,26 +114,15 @@ def train(
 
 
 def main() -> None:
-    options, device = parse_options(
-        __doc__,
-        steps=2000,
-        batch=8,
-        rate=1e-3,
-        side=(48, "latent pixels a side of a training window"),
-        pairs=(640, "crops encoded before training starts"),
-    )
     train(
-        options.data,
-        options.out,
-        steps=options.steps,
-        batch=options.batch,
-        side=options.side,
-        pairs=options.pairs,
-        rate=options.rate,
-        seed=options.seed,
-        device=device,
-        minutes=options.minutes,
-        start=options.start,
+        **parse_options(
+            __doc__,
+            steps=2000,
+            batch=8,
+            rate=1e-3,
+            side=(48, "latent pixels a side of a training window"),
+            pairs=(640, "crops encoded before training starts"),
+        )
     )
 
 

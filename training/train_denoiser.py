@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 import torch
 from diffusers import DDIMScheduler, UNet2DConditionModel
-from loop import Loop, parse_options
+from loop import Loop, fast_numbers, parse_options
 from pairs import Pairs, make_pairs
 from vocabulary import TOKENS, build_text_encoder, build_tokenizer, write_prompt
 
@@ -113,7 +113,7 @@ class Learner:
         velocity = squared.sqrt() * noise - (1 - squared).sqrt() * clean
         prepared = precondition(noisy, coarse, spread, squared.flatten())
         seen = prepared.seen.contiguous(memory_format=torch.channels_last)
-        with torch.autocast(device, torch.bfloat16):
+        with fast_numbers(device):
             answer = predict(seen, times.to(device))
         return (weights * (answer.float() - prepared.answer(velocity)) ** 2).mean()
 
@@ -167,26 +167,15 @@ def train(
 
 
 def main() -> None:
-    options, device = parse_options(
-        __doc__,
-        steps=6000,
-        batch=16,
-        rate=1e-3,
-        side=(48, "latent pixels a side of a training window"),
-        pairs=(2400, "crops encoded before training starts"),
-    )
     train(
-        options.data,
-        options.out,
-        steps=options.steps,
-        batch=options.batch,
-        side=options.side,
-        pairs=options.pairs,
-        rate=options.rate,
-        seed=options.seed,
-        device=device,
-        minutes=options.minutes,
-        start=options.start,
+        **parse_options(
+            __doc__,
+            steps=6000,
+            batch=16,
+            rate=1e-3,
+            side=(48, "latent pixels a side of a training window"),
+            pairs=(2400, "crops encoded before training starts"),
+        )
     )
 
 

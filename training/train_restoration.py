@@ -13,14 +13,17 @@ from pathlib import Path
 import numpy as np
 import torch
 from crops import Crops, load_pictures
-from degradations import SCALE, degrade
-from loop import Loop, parse_options
+from degradations import SCALE, degrade, draw_profiles
+from loop import Loop, fast_numbers, parse_options
+from vocabulary import PHRASES, spoken
 
 from pipeline.backbones.restoration import RestorationModule
 
 LAMBDA = 1.0
 ETA = 5e-4
 """squared error at which the confidence reaches 1: 33 dB"""
+SILENT_SHARE = 0.25
+"""share of the samples without words: the module must serve without a tagger too"""
 EMA = 0.998
 
 
@@ -34,24 +37,13 @@ def loss_of(
     return error.abs().mean() + weight * trusted, squared.mean()
 
 
-def profiles_for(words: list[list[str]], rng: np.random.Generator) -> list[str]:
-    """Satellite scenes are never degraded twice; the rest by the shares of PROFILES."""
-    from degradations import PROFILES
-
-    drawn = rng.choice(list(PROFILES), len(words), p=list(PROFILES.values()))
-    return [
-        "mild" if said[0] == "satellite" and name == "full" else str(name)
-        for said, name in zip(words, drawn, strict=True)
-    ]
-
-
 def train(
     data: Path, out: Path, *, steps: int, batch: int, side: int, rate: float, seed: int, device: str, **more: object
 ) -> RestorationModule:
     """The averaged module. ``more`` goes to Loop: ``stop_after``, ``minutes``."""
     torch.manual_seed(seed)
     rng = np.random.default_rng(seed)
-    model = RestorationModule().to(device, memory_format=torch.channels_last)
+    model = RestorationModule(phrases=PHRASES).to(device, memory_format=torch.channels_last)
     average = copy.deepcopy(model).requires_grad_(False)
     crops = Crops(load_pictures(data), rng)
     loop = Loop(
@@ -65,10 +57,11 @@ def train(
     )
     for _ in loop:
         high, words = crops.draw_described(batch, side * SCALE)
-        low, _ = degrade(high, rng, profiles_for(words, rng))
+        low, done = degrade(high, rng, draw_profiles(words, rng))
+        said = spoken([said + one.words() for said, one in zip(words, done, strict=True)], rng, SILENT_SHARE)
         low, high = (images.to(device, memory_format=torch.channels_last) for images in (low, high))
-        with torch.autocast(device, torch.bfloat16):
-            restored, confidence = model(low)
+        with fast_numbers(device):
+            restored, confidence = model(low, said.to(device))
         loss, squared = loss_of(restored, confidence, high)
         loop.descend(loss)
         loop.average(average, model, EMA)
@@ -77,21 +70,7 @@ def train(
 
 
 def main() -> None:
-    options, device = parse_options(
-        __doc__, steps=4000, batch=16, rate=5e-4, side=(40, "input pixels a side of a crop")
-    )
-    train(
-        options.data,
-        options.out,
-        steps=options.steps,
-        batch=options.batch,
-        side=options.side,
-        rate=options.rate,
-        seed=options.seed,
-        device=device,
-        minutes=options.minutes,
-        start=options.start,
-    )
+    train(**parse_options(__doc__, steps=4000, batch=16, rate=5e-4, side=(40, "input pixels a side of a crop")))
 
 
 if __name__ == "__main__":

@@ -12,9 +12,8 @@ from typing import Any
 import numpy as np
 import torch
 from crops import Crops, load_pictures
-from degradations import SCALE, degrade
+from degradations import SCALE, degrade, draw_profiles
 from loop import Loop, parse_options
-from train_restoration import profiles_for
 from vocabulary import PHRASES
 
 from pipeline.backbones.tagger import Tagger
@@ -74,7 +73,7 @@ def train(
 def draw_labelled(crops: Crops, batch: int, side: int) -> tuple[torch.Tensor, torch.Tensor]:
     """Degraded crops of ``side`` input pixels, and which phrases hold for them."""
     high, words = crops.draw_described(batch, side * SCALE)
-    low, strengths = degrade(high, crops.rng, profiles_for(words, crops.rng))
+    low, strengths = degrade(high, crops.rng, draw_profiles(words, crops.rng))
     return low, targets([said + done.words() for said, done in zip(words, strengths, strict=True)])
 
 
@@ -109,21 +108,7 @@ def best_threshold(probabilities: np.ndarray, holds: np.ndarray) -> float:
 
 
 def main() -> None:
-    options, device = parse_options(
-        __doc__, steps=4000, batch=32, rate=2e-3, side=(40, "input pixels a side of a crop")
-    )
-    train(
-        options.data,
-        options.out,
-        steps=options.steps,
-        batch=options.batch,
-        side=options.side,
-        rate=options.rate,
-        seed=options.seed,
-        device=device,
-        minutes=options.minutes,
-        start=options.start,
-    )
+    train(**parse_options(__doc__, steps=4000, batch=32, rate=2e-3, side=(40, "input pixels a side of a crop")))
 
 
 if __name__ == "__main__":

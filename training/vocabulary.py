@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+import torch
 from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, processors
 from transformers import CLIPTextConfig, CLIPTextModel, PreTrainedTokenizerFast
 
@@ -76,6 +77,20 @@ def build_text_encoder(width: int = 96, layers: int = 2) -> CLIPTextModel:
             eos_token_id=2,
         )
     )
+
+
+def spoken(phrases: list[list[str]], rng: np.random.Generator, silent: float) -> torch.Tensor:
+    """[n, PHRASES, 1, 1]: 1 where a phrase is said; some are left out, and a share ``silent`` of the rows says nothing.
+
+    >>> spoken([["water"], []], np.random.default_rng(0), 1.0).sum((1, 2, 3)).tolist()
+    [0.0, 0.0]
+    """
+    said = torch.zeros(len(phrases), len(PHRASES), 1, 1)
+    for row, words in zip(said, phrases, strict=True):
+        if rng.random() >= silent:
+            for phrase in words:
+                row[PHRASES.index(phrase)] = float(rng.random() < KEEP)
+    return said
 
 
 def write_prompt(phrases: list[str], rng: np.random.Generator) -> str:

@@ -1,0 +1,66 @@
+"""Checkpoints of a shipped model's parts: ``python training/unpack.py --model pipeline/embedded --out runs/training``.
+
+With them any script goes on from what is shipped (as its ``--start``, or in its ``--out``) where the checkpoints of the
+training itself are gone. They begin at step 0: the optimizer's state is not shipped.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+from pathlib import Path
+from typing import Any
+
+import torch
+from diffusers import AutoencoderDC, ControlNetModel, UNet2DConditionModel
+from safetensors.torch import load_file
+
+from pipeline.backbones.restoration import RestorationModule
+from pipeline.backbones.tagger import Tagger
+
+WEIGHTS = "diffusion_pytorch_model.fp16.safetensors"
+PARTS: dict[str, tuple[str, Any]] = {
+    "autoencoder": ("vae", AutoencoderDC),
+    "restoration": ("restorer", RestorationModule),
+    "tagger": ("tagger", Tagger),
+    "denoiser": ("unet", UNet2DConditionModel),
+    "controlnet": ("controlnet", ControlNetModel),
+}
+"""checkpoint -> its folder in the model, and its class"""
+
+
+def unpack(model: Path, out: Path) -> None:
+    """Write ``out``/autoencoder.pt and the others, each with float32 weights of a step 0."""
+    own = json.loads((model / "model_index.json").read_text(encoding="utf-8"))["gigatile"]
+    out.mkdir(parents=True, exist_ok=True)
+    for name in PARTS:
+        record = _record(model, name, own)
+        torch.save(record, out / f"{name}.pt")
+        print(f"{out / name}.pt: {sum(v.numel() for v in record['model'].values()) / 1e6:.2f} M parameters")
+
+
+def _record(model: Path, name: str, own: dict[str, Any]) -> dict[str, Any]:
+    folder, kind = PARTS[name]
+    network = kind.from_pretrained(model / folder, variant="fp16")
+    weights = {key: value.float() for key, value in network.state_dict().items()}
+    record: dict[str, Any] = {"model": weights, "average": weights, "extra": {}}
+    if name == "tagger":
+        record["extra"]["thresholds"] = list(network.config["thresholds"])
+    if name == "denoiser":
+        text = load_file(model / "text_encoder" / "model.fp16.safetensors")
+        record["text"] = record["average_text"] = {key: value.float() for key, value in text.items()}
+        mean, std = (torch.tensor(own[key]).view(1, -1, 1, 1) for key in ("latents_mean", "latents_std"))
+        record["extra"] = {"mean": mean, "std": std, "spread": torch.tensor(own["spread"])}
+    return record
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--model", type=Path, default=Path("pipeline/embedded"))
+    parser.add_argument("--out", type=Path, default=Path("runs/training"))
+    options = parser.parse_args()
+    unpack(options.model, options.out)
+
+
+if __name__ == "__main__":
+    main()
