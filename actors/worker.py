@@ -24,17 +24,18 @@ import torch
 from pipeline.backbone import Backbone, Conditioning, ModelCard, RestoringBackbone
 from pipeline.backbones.loading import describe_model, load_backbone
 from pipeline.blend import weight_sum
+from pipeline.codec import decode_box, encode_box
 from pipeline.contribution import Contribution
 from pipeline.denoise import PromptTable, denoise_region, predict_tiles, reach
 from pipeline.device import describe_device, make_deterministic, package_versions
-from pipeline.local_prompts import LocalPrompts, local_prompts_from_bytes, tagged_crop, write_prompt
+from pipeline.local_prompts import LocalPrompts, Prompter, local_prompts_from_bytes
 from pipeline.merge import average, merge_region
 from pipeline.noise import keyed_noise
-from pipeline.pixels import decode_window, encode_window, enlarge, from_rgb, restore_window, source_window, to_rgb
+from pipeline.pixels import enlarge, from_rgb, restore_window, source_window, to_rgb
 from pipeline.plan import Plan, plan_from_json
 from pipeline.tiling import Tile
 from storage.arrays import RegionArray
-from storage.box import Box, RegionGrid
+from storage.box import Box
 from storage.run import RunStore
 
 from .task import Hello, Kind, Outcome, Task
@@ -83,6 +84,7 @@ class Worker:
         self._clock = threading.local()
         self._prompts: PromptTable | None = None
         self._arrays: dict[str, RegionArray] = {}
+        self._prompter = Prompter(plan, self._read_rgb, self._in_backbone)
 
     def hello(self) -> Hello:
         """What this worker is, with a checksum of the model's prediction for a fixed input."""
@@ -150,36 +152,19 @@ class Worker:
         return int(google_crc32c.value(data)), {}, []
 
     def _prepare(self, region: int) -> tuple[int, dict[str, Any], list[Contribution]]:
-        plan, geometry = self.plan, self.plan.geometry
-        box, canvas = plan.regions.box(region), plan.regions.canvas
-        coarse = np.empty((geometry.channels, *box.shape), dtype=np.float32)
+        plan = self.plan
+        box = plan.regions.box(region)
         enlarged = self._restored if plan.recipe.coarse == "restored" else self._enlarged
-        for cell in _cells(box, geometry.codec_window):
-            wide = cell.grown(geometry.encoder_halo, canvas)
-            pixels = enlarged(wide.scaled(geometry.factor))
-            with self._in_backbone() as backbone:
-                coarse[:, *cell.within(box)] = encode_window(backbone.encode, pixels, wide, cell)
-        if plan.recipe.prompts == "local":
+        coarse = encode_box(enlarged, self._encode_in_backbone, plan.geometry, plan.regions.canvas, box)
+        if plan.recipe.prompts == "local" and plan.tiles.owned_by(box):
             self._prompt_locally(region)
         return self._array(COARSE).write(region, coarse), {}, []
 
-    def _prompt_locally(self, region: int) -> None:
+    def _prompt_locally(self, region: int) -> LocalPrompts:
         """Tag the input under each tile of the region and keep the prompts; written before the coarse latent is."""
-        plan = self.plan
-        prompts = []
-        for tile in plan.tiles.owned_by(plan.regions.box(region)):
-            crop = tagged_crop(tile, plan.scale, plan.geometry.factor, self._source)
-            low = self._read_rgb(crop).clamp(0, 1)
-            with self._in_backbone() as backbone:
-                assert isinstance(backbone, RestoringBackbone)
-                prompts.append(write_prompt(backbone.tag(low[None])[0], plan.recipe.prompt))
-        distinct = tuple(dict.fromkeys(prompts))
-        if distinct:
-            with self._in_backbone() as backbone:
-                text = backbone.embed(list(distinct))["text"]
-            rows = tuple(distinct.index(prompt) for prompt in prompts)
-            table = LocalPrompts(prompts=distinct, rows=rows, text=text)
-            self.store.put_blob(local_prompt_blob(region), table.to_bytes())
+        table = self._prompter.table(self.plan.tiles.owned_by(self.plan.regions.box(region)))
+        self.store.put_blob(local_prompt_blob(region), table.to_bytes())
+        return table
 
     def _enlarged(self, box_out: Box) -> torch.Tensor:
         """The input enlarged over an output box: RGB ``[3, H, W]`` in [0, 1]."""
@@ -193,10 +178,12 @@ class Worker:
         window = source_window(box_out, self.plan.scale, self._source, halo)
         low = self._read_rgb(window).clamp(0, 1)
 
+        words = self._prompter.steering(window)
+
         def restore(pixels: torch.Tensor) -> torch.Tensor:
             with self._in_backbone() as backbone:
                 assert isinstance(backbone, RestoringBackbone)
-                return backbone.restore(pixels)[0]
+                return backbone.restore(pixels, words[None])[0]
 
         return restore_window(restore, low, window, box_out, self.plan.scale).clamp(0, 1)
 
@@ -266,11 +253,15 @@ class Worker:
         plan, geometry = self.plan, self.plan.geometry
         box = plan.regions.box(region)
         latents = self._latents(plan.num_steps)
-        rgb = decode_box(latents.read, self._decode_in_backbone, plan, box)
+        rgb = decode_box(latents.read, self._decode_in_backbone, geometry, plan.regions.canvas, box)
         inside = plan.out_regions.box(region)
         ys, xs = inside.within(box.scaled(geometry.factor))
         values = plan.value_range.from_unit(from_rgb(rgb[:, ys, xs], plan.image.num_bands))
         return self._array(OUT).write(region, values), {}, []
+
+    def _encode_in_backbone(self, pixels: torch.Tensor) -> torch.Tensor:
+        with self._in_backbone() as backbone:
+            return backbone.encode(pixels)
 
     def _decode_in_backbone(self, latents: torch.Tensor) -> torch.Tensor:
         with self._in_backbone() as backbone:
@@ -296,11 +287,8 @@ class Worker:
 
     def _local_prompts(self, region: int) -> LocalPrompts:
         data = self.store.get_blob(local_prompt_blob(region))
-        if data is None:  # lost with a machine's page cache: tagging again gives the same words
-            self._prompt_locally(region)
-            data = self.store.get_blob(local_prompt_blob(region))
-        assert data is not None
-        return local_prompts_from_bytes(data)
+        # lost with a machine's page cache: tagging again gives the same words
+        return self._prompt_locally(region) if data is None else local_prompts_from_bytes(data)
 
     def _prompt_table(self) -> PromptTable:
         if self._prompts is None:
@@ -312,27 +300,6 @@ class Worker:
                 with np.load(io.BytesIO(data)) as table:
                     self._prompts = PromptTable(**{name: torch.from_numpy(table[name]) for name in table.files})
         return self._prompts
-
-
-def _cells(box: Box, side: int) -> Iterator[Box]:
-    """The windows of ``side`` latent pixels that the autoencoder is run on, one after another."""
-    grid = RegionGrid(height=box.height, width=box.width, side=side)
-    for index in range(grid.num_regions):
-        cell = grid.box(index)
-        yield dataclasses.replace(cell, top=cell.top + box.top, left=cell.left + box.left)
-
-
-def decode_box(
-    read: Callable[[Box], np.ndarray], decode: Callable[[torch.Tensor], torch.Tensor], plan: Plan, box: Box
-) -> torch.Tensor:
-    """RGB ``[3, H, W]``, not clipped, of a box of latent pixels, each cell decoded with the decoder's halo."""
-    factor, geometry = plan.geometry.factor, plan.geometry
-    rgb = torch.empty((3, box.height * factor, box.width * factor))
-    for cell in _cells(box, geometry.codec_window):
-        wide = cell.grown(geometry.decoder_halo, plan.regions.canvas)
-        pixels = decode_window(decode, read(wide), wide, cell, factor=factor)
-        rgb[:, *cell.scaled(factor).within(box.scaled(factor))] = pixels
-    return rgb
 
 
 def build_worker(setup: WorkerSetup) -> Worker:

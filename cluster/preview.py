@@ -6,9 +6,10 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from actors.worker import check_model, decode_box, latent_name
+from actors.worker import check_model, latent_name
 from pipeline.backbone import Backbone
 from pipeline.backbones.loading import describe_model, load_backbone
+from pipeline.codec import decode_box
 from pipeline.pixels import from_rgb
 from pipeline.plan import Plan, plan_from_json
 from storage.arrays import RegionArray
@@ -94,6 +95,6 @@ def _decode(plan: Plan, array: RegionArray, there: set[int], region: int, backbo
         xs = np.clip(np.arange(wide.left, wide.right), box.left, box.right - 1) - box.left
         return own[:, ys][:, :, xs]
 
-    rgb = decode_box(read, backbone.decode, plan, box)
+    rgb = decode_box(read, backbone.decode, plan.geometry, plan.regions.canvas, box)
     ys, xs = plan.out_regions.box(region).within(box.scaled(factor))
     return plan.value_range.from_unit(from_rgb(rgb[:, ys, xs], 3))

@@ -114,9 +114,16 @@ class Backbone(Protocol):
 class RestoringBackbone(Backbone, Protocol):
     """A backbone with a restoration module and a tagger of its own."""
 
-    def restore(self, low: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+    def restore(self, low: torch.Tensor, words: torch.Tensor | None = None) -> tuple[torch.Tensor, torch.Tensor]:
         """Input ``[B, 3, y, x]`` in [0, 1] -> a first enlargement ``[B, 3, y * scale, x * scale]``, not clipped, and
-        the confidence in it ``[B, 1, y, x]`` in (0, 1)."""
+        the confidence in it ``[B, 1, y, x]`` in (0, 1).
+
+        ``words [B, phrases, y, x]``: how far each phrase that steers the module holds there, 0 to 1; none say nothing.
+        """
+        ...
+
+    def steering(self, prompts: list[str]) -> torch.Tensor:
+        """[prompts, phrases]: 1 where a prompt says a phrase that steers the restoration module."""
         ...
 
     def tag(self, low: torch.Tensor) -> list[list[tuple[str, float]]]:

@@ -1,13 +1,17 @@
 """Local prompts: what the tagger says of the input under each tile, in the words that the text encoder knows.
 
 "Zoomed In, Diffused Out" (arXiv 2411.12072, section 3) gives every tile the degradation-aware prompt of its own crop
-instead of one prompt for the picture. Tags and tiles share one grid here, whatever the size of the image.
+instead of one prompt for the picture. Tags and tiles share one grid here, whatever the size of the image. The prompts
+steer the restoration module too, where it can be steered: at each input pixel by all prompts of the tiles over it,
+blended with the weights that their predictions are averaged with, so that no seam can come of it.
 """
 
 from __future__ import annotations
 
+import functools
 import io
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 
 import numpy as np
@@ -15,10 +19,16 @@ import torch
 
 from storage.box import Box
 
-from .tiling import Tile
+from .backbone import Backbone, RestoringBackbone
+from .blend import axis_window
+from .pixels import source_window
+from .plan import Plan
+from .tiling import Tile, TileGrid
 
 LEAST_SIDE = 32
 """input pixels a side below which a crop is widened before it is tagged"""
+REMEMBERED = 4096
+"""tiles whose prompts a process remembers: neighbouring regions ask for the same ones"""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -53,10 +63,7 @@ def local_prompts_from_bytes(data: bytes) -> LocalPrompts:
 
 def tagged_crop(tile: Tile, scale: int, factor: int, source: Box) -> Box:
     """The input pixels under a tile, at least LEAST_SIDE a side where the image (``source``) allows."""
-    box = tile.box.scaled(factor)
-    top, left = min(box.top // scale, source.bottom - 1), min(box.left // scale, source.right - 1)
-    bottom, right = min(-(-box.bottom // scale), source.bottom), min(-(-box.right // scale), source.right)
-    crop = Box(top=top, left=left, height=bottom - top, width=right - left)
+    crop = source_window(tile.box.scaled(factor), scale, source, halo=0)
     missing = max(0, LEAST_SIDE - min(crop.height, crop.width))
     return crop.grown(missing, source) if missing else crop
 
@@ -69,3 +76,78 @@ def write_prompt(tags: Sequence[tuple[str, float]], prompt: str) -> str:
     """
     phrases = [phrase.strip() for phrase in prompt.split(",")] + [phrase for phrase, _ in tags]
     return ", ".join(dict.fromkeys(phrase for phrase in phrases if phrase))
+
+
+class Prompter:
+    """The prompt of any tile of a plan, and what the prompts say at any input pixel."""
+
+    def __init__(
+        self,
+        plan: Plan,
+        read_rgb: Callable[[Box], torch.Tensor],
+        in_backbone: Callable[[], AbstractContextManager[Backbone]],
+    ) -> None:
+        """``read_rgb`` gives input pixels ``[3, y, x]``; ``in_backbone`` lends the model for one computation."""
+        self.plan, self._read_rgb, self._in_backbone = plan, read_rgb, in_backbone
+        self._source = Box(top=0, left=0, height=plan.image.height, width=plan.image.width)
+        self.prompt = functools.lru_cache(REMEMBERED)(self._prompt)
+        """the prompt of a tile: the same words in whichever process they are asked for"""
+
+    def _prompt(self, tile: Tile) -> str:
+        plan = self.plan
+        if plan.recipe.prompts != "local":
+            return plan.recipe.prompt
+        low = self._read_rgb(tagged_crop(tile, plan.scale, plan.geometry.factor, self._source)).clamp(0, 1)
+        with self._in_backbone() as backbone:
+            assert isinstance(backbone, RestoringBackbone)
+            return write_prompt(backbone.tag(low[None])[0], plan.recipe.prompt)
+
+    def table(self, tiles: Sequence[Tile]) -> LocalPrompts:
+        """The prompts of ``tiles`` (at least one) and their embeddings."""
+        prompts = [self.prompt(tile) for tile in tiles]
+        distinct = tuple(dict.fromkeys(prompts))
+        with self._in_backbone() as backbone:
+            text = backbone.embed(list(distinct))["text"]
+        return LocalPrompts(prompts=distinct, rows=tuple(distinct.index(prompt) for prompt in prompts), text=text)
+
+    def steering(self, window: Box) -> torch.Tensor:
+        """[phrases, y, x]: how far each phrase of the restoration module holds at the input pixels of ``window``."""
+        plan = self.plan
+        places = (latents_under(window.top, window.bottom, plan), latents_under(window.left, window.right, plan))
+        tiles = _covering(plan.tiles, *places)
+        prompts = [self.prompt(tile) for tile in tiles]
+        with self._in_backbone() as backbone:
+            assert isinstance(backbone, RestoringBackbone)
+            said = backbone.steering(prompts)
+        return blend_words(said, tiles, plan.recipe.blend, *places)
+
+
+def latents_under(first: int, last: int, plan: Plan) -> np.ndarray:
+    """The latent pixel under the middle of each input pixel from ``first`` up to ``last``, along one axis."""
+    return (2 * np.arange(first, last) + 1) * plan.scale // (2 * plan.geometry.factor)
+
+
+def _covering(grid: TileGrid, ys: np.ndarray, xs: np.ndarray) -> list[Tile]:
+    """Tiles over any of the latent pixels from ys[0], xs[0] to ys[-1], xs[-1], row-major."""
+    rows = [i for i, top in enumerate(grid.tops) if top <= ys[-1] and ys[0] < top + grid.tile_height]
+    cols = [i for i, left in enumerate(grid.lefts) if left <= xs[-1] and xs[0] < left + grid.tile_width]
+    return [grid.tile(row, col) for row in rows for col in cols]
+
+
+def blend_words(said: torch.Tensor, tiles: list[Tile], blend: str, ys: np.ndarray, xs: np.ndarray) -> torch.Tensor:
+    """[phrases, y, x] at latent pixels ys, xs from ``said`` [tiles, phrases]: means by the tiles' blend weights."""
+    total, weights = torch.zeros(said.shape[1], len(ys), len(xs)), torch.zeros(len(ys), len(xs))
+    for tile, words in zip(tiles, said, strict=True):
+        along_y = _weights_at(blend, tile.box.height, ys - tile.box.top)
+        along_x = _weights_at(blend, tile.box.width, xs - tile.box.left)
+        weight = torch.from_numpy(np.outer(along_y, along_x))
+        weights += weight
+        for phrase in words.nonzero().flatten().tolist():
+            total[phrase] += words[phrase] * weight
+    return total / weights
+
+
+def _weights_at(blend: str, length: int, places: np.ndarray) -> np.ndarray:
+    """A tile's weights along one axis at ``places`` from its beginning; 0 beside it."""
+    inside = (places >= 0) & (places < length)
+    return np.where(inside, axis_window(blend, length)[places.clip(0, length - 1)], np.float32(0))

@@ -19,7 +19,7 @@ from .recipe import Recipe
 from .solver import Solver, build_solver, solver_name
 from .tiling import TileGrid, check_reach, plan_tiles
 
-FORMAT = 2
+FORMAT = 3
 """version of the plan record; a change to how results are computed raises it"""
 
 

@@ -142,24 +142,24 @@ def serial(case: Case) -> np.ndarray:
 
     whole = Box(top=0, left=0, height=plan.image.height, width=plan.image.width)
     low = torch.from_numpy(case.image / np.float32(255))
+    weight = torch.from_numpy(tile_weight(plan.recipe.blend, plan.tiles.tile_height, plan.tiles.tile_width))
+
     if plan.recipe.coarse == "restored":
-        large = restore_window(lambda x: backbone.restore(x)[0], low, whole, canvas.scaled(factor), plan.scale)
+        words = _steering(case, backbone, low)
+        large = restore_window(lambda x: backbone.restore(x, words)[0], low, whole, canvas.scaled(factor), plan.scale)
     else:
         large = enlarge(low, whole, canvas.scaled(factor), plan.scale)
     coarse = backbone.encode(large.clamp(0, 1)[None])
     z = solver.start(noise(0), coarse[0] if plan.recipe.start == "image" else None)
     text = backbone.embed([plan.recipe.negative_prompt, plan.recipe.prompt])
 
-    def words(top: int, left: int) -> dict[str, torch.Tensor]:
+    def embedded(top: int, left: int) -> dict[str, torch.Tensor]:
         """Both rows of prompts of one tile."""
         if plan.recipe.prompts != "local":
             return text
-        tile = plan.tiles.tile(plan.tiles.tops.index(top), plan.tiles.lefts.index(left))
-        ys, xs = tagged_crop(tile, plan.scale, factor, whole).within(whole)
-        said = write_prompt(backbone.tag(low[None][..., ys, xs])[0], plan.recipe.prompt)
+        said = _tile_prompt(case, backbone, low, plan.tiles.tops.index(top), plan.tiles.lefts.index(left))
         return backbone.embed([plan.recipe.negative_prompt, said])
 
-    weight = torch.from_numpy(tile_weight(plan.recipe.blend, plan.tiles.tile_height, plan.tiles.tile_width))
     history: tuple[torch.Tensor, ...] = ()
     for step in range(plan.num_steps):
         total, weights = torch.zeros_like(z), torch.zeros(canvas.shape)
@@ -167,11 +167,36 @@ def serial(case: Case) -> np.ndarray:
             for left in plan.tiles.lefts:
                 ys, xs = slice(top, top + plan.tiles.tile_height), slice(left, left + plan.tiles.tile_width)
                 total[:, ys, xs] += weight * _guided(
-                    case, backbone, solver, step, z[:, ys, xs], coarse[..., ys, xs], words(top, left)
+                    case, backbone, solver, step, z[:, ys, xs], coarse[..., ys, xs], embedded(top, left)
                 )
                 weights[ys, xs] += weight
         z, history = solver.step(step, z, total / weights, history, noise(step + 1) if solver.is_stochastic else None)
     return z.numpy()
+
+
+def _tile_prompt(case: Case, backbone: Any, low: torch.Tensor, row: int, col: int) -> str:
+    plan = case.plan
+    if plan.recipe.prompts != "local":
+        return plan.recipe.prompt
+    whole = Box(top=0, left=0, height=plan.image.height, width=plan.image.width)
+    ys, xs = tagged_crop(plan.tiles.tile(row, col), plan.scale, plan.geometry.factor, whole).within(whole)
+    return write_prompt(backbone.tag(low[None][..., ys, xs])[0], plan.recipe.prompt)
+
+
+def _steering(case: Case, backbone: Any, low: torch.Tensor) -> torch.Tensor:
+    """[1, phrases, y, x]: the tiles' words, averaged on the canvas and looked up under each input pixel."""
+    plan, tiles = case.plan, case.plan.tiles
+    weight = torch.from_numpy(tile_weight(plan.recipe.blend, tiles.tile_height, tiles.tile_width))
+    total: Any = 0
+    for row, top in enumerate(tiles.tops):
+        for col, left in enumerate(tiles.lefts):
+            part = torch.zeros(plan.regions.canvas.shape)
+            part[top : top + tiles.tile_height, left : left + tiles.tile_width] = weight
+            said = backbone.steering([_tile_prompt(case, backbone, low, row, col)])[0]
+            total = total + torch.stack([part, *(word * part for word in said)])
+    field = total[1:] / total[0]
+    ys, xs = (((torch.arange(side) + 0.5) * plan.scale / plan.geometry.factor).long() for side in low.shape[1:])
+    return field[None, :, ys][..., xs]
 
 
 def _guided(

@@ -160,9 +160,16 @@ class EmbeddedBackbone:
         return pixels.float().cpu().add(1).div(2).contiguous()
 
     @torch.inference_mode()
-    def restore(self, low: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-        restored, confidence = self._parts.restorer(self._send(low))
+    def restore(self, low: torch.Tensor, words: torch.Tensor | None = None) -> tuple[torch.Tensor, torch.Tensor]:
+        restored, confidence = self._parts.restorer(self._send(low), None if words is None else self._send(words))
         return restored.cpu().contiguous(), confidence.cpu().contiguous()
+
+    def steering(self, prompts: list[str]) -> torch.Tensor:
+        phrases = self._parts.restorer.config["phrases"]
+        said = [{" ".join(phrase.lower().split()) for phrase in prompt.split(",")} for prompt in prompts]
+        return torch.tensor([[float(phrase in one) for phrase in phrases] for one in said]).view(
+            len(prompts), len(phrases)
+        )
 
     def tag(self, low: torch.Tensor) -> list[list[tuple[str, float]]]:
         said: list[list[tuple[str, float]]] = self._parts.tagger.say(low)

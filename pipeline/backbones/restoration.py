@@ -19,7 +19,7 @@ class RestorationModule(ModelMixin, ConfigMixin):
     config_name: str = "config.json"  # type: ignore[assignment]
 
     @register_to_config
-    def __init__(self, width: int = 64, num_blocks: int = 8, scale: int = 4) -> None:
+    def __init__(self, width: int = 64, num_blocks: int = 8, scale: int = 4, phrases: tuple[str, ...] = ()) -> None:
         super().__init__()
         self.conv_in = nn.Conv2d(3, width, 3, padding=1)
         self.blocks = nn.ModuleList([ResidualBlock(width) for _ in range(num_blocks)])
@@ -31,19 +31,29 @@ class RestorationModule(ModelMixin, ConfigMixin):
         with torch.no_grad():
             self.conv_out.weight.mul_(0.1)
             self.conv_out.bias = nn.Parameter(torch.zeros(3 * scale**2))
+        self.steer = nn.Conv2d(len(phrases), 2 * width * num_blocks, 1, bias=False) if phrases else None
+        if self.steer is not None:
+            nn.init.zeros_(self.steer.weight)
 
     @property
     def halo(self) -> int:
         """Input pixels round a window that can change what is restored in it: convolutions, then bicubic's reach."""
         return 2 * len(self.blocks) + 4
 
-    def forward(self, low: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-        """low [b, 3, y, x] in [0, 1] -> restored [b, 3, y * scale, x * scale] and confidence [b, 1, y, x] in (0, 1)."""
+    def forward(self, low: torch.Tensor, words: torch.Tensor | None = None) -> tuple[torch.Tensor, torch.Tensor]:
+        """low [b, 3, y, x] in [0, 1] -> restored [b, 3, y * scale, x * scale] and confidence [b, 1, y, x] in (0, 1).
+
+        words [b, phrases, y, x] (or 1, 1 for the whole window): how far each of the phrases holds, 0 to 1; none say
+        nothing.
+        """
         scale = self.config["scale"]
         first = self.conv_in(low * 2 - 1)
         features = first
-        for block in self.blocks:
-            features = block(features)
+        steps: list[torch.Tensor | None] = [None] * len(self.blocks)
+        if self.steer is not None and words is not None:
+            steps = [*self.steer(words).chunk(len(self.blocks), 1)]
+        for block, steering in zip(self.blocks, steps, strict=True):
+            features = block(features, steering)
         features = self.conv_mid(features) + first
         detail = functional.pixel_shuffle(self.conv_out(features), scale)
         # half precision would round the enlargement itself to steps of 1/256
@@ -61,5 +71,10 @@ class ResidualBlock(nn.Module):
         with torch.no_grad():
             self.conv2.weight.mul_(0.1)
 
-    def forward(self, features: torch.Tensor) -> torch.Tensor:
-        return features + self.conv2(functional.silu(self.conv1(features)))
+    def forward(self, features: torch.Tensor, steering: torch.Tensor | None = None) -> torch.Tensor:
+        """steering [b, 2 width, y, x] or [b, 2 width, 1, 1]: gain and offset of features (FiLM, 1709.07871)."""
+        inner = self.conv1(features)
+        if steering is not None:
+            gain, offset = steering.chunk(2, 1)
+            inner = inner * (1 + gain) + offset
+        return features + self.conv2(functional.silu(inner))

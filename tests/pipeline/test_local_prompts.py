@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import numpy as np
+import pytest
 import torch
 
-from pipeline.local_prompts import LEAST_SIDE, LocalPrompts, local_prompts_from_bytes, tagged_crop
+from pipeline.blend import WINDOWS
+from pipeline.local_prompts import LEAST_SIDE, LocalPrompts, blend_words, local_prompts_from_bytes, tagged_crop
 from pipeline.tiling import plan_tiles
 from storage.box import Box
 
@@ -35,3 +38,27 @@ def test_bytes() -> None:
     assert (again.prompts, again.rows) == (table.prompts, table.rows)
     assert torch.equal(again.of([0, 1]), table.text[[1, 0]])
     assert again.to_bytes() == table.to_bytes()
+
+
+@pytest.mark.parametrize("blend", WINDOWS)
+def test_words_are_blended_as_predictions_are(blend: str) -> None:
+    """Two tiles of 16 that share 8: each one's word alone beside the overlap, and halves in the middle of it."""
+    grid = plan_tiles(16, 24, window=16, stride=8)
+    tiles = [grid.tile(0, 0), grid.tile(0, 1)]
+    said = torch.tensor([[1.0, 0.0, 1.0], [0.0, 1.0, 1.0]])
+    field = blend_words(said, tiles, blend, np.arange(16), np.arange(24))
+    assert torch.equal(field[0, :, :8], torch.ones(16, 8))
+    assert torch.equal(field[0, :, 16:], torch.zeros(16, 8))
+    torch.testing.assert_close(field[0] + field[1], torch.ones(16, 24))
+    torch.testing.assert_close(field[2], torch.ones(16, 24))
+    torch.testing.assert_close(field[0, :, 11] + field[0, :, 12], torch.ones(16))
+
+
+def test_a_window_says_what_the_whole_says() -> None:
+    grid = plan_tiles(40, 40, window=16, stride=12)
+    tiles = [grid.tile(row, col) for row in range(len(grid.tops)) for col in range(len(grid.lefts))]
+    said = torch.rand(len(tiles), 2, generator=torch.Generator().manual_seed(0))
+    whole = blend_words(said, tiles, "cosine", np.arange(40), np.arange(40))
+    near = [n for n, tile in enumerate(tiles) if tile.box.top < 9 and tile.box.left < 31 and tile.box.right > 5]
+    part = blend_words(said[near], [tiles[n] for n in near], "cosine", np.arange(2, 9), np.arange(5, 31))
+    assert torch.equal(part, whole[:, 2:9, 5:31])

@@ -58,6 +58,36 @@ def test_untrained_it_is_near_bicubic(module: RestorationModule) -> None:
     assert 0 < confidence.min() <= confidence.max() < 1
 
 
+@pytest.fixture
+def steered() -> RestorationModule:
+    torch.manual_seed(0)
+    module = RestorationModule(width=8, num_blocks=2, phrases=("clean", "noise")).eval().requires_grad_(False)
+    torch.nn.init.normal_(module.steer.weight)
+    return module
+
+
+def test_words_steer_only_where_they_are_said(steered: RestorationModule) -> None:
+    low = torch.rand(1, 3, 24, 40, generator=torch.Generator().manual_seed(0))
+    words = torch.zeros(1, 2, 24, 40)
+    assert torch.equal(steered(low)[0], steered(low, words)[0])
+    words[:, 1, :, 30:] = 1
+    changed = (steered(low)[0] - steered(low, words)[0]).abs().amax((0, 1, 2))
+    assert changed[: 4 * (30 - steered.halo)].max() == 0
+    assert changed[4 * 34 :].min() > 0
+
+
+def test_a_word_for_all_places_is_a_map_of_ones(steered: RestorationModule) -> None:
+    low = torch.rand(1, 3, 16, 16, generator=torch.Generator().manual_seed(0))
+    words = torch.tensor([0.0, 1.0]).view(1, 2, 1, 1)
+    torch.testing.assert_close(steered(low, words)[0], steered(low, words.expand(1, 2, 16, 16))[0])
+
+
+def test_an_untrained_steering_changes_nothing() -> None:
+    module = RestorationModule(width=8, num_blocks=2, phrases=("clean",)).eval()
+    low = torch.rand(1, 3, 16, 16)
+    assert torch.equal(module(low)[0], module(low, torch.ones(1, 1, 1, 1))[0])
+
+
 def test_files(module: RestorationModule, tmp_path: Path) -> None:
     module.save_pretrained(tmp_path)
     again = RestorationModule.from_pretrained(tmp_path)
