@@ -96,6 +96,29 @@ class Solver:
             scheduler.set_begin_index(self.first_step)
         return scheduler.add_noise(coarse[None], noise[None], self.timestep(0)[None])[0]
 
+    def towards(self, step: int, z: torch.Tensor, clean: torch.Tensor) -> torch.Tensor:
+        """The prediction that says of z at ``step``: it is ``clean``, noised. In the model's own terms, of z's shape.
+
+        With z_t = alpha x_0 + sigma e it is e = (z - alpha clean) / sigma, the velocity alpha e - sigma clean, or
+        ``clean`` itself. A deterministic step from it leads to ``clean`` with the same noise at the next level.
+        """
+        index = self.first_step + step
+        scheduler = self.scheduler
+        if self.name in FLOW_ONLY:
+            return (z - clean) / scheduler.sigmas[index]
+        if hasattr(scheduler, "sigmas"):
+            ratio = scheduler.sigmas[index]
+            alpha = (ratio**2 + 1) ** -0.5
+            sigma = ratio * alpha
+            # these solvers keep z = x_0 + ratio e; the model's terms are those of alpha z
+            z = alpha * z if hasattr(scheduler, "is_scale_input_called") else z
+        else:
+            squared = scheduler.alphas_cumprod[self.timestep(step).long()]
+            alpha, sigma = squared.sqrt(), (1 - squared).sqrt()
+        noise = (z - alpha * clean) / sigma
+        kind = scheduler.config.prediction_type
+        return {"epsilon": noise, "v_prediction": alpha * noise - sigma * clean, "sample": clean}[kind]
+
     def step(
         self,
         step: int,

@@ -130,3 +130,43 @@ def test_a_model_names_its_solver() -> None:
     assert solver_name("FlowMatchEulerDiscreteScheduler") == "flow-euler"
     assert solver_name("DPMSolverMultistepScheduler") == "dpm++2m"
     assert solver_name("PNDMScheduler") == "ddim"
+
+
+KINDS = ("epsilon", "v_prediction", "sample")
+
+
+@pytest.mark.parametrize(
+    ("name", "kind"),
+    # diffusers' ancestral Euler knows no models that predict the sample
+    [(name, kind) for name in SOLVERS for kind in KINDS if (name, kind) != ("euler-ancestral", "sample")],
+)
+def test_towards_leads_to_the_clean_latent(name: str, kind: str) -> None:
+    """Whatever noise a solver adds on the way, the last step ends at what was predicted all along."""
+    config = FLOW if name in FLOW_ONLY else {**CONFIG, "prediction_type": kind, "set_alpha_to_one": True}
+    noises = list(torch.randn(9, *SHAPE, generator=torch.Generator().manual_seed(2)))
+    clean = torch.randn(SHAPE, generator=torch.Generator().manual_seed(3))
+    solver = build_solver(name, config, steps=8)
+    z, history = solver.start(noises[0], clean), ()
+    for step in range(8):
+        noise = noises[step + 1] if name in STOCHASTIC else None
+        z, history = solver.step(step, z, solver.towards(step, z, clean), history, noise)
+    torch.testing.assert_close(z, clean, rtol=0, atol=2e-3)
+
+
+@pytest.mark.parametrize("config", [{**CONFIG, "prediction_type": kind} for kind in KINDS] + [V_ZERO_SNR])
+@pytest.mark.parametrize("name", ["ddim", "euler", "dpm++2m", "unipc"])
+def test_towards_follows_the_noised_clean_latent(name: str, config: dict[str, Any]) -> None:
+    """Without noise of the solver's own, each state is the clean latent noised to its level by the same noise.
+
+    Eight steps divide 1000: where they do not, diffusers' DDIM steps to times that it does not list.
+    """
+    noise = torch.randn(SHAPE, generator=torch.Generator().manual_seed(2))
+    clean = torch.randn(SHAPE, generator=torch.Generator().manual_seed(3))
+    solver = build_solver(name, config, steps=8)
+    z, history = solver.start(noise, clean), ()
+    for step in range(7):
+        z, history = solver.step(step, z, solver.towards(step, z, clean), history)
+        scheduler = build_solver(name, config, steps=8).scheduler
+        expected = scheduler.add_noise(clean[None], noise[None], solver.timestep(step + 1)[None])[0]
+        scale = expected.abs().max()
+        torch.testing.assert_close(z / scale, expected / scale, rtol=0, atol=2e-4)
