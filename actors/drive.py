@@ -44,6 +44,8 @@ class Tally:
     done: Counter[Kind] = field(default_factory=Counter)
     seconds: dict[Kind, float] = field(default_factory=lambda: defaultdict(float))
     backbone_seconds: float = 0.0
+    forwards: int = 0
+    """tiles that went through the model; what an activity spared is not among them"""
     peak_bytes: int = 0
     num_workers: int = 0
     requeues: dict[str, int] = field(default_factory=dict)
@@ -156,6 +158,7 @@ def _take_in(session: Session, event: Event) -> None:
         tally.done[kind] += 1
         tally.seconds[kind] += event.outcome.seconds
         tally.backbone_seconds += event.outcome.backbone_seconds
+        tally.forwards += event.outcome.forwards
         tally.peak_bytes = max(tally.peak_bytes, event.outcome.peak_bytes)
     tally.num_workers = len(coordinator.members)
     tally.requeues = dict(coordinator.requeues)

@@ -26,8 +26,7 @@ class Graph:
         self.num_regions = regions.num_regions
         self.num_steps = plan.num_steps
         self.reads_text = plan.geometry.text_tokens is not None
-        self.reads_coarse = plan.geometry.reads_coarse
-        self.uses_coarse = self.reads_coarse or plan.recipe.start == "image"
+        self.reads_coarse, self.uses_coarse = plan.denoise_reads_coarse, plan.uses_coarse
         self.destinations: list[tuple[int, ...]] = []
         """regions that the tiles of each region touch, ascending; empty for a region where no tile starts"""
         for region in range(regions.num_regions):

@@ -22,7 +22,7 @@ from storage.run import RunStore
 
 from .graph import PROMPTS, Graph
 from .task import Item, Kind, Task
-from .worker import COARSE, OUT, PROMPT_BLOB, history_name, latent_name
+from .worker import COARSE, DIFFICULTY, OUT, PROMPT_BLOB, history_name, latent_name
 
 log = logging.getLogger(__name__)
 
@@ -40,10 +40,10 @@ class Found:
 
 
 def array_names(item: Item, has_history: bool) -> list[str]:
-    """The arrays whose regions make up an item."""
+    """The arrays whose regions make up an item, the last one written first; some recipes have no difficulty."""
     if item.kind == "z":
         return [latent_name(item.step), *([history_name(item.step)] if has_history and item.step > 0 else [])]
-    return {"coarse": [COARSE], "out": [OUT]}.get(item.kind, [])
+    return {"coarse": [COARSE, DIFFICULTY], "out": [OUT]}.get(item.kind, [])
 
 
 def create_arrays(store: RunStore, plan: Plan, graph: Graph) -> None:
@@ -56,6 +56,8 @@ def create_arrays(store: RunStore, plan: Plan, graph: Graph) -> None:
             store.array(name, channels=channels * solver.num_history, grid=plan.regions, dtype="float32")
     if graph.uses_coarse:
         store.array(COARSE, channels=channels, grid=plan.regions, dtype="float32")
+    if plan.has_difficulty:
+        store.array(DIFFICULTY, channels=1, grid=plan.regions, dtype="float32")
     store.array(OUT, channels=plan.image.num_bands, grid=plan.out_regions, dtype=plan.image.dtype, compress=True)
 
 
@@ -91,6 +93,8 @@ def _checksums(graph: Graph, records: Iterable[Record]) -> dict[Item, dict[str, 
         checksums[item] = {names[0]: record.crc32c}
         if "history" in record.extra:
             checksums[item][history_name(item.step)] = record.extra["history"]
+        if "difficulty" in record.extra:
+            checksums[item][DIFFICULTY] = record.extra["difficulty"]
     return checksums
 
 
@@ -132,10 +136,9 @@ def _sweep_history(store: RunStore, plan: Plan, checksums: dict[Item, dict[str, 
 
 
 def _delete(store: RunStore, item: Item, has_history: bool) -> int:
-    names = array_names(item, has_history)
+    names = [name for name in array_names(item, has_history) if store.has_array(name)]
     for name in names:
-        if store.has_array(name):
-            store.open_array(name).delete(item.region)
+        store.open_array(name).delete(item.region)
     return len(names)
 
 

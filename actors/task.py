@@ -53,6 +53,8 @@ class Outcome:
     """from the task's start on the worker to its end"""
     backbone_seconds: float = 0.0
     """of these, inside the model"""
+    forwards: int = 0
+    """tiles that went through the model, padding and both branches of guidance included"""
     peak_bytes: int = 0
     """largest resident size of the worker's process so far"""
 

@@ -21,18 +21,20 @@ import google_crc32c
 import numpy as np
 import torch
 
-from pipeline.backbone import Backbone, Conditioning, ModelCard, RestoringBackbone
+from pipeline.activity import active_pixels, active_tiles
+from pipeline.backbone import Backbone, Conditioning, ModelCard
 from pipeline.backbones.loading import describe_model, load_backbone
 from pipeline.blend import weight_sum
-from pipeline.codec import decode_box, encode_box
+from pipeline.codec import decode_box
 from pipeline.contribution import Contribution
-from pipeline.denoise import PromptTable, denoise_region, predict_tiles, reach
+from pipeline.denoise import Idle, PromptTable, denoise_region, predict_tiles, reach
 from pipeline.device import describe_device, make_deterministic, package_versions
 from pipeline.local_prompts import LocalPrompts, Prompter, local_prompts_from_bytes
 from pipeline.merge import average, merge_region
 from pipeline.noise import keyed_noise
-from pipeline.pixels import enlarge, from_rgb, restore_window, source_window, to_rgb
+from pipeline.pixels import from_rgb, to_rgb
 from pipeline.plan import Plan, plan_from_json
+from pipeline.prepare import Preparer
 from pipeline.tiling import Tile
 from storage.arrays import RegionArray
 from storage.box import Box
@@ -54,7 +56,7 @@ def history_name(step: int) -> str:
     return f"history/{STAGE}/s{step:04d}"
 
 
-PIXELS, COARSE, OUT = "pixels", "cond/coarse", "out"
+PIXELS, COARSE, DIFFICULTY, OUT = "pixels", "cond/coarse", "cond/difficulty", "out"
 PROMPT_BLOB = "cond/prompts.npz"
 
 
@@ -85,6 +87,7 @@ class Worker:
         self._prompts: PromptTable | None = None
         self._arrays: dict[str, RegionArray] = {}
         self._prompter = Prompter(plan, self._read_rgb, self._in_backbone)
+        self._preparer = Preparer(plan, self._read_rgb, self._in_backbone, self._prompter)
 
     def hello(self) -> Hello:
         """What this worker is, with a checksum of the model's prediction for a fixed input."""
@@ -110,7 +113,7 @@ class Worker:
 
     def run(self, task: Task, contributions: Sequence[Contribution]) -> tuple[Outcome, list[Contribution]]:
         """Carry out one task. ``contributions`` (merge only) come in plan order; denoise returns its own."""
-        self._clock.backbone = 0.0
+        self._clock.backbone, self._clock.forwards = 0.0, 0
         started = time.perf_counter()
         actions: dict[Kind, Callable[[], tuple[int, dict[str, Any], list[Contribution]]]] = {
             Kind.EMBED: self._embed,
@@ -126,6 +129,7 @@ class Worker:
             extra=extra,
             seconds=time.perf_counter() - started,
             backbone_seconds=self._clock.backbone,
+            forwards=self._clock.forwards,
             peak_bytes=resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024,
         )
         return outcome, made
@@ -152,44 +156,20 @@ class Worker:
         return int(google_crc32c.value(data)), {}, []
 
     def _prepare(self, region: int) -> tuple[int, dict[str, Any], list[Contribution]]:
-        plan = self.plan
+        plan, extra = self.plan, {}
         box = plan.regions.box(region)
-        enlarged = self._restored if plan.recipe.coarse == "restored" else self._enlarged
-        coarse = encode_box(enlarged, self._encode_in_backbone, plan.geometry, plan.regions.canvas, box)
+        coarse, difficulty = self._preparer.prepare(box)
         if plan.recipe.prompts == "local" and plan.tiles.owned_by(box):
             self._prompt_locally(region)
-        return self._array(COARSE).write(region, coarse), {}, []
+        if difficulty is not None:
+            extra["difficulty"] = self._array(DIFFICULTY).write(region, difficulty)
+        return self._array(COARSE).write(region, coarse), extra, []
 
     def _prompt_locally(self, region: int) -> LocalPrompts:
         """Tag the input under each tile of the region and keep the prompts; written before the coarse latent is."""
         table = self._prompter.table(self.plan.tiles.owned_by(self.plan.regions.box(region)))
         self.store.put_blob(local_prompt_blob(region), table.to_bytes())
         return table
-
-    def _enlarged(self, box_out: Box) -> torch.Tensor:
-        """The input enlarged over an output box: RGB ``[3, H, W]`` in [0, 1]."""
-        window = source_window(box_out, self.plan.scale, self._source)
-        return enlarge(self._read_rgb(window), window, box_out, self.plan.scale).clamp(0, 1)
-
-    def _restored(self, box_out: Box) -> torch.Tensor:
-        """The input as the model's restoration module enlarges it, over an output box: RGB ``[3, H, W]`` in [0, 1]."""
-        halo = self.plan.geometry.restorer_halo
-        assert halo is not None
-        window = source_window(box_out, self.plan.scale, self._source, halo)
-        low = self._read_rgb(window).clamp(0, 1)
-
-        words = self._prompter.steering(window)
-
-        def restore(pixels: torch.Tensor) -> torch.Tensor:
-            with self._in_backbone() as backbone:
-                assert isinstance(backbone, RestoringBackbone)
-                return backbone.restore(pixels, words[None])[0]
-
-        return restore_window(restore, low, window, box_out, self.plan.scale).clamp(0, 1)
-
-    @property
-    def _source(self) -> Box:
-        return Box(top=0, left=0, height=self.plan.image.height, width=self.plan.image.width)
 
     def _read_rgb(self, window: Box) -> torch.Tensor:
         """Input pixels of a window: ``[3, y, x]``, 0 and 1 at the ends of the value range, not clipped."""
@@ -210,7 +190,7 @@ class Worker:
         seen = reach(plan.tiles, plan.regions, region)
         assert seen is not None
         z = self._latents(step).read(seen)
-        coarse = self._array(COARSE).read(seen) if plan.geometry.reads_coarse else None
+        coarse = self._array(COARSE).read(seen) if plan.denoise_reads_coarse else None
         prompts = self._prompt_table()
         local = self._local_prompts(region) if plan.recipe.prompts == "local" else None
         places = {tile: place for place, tile in enumerate(plan.tiles.owned_by(plan.regions.box(region)))}
@@ -219,14 +199,21 @@ class Worker:
             under, table = None, prompts
             if local is not None:
                 table = dataclasses.replace(prompts, each=local.of([places[tile] for tile in tiles]))
-            if coarse is not None:
+            if coarse is not None and plan.geometry.reads_coarse:
                 under = torch.from_numpy(np.stack([coarse[:, *tile.box.within(seen)] for tile in tiles]))
             guidance = plan.denoise_settings.guidance
+            self._clock.forwards += len(tiles) * (1 if guidance == 1.0 else 2)
             with self._in_backbone() as backbone:
                 return predict_tiles(backbone, self.solver, step, latents, under, table, guidance)
 
+        idle = None
+        if coarse is not None and plan.has_difficulty:
+            difficulty = self._array(DIFFICULTY).read(seen)[0]
+            active = active_tiles(plan.recipe, [*places], seen, difficulty, plan.timesteps[step])
+            still = self.solver.towards(step, torch.from_numpy(z), torch.from_numpy(coarse))
+            idle = Idle(tiles=frozenset(places) - set(active), prediction=still.numpy())
         with self._compute:
-            made = denoise_region(plan.denoise_settings, region, seen, z, predict)
+            made = denoise_region(plan.denoise_settings, region, seen, z, predict, idle)
         return 0, {}, [made[destination] for destination in sorted(made)]
 
     def _merge(
@@ -237,6 +224,8 @@ class Worker:
         z = self._latents(step).read(box)
         weights = weight_sum(plan.recipe.blend, plan.tiles, plan.regions.canvas, box)
         prediction = average(contributions, box, weights, channels=len(z))
+        if plan.recipe.activity == "mask":
+            prediction = self._masked(step, box, z, prediction)
         history = self._history(step).read(box) if self.solver.num_history and step > 0 else None
         noise = self._noise(box, draw=step + 1) if self.solver.is_stochastic else None
         z_next, history_next = merge_region(self.solver, step, z, prediction, history, noise)
@@ -249,6 +238,17 @@ class Worker:
             extra["history"] = self._history(step + 1).write(region, history_next)
         return self._latents(step + 1).write(region, z_next), extra, []
 
+    def _masked(self, step: int, box: Box, z: np.ndarray, prediction: np.ndarray) -> np.ndarray:
+        """The prediction where the mask says, and the coarse latent's elsewhere."""
+        plan = self.plan
+        difficulty = self._array(DIFFICULTY).read(box)[0]
+        coarse = torch.from_numpy(self._array(COARSE).read(box))
+        still = self.solver.towards(step, torch.from_numpy(z), coarse).numpy()
+        masked: np.ndarray = np.where(
+            active_pixels(difficulty, plan.timesteps[step], plan.recipe.lower_bound), prediction, still
+        )
+        return masked
+
     def _decode(self, region: int) -> tuple[int, dict[str, Any], list[Contribution]]:
         plan, geometry = self.plan, self.plan.geometry
         box = plan.regions.box(region)
@@ -258,10 +258,6 @@ class Worker:
         ys, xs = inside.within(box.scaled(geometry.factor))
         values = plan.value_range.from_unit(from_rgb(rgb[:, ys, xs], plan.image.num_bands))
         return self._array(OUT).write(region, values), {}, []
-
-    def _encode_in_backbone(self, pixels: torch.Tensor) -> torch.Tensor:
-        with self._in_backbone() as backbone:
-            return backbone.encode(pixels)
 
     def _decode_in_backbone(self, latents: torch.Tensor) -> torch.Tensor:
         with self._in_backbone() as backbone:

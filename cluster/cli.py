@@ -181,12 +181,14 @@ def _print_plan(plan: Any, cost: Any, workers: int, run_url: str) -> None:
     rows = {
         "recipe": f"{recipe.name}, {recipe.solver}, {plan.num_steps} steps, guidance {recipe.guidance:g}, "
         f"start {recipe.start}, coarse {recipe.coarse}, prompts {recipe.prompts}, seed {recipe.seed}",
+        "activity": recipe.activity if recipe.activity == "all" else f"{recipe.activity}, by {recipe.difficulty}",
         "image": f"{plan.image.height} x {plan.image.width} -> {plan.height_out} x {plan.width_out} pixels "
         f"(height x width), {plan.image.num_bands} bands of {plan.image.dtype}",
         "regions": f"{regions.rows} x {regions.cols} of {regions.side} latent pixels",
         "tiles": f"{tiles.num_tiles} of {tiles.tile_height} x {tiles.tile_width} latent pixels a step, "
         f"batches of {recipe.batch}",
-        "forwards": f"{cost.forwards} tiles through the model, {cost.region_steps} region-steps",
+        "forwards": f"{cost.forwards} tiles through the model{' at most' if plan.has_difficulty else ''}, "
+        f"{cost.region_steps} region-steps",
         "disk": f"{cost.disk_peak / 1e6:.0f} MB at most in {run_url}",
         "memory": f"{cost.memory_worker / 1e6:.0f} MB a worker at most, {max(1, workers)} "
         f"{'in this process' if workers == 0 else 'worker' + ('s' if workers > 1 else '')}",

@@ -108,6 +108,7 @@ class Reporter:
             "backbone_share": tally.backbone_seconds / tally.worker_seconds if tally.worker_seconds > 0 else 0.0,
             "task_seconds": {str(kind): round(seconds, 2) for kind, seconds in tally.seconds.items()},
             "worker_seconds": round(tally.worker_seconds, 2),
+            "forwards": tally.forwards,
             "peak_bytes_worker": tally.peak_bytes,
             "requeues": tally.requeues,
             "seconds": time.monotonic() - self.started,

@@ -21,11 +21,11 @@ def encode_box(
     canvas: Box,
     box: Box,
 ) -> np.ndarray:
-    """Latents ``[c, h, w] float32`` of a box of latent pixels; ``pixels`` gives RGB ``[3, H, W]`` of an output box."""
+    """Latents ``[c, h, w] float32`` of a box of latent pixels; ``pixels`` gives RGB ``[3, H, W]`` under such a box."""
     latents = np.empty((geometry.channels, *box.shape), dtype=np.float32)
     for cell in _cells(box, geometry.codec_window):
         wide = cell.grown(geometry.encoder_halo, canvas)
-        latents[:, *cell.within(box)] = encode_window(encode, pixels(wide.scaled(geometry.factor)), wide, cell)
+        latents[:, *cell.within(box)] = encode_window(encode, pixels(wide), wide, cell)
     return latents
 
 

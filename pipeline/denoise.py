@@ -86,22 +86,37 @@ def predict_tiles(
     return unconditional + guidance * (conditional - unconditional)
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Idle:
+    """Tiles that the model does not see at a step, and what is predicted for them."""
+
+    tiles: frozenset[Tile]
+    prediction: np.ndarray
+    """[c, y, x] float32 over all that the region's tiles see"""
+
+
 def denoise_region(
     settings: DenoiseSettings,
     region: int,
     seen: Box,
     z: np.ndarray,
     predict: Callable[[list[Tile], torch.Tensor], torch.Tensor],
+    idle: Idle | None = None,
 ) -> dict[int, Contribution]:
     """Contributions by destination region (at most four), each summed over tiles in row-major order in float32.
 
     z: [c, y, x] float32 over ``seen``, which is ``reach`` of the region. ``predict`` takes a batch of tiles and their
-    latents [B, c, h, w] and gives predictions of that shape; a short batch repeats its last tile.
+    latents [B, c, h, w] and gives predictions of that shape; a short batch repeats its last tile. Idle tiles are summed
+    before the others.
     """
     owned = settings.tiles.owned_by(settings.regions.box(region))
     weight = tile_weight(settings.blend, settings.tiles.tile_height, settings.tiles.tile_width)
     sums = _empty_sums(settings.regions, seen, channels=z.shape[0])
-    for tiles in _batches(owned, settings.batch):
+    for tile in owned if idle is not None else ():
+        if tile in idle.tiles:
+            _add(sums, tile.box, idle.prediction[:, *tile.box.within(seen)] * weight)
+    active = owned if idle is None else [tile for tile in owned if tile not in idle.tiles]
+    for tiles in _batches(active, settings.batch):
         padded = tiles + tiles[-1:] * (settings.batch - len(tiles))
         latents = torch.from_numpy(np.stack([z[:, *tile.box.within(seen)] for tile in padded]))
         predictions = predict(padded, latents).numpy()

@@ -84,6 +84,21 @@ class Plan:
         return ValueRange(low=low, high=high, dtype=self.image.dtype)
 
     @property
+    def denoise_reads_coarse(self) -> bool:
+        """Whether a step needs the coarse latent: the backbone reads it, or inactive places follow it."""
+        return self.geometry.reads_coarse or self.recipe.activity != "all"
+
+    @property
+    def has_difficulty(self) -> bool:
+        """Whether the run keeps a map of difficulty."""
+        return self.recipe.activity != "all"
+
+    @property
+    def uses_coarse(self) -> bool:
+        """Whether there is a coarse latent at all."""
+        return self.denoise_reads_coarse or self.recipe.start == "image"
+
+    @property
     def denoise_settings(self) -> DenoiseSettings:
         assert self.recipe.batch is not None
         assert self.recipe.guidance is not None
@@ -120,7 +135,8 @@ def plan_from_json(data: bytes) -> Plan:
             "resume the run with the version that began it"
         )
     recipe, tiles = dict(table["recipe"]), dict(table["tiles"])
-    recipe["value_range"] = tuple(recipe["value_range"])
+    for name in ("value_range", "group_bounds", "group_times"):
+        recipe[name] = tuple(recipe[name])
     tiles |= {"tops": tuple(tiles["tops"]), "lefts": tuple(tiles["lefts"])}
     return Plan(
         **{
@@ -218,7 +234,11 @@ def _check_smallest(image: ImageFacts, scale: int, geometry: LatentGeometry) -> 
 
 def _check_parts(recipe: Recipe, model: ModelCard) -> None:
     if model.geometry.restorer_halo is None:
-        for field, value, instead in (("coarse", "restored", "bicubic"), ("prompts", "local", "global")):
+        for field, value, instead in (
+            ("coarse", "restored", "bicubic"),
+            ("prompts", "local", "global"),
+            ("difficulty", "confidence", "gradient"),
+        ):
             if getattr(recipe, field) == value:
                 raise ValueError(
                     f"recipe: {field} = {value!r} needs a restoration module and a tagger, which the model "
@@ -256,12 +276,18 @@ def _settle(recipe: Recipe, model: ModelCard, image: ImageFacts) -> Recipe:
         "solver": solver_name(str(model.scheduler.get("_class_name"))),
         "coarse": "bicubic" if geometry.restorer_halo is None else "restored",
         "prompts": "global" if geometry.restorer_halo is None else "local",
-        "start": "noise" if geometry.reads_coarse else "image",
+        "start": "noise" if geometry.reads_coarse and recipe.activity == "all" else "image",
         "window": window,
         "overlap": min(geometry.overlap, window // 2),
         "batch": geometry.batch,
         "dtype": geometry.dtype,
         "value_range": (0.0, 255.0 if image.dtype == "uint8" else 65535.0),
     }
+    if recipe.activity == "all":
+        defaults["difficulty"] = "none"
+        if recipe.difficulty not in (None, "none"):
+            raise ValueError('recipe: difficulty is read by activity "groups" and "mask" only: choose one of them')
+    else:
+        defaults["difficulty"] = "gradient" if geometry.restorer_halo is None else "confidence"
     open_fields = {key: value for key, value in defaults.items() if getattr(recipe, key) is None}
     return dataclasses.replace(recipe, **open_fields)

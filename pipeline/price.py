@@ -24,7 +24,7 @@ class Price:
     tiles: int
     """tiles of one step"""
     forwards: int
-    """passes of the backbone over one tile, padding and guidance included"""
+    """passes of the backbone over one tile, padding and guidance included; all tiles at all steps, so at most"""
     region_steps: int
     disk_peak: int
     """bytes of the run at its largest: input, conditioning, live latents and the decoded output"""
@@ -56,7 +56,7 @@ def latent_bytes(plan: Plan) -> int:
 
 
 def _disk_peak(plan: Plan) -> int:
-    copies = 3 + plan.solver().num_history + (1 if plan.geometry.reads_coarse or plan.recipe.start == "image" else 0)
+    copies = 3 + plan.solver().num_history + int(plan.uses_coarse)
     if plan.recipe.keep_steps:
         copies += plan.num_steps // plan.recipe.keep_steps
     sample = 1 if plan.image.dtype == "uint8" else 2

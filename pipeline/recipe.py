@@ -10,11 +10,15 @@ from pathlib import Path
 from typing import Any
 
 from .blend import WINDOWS
+from .difficulty import SOURCES
 from .solver import SOLVERS
 
 STARTS = ("noise", "image")
 COARSE = ("restored", "bicubic")
 PROMPTING = ("global", "local")
+ACTIVITIES = ("all", "groups", "mask")
+TRAINING_STEPS = 1000
+"""T of the papers: what times are counted in"""
 DTYPES = ("float32", "bfloat16", "float16")
 
 
@@ -42,6 +46,18 @@ class Recipe:
     """``noise``: pure noise; ``image``: the enlarged input's latent, noised to the first timestep"""
     strength: float = 1.0
     """share of the steps that runs, with start = "image"; 1 runs them all"""
+    activity: str = "all"
+    """``all``: every tile at every step; ``groups``: a tile begins when its difficulty says (PatchScaler); ``mask``: a
+    latent pixel is refined while its difficulty says (YODA)"""
+    difficulty: str | None = None
+    """where difficulty comes from: ``confidence`` of the model's restoration module, ``gradient``, the input's own, or
+    ``none``, where activity is ``all``"""
+    group_bounds: tuple[float, float] = (0.75, 0.55)
+    """gamma_1 > gamma_2: mean confidence, 1 - difficulty, from which a tile is simple, and below which it is hard"""
+    group_times: tuple[float, float, float] = (400.0, 700.0, 1000.0)
+    """time of 1000 at which simple, medium and hard tiles begin"""
+    lower_bound: float = 0.25
+    """l: a place of no difficulty is refined from this share of the time on"""
     window: int | None = None
     """latent pixels a side of a tile"""
     overlap: int | None = None
@@ -68,6 +84,11 @@ class Recipe:
         _check_choice("coarse", self.coarse, COARSE, optional=True)
         _check_choice("prompts", self.prompts, PROMPTING, optional=True)
         _check_choice("dtype", self.dtype, DTYPES, optional=True)
+        _check_choice("activity", self.activity, ACTIVITIES)
+        _check_choice("difficulty", self.difficulty, SOURCES, optional=True)
+        if self.activity != "all" and self.difficulty == "none":
+            raise ValueError(f"recipe: activity {self.activity!r} needs a difficulty: confidence or gradient")
+        self._check_activity()
         _check_least("steps", self.steps, 1)
         _check_least("window", self.window, 8)
         _check_least("overlap", self.overlap, 0)
@@ -81,6 +102,18 @@ class Recipe:
             raise ValueError(f"recipe: strength must be above 0 and at most 1, got {self.strength}")
         if self.value_range is not None and not self.value_range[0] < self.value_range[1]:
             raise ValueError(f"recipe: value_range must be two rising numbers, got {list(self.value_range)}")
+
+    def _check_activity(self) -> None:
+        sure, unsure = self.group_bounds
+        if not 1 >= sure > unsure >= 0:
+            raise ValueError(f"recipe: group_bounds must fall, between 1 and 0, got {list(self.group_bounds)}")
+        simple, medium, hard = self.group_times
+        if not 0 < simple < medium < hard <= TRAINING_STEPS:
+            raise ValueError(
+                f"recipe: group_times must rise, above 0 and at most {TRAINING_STEPS}, got {list(self.group_times)}"
+            )
+        if not 0 < self.lower_bound <= 1:
+            raise ValueError(f"recipe: lower_bound must be above 0 and at most 1, got {self.lower_bound}")
 
 
 def _check_choice(field: str, value: str | None, choices: tuple[str, ...], *, optional: bool = False) -> None:
@@ -97,6 +130,8 @@ def _check_least(field: str, value: float | None, least: float) -> None:
 
 PRESETS: dict[str, dict[str, Any]] = {
     "multidiffusion": {"name": "multidiffusion"},
+    "patchscaler": {"name": "patchscaler", "activity": "groups", "start": "image"},
+    "yoda": {"name": "yoda", "activity": "mask", "start": "image"},
 }
 """preset name -> switches; MultiDiffusion is overlapping tiles whose predictions are averaged at every step"""
 
@@ -105,6 +140,7 @@ _KINDS: dict[str, tuple[type, ...]] = {
     "float": (int, float),
     "str": (str,),
     "tuple[float, float]": (list, tuple),
+    "tuple[float, float, float]": (list, tuple),
 }
 
 
@@ -130,14 +166,14 @@ def parse_recipe(table: dict[str, Any], *, where: str) -> Recipe:
         if isinstance(value, bool) or not isinstance(value, _KINDS[kind]):
             raise ValueError(f"{where}: {key} must be of type {kind}, got {value!r}")
         if kind.startswith("tuple"):
-            given[key] = _pair(value, key, where)
+            given[key] = _numbers(value, kind.count("float"), key, where)
     return Recipe(**{**PRESETS[preset], **given})
 
 
-def _pair(value: Any, key: str, where: str) -> tuple[float, float]:
-    if len(value) != 2 or not all(isinstance(v, int | float) for v in value):
-        raise ValueError(f"{where}: {key} must be two numbers, got {value!r}")
-    return float(value[0]), float(value[1])
+def _numbers(value: Any, count: int, key: str, where: str) -> tuple[float, ...]:
+    if len(value) != count or not all(isinstance(v, int | float) and not isinstance(v, bool) for v in value):
+        raise ValueError(f"{where}: {key} must be {('', '', 'two', 'three')[count]} numbers, got {value!r}")
+    return tuple(float(v) for v in value)
 
 
 def load_recipe(name_or_path: str) -> Recipe:

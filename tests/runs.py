@@ -22,6 +22,7 @@ from actors.worker import OUT, PIXELS, WorkerSetup, build_worker
 from pipeline.backbones.loading import describe_model, load_backbone
 from pipeline.blend import tile_weight
 from pipeline.device import describe_device, make_deterministic, package_versions
+from pipeline.difficulty import from_gradient
 from pipeline.local_prompts import tagged_crop, write_prompt
 from pipeline.noise import keyed_noise
 from pipeline.pixels import enlarge, restore_window
@@ -134,22 +135,17 @@ def serial(case: Case) -> np.ndarray:
     make_deterministic(1)
     card = describe_model(case.model)
     backbone = load_backbone(card, device="cpu", dtype=plan.recipe.dtype or "float32")
-    solver, canvas, factor = plan.solver(), plan.regions.canvas, plan.geometry.factor
+    solver, canvas = plan.solver(), plan.regions.canvas
     channels = plan.geometry.channels
 
     def noise(draw: int) -> torch.Tensor:
         return torch.from_numpy(keyed_noise(canvas, channels=channels, seed=plan.recipe.seed, stage=0, draw=draw))
 
-    whole = Box(top=0, left=0, height=plan.image.height, width=plan.image.width)
     low = torch.from_numpy(case.image / np.float32(255))
     weight = torch.from_numpy(tile_weight(plan.recipe.blend, plan.tiles.tile_height, plan.tiles.tile_width))
 
-    if plan.recipe.coarse == "restored":
-        words = _steering(case, backbone, low)
-        large = restore_window(lambda x: backbone.restore(x, words)[0], low, whole, canvas.scaled(factor), plan.scale)
-    else:
-        large = enlarge(low, whole, canvas.scaled(factor), plan.scale)
-    coarse = backbone.encode(large.clamp(0, 1)[None])
+    coarse = backbone.encode(_enlarged(case, backbone, low).clamp(0, 1)[None])
+    difficulty = _difficulty(case, backbone, low)
     z = solver.start(noise(0), coarse[0] if plan.recipe.start == "image" else None)
     text = backbone.embed([plan.recipe.negative_prompt, plan.recipe.prompt])
 
@@ -166,12 +162,58 @@ def serial(case: Case) -> np.ndarray:
         for top in plan.tiles.tops:
             for left in plan.tiles.lefts:
                 ys, xs = slice(top, top + plan.tiles.tile_height), slice(left, left + plan.tiles.tile_width)
-                total[:, ys, xs] += weight * _guided(
-                    case, backbone, solver, step, z[:, ys, xs], coarse[..., ys, xs], embedded(top, left)
-                )
+                if _runs(plan, difficulty, ys, xs, plan.timesteps[step]):
+                    total[:, ys, xs] += weight * _guided(
+                        case, backbone, solver, step, z[:, ys, xs], coarse[..., ys, xs], embedded(top, left)
+                    )
+                else:
+                    total[:, ys, xs] += weight * solver.towards(step, z, coarse[0])[:, ys, xs]
                 weights[ys, xs] += weight
-        z, history = solver.step(step, z, total / weights, history, noise(step + 1) if solver.is_stochastic else None)
+        prediction = total / weights
+        if plan.recipe.activity == "mask":
+            masked = 1000 * (difficulty + plan.recipe.lower_bound) >= plan.timesteps[step]
+            prediction = torch.where(masked, prediction, solver.towards(step, z, coarse[0]))
+        z, history = solver.step(step, z, prediction, history, noise(step + 1) if solver.is_stochastic else None)
     return z.numpy()
+
+
+def _enlarged(case: Case, backbone: Any, low: torch.Tensor) -> torch.Tensor:
+    """[3, H, W] over the whole canvas."""
+    plan = case.plan
+    whole = Box(top=0, left=0, height=plan.image.height, width=plan.image.width)
+    canvas = plan.regions.canvas.scaled(plan.geometry.factor)
+    if plan.recipe.coarse == "bicubic":
+        return enlarge(low, whole, canvas, plan.scale)
+    words = _steering(case, backbone, low)
+    return restore_window(lambda x: backbone.restore(x, words)[0], low, whole, canvas, plan.scale)
+
+
+def _difficulty(case: Case, backbone: Any, low: torch.Tensor) -> torch.Tensor:
+    """[h, w] over the whole canvas; zeros where the recipe asks for none."""
+    plan = case.plan
+    if plan.recipe.difficulty == "none":
+        return torch.zeros(plan.regions.canvas.shape)
+    if plan.recipe.difficulty == "gradient":
+        found = torch.from_numpy(from_gradient(low))
+    else:
+        found = 1 - backbone.restore(low[None], _steering(case, backbone, low))[1][0, 0]
+    places = (torch.arange(side) + 0.5 for side in plan.regions.canvas.shape)
+    ys, xs = (
+        (place * plan.geometry.factor / plan.scale).long().clamp(max=side - 1)
+        for place, side in zip(places, low.shape[1:], strict=True)
+    )
+    return found[ys][:, xs]
+
+
+def _runs(plan: Plan, difficulty: torch.Tensor, ys: slice, xs: slice, timestep: float) -> bool:
+    """Whether the model sees a tile, by the papers' rules."""
+    recipe, part = plan.recipe, difficulty[ys, xs]
+    if recipe.activity == "groups":
+        sure = 1 - float(part.mean())
+        simple, medium, hard = recipe.group_times
+        start = simple if sure >= recipe.group_bounds[0] else medium if sure >= recipe.group_bounds[1] else hard
+        return start >= timestep
+    return recipe.activity == "all" or bool((1000 * (part + recipe.lower_bound) >= timestep).any())
 
 
 def _tile_prompt(case: Case, backbone: Any, low: torch.Tensor, row: int, col: int) -> str:

@@ -36,6 +36,13 @@ def test_file(tmp_path: Path) -> None:
         ({"value_range": [1]}, "two numbers"),
         ({"value_range": [2, 1]}, "rising"),
         ({"strength": 0}, "strength"),
+        ({"activity": "some"}, "activity must be one of"),
+        ({"activity": "mask", "difficulty": "none"}, "needs a difficulty"),
+        ({"group_bounds": [0.5, 0.75]}, "group_bounds must fall"),
+        ({"group_bounds": [0.5]}, "two numbers"),
+        ({"group_times": [700, 400, 1000]}, "group_times must rise"),
+        ({"group_times": [400, 1000]}, "three numbers"),
+        ({"lower_bound": 0}, "lower_bound"),
         ({"seed": -1}, "seed"),
     ],
 )

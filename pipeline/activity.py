@@ -1,0 +1,54 @@
+"""Activity: which tiles, and which latent pixels, are denoised at a step. The rest follows the noised coarse latent.
+
+What is not active is predicted to be the coarse latent, without the model (Solver.towards): under any solver its state
+is then the coarse latent noised to the step's level, q(z_t | c) = N(sqrt(abar_t) c, (1 - abar_t) I), which is where a
+tile that becomes active has to start (PatchScaler, arXiv 2405.17158, equations 6 and 7). Inactive tiles take part in
+the averaging with their usual weight, so nothing changes abruptly at a tile's border, in space or in time.
+
+Two ways to fill it:
+
+``groups``  A tile begins at a time that its difficulty sets (PatchScaler, equation 2).
+``mask``    A latent pixel is refined at time t if T (A + l) >= t (YODA, arXiv 2308.07977); a tile without such a pixel
+            costs nothing.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from storage.box import Box
+
+from .recipe import TRAINING_STEPS, Recipe
+from .tiling import Tile
+
+
+def group_of(difficulty: float, bounds: tuple[float, float]) -> int:
+    """0 simple, 1 medium, 2 hard, by the tile's mean difficulty; ``bounds`` on the confidence 1 - difficulty.
+
+    Equation 2 of PatchScaler: simple from gamma_1 on, hard below gamma_2.
+
+    >>> [group_of(d, (0.75, 0.5)) for d in (0.2, 0.25, 0.4, 0.6)]
+    [0, 0, 1, 2]
+    """
+    confidence = 1 - difficulty
+    return 0 if confidence >= bounds[0] else 1 if confidence >= bounds[1] else 2
+
+
+def active_pixels(difficulty: np.ndarray, timestep: float, lower_bound: float) -> np.ndarray:
+    """Where T (A + l) >= t: bool, of the shape of ``difficulty`` (A, in [0, 1])."""
+    return TRAINING_STEPS * (difficulty + np.float32(lower_bound)) >= timestep
+
+
+def is_tile_active(recipe: Recipe, difficulty: np.ndarray, timestep: float) -> bool:
+    """Whether the model sees a tile at a timestep; ``difficulty`` [y, x] is the tile's own part of the map."""
+    if recipe.activity == "groups":
+        mean = float(difficulty.mean(dtype=np.float64))
+        return bool(recipe.group_times[group_of(mean, recipe.group_bounds)] >= timestep)
+    if recipe.activity == "mask":
+        return bool(active_pixels(difficulty, timestep, recipe.lower_bound).any())
+    return True
+
+
+def active_tiles(recipe: Recipe, tiles: list[Tile], seen: Box, difficulty: np.ndarray, timestep: float) -> list[Tile]:
+    """Those of ``tiles`` that the model sees; ``difficulty`` [y, x] over ``seen``, which holds all tiles."""
+    return [tile for tile in tiles if is_tile_active(recipe, difficulty[tile.box.within(seen)], timestep)]

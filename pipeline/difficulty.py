@@ -1,0 +1,45 @@
+"""Difficulty: how much there is to invent at a place, from 0 (nothing) to 1. Maps are read off the input.
+
+``confidence``  1 - C of the model's restoration module (PatchScaler, arXiv 2405.17158, section 3.2).
+``gradient``    e / (e + HALF), with e the mean squared gradient of the brightness in a square: for models without one.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+from torch.nn import functional
+
+from storage.box import Box
+
+SOURCES = ("none", "confidence", "gradient")
+REACH = 5
+"""input pixels round a place that the gradient source looks at"""
+HALF = 4e-4
+"""mean squared gradient, of values in [0, 1] and a step of one input pixel, that counts as difficulty one half"""
+
+
+def from_confidence(confidence: torch.Tensor) -> np.ndarray:
+    """[y, x] float32 from the restoration module's confidence [1, y, x]."""
+    difficulty: np.ndarray = (1 - confidence[0]).clamp(0, 1).numpy()
+    return difficulty
+
+
+def from_gradient(low: torch.Tensor) -> np.ndarray:
+    """[y, x] float32 from input pixels [3, y, x] in [0, 1]; the picture's edge is repeated beyond it."""
+    grey = functional.pad(low.mean(0)[None, None], (1, 1, 1, 1), mode="replicate")
+    along_y = (grey[..., 2:, 1:-1] - grey[..., :-2, 1:-1]) / 2
+    along_x = (grey[..., 1:-1, 2:] - grey[..., 1:-1, :-2]) / 2
+    reach = REACH - 1
+    energy = functional.avg_pool2d(
+        along_y**2 + along_x**2, 2 * reach + 1, stride=1, padding=reach, count_include_pad=False
+    )
+    difficulty: np.ndarray = (energy / (energy + HALF))[0, 0].numpy()
+    return difficulty
+
+
+def at_latents(found: np.ndarray, window: Box, box: Box, scale: int, factor: int) -> np.ndarray:
+    """[h, w] at the latent pixels of ``box`` from a map [y, x] over ``window`` of the input; its edge is repeated."""
+    ys = (2 * np.arange(box.top, box.bottom) + 1) * factor // (2 * scale) - window.top
+    xs = (2 * np.arange(box.left, box.right) + 1) * factor // (2 * scale) - window.left
+    return found[ys.clip(0, window.height - 1)][:, xs.clip(0, window.width - 1)]

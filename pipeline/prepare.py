@@ -1,0 +1,80 @@
+"""prepare(r): the coarse latent of a region, and how difficult each of its places is, from the input's pixels."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from contextlib import AbstractContextManager
+
+import numpy as np
+import torch
+
+from storage.box import Box
+
+from .backbone import Backbone, RestoringBackbone
+from .codec import encode_box
+from .difficulty import REACH, at_latents, from_confidence, from_gradient
+from .local_prompts import Prompter
+from .pixels import CUBIC_REACH, enlarge, restore_window, source_window
+from .plan import Plan
+
+
+class Preparer:
+    """Enlarges, encodes and judges boxes of a plan's canvas."""
+
+    def __init__(
+        self,
+        plan: Plan,
+        read_rgb: Callable[[Box], torch.Tensor],
+        in_backbone: Callable[[], AbstractContextManager[Backbone]],
+        prompter: Prompter,
+    ) -> None:
+        """``read_rgb`` gives input pixels ``[3, y, x]``; ``in_backbone`` lends the model for one computation."""
+        self.plan, self.prompter = plan, prompter
+        self._read_rgb, self._in_backbone = read_rgb, in_backbone
+        self._source = Box(top=0, left=0, height=plan.image.height, width=plan.image.width)
+        recipe = plan.recipe
+        self._restores = recipe.coarse == "restored" or recipe.difficulty == "confidence"
+        halo = plan.geometry.restorer_halo if self._restores else 0
+        assert halo is not None
+        self._halo = max(halo, CUBIC_REACH, REACH if recipe.difficulty == "gradient" else 0)
+
+    def prepare(self, box: Box) -> tuple[np.ndarray, np.ndarray | None]:
+        """The coarse latent ``[c, h, w]`` of a box, and its difficulty ``[1, h, w]`` in [0, 1] where a recipe asks."""
+        plan, factor = self.plan, self.plan.geometry.factor
+        difficulty = np.empty((1, *box.shape), dtype=np.float32) if plan.has_difficulty else None
+
+        def look(wide: Box) -> torch.Tensor:
+            box_out = wide.scaled(factor)
+            window = source_window(box_out, plan.scale, self._source, self._halo)
+            low = self._read_rgb(window)
+            restored, confidence = self._restore(low, window, box_out) if self._restores else (None, None)
+            if difficulty is not None:
+                part = wide.intersection(box)
+                assert part is not None
+                found = from_gradient(low.clamp(0, 1)) if confidence is None else from_confidence(confidence)
+                difficulty[0, *part.within(box)] = at_latents(found, window, part, plan.scale, factor)
+            if plan.recipe.coarse == "restored":
+                assert restored is not None
+                return restored
+            return enlarge(low, window, box_out, plan.scale).clamp(0, 1)
+
+        return encode_box(look, self._encode, plan.geometry, plan.regions.canvas, box), difficulty
+
+    def _encode(self, pixels: torch.Tensor) -> torch.Tensor:
+        with self._in_backbone() as backbone:
+            return backbone.encode(pixels)
+
+    def _restore(self, low: torch.Tensor, window: Box, box_out: Box) -> tuple[torch.Tensor, torch.Tensor]:
+        """RGB ``[3, H, W]`` in [0, 1] of ``box_out``, and the confidence ``[1, y, x]`` over the window."""
+        words = self.prompter.steering(window)
+        sure: list[torch.Tensor] = []
+
+        def restore(pixels: torch.Tensor) -> torch.Tensor:
+            with self._in_backbone() as backbone:
+                assert isinstance(backbone, RestoringBackbone)
+                restored, confidence = backbone.restore(pixels, words[None])
+            sure.append(confidence[0])
+            return restored
+
+        restored = restore_window(restore, low.clamp(0, 1), window, box_out, self.plan.scale).clamp(0, 1)
+        return restored, sure[0]

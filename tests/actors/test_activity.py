@@ -1,0 +1,138 @@
+"""PatchScaler's groups and YODA's masks through the whole engine: the plain loop's numbers, and the same bytes."""
+
+from __future__ import annotations
+
+import dataclasses
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from actors.drive import StoppedError, Tally
+from actors.graph import Graph
+from actors.ray import Pool, RayExecutor
+from actors.task import Kind
+from actors.worker import COARSE, DIFFICULTY, latent_name
+from pipeline.plan import plan_from_json
+from storage.run import RunStore
+from tests.rays import private_ray
+from tests.runs import Case, diffusion_case, digest, make_case, serial, sit
+
+SMALL = {"region": 32, "window": 32, "overlap": 12, "steps": 4, "dtype": "float32", "keep_steps": 4}
+GROUPS = {"activity": "groups", "group_bounds": (0.6, 0.55), **SMALL}
+MASK = {"activity": "mask", "lower_bound": 0.1, **SMALL}
+
+
+def half_even(case: Case) -> Case:
+    """The case with a picture whose lower half is even grey: nothing to invent there."""
+    image = case.image.copy()
+    image[:, image.shape[1] // 2 - 4 :] = 128
+    return dataclasses.replace(case, image=image)
+
+
+def embedded(**recipe: Any) -> Case:
+    return half_even(make_case("embedded", height=108, width=60, **recipe))
+
+
+def run(case: Case, url: str) -> tuple[RunStore, Tally]:
+    store = case.begin(url)
+    return store, sit(case, store)
+
+
+def last(case: Case, store: RunStore) -> np.ndarray:
+    return store.open_array(latent_name(case.plan.num_steps)).read(case.plan.regions.canvas)
+
+
+@pytest.mark.parametrize("recipe", [GROUPS, MASK], ids=["groups", "mask"])
+def test_equals_a_plain_loop(tmp_path: Path, recipe: dict[str, Any]) -> None:
+    case = embedded(**recipe)
+    store, tally = run(case, str(tmp_path / "run"))
+    assert np.abs(last(case, store) - serial(case)).max() < 1e-3
+    assert 0 < tally.forwards < case.plan.tiles.num_tiles * 4
+
+
+@pytest.mark.parametrize("solver", ["ddim", "unipc", "euler-ancestral"])
+@pytest.mark.parametrize("activity", ["groups", "mask"])
+def test_equals_a_plain_loop_on_stable_diffusion(tmp_path: Path, activity: str, solver: str) -> None:
+    """Difficulty by gradients, guidance, batches of two, solvers with memory or noise of their own.
+
+    In one region, since its autoencoder normalises whatever window it is given.
+    """
+    settings = {
+        "region": 48,
+        "activity": activity,
+        "group_bounds": (0.5, 0.35),
+        "lower_bound": 0.2,
+        "steps": 4,
+        "keep_steps": 4,
+    }
+    case = half_even(diffusion_case(tmp_path, height=84, width=44, solver=solver, **settings))
+    store, tally = run(case, str(tmp_path / "run"))
+    found, expected = last(case, store), serial(case)
+    assert np.abs(found - expected).max() / np.abs(expected).max() < 1e-4
+    assert 0 < tally.forwards < case.plan.tiles.num_tiles * 4 * 2
+
+
+def test_all_hard_is_all(tmp_path: Path) -> None:
+    whole = embedded(**SMALL, start="image")
+    hard = embedded(**SMALL, activity="groups", group_bounds=(1.0, 0.9999))
+    open_mask = embedded(**SMALL, activity="mask", lower_bound=1.0)
+    hashes = {digest(case, run(case, str(tmp_path / str(n)))[0]) for n, case in enumerate((whole, hard, open_mask))}
+    assert len(hashes) == 1
+
+
+def test_what_is_never_active_stays_the_coarse_latent(tmp_path: Path) -> None:
+    """No forward at all: the last latents are the coarse ones."""
+    case = embedded(**SMALL, activity="groups", group_bounds=(0.002, 0.001), group_times=(1.0, 2.0, 3.0))
+    store, tally = run(case, str(tmp_path / "run"))
+    assert tally.forwards == 0
+    coarse = store.open_array(COARSE).read(case.plan.regions.canvas)
+    np.testing.assert_allclose(last(case, store), coarse, atol=1e-3)
+
+
+def test_every_place_has_a_difficulty(tmp_path: Path) -> None:
+    case = embedded(**MASK)
+    store, _ = run(case, str(tmp_path / "run"))
+    found = store.open_array(DIFFICULTY).read(case.plan.regions.canvas)
+    assert 0 <= found.min() < found.max() <= 1
+
+
+@pytest.mark.parametrize("recipe", [GROUPS, MASK], ids=["groups", "mask"])
+def test_stopped_and_damaged_it_ends_the_same(tmp_path: Path, recipe: dict[str, Any]) -> None:
+    case = embedded(**recipe)
+    expected = digest(case, run(case, str(tmp_path / "whole"))[0])
+    store = case.begin(str(tmp_path / "run"))
+    with pytest.raises(StoppedError):
+        sit(case, store, should_stop=lambda: any(store.open_array(latent_name(1)).regions()))
+    store.open_array(DIFFICULTY).delete(0)
+    sit(case, store)
+    assert digest(case, store) == expected
+
+
+@pytest.mark.ray
+@pytest.mark.slow
+def test_same_bytes_on_two_workers(tmp_path: Path) -> None:
+    case = embedded(**GROUPS)
+    expected = digest(case, run(case, str(tmp_path / "whole"))[0])
+    store = case.begin(str(tmp_path / "run"))
+    pool = Pool(name="tile", size=2, kinds=frozenset(Kind), num_cpus=1)
+
+    def start(setup, graph: Graph) -> RayExecutor:  # type: ignore[no-untyped-def]
+        return RayExecutor([pool], setup, graph)
+
+    with private_ray(num_cpus=2):
+        sit(case, store, start)
+    assert digest(case, store) == expected
+
+
+def test_refusals(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match="needs a restoration module"):
+        diffusion_case(tmp_path, activity="groups", difficulty="confidence")
+    with pytest.raises(ValueError, match="difficulty is read by activity"):
+        embedded(**{**SMALL, "difficulty": "gradient"})
+
+
+def test_a_plan_with_activity_survives_its_record() -> None:
+    plan = embedded(**GROUPS).plan
+    assert plan_from_json(plan.to_json()) == plan
