@@ -79,7 +79,8 @@ def confidence(backbone: Any, examples: list[Example]) -> dict[str, Any]:
     """Spearman's rank correlation of the confidence and the true squared error under each input pixel."""
     rows: dict[str, list[float]] = {}
     for example in examples:
-        restored, trust = backbone.restore(example.low[None])
+        words = backbone.steering([dict(backbone.tag(example.low[None])[0])])
+        restored, trust = backbone.restore(example.low[None], words[:, :, None, None])
         error = ((restored[0] - example.truth) ** 2).mean(0)[None, None]
         error = torch.nn.functional.avg_pool2d(error, SCALE).flatten()
         rank = float(spearmanr(trust.flatten().numpy(), error.numpy()).statistic)
@@ -217,7 +218,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     add_picture_options(parser, side=512)
     parser.add_argument("--crops", type=int, default=420, help="crops that are tagged")
-    parser.add_argument("--recipes", nargs="*", default=["steps=1", "steps=2", "steps=2 coarse=bicubic"])
+    parser.add_argument("--recipes", nargs="*", default=["steps=1", "steps=2"])
     parser.add_argument("--model", default="embedded")
     parser.add_argument("--out", type=Path, default=Path("runs/parts"))
     options = parser.parse_args()

@@ -122,8 +122,8 @@ class RestoringBackbone(Backbone, Protocol):
         """
         ...
 
-    def steering(self, prompts: list[str]) -> torch.Tensor:
-        """[prompts, phrases]: 1 where a prompt says a phrase that steers the restoration module."""
+    def steering(self, said: list[dict[str, float]]) -> torch.Tensor:
+        """[prompts, phrases]: how sure each prompt's phrases are, of those that steer the restoration module."""
         ...
 
     def tag(self, low: torch.Tensor) -> list[list[tuple[str, float]]]:

@@ -68,14 +68,16 @@ def tagged_crop(tile: Tile, scale: int, factor: int, source: Box) -> Box:
     return crop.grown(missing, source) if missing else crop
 
 
-def write_prompt(tags: Sequence[tuple[str, float]], prompt: str) -> str:
-    """The user's own prompt, then the tags, each phrase once, parted by commas: what is too long loses tags.
+def say(tags: Sequence[tuple[str, float]], prompt: str) -> dict[str, float]:
+    """The user's own phrases, which are sure, then the tags with their probabilities; each phrase once.
 
-    >>> write_prompt([("aerial", 0.9), ("strong blur", 0.7)], "water, aerial")
-    'water, aerial, strong blur'
+    Joined by commas it is the tile's prompt: what is too long loses tags.
+
+    >>> say([("aerial", 0.9), ("strong blur", 0.7)], "water, aerial")
+    {'water': 1.0, 'aerial': 1.0, 'strong blur': 0.7}
     """
-    phrases = [phrase.strip() for phrase in prompt.split(",")] + [phrase for phrase, _ in tags]
-    return ", ".join(dict.fromkeys(phrase for phrase in phrases if phrase))
+    own = {phrase.strip(): 1.0 for phrase in prompt.split(",") if phrase.strip()}
+    return own | {phrase: sure for phrase, sure in tags if phrase not in own}
 
 
 class Prompter:
@@ -90,21 +92,21 @@ class Prompter:
         """``read_rgb`` gives input pixels ``[3, y, x]``; ``in_backbone`` lends the model for one computation."""
         self.plan, self._read_rgb, self._in_backbone = plan, read_rgb, in_backbone
         self._source = Box(top=0, left=0, height=plan.image.height, width=plan.image.width)
-        self.prompt = functools.lru_cache(REMEMBERED)(self._prompt)
-        """the prompt of a tile: the same words in whichever process they are asked for"""
+        self.said = functools.lru_cache(REMEMBERED)(self._said)
+        """the phrases of a tile's prompt and how sure they are: the same in whichever process they are asked for"""
 
-    def _prompt(self, tile: Tile) -> str:
+    def _said(self, tile: Tile) -> dict[str, float]:
         plan = self.plan
         if plan.recipe.prompts != "local":
-            return plan.recipe.prompt
+            return say([], plan.recipe.prompt)
         low = self._read_rgb(tagged_crop(tile, plan.scale, plan.geometry.factor, self._source)).clamp(0, 1)
         with self._in_backbone() as backbone:
             assert isinstance(backbone, RestoringBackbone)
-            return write_prompt(backbone.tag(low[None])[0], plan.recipe.prompt)
+            return say(backbone.tag(low[None])[0], plan.recipe.prompt)
 
     def table(self, tiles: Sequence[Tile]) -> LocalPrompts:
         """The prompts of ``tiles`` (at least one) and their embeddings."""
-        prompts = [self.prompt(tile) for tile in tiles]
+        prompts = [", ".join(self.said(tile)) for tile in tiles]
         distinct = tuple(dict.fromkeys(prompts))
         with self._in_backbone() as backbone:
             text = backbone.embed(list(distinct))["text"]
@@ -115,11 +117,10 @@ class Prompter:
         plan = self.plan
         places = (latents_under(window.top, window.bottom, plan), latents_under(window.left, window.right, plan))
         tiles = _covering(plan.tiles, *places)
-        prompts = [self.prompt(tile) for tile in tiles]
         with self._in_backbone() as backbone:
             assert isinstance(backbone, RestoringBackbone)
-            said = backbone.steering(prompts)
-        return blend_words(said, tiles, plan.recipe.blend, *places)
+            words = backbone.steering([self.said(tile) for tile in tiles])
+        return blend_words(words, tiles, plan.recipe.blend, *places)
 
 
 def latents_under(first: int, last: int, plan: Plan) -> np.ndarray:

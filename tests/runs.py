@@ -23,7 +23,7 @@ from pipeline.backbones.loading import describe_model, load_backbone
 from pipeline.blend import tile_weight
 from pipeline.device import describe_device, make_deterministic, package_versions
 from pipeline.difficulty import from_gradient
-from pipeline.local_prompts import tagged_crop, write_prompt
+from pipeline.local_prompts import say, tagged_crop
 from pipeline.noise import keyed_noise
 from pipeline.pixels import enlarge, restore_window
 from pipeline.plan import Plan
@@ -153,8 +153,8 @@ def serial(case: Case) -> np.ndarray:
         """Both rows of prompts of one tile."""
         if plan.recipe.prompts != "local":
             return text
-        said = _tile_prompt(case, backbone, low, plan.tiles.tops.index(top), plan.tiles.lefts.index(left))
-        return backbone.embed([plan.recipe.negative_prompt, said])
+        said = _said(case, backbone, low, plan.tiles.tops.index(top), plan.tiles.lefts.index(left))
+        return backbone.embed([plan.recipe.negative_prompt, ", ".join(said)])
 
     history: tuple[torch.Tensor, ...] = ()
     for step in range(plan.num_steps):
@@ -216,13 +216,14 @@ def _runs(plan: Plan, difficulty: torch.Tensor, ys: slice, xs: slice, timestep: 
     return recipe.activity == "all" or bool((1000 * (part + recipe.lower_bound) >= timestep).any())
 
 
-def _tile_prompt(case: Case, backbone: Any, low: torch.Tensor, row: int, col: int) -> str:
+def _said(case: Case, backbone: Any, low: torch.Tensor, row: int, col: int) -> dict[str, float]:
+    """The phrases of one tile's prompt."""
     plan = case.plan
     if plan.recipe.prompts != "local":
-        return plan.recipe.prompt
+        return say([], plan.recipe.prompt)
     whole = Box(top=0, left=0, height=plan.image.height, width=plan.image.width)
     ys, xs = tagged_crop(plan.tiles.tile(row, col), plan.scale, plan.geometry.factor, whole).within(whole)
-    return write_prompt(backbone.tag(low[None][..., ys, xs])[0], plan.recipe.prompt)
+    return say(backbone.tag(low[None][..., ys, xs])[0], plan.recipe.prompt)
 
 
 def _steering(case: Case, backbone: Any, low: torch.Tensor) -> torch.Tensor:
@@ -234,7 +235,7 @@ def _steering(case: Case, backbone: Any, low: torch.Tensor) -> torch.Tensor:
         for col, left in enumerate(tiles.lefts):
             part = torch.zeros(plan.regions.canvas.shape)
             part[top : top + tiles.tile_height, left : left + tiles.tile_width] = weight
-            said = backbone.steering([_tile_prompt(case, backbone, low, row, col)])[0]
+            said = backbone.steering([_said(case, backbone, low, row, col)])[0]
             total = total + torch.stack([part, *(word * part for word in said)])
     field = total[1:] / total[0]
     ys, xs = (((torch.arange(side) + 0.5) * plan.scale / plan.geometry.factor).long() for side in low.shape[1:])

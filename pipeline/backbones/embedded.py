@@ -164,12 +164,11 @@ class EmbeddedBackbone:
         restored, confidence = self._parts.restorer(self._send(low), None if words is None else self._send(words))
         return restored.cpu().contiguous(), confidence.cpu().contiguous()
 
-    def steering(self, prompts: list[str]) -> torch.Tensor:
+    def steering(self, said: list[dict[str, float]]) -> torch.Tensor:
         phrases = self._parts.restorer.config["phrases"]
-        said = [{" ".join(phrase.lower().split()) for phrase in prompt.split(",")} for prompt in prompts]
-        return torch.tensor([[float(phrase in one) for phrase in phrases] for one in said]).view(
-            len(prompts), len(phrases)
-        )
+        known = [{" ".join(phrase.lower().split()): sure for phrase, sure in one.items()} for one in said]
+        rows = [[one.get(phrase, 0.0) for phrase in phrases] for one in known]
+        return torch.tensor(rows).view(len(said), len(phrases))
 
     def tag(self, low: torch.Tensor) -> list[list[tuple[str, float]]]:
         said: list[list[tuple[str, float]]] = self._parts.tagger.say(low)
