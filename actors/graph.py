@@ -34,7 +34,7 @@ class Graph:
             self.destinations.append(() if seen is None else tuple(regions.overlapping(seen)))
         self.sources = _inverse(self.destinations)
         """regions whose tiles touch each region, ascending: the plan's order of summation"""
-        halo = plan.geometry.decoder_halo
+        halo = plan.decode_halo
         self.decode_reads = [
             tuple(regions.overlapping(regions.box(r).grown(halo, regions.canvas))) for r in range(regions.num_regions)
         ]

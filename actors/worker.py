@@ -26,6 +26,7 @@ from pipeline.backbone import Backbone, Conditioning, ModelCard
 from pipeline.backbones.loading import describe_model, load_backbone
 from pipeline.blend import weight_sum
 from pipeline.codec import decode_box
+from pipeline.colour import transfer_colour
 from pipeline.contribution import Contribution
 from pipeline.denoise import Idle, PromptTable, denoise_region, predict_tiles, reach
 from pipeline.device import describe_device, make_deterministic, package_versions
@@ -252,10 +253,13 @@ class Worker:
     def _decode(self, region: int) -> tuple[int, dict[str, Any], list[Contribution]]:
         plan, geometry = self.plan, self.plan.geometry
         box = plan.regions.box(region)
-        latents = self._latents(plan.num_steps)
-        rgb = decode_box(latents.read, self._decode_in_backbone, geometry, plan.regions.canvas, box)
+        latents, canvas = self._latents(plan.num_steps), plan.regions.canvas
+        wide = box.grown(plan.decode_halo - geometry.decoder_halo, canvas)
+        rgb = decode_box(latents.read, self._decode_in_backbone, geometry, canvas, wide)
         inside = plan.out_regions.box(region)
-        ys, xs = inside.within(box.scaled(geometry.factor))
+        if plan.recipe.colour == "wavelet":
+            rgb = transfer_colour(rgb, self._preparer.enlarged(wide.scaled(geometry.factor)))
+        ys, xs = inside.within(wide.scaled(geometry.factor))
         values = plan.value_range.from_unit(from_rgb(rgb[:, ys, xs], plan.image.num_bands))
         return self._array(OUT).write(region, values), {}, []
 

@@ -12,6 +12,7 @@ from typing import Any
 from storage.box import RegionGrid
 
 from .backbone import LatentGeometry, ModelCard
+from .colour import REACH as COLOUR_REACH
 from .denoise import DenoiseSettings
 from .device import DeviceFacts
 from .pixels import ValueRange
@@ -87,6 +88,12 @@ class Plan:
     def denoise_reads_coarse(self) -> bool:
         """Whether a step needs the coarse latent: the backbone reads it, or inactive places follow it."""
         return self.geometry.reads_coarse or self.recipe.activity != "all"
+
+    @property
+    def decode_halo(self) -> int:
+        """Latent pixels round a region that its output depends on: the decoder's reach, and the colour's."""
+        colour = 0 if self.recipe.colour == "none" else -(-COLOUR_REACH // self.geometry.factor)
+        return self.geometry.decoder_halo + colour
 
     @property
     def has_difficulty(self) -> bool:

@@ -60,6 +60,11 @@ class Preparer:
 
         return encode_box(look, self._encode, plan.geometry, plan.regions.canvas, box), difficulty
 
+    def enlarged(self, box_out: Box) -> torch.Tensor:
+        """The input by bicubic over a box of the output: RGB ``[3, H, W]`` in [0, 1]."""
+        window = source_window(box_out, self.plan.scale, self._source)
+        return enlarge(self._read_rgb(window), window, box_out, self.plan.scale).clamp(0, 1)
+
     def _encode(self, pixels: torch.Tensor) -> torch.Tensor:
         with self._in_backbone() as backbone:
             return backbone.encode(pixels)

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from .blend import WINDOWS
+from .colour import COLOURS
 from .difficulty import SOURCES
 from .solver import SOLVERS
 
@@ -58,6 +59,8 @@ class Recipe:
     """time of 1000 at which simple, medium and hard tiles begin"""
     lower_bound: float = 0.25
     """l: a place of no difficulty is refined from this share of the time on"""
+    colour: str = "none"
+    """``wavelet``: low frequencies of the result are the enlarged input's; ``none``: the model's own"""
     window: int | None = None
     """latent pixels a side of a tile"""
     overlap: int | None = None
@@ -85,6 +88,7 @@ class Recipe:
         _check_choice("prompts", self.prompts, PROMPTING, optional=True)
         _check_choice("dtype", self.dtype, DTYPES, optional=True)
         _check_choice("activity", self.activity, ACTIVITIES)
+        _check_choice("colour", self.colour, COLOURS)
         _check_choice("difficulty", self.difficulty, SOURCES, optional=True)
         if self.activity != "all" and self.difficulty == "none":
             raise ValueError(f"recipe: activity {self.activity!r} needs a difficulty: confidence or gradient")
