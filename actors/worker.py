@@ -202,10 +202,14 @@ class Worker:
                 table = dataclasses.replace(prompts, each=local.of([places[tile] for tile in tiles]))
             if coarse is not None and plan.geometry.reads_coarse:
                 under = torch.from_numpy(np.stack([coarse[:, *tile.box.within(seen)] for tile in tiles]))
+            structure = None
+            if plan.recipe.structure != "none":
+                structure = torch.stack([self._preparer.structure(tile.box) for tile in tiles])
             guidance = plan.denoise_settings.guidance
             self._clock.forwards += len(tiles) * (1 if guidance == 1.0 else 2)
             with self._in_backbone() as backbone:
-                return predict_tiles(backbone, self.solver, step, latents, under, table, guidance)
+                given = Conditioning(coarse=under, structure=structure)
+                return predict_tiles(backbone, self.solver, step, latents, given, table, guidance)
 
         idle = None
         if coarse is not None and plan.has_difficulty:

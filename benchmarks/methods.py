@@ -68,11 +68,11 @@ def recipe_method(words: str, *, model: str, threads: int) -> Method:
             )
             started = time.monotonic()
             with contextlib.redirect_stdout(io.StringIO()), contextlib.redirect_stderr(io.StringIO()):
-                upscale(job, should_stop=lambda: False, on_plan=seen.append)
+                result = upscale(job, should_stop=lambda: False, on_plan=seen.append)
             seconds = time.monotonic() - started
             with Image.open(folder / "high.png") as picture:
                 pixels = from_picture(picture)
-        return Restored(pixels=pixels, seconds=seconds, forwards=seen[0].cost.forwards, plan=seen[0].plan)
+        return Restored(pixels=pixels, seconds=seconds, forwards=result.tally.forwards, plan=seen[0].plan)
 
     return run
 

@@ -27,7 +27,7 @@ def group_of(difficulty: float, bounds: tuple[float, float]) -> int:
 
     Equation 2 of PatchScaler: simple from gamma_1 on, hard below gamma_2.
 
-    >>> [group_of(d, (0.75, 0.5)) for d in (0.2, 0.25, 0.4, 0.6)]
+    >>> [group_of(d, (0.4, 0.2)) for d in (0.5, 0.6, 0.7, 0.9)]
     [0, 0, 1, 2]
     """
     confidence = 1 - difficulty

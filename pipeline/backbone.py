@@ -33,6 +33,8 @@ class LatentGeometry:
     """latent pixels a side that the autoencoder is run on at once, without its halo"""
     reads_coarse: bool
     """whether predict needs the coarse latent: the enlarged input, encoded"""
+    structure_channels: int | None
+    """channels of the picture that its ControlNet reads; None for a model without one"""
     restorer_halo: int | None
     """input pixels round a window that its restoration module can see; None for a model without one"""
     text_tokens: int | None

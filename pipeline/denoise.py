@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
@@ -67,22 +68,22 @@ def predict_tiles(
     solver: Solver,
     step: int,
     latents: torch.Tensor,
-    coarse: torch.Tensor | None,
+    given: Conditioning,
     prompts: PromptTable,
     guidance: float,
 ) -> torch.Tensor:
     """Guided predictions ``[B, C, h, w]`` for one full batch of tiles.
 
     Classifier-free guidance (Ho and Salimans, arXiv 2207.12598): u + g (c - u); the unconditional branch has the
-    negative prompt, and the same coarse latent: guidance is about words, the picture is never in doubt.
+    negative prompt, and all else that is ``given``: guidance is about words, the picture is never in doubt.
     """
     scaled = solver.scale_input(latents, step)
     timestep = solver.timestep(step)
     batch = len(latents)
-    conditional = backbone.predict(scaled, timestep, Conditioning(coarse=coarse, **prompts.rows(1, batch)))
+    conditional = backbone.predict(scaled, timestep, dataclasses.replace(given, **prompts.rows(1, batch)))
     if guidance == 1.0:
         return conditional
-    unconditional = backbone.predict(scaled, timestep, Conditioning(coarse=coarse, **prompts.rows(0, batch)))
+    unconditional = backbone.predict(scaled, timestep, dataclasses.replace(given, **prompts.rows(0, batch)))
     return unconditional + guidance * (conditional - unconditional)
 
 

@@ -251,6 +251,11 @@ def _check_parts(recipe: Recipe, model: ModelCard) -> None:
                     f"recipe: {field} = {value!r} needs a restoration module and a tagger, which the model "
                     f"{model.name} lacks: use {instead!r}"
                 )
+    if recipe.structure != "none" and model.geometry.structure_channels is None:
+        raise ValueError(
+            f"recipe: structure = {recipe.structure!r} needs a ControlNet, which the model {model.name} lacks: "
+            "use 'none'"
+        )
     if model.vocabulary is not None:
         known = set(model.vocabulary)
         said = re.findall(r"[^\s,]+", f"{recipe.prompt} {recipe.negative_prompt}".lower())

@@ -11,11 +11,15 @@ import torch
 from storage.box import Box
 
 from .backbone import Backbone, RestoringBackbone
+from .backbones.structure import canny_edges
 from .codec import encode_box
 from .difficulty import REACH, at_latents, from_confidence, from_gradient
 from .local_prompts import Prompter
 from .pixels import CUBIC_REACH, enlarge, restore_window, source_window
 from .plan import Plan
+
+EDGE_HALO = 16
+"""latent pixels round a box that its edges are looked for in"""
 
 
 class Preparer:
@@ -64,6 +68,22 @@ class Preparer:
         """The input by bicubic over a box of the output: RGB ``[3, H, W]`` in [0, 1]."""
         window = source_window(box_out, self.plan.scale, self._source)
         return enlarge(self._read_rgb(window), window, box_out, self.plan.scale).clamp(0, 1)
+
+    def structure(self, box: Box) -> torch.Tensor:
+        """What the ControlNet reads of a box of latent pixels: ``[4, H, W]``, the enlarged input and its canny edges.
+
+        What the recipe does not ask for is zeros. Edges are found in a wider window: one can begin beside the box.
+        """
+        plan, factor = self.plan, self.plan.geometry.factor
+        wide = box.grown(EDGE_HALO, plan.regions.canvas)
+        pixels = self.enlarged(wide.scaled(factor))
+        ys, xs = box.scaled(factor).within(wide.scaled(factor))
+        image, edges = pixels[:, ys, xs], torch.zeros(1, box.height * factor, box.width * factor)
+        if plan.recipe.structure in ("edges", "both"):
+            edges = canny_edges(pixels)[:, ys, xs]
+        if plan.recipe.structure == "edges":
+            image = torch.zeros_like(image)
+        return torch.cat([image, edges])
 
     def _encode(self, pixels: torch.Tensor) -> torch.Tensor:
         with self._in_backbone() as backbone:

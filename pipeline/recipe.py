@@ -17,6 +17,7 @@ from .solver import SOLVERS
 STARTS = ("noise", "image")
 COARSE = ("restored", "bicubic")
 PROMPTING = ("global", "local")
+STRUCTURES = ("none", "image", "edges", "both")
 ACTIVITIES = ("all", "groups", "mask")
 TRAINING_STEPS = 1000
 """T of the papers: what times are counted in"""
@@ -53,12 +54,15 @@ class Recipe:
     difficulty: str | None = None
     """where difficulty comes from: ``confidence`` of the model's restoration module, ``gradient``, the input's own, or
     ``none``, where activity is ``all``"""
-    group_bounds: tuple[float, float] = (0.75, 0.55)
+    group_bounds: tuple[float, float] = (0.4, 0.2)
     """gamma_1 > gamma_2: mean confidence, 1 - difficulty, from which a tile is simple, and below which it is hard"""
     group_times: tuple[float, float, float] = (400.0, 700.0, 1000.0)
     """time of 1000 at which simple, medium and hard tiles begin"""
     lower_bound: float = 0.25
     """l: a place of no difficulty is refined from this share of the time on"""
+    structure: str = "none"
+    """what the model's ControlNet reads of the enlarged input: nothing (``none``), the ``image`` itself, its canny
+    ``edges``, or ``both``"""
     colour: str = "none"
     """``wavelet``: low frequencies of the result are the enlarged input's; ``none``: the model's own"""
     window: int | None = None
@@ -89,6 +93,7 @@ class Recipe:
         _check_choice("dtype", self.dtype, DTYPES, optional=True)
         _check_choice("activity", self.activity, ACTIVITIES)
         _check_choice("colour", self.colour, COLOURS)
+        _check_choice("structure", self.structure, STRUCTURES)
         _check_choice("difficulty", self.difficulty, SOURCES, optional=True)
         if self.activity != "all" and self.difficulty == "none":
             raise ValueError(f"recipe: activity {self.activity!r} needs a difficulty: confidence or gradient")

@@ -19,7 +19,9 @@ from actors.graph import Graph
 from actors.local import LocalExecutor
 from actors.resume import create_arrays, find_available
 from actors.worker import OUT, PIXELS, WorkerSetup, build_worker
+from pipeline.backbone import Conditioning
 from pipeline.backbones.loading import describe_model, load_backbone
+from pipeline.backbones.structure import canny_edges
 from pipeline.blend import tile_weight
 from pipeline.device import describe_device, make_deterministic, package_versions
 from pipeline.difficulty import from_gradient
@@ -164,7 +166,14 @@ def serial(case: Case) -> np.ndarray:
                 ys, xs = slice(top, top + plan.tiles.tile_height), slice(left, left + plan.tiles.tile_width)
                 if _runs(plan, difficulty, ys, xs, plan.timesteps[step]):
                     total[:, ys, xs] += weight * _guided(
-                        case, backbone, solver, step, z[:, ys, xs], coarse[..., ys, xs], embedded(top, left)
+                        case,
+                        backbone,
+                        solver,
+                        step,
+                        z[:, ys, xs],
+                        coarse[..., ys, xs],
+                        embedded(top, left),
+                        _structure(case, low, ys, xs),
                     )
                 else:
                     total[:, ys, xs] += weight * solver.towards(step, z, coarse[0])[:, ys, xs]
@@ -205,6 +214,22 @@ def _difficulty(case: Case, backbone: Any, low: torch.Tensor) -> torch.Tensor:
     return found[ys][:, xs]
 
 
+def _structure(case: Case, low: torch.Tensor, ys: slice, xs: slice) -> torch.Tensor | None:
+    """[1, 4, H, W]: the enlarged input under a tile, and edges found with 16 latent pixels more on every side."""
+    plan, factor = case.plan, case.plan.geometry.factor
+    if plan.recipe.structure == "none":
+        return None
+    whole = Box(top=0, left=0, height=plan.image.height, width=plan.image.width)
+    pixels = enlarge(low, whole, plan.regions.canvas.scaled(factor), plan.scale).clamp(0, 1)
+    edges = torch.zeros(1, *pixels.shape[1:])
+    rows, cols = (slice(max(0, s.start - 16) * factor, (s.stop + 16) * factor) for s in (ys, xs))
+    edges[:, rows, cols] = canny_edges(pixels[:, rows, cols])
+    image = pixels * (plan.recipe.structure != "edges")
+    edges = edges * (plan.recipe.structure != "image")
+    ys, xs = (slice(s.start * factor, s.stop * factor) for s in (ys, xs))
+    return torch.cat([image, edges])[None, :, ys, xs]
+
+
 def _runs(plan: Plan, difficulty: torch.Tensor, ys: slice, xs: slice, timestep: float) -> bool:
     """Whether the model sees a tile, by the papers' rules."""
     recipe, part = plan.recipe, difficulty[ys, xs]
@@ -243,15 +268,22 @@ def _steering(case: Case, backbone: Any, low: torch.Tensor) -> torch.Tensor:
 
 
 def _guided(
-    case: Case, backbone: Any, solver: Any, step: int, tile: torch.Tensor, coarse: torch.Tensor, text: dict[str, Any]
+    case: Case,
+    backbone: Any,
+    solver: Any,
+    step: int,
+    tile: torch.Tensor,
+    coarse: torch.Tensor,
+    text: dict[str, Any],
+    structure: torch.Tensor | None,
 ) -> torch.Tensor:
-    from pipeline.backbone import Conditioning
-
     geometry, guidance = case.plan.geometry, case.plan.recipe.guidance
     seen = solver.scale_input(tile, step)[None]
     branches = []
     for row in (0, 1):
         under = coarse if geometry.reads_coarse else None
         rows = {name: table[row : row + 1] for name, table in text.items()}
-        branches.append(backbone.predict(seen, solver.timestep(step), Conditioning(coarse=under, **rows))[0])
+        branches.append(
+            backbone.predict(seen, solver.timestep(step), Conditioning(coarse=under, structure=structure, **rows))[0]
+        )
     return branches[0] + guidance * (branches[1] - branches[0])

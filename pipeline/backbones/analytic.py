@@ -20,6 +20,7 @@ GEOMETRY = LatentGeometry(
     decoder_halo=0,
     codec_window=256,
     reads_coarse=True,
+    structure_channels=None,
     restorer_halo=None,
     text_tokens=None,
     native_scale=None,

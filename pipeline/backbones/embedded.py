@@ -48,6 +48,7 @@ def read_geometry(folder: Path, index: dict[str, Any]) -> LatentGeometry:
         decoder_halo=own["decoder_halo"],
         codec_window=256,
         reads_coarse=True,
+        structure_channels=configs["controlnet"]["conditioning_channels"],
         restorer_halo=own["restorer_halo"],
         text_tokens=configs["text_encoder"]["max_position_embeddings"],
         native_scale=own["native_scale"],

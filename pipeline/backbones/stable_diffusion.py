@@ -48,6 +48,7 @@ def read_geometry(folder: Path, index: dict[str, Any]) -> LatentGeometry:
         decoder_halo=16,
         codec_window=64,
         reads_coarse=False,
+        structure_channels=None,
         restorer_halo=None,
         text_tokens=text.get("max_position_embeddings", 77),
         native_scale=None,

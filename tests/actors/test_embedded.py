@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -31,9 +32,11 @@ def expected(case: Case, tmp_path_factory: pytest.TempPathFactory) -> str:
     return digest(case, store)
 
 
-@pytest.mark.parametrize("guidance", [1.0, 2.5])
-def test_equals_a_plain_loop(tmp_path: Path, guidance: float) -> None:
-    case = make_case("embedded", height=44, width=60, keep_steps=2, guidance=guidance, **SMALL)
+@pytest.mark.parametrize(
+    "recipe", [{}, {"guidance": 2.5}, {"structure": "image"}, {"structure": "edges"}, {"structure": "both"}]
+)
+def test_equals_a_plain_loop(tmp_path: Path, recipe: dict[str, Any]) -> None:
+    case = make_case("embedded", height=44, width=60, keep_steps=2, **recipe, **SMALL)
     store = case.begin(str(tmp_path / "run"))
     sit(case, store)
     found = store.open_array(latent_name(2)).read(case.plan.regions.canvas)
@@ -65,7 +68,7 @@ def test_lost_prompts_are_made_again(case: Case, expected: str, tmp_path: Path) 
     assert digest(case, store) == expected
 
 
-@pytest.mark.parametrize("change", [{"prompts": "global"}, {"coarse": "bicubic"}])
+@pytest.mark.parametrize("change", [{"prompts": "global"}, {"coarse": "bicubic"}, {"structure": "image"}])
 def test_each_ingredient_changes_the_picture(expected: str, tmp_path: Path, change: dict[str, str]) -> None:
     case = make_case("embedded", height=76, width=60, keep_steps=2, prompt="aerial", **SMALL, **change)
     store = case.begin(str(tmp_path / "run"))

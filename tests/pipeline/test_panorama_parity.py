@@ -78,7 +78,7 @@ def ours(solver: Solver, noise: torch.Tensor, text: torch.Tensor, region_side: i
                 continue
 
             def predict(batch: list[Tile], latents: torch.Tensor, step: int = step) -> torch.Tensor:
-                return predict_tiles(backbone, solver, step, latents, None, prompts, GUIDANCE)  # type: ignore[arg-type]
+                return predict_tiles(backbone, solver, step, latents, Conditioning(), prompts, GUIDANCE)  # type: ignore[arg-type]
 
             for target, part in denoise_region(settings, region, seen, z[:, *seen.slices], predict).items():
                 made[target].append(part)
