@@ -191,6 +191,15 @@ def test_scale(run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Non
         ("solver = 'flow-euler'", ["flow-euler", "fit"]),
         ("window = 16\noverlap = 16", ["overlap"]),
         ("region = 16", ["region"]),
+        ("structure = 'edges'", ["structure", "ControlNet", "analytic", "'none'"]),
+        ("prompts = 'local'", ["prompts", "tagger", "'global'"]),
+        ("activity = 'groups'\ndifficulty = 'confidence'", ["difficulty", "restoration module", "'gradient'"]),
+        ("activity = 'some'", ["activity", "groups"]),
+        ("difficulty = 'gradient'", ["difficulty", "activity"]),
+        ("group_bounds = [0.2, 0.4]", ["group_bounds", "fall"]),
+        ("group_times = [700, 400, 1000]", ["group_times", "rise"]),
+        ("lower_bound = 2", ["lower_bound", "at most 1"]),
+        ("colour = 'sepia'", ["colour", "wavelet"]),
     ],
 )
 def test_recipe(run: Run, tmp_path: Path, text: str, parts: list[str]) -> None:
