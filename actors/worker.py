@@ -106,7 +106,7 @@ class Worker:
         box = Box(top=0, left=0, height=settings.tiles.tile_height, width=settings.tiles.tile_width)
         noise = torch.from_numpy(keyed_noise(box, channels=geometry.channels, seed=0, stage=0, draw=0))
         batch = noise.expand(settings.batch, *noise.shape).contiguous()
-        table = PromptTable(**self.backbone.embed(["", ""]))
+        table = PromptTable(embeddings=self.backbone.embed(["", ""]))
         rows = table.rows(1, settings.batch)
         coarse = batch.flip(-1) if geometry.reads_coarse else None
         prediction = self.backbone.predict(batch, self.solver.timestep(0), Conditioning(coarse=coarse, **rows))
@@ -160,7 +160,7 @@ class Worker:
         plan, extra = self.plan, {}
         box = plan.regions.box(region)
         coarse, difficulty = self._preparer.prepare(box)
-        if plan.recipe.prompts == "local" and plan.tiles.owned_by(box):
+        if plan.recipe.prompts != "global" and plan.tiles.owned_by(box):
             self._prompt_locally(region)
         if difficulty is not None:
             extra["difficulty"] = self._array(DIFFICULTY).write(region, difficulty)
@@ -193,7 +193,7 @@ class Worker:
         z = self._latents(step).read(seen)
         coarse = self._array(COARSE).read(seen) if plan.denoise_reads_coarse else None
         prompts = self._prompt_table()
-        local = self._local_prompts(region) if plan.recipe.prompts == "local" else None
+        local = self._local_prompts(region) if plan.recipe.prompts != "global" else None
         places = {tile: place for place, tile in enumerate(plan.tiles.owned_by(plan.regions.box(region)))}
 
         def predict(tiles: list[Tile], latents: torch.Tensor) -> torch.Tensor:
@@ -302,7 +302,8 @@ class Worker:
                 data = self.store.get_blob(PROMPT_BLOB)
                 assert data is not None
                 with np.load(io.BytesIO(data)) as table:
-                    self._prompts = PromptTable(**{name: torch.from_numpy(table[name]) for name in table.files})
+                    found = {name: torch.from_numpy(table[name]) for name in table.files}
+                self._prompts = PromptTable(embeddings=found)
         return self._prompts
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import hashlib
+from pathlib import Path
 
 import psutil
 
@@ -12,6 +13,7 @@ from pipeline.device import DeviceFacts, package_versions
 from pipeline.plan import ImageFacts, Plan, bind
 from pipeline.price import Price, price
 from pipeline.recipe import load_recipe
+from pipeline.tag_file import TagFile, parse_tags
 from storage.images import ImageSource, check_output, open_image
 
 from .job import Job
@@ -33,7 +35,21 @@ def make_plan(job: Job, source: ImageSource, device: DeviceFacts) -> Plan:
     info = source.info
     digest = hashlib.sha256(f"{source.fingerprint()} bands {job.band_numbers() or 'all'}".encode()).hexdigest()
     image = ImageFacts(height=info.height, width=info.width, num_bands=info.num_bands, dtype=info.dtype, sha256=digest)
-    return bind(recipe, image=image, scale=job.scale, model=model, device=device, versions=package_versions())
+    tags = read_tags(job, source)
+    return bind(
+        recipe, image=image, scale=job.scale, model=model, device=device, versions=package_versions(), tags=tags
+    )
+
+
+def read_tags(job: Job, source: ImageSource) -> TagFile | None:
+    """The job's tag file, checked against the image; None where none is given."""
+    if job.tags is None:
+        return None
+    path = Path(job.tags)
+    if not path.is_file():
+        raise FileNotFoundError(f"--tags {job.tags}: no such file; expected JSON with height, width and tags")
+    text = path.read_text(encoding="utf-8", errors="replace")
+    return parse_tags(text, where=job.tags, height=source.info.height, width=source.info.width)
 
 
 def check_memory(plan: Plan, workers: int, available: int, where: str) -> Price:

@@ -24,6 +24,7 @@ class Job:
     recipe: str = _option("multidiffusion", "a preset's name or a TOML file")
     model: str = _option("embedded", "embedded, analytic, a folder in diffusers' format, or a hub id")
     run: str | None = _option(None, "folder or s3://, gs://, az:// URL of the run; beside OUTPUT if not given")
+    tags: str | None = _option(None, "JSON of tags for parts of INPUT: each tile's prompt says those of its own part")
     steps: int | None = _option(None, "sampler steps")
     seed: int | None = _option(None, "seed of all noise")
     bands: str | None = _option(None, "bands of INPUT to enlarge, counted from 1, such as 1,2,3")

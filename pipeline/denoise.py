@@ -20,22 +20,21 @@ from .tiling import Tile, TileGrid
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PromptTable:
-    """Embeddings of the prompts in use, each once: ``text [n, T, D]`` and ``pooled [n, D']`` where the model has them.
+    """Embeddings of the prompts in use, each once.
 
     Row 0 is the negative prompt, row 1 the prompt of every tile, unless ``each`` gives every tile of a batch its own.
     """
 
-    text: torch.Tensor | None = None
-    pooled: torch.Tensor | None = None
-    each: torch.Tensor | None = None
-    """[B, T, D]: local prompts, a row a tile of the batch"""
+    embeddings: dict[str, torch.Tensor] = dataclasses.field(default_factory=dict)
+    """``text [n, T, D]`` and ``pooled [n, D']``, where the model has them"""
+    each: dict[str, torch.Tensor] | None = None
+    """local prompts: the same fields, a row a tile of the batch"""
 
-    def rows(self, row: int, batch: int) -> dict[str, torch.Tensor | None]:
-        def take(table: torch.Tensor | None) -> torch.Tensor | None:
-            return None if table is None else table[row : row + 1].expand(batch, *table.shape[1:])
-
-        text = self.each if row == 1 and self.each is not None else take(self.text)
-        return {"text": text, "pooled": take(self.pooled)}
+    def rows(self, row: int, batch: int) -> dict[str, torch.Tensor]:
+        """A row for every tile of a batch, by the names of Conditioning's fields."""
+        if row == 1 and self.each is not None:
+            return self.each
+        return {name: table[row : row + 1].expand(batch, *table.shape[1:]) for name, table in self.embeddings.items()}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -113,10 +112,12 @@ def denoise_region(
     owned = settings.tiles.owned_by(settings.regions.box(region))
     weight = tile_weight(settings.blend, settings.tiles.tile_height, settings.tiles.tile_width)
     sums = _empty_sums(settings.regions, seen, channels=z.shape[0])
-    for tile in owned if idle is not None else ():
-        if tile in idle.tiles:
-            _add(sums, tile.box, idle.prediction[:, *tile.box.within(seen)] * weight)
-    active = owned if idle is None else [tile for tile in owned if tile not in idle.tiles]
+    active = owned
+    if idle is not None:
+        active = [tile for tile in owned if tile not in idle.tiles]
+        for tile in owned:
+            if tile in idle.tiles:
+                _add(sums, tile.box, idle.prediction[:, *tile.box.within(seen)] * weight)
     for tiles in _batches(active, settings.batch):
         padded = tiles + tiles[-1:] * (settings.batch - len(tiles))
         latents = torch.from_numpy(np.stack([z[:, *tile.box.within(seen)] for tile in padded]))

@@ -13,6 +13,7 @@ import io
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import torch
@@ -39,16 +40,18 @@ class LocalPrompts:
     """distinct prompts, in the order in which they first occur"""
     rows: tuple[int, ...]
     """which prompt each of the region's tiles has, in row-major tile order"""
-    text: torch.Tensor
-    """[prompts, T, D]: their embeddings"""
+    embeddings: dict[str, torch.Tensor]
+    """by the names of Conditioning's fields, first axis the prompt"""
 
-    def of(self, indices: Sequence[int]) -> torch.Tensor:
-        """[B, T, D] for tiles by their place among the region's tiles."""
-        return self.text[[self.rows[index] for index in indices]]
+    def of(self, indices: Sequence[int]) -> dict[str, torch.Tensor]:
+        """Their embeddings for tiles by their place among the region's tiles, first axis the tile."""
+        chosen = [self.rows[index] for index in indices]
+        return {name: table[chosen] for name, table in self.embeddings.items()}
 
     def to_bytes(self) -> bytes:
         buffer = io.BytesIO()
-        np.savez(buffer, prompts=np.array(self.prompts), rows=np.array(self.rows), text=self.text.numpy())
+        arrays: dict[str, Any] = {f"embedding-{name}": table.numpy() for name, table in self.embeddings.items()}
+        np.savez(buffer, prompts=np.array(self.prompts), rows=np.array(self.rows), **arrays)
         return buffer.getvalue()
 
 
@@ -57,7 +60,11 @@ def local_prompts_from_bytes(data: bytes) -> LocalPrompts:
         return LocalPrompts(
             prompts=tuple(str(prompt) for prompt in table["prompts"]),
             rows=tuple(int(row) for row in table["rows"]),
-            text=torch.from_numpy(table["text"]),
+            embeddings={
+                name.removeprefix("embedding-"): torch.from_numpy(table[name])
+                for name in table.files
+                if name.startswith("embedding-")
+            },
         )
 
 
@@ -97,9 +104,12 @@ class Prompter:
 
     def _said(self, tile: Tile) -> dict[str, float]:
         plan = self.plan
-        if plan.recipe.prompts != "local":
+        if plan.recipe.prompts == "global":
             return say([], plan.recipe.prompt)
-        low = self._read_rgb(tagged_crop(tile, plan.scale, plan.geometry.factor, self._source)).clamp(0, 1)
+        crop = tagged_crop(tile, plan.scale, plan.geometry.factor, self._source)
+        if plan.tags is not None:
+            return say(plan.tags.tags(crop), plan.recipe.prompt)
+        low = self._read_rgb(crop).clamp(0, 1)
         with self._in_backbone() as backbone:
             assert isinstance(backbone, RestoringBackbone)
             return say(backbone.tag(low[None])[0], plan.recipe.prompt)
@@ -109,8 +119,9 @@ class Prompter:
         prompts = [", ".join(self.said(tile)) for tile in tiles]
         distinct = tuple(dict.fromkeys(prompts))
         with self._in_backbone() as backbone:
-            text = backbone.embed(list(distinct))["text"]
-        return LocalPrompts(prompts=distinct, rows=tuple(distinct.index(prompt) for prompt in prompts), text=text)
+            embeddings = backbone.embed(list(distinct))
+        rows = tuple(distinct.index(prompt) for prompt in prompts)
+        return LocalPrompts(prompts=distinct, rows=rows, embeddings=embeddings)
 
     def steering(self, window: Box) -> torch.Tensor:
         """[phrases, y, x]: how far each phrase of the restoration module holds at the input pixels of ``window``."""

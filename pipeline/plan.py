@@ -5,19 +5,20 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import json
-import re
 from dataclasses import dataclass
 from typing import Any
 
-from storage.box import RegionGrid
+from storage.box import Box, RegionGrid
 
 from .backbone import LatentGeometry, ModelCard
+from .checks import check_parts, check_scale, check_smallest, check_tags, check_window
 from .colour import REACH as COLOUR_REACH
 from .denoise import DenoiseSettings
 from .device import DeviceFacts
 from .pixels import ValueRange
 from .recipe import Recipe
 from .solver import Solver, build_solver, solver_name
+from .tag_file import TagFile
 from .tiling import TileGrid, check_reach, plan_tiles
 
 FORMAT = 3
@@ -58,6 +59,8 @@ class Plan:
     """of the latent canvas, in latent pixels"""
     tiles: TileGrid
     timesteps: tuple[float, ...]
+    tags: TagFile | None = None
+    """the user's tags, where prompts are ``file``"""
     format: int = FORMAT
 
     @property
@@ -155,8 +158,13 @@ def plan_from_json(data: bytes) -> Plan:
             "regions": RegionGrid(**table["regions"]),
             "tiles": TileGrid(**tiles),
             "timesteps": tuple(table["timesteps"]),
+            "tags": _tags_from(table["tags"]),
         }
     )
+
+
+def _tags_from(table: dict[str, Any] | None) -> TagFile | None:
+    return None if table is None else TagFile(entries=tuple((Box(**box), tags) for box, tags in table["entries"]))
 
 
 def differing_fields(mine: Plan, stored: Plan) -> list[str]:
@@ -187,17 +195,21 @@ def bind(
     model: ModelCard,
     device: DeviceFacts,
     versions: dict[str, str],
+    tags: TagFile | None = None,
 ) -> Plan:
     """Bind a recipe to an image, a model and a device. Raises ValueError with the mend for what cannot work."""
+    if tags is not None and recipe.prompts is None:
+        recipe = dataclasses.replace(recipe, prompts="file")
     geometry = model.geometry
-    _check_scale(scale, model)
+    check_scale(scale, model)
     height, width = (_canvas_side(side * scale, geometry) for side in (image.height, image.width))
-    _check_smallest(image, scale, geometry)
+    check_smallest(image.height, image.width, scale, geometry)
     settled = _settle(recipe, model, image)
-    _check_parts(settled, model)
+    check_parts(settled, model)
+    check_tags(settled, model, tags)
     assert settled.window is not None
     assert settled.overlap is not None
-    _check_window(settled, geometry)
+    check_window(settled, geometry)
     tiles = plan_tiles(height, width, window=settled.window, stride=settled.window - settled.overlap)
     regions = RegionGrid(height=height, width=width, side=settled.region)
     check_reach(tiles, regions)
@@ -213,6 +225,7 @@ def bind(
         regions=regions,
         tiles=tiles,
         timesteps=(),
+        tags=tags,
     )
     return dataclasses.replace(plan, timesteps=plan.solver().timesteps)
 
@@ -220,62 +233,6 @@ def bind(
 def _canvas_side(pixels_out: int, geometry: LatentGeometry) -> int:
     latents = -(-pixels_out // geometry.factor)
     return -(-latents // geometry.multiple) * geometry.multiple
-
-
-def _check_scale(scale: int, model: ModelCard) -> None:
-    native = model.geometry.native_scale
-    if scale < 1:
-        raise ValueError(f"scale must be a whole number of at least 1, got {scale}")
-    if native is not None and scale != native:
-        raise ValueError(f"scale {scale} is not reachable: the model {model.name} enlarges by {native}; use {native}")
-
-
-def _check_smallest(image: ImageFacts, scale: int, geometry: LatentGeometry) -> None:
-    least = -(-geometry.multiple * geometry.factor // scale)
-    if min(image.height, image.width) < least:
-        raise ValueError(
-            f"the image is {image.height} x {image.width} pixels (height x width); at scale {scale} this model needs "
-            f"at least {least} a side: pad the image, or enlarge more"
-        )
-
-
-def _check_parts(recipe: Recipe, model: ModelCard) -> None:
-    if model.geometry.restorer_halo is None:
-        for field, value, instead in (
-            ("coarse", "restored", "bicubic"),
-            ("prompts", "local", "global"),
-            ("difficulty", "confidence", "gradient"),
-        ):
-            if getattr(recipe, field) == value:
-                raise ValueError(
-                    f"recipe: {field} = {value!r} needs a restoration module and a tagger, which the model "
-                    f"{model.name} lacks: use {instead!r}"
-                )
-    if recipe.structure != "none" and model.geometry.structure_channels is None:
-        raise ValueError(
-            f"recipe: structure = {recipe.structure!r} needs a ControlNet, which the model {model.name} lacks: "
-            "use 'none'"
-        )
-    if model.vocabulary is not None:
-        known = set(model.vocabulary)
-        said = re.findall(r"[^\s,]+", f"{recipe.prompt} {recipe.negative_prompt}".lower())
-        if unknown := [word for word in said if word not in known]:
-            raise ValueError(
-                f"prompt: the model {model.name} does not know {', '.join(unknown)}; "
-                f"it knows {', '.join(sorted(known))}"
-            )
-
-
-def _check_window(recipe: Recipe, geometry: LatentGeometry) -> None:
-    assert recipe.window is not None
-    assert recipe.overlap is not None
-    if recipe.window % geometry.multiple or recipe.region % geometry.multiple:
-        raise ValueError(
-            f"recipe: window and region must be multiples of {geometry.multiple} for this model, "
-            f"got {recipe.window} and {recipe.region}"
-        )
-    if recipe.overlap >= recipe.window:
-        raise ValueError(f"recipe: overlap must be below the window of {recipe.window}, got {recipe.overlap}")
 
 
 def _settle(recipe: Recipe, model: ModelCard, image: ImageFacts) -> Recipe:

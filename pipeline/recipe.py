@@ -16,7 +16,7 @@ from .solver import SOLVERS
 
 STARTS = ("noise", "image")
 COARSE = ("restored", "bicubic")
-PROMPTING = ("global", "local")
+PROMPTING = ("global", "local", "file")
 STRUCTURES = ("none", "image", "edges", "both")
 ACTIVITIES = ("all", "groups", "mask")
 TRAINING_STEPS = 1000
@@ -35,7 +35,8 @@ class Recipe:
     negative_prompt: str = ""
     """what guidance moves away from"""
     prompts: str | None = None
-    """``global``: ``prompt`` for every tile; ``local``: ``prompt``, then what the model's tagger says of each tile"""
+    """``global``: ``prompt`` for every tile; ``local``: ``prompt``, then what the model's tagger says of each tile;
+    ``file``: ``prompt``, then what the user's tag file says of it"""
     coarse: str | None = None
     """first enlargement: ``restored`` by the model's restoration module, or ``bicubic``"""
     steps: int | None = None

@@ -29,6 +29,7 @@ from pipeline.local_prompts import say, tagged_crop
 from pipeline.noise import keyed_noise
 from pipeline.pixels import enlarge, restore_window
 from pipeline.plan import Plan
+from pipeline.tag_file import TagFile
 from storage.box import Box, RegionGrid
 from storage.run import RunStore
 from tests.tiny import small_plan, write_stable_diffusion
@@ -67,7 +68,7 @@ class Case:
         return WorkerSetup(store=store, plan=self.plan.to_json(), model=self.model)
 
 
-def make_case(model: str, *, height: int, width: int, **recipe: Any) -> Case:
+def make_case(model: str, *, height: int, width: int, tags: TagFile | None = None, **recipe: Any) -> Case:
     """A case for a model's name or folder, on this machine's CPU with one thread."""
     image = picture(height, width)
     plan = small_plan(
@@ -76,6 +77,7 @@ def make_case(model: str, *, height: int, width: int, **recipe: Any) -> Case:
         model=describe_model(model),
         device=describe_device("cpu", 1),
         versions=package_versions(),
+        tags=tags,
         **recipe,
     )
     return Case(image=image, model=model, plan=plan)
@@ -153,7 +155,7 @@ def serial(case: Case) -> np.ndarray:
 
     def embedded(top: int, left: int) -> dict[str, torch.Tensor]:
         """Both rows of prompts of one tile."""
-        if plan.recipe.prompts != "local":
+        if plan.recipe.prompts == "global":
             return text
         said = _said(case, backbone, low, plan.tiles.tops.index(top), plan.tiles.lefts.index(left))
         return backbone.embed([plan.recipe.negative_prompt, ", ".join(said)])
@@ -244,10 +246,13 @@ def _runs(plan: Plan, difficulty: torch.Tensor, ys: slice, xs: slice, timestep: 
 def _said(case: Case, backbone: Any, low: torch.Tensor, row: int, col: int) -> dict[str, float]:
     """The phrases of one tile's prompt."""
     plan = case.plan
-    if plan.recipe.prompts != "local":
+    if plan.recipe.prompts == "global":
         return say([], plan.recipe.prompt)
     whole = Box(top=0, left=0, height=plan.image.height, width=plan.image.width)
     ys, xs = tagged_crop(plan.tiles.tile(row, col), plan.scale, plan.geometry.factor, whole).within(whole)
+    if plan.tags is not None:
+        crop = Box(top=ys.start, left=xs.start, height=ys.stop - ys.start, width=xs.stop - xs.start)
+        return say(plan.tags.tags(crop), plan.recipe.prompt)
     return say(backbone.tag(low[None][..., ys, xs])[0], plan.recipe.prompt)
 
 

@@ -16,6 +16,7 @@ from pipeline.backbones import analytic
 from pipeline.device import DeviceFacts
 from pipeline.plan import ImageFacts, Plan, bind
 from pipeline.recipe import Recipe
+from pipeline.tag_file import TagFile
 
 DEVICE = DeviceFacts(kind="cpu", name="test", threads=1)
 
@@ -129,6 +130,7 @@ def small_plan(
     device: DeviceFacts = DEVICE,
     versions: dict[str, str] | None = None,
     sha256: str = "0" * 64,
+    tags: TagFile | None = None,
     **recipe: Any,
 ) -> Plan:
     """A plan of some dozen regions for an image of ``height x width`` pixels."""
@@ -141,4 +143,5 @@ def small_plan(
         model=model,
         device=device,
         versions=versions or {},
+        tags=tags,
     )

@@ -208,6 +208,16 @@ def test_recipe(run: Run, tmp_path: Path, text: str, parts: list[str]) -> None:
     nothing_left(tmp_path, "mine.toml")
 
 
+def test_tags(run: Run, tmp_path: Path) -> None:
+    one_line(run("upscale", "in.png", "out.png", "--tags", "nowhere.json"), "--tags", "nowhere.json", "no such file")
+    (tmp_path / "other.json").write_text(json.dumps({"height": 1, "width": 2, "tags": []}))
+    one_line(run("upscale", "in.png", "out.png", "--tags", "other.json"), "other.json", "1 x 2", "belongs to it")
+    width, height = size_of(tmp_path / "in.png")
+    (tmp_path / "tags.json").write_text(json.dumps({"height": height, "width": width, "tags": []}))
+    one_line(run("upscale", "in.png", "out.png", "--tags", "tags.json"), "analytic", "reads no text")
+    nothing_left(tmp_path, "other.json", "tags.json")
+
+
 def test_recipe_missing(run: Run, tmp_path: Path) -> None:
     one_line(run("upscale", "in.png", "out.png", "--recipe", "multidifusion"), "multidiffusion", "nor a file")
     nothing_left(tmp_path)

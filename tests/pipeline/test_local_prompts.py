@@ -33,10 +33,12 @@ def test_a_small_crop_is_widened_inside_the_image() -> None:
 
 
 def test_bytes() -> None:
-    table = LocalPrompts(prompts=("water", "clean, é"), rows=(1, 0, 1), text=torch.randn(2, 3, 4))
+    embeddings = {"text": torch.randn(2, 3, 4), "pooled": torch.randn(2, 5)}
+    table = LocalPrompts(prompts=("water", "clean, é"), rows=(1, 0, 1), embeddings=embeddings)
     again = local_prompts_from_bytes(table.to_bytes())
     assert (again.prompts, again.rows) == (table.prompts, table.rows)
-    assert torch.equal(again.of([0, 1]), table.text[[1, 0]])
+    for name, values in embeddings.items():
+        assert torch.equal(again.of([0, 1])[name], values[[1, 0]])
     assert again.to_bytes() == table.to_bytes()
 
 

@@ -64,7 +64,7 @@ def panorama(solver_name: str, noise: torch.Tensor, text: torch.Tensor) -> np.nd
 
 def ours(solver: Solver, noise: torch.Tensor, text: torch.Tensor, region_side: int) -> np.ndarray:
     """A plain serial loop over steps and regions."""
-    backbone, prompts = UnetBackbone(), PromptTable(text=text)
+    backbone, prompts = UnetBackbone(), PromptTable(embeddings={"text": text})
     regions = RegionGrid(height=HEIGHT, width=WIDTH, side=region_side)
     tiles = plan_tiles(HEIGHT, WIDTH, window=WINDOW, stride=STRIDE)
     settings = DenoiseSettings(tiles=tiles, regions=regions, batch=5, guidance=GUIDANCE, blend="uniform")

@@ -1,0 +1,84 @@
+"""What cannot work, said in one line before anything is computed: a recipe against an image and a model."""
+
+from __future__ import annotations
+
+import re
+
+from .backbone import LatentGeometry, ModelCard
+from .recipe import Recipe
+from .tag_file import TagFile
+
+
+def check_scale(scale: int, model: ModelCard) -> None:
+    """Refuse a scale that is none, or not the one that the model was trained for."""
+    native = model.geometry.native_scale
+    if scale < 1:
+        raise ValueError(f"scale must be a whole number of at least 1, got {scale}")
+    if native is not None and scale != native:
+        raise ValueError(f"scale {scale} is not reachable: the model {model.name} enlarges by {native}; use {native}")
+
+
+def check_smallest(height: int, width: int, scale: int, geometry: LatentGeometry) -> None:
+    """Refuse an image smaller than the model's least canvas."""
+    least = -(-geometry.multiple * geometry.factor // scale)
+    if min(height, width) < least:
+        raise ValueError(
+            f"the image is {height} x {width} pixels (height x width); at scale {scale} this model needs "
+            f"at least {least} a side: pad the image, or enlarge more"
+        )
+
+
+def check_parts(recipe: Recipe, model: ModelCard) -> None:
+    """Refuse what needs a part that the model lacks, and words that it does not know."""
+    if model.geometry.restorer_halo is None:
+        for field, value, instead in (
+            ("coarse", "restored", "bicubic"),
+            ("prompts", "local", "global"),
+            ("difficulty", "confidence", "gradient"),
+        ):
+            if getattr(recipe, field) == value:
+                raise ValueError(
+                    f"recipe: {field} = {value!r} needs a restoration module and a tagger, which the model "
+                    f"{model.name} lacks: use {instead!r}"
+                )
+    if recipe.structure != "none" and model.geometry.structure_channels is None:
+        raise ValueError(
+            f"recipe: structure = {recipe.structure!r} needs a ControlNet, which the model {model.name} lacks: "
+            "use 'none'"
+        )
+    _check_words("prompt", f"{recipe.prompt} {recipe.negative_prompt}", model)
+
+
+def _check_words(where: str, text: str, model: ModelCard) -> None:
+    known = model.vocabulary
+    if known is not None:
+        said = re.findall(r"[^\s,]+", text.lower())
+        if unknown := [word for word in dict.fromkeys(said) if word not in known]:
+            raise ValueError(
+                f"{where}: the model {model.name} does not know {', '.join(unknown)}; "
+                f"it knows {', '.join(sorted(known))}"
+            )
+
+
+def check_tags(recipe: Recipe, model: ModelCard, tags: TagFile | None) -> None:
+    """Refuse a tag file that nobody reads, and its absence where it is to be read."""
+    if (recipe.prompts == "file") != (tags is not None):
+        found = f"prompts = {recipe.prompts!r} and {'no tag file' if tags is None else 'a tag file'}"
+        raise ValueError(f"recipe: a tag file (--tags) and prompts = 'file' go together, got {found}")
+    if tags is not None:
+        if model.geometry.text_tokens is None:
+            raise ValueError(f"--tags: the model {model.name} reads no text: leave the tags out")
+        _check_words("--tags", ", ".join(tags.phrases), model)
+
+
+def check_window(recipe: Recipe, geometry: LatentGeometry) -> None:
+    """Refuse windows and regions that the model or the tiling cannot have."""
+    assert recipe.window is not None
+    assert recipe.overlap is not None
+    if recipe.window % geometry.multiple or recipe.region % geometry.multiple:
+        raise ValueError(
+            f"recipe: window and region must be multiples of {geometry.multiple} for this model, "
+            f"got {recipe.window} and {recipe.region}"
+        )
+    if recipe.overlap >= recipe.window:
+        raise ValueError(f"recipe: overlap must be below the window of {recipe.window}, got {recipe.overlap}")

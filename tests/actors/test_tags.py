@@ -1,0 +1,53 @@
+"""Tag files through the engine: the plain loop's numbers, on the embedded model and on Stable Diffusion's layouts."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from actors.worker import latent_name
+from pipeline.tag_file import TagFile
+from storage.box import Box
+from tests.runs import Case, digest, make_case, serial, sit
+from tests.tiny import write_stable_diffusion
+
+HALVES = TagFile(
+    entries=(
+        (Box(top=0, left=0, height=44, width=30), {"water": 1.0}),
+        (Box(top=0, left=30, height=44, width=30), {"strong blur": 0.7, "smooth": 1.0}),
+    )
+)
+SMALL = {"window": 32, "overlap": 12, "steps": 2, "keep_steps": 2, "dtype": "float32", "guidance": 2.0}
+
+
+def last(case: Case, url: str) -> np.ndarray:
+    store = case.begin(url)
+    sit(case, store)
+    return store.open_array(latent_name(case.plan.num_steps)).read(case.plan.regions.canvas)
+
+
+def test_embedded_equals_a_plain_loop(tmp_path: Path) -> None:
+    case = make_case("embedded", height=44, width=60, tags=HALVES, region=32, **SMALL)
+    assert np.abs(last(case, str(tmp_path / "run")) - serial(case)).max() < 1e-3
+
+
+@pytest.mark.parametrize("xl", [False, True], ids=["sd", "sdxl"])
+def test_stable_diffusion_equals_a_plain_loop(tmp_path: Path, xl: bool) -> None:
+    """The pooled embedding of SDXL is each tile's own too."""
+    write_stable_diffusion(tmp_path / "model", xl=xl)
+    settings = {**SMALL, "window": 16, "overlap": 6, "region": 32, "batch": 2}
+    case = make_case(str(tmp_path / "model"), height=44, width=60, tags=HALVES, **settings)
+    found, expected = last(case, str(tmp_path / "run")), serial(case)
+    assert np.abs(found - expected).max() / np.abs(expected).max() < 1e-4
+
+
+def test_tags_change_the_picture(tmp_path: Path) -> None:
+    hashes = set()
+    for number, tags in enumerate((HALVES, TagFile(entries=HALVES.entries[:1]), None)):
+        case = make_case("embedded", height=44, width=60, tags=tags, region=32, **SMALL)
+        store = case.begin(str(tmp_path / str(number)))
+        sit(case, store)
+        hashes.add(digest(case, store))
+    assert len(hashes) == 3
