@@ -198,7 +198,7 @@ def bind(
     tags: TagFile | None = None,
 ) -> Plan:
     """Bind a recipe to an image, a model and a device. Raises ValueError with the mend for what cannot work."""
-    if tags is not None and recipe.prompts is None:
+    if tags is not None and recipe.prompts in (None, "local"):
         recipe = dataclasses.replace(recipe, prompts="file")
     geometry = model.geometry
     check_scale(scale, model)

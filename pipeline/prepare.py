@@ -55,7 +55,11 @@ class Preparer:
             if difficulty is not None:
                 part = wide.intersection(box)
                 assert part is not None
-                found = from_gradient(low.clamp(0, 1)) if confidence is None else from_confidence(confidence)
+                if plan.recipe.difficulty == "gradient":
+                    found = from_gradient(low.clamp(0, 1))
+                else:
+                    assert confidence is not None
+                    found = from_confidence(confidence)
                 difficulty[0, *part.within(box)] = at_latents(found, window, part, plan.scale, factor)
             if plan.recipe.coarse == "restored":
                 assert restored is not None

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 
+from actors.drive import StoppedError
 from actors.worker import latent_name
 from pipeline.tag_file import TagFile
 from storage.box import Box
+from storage.run import RunStore
 from tests.runs import Case, digest, make_case, serial, sit
 from tests.tiny import write_stable_diffusion
 
@@ -41,6 +44,30 @@ def test_stable_diffusion_equals_a_plain_loop(tmp_path: Path, xl: bool) -> None:
     case = make_case(str(tmp_path / "model"), height=44, width=60, tags=HALVES, **settings)
     found, expected = last(case, str(tmp_path / "run")), serial(case)
     assert np.abs(found - expected).max() / np.abs(expected).max() < 1e-4
+
+
+@pytest.mark.parametrize(
+    "recipe",
+    [
+        {"activity": "groups", "structure": "both", "solver": "unipc", "steps": 4, "keep_steps": 4},
+        {"activity": "mask", "structure": "edges", "solver": "euler-ancestral", "coarse": "bicubic"},
+        {"activity": "groups", "difficulty": "gradient", "structure": "image", "blend": "gaussian", "solver": "ddpm"},
+    ],
+)
+def test_ingredients_combine(tmp_path: Path, recipe: dict[str, Any]) -> None:
+    """Tags, guidance, groups or masks, structure, colour, solvers with memory or noise: the plain loop's numbers, and
+    the same bytes after a stop."""
+    case = make_case(
+        "embedded", height=44, width=60, tags=HALVES, **{**SMALL, "region": 32, "colour": "wavelet", **recipe}
+    )
+    found = last(case, str(tmp_path / "whole"))
+    expected = serial(case)
+    assert np.abs(found - expected).max() / np.abs(expected).max() < 1e-3
+    store = case.begin(str(tmp_path / "run"))
+    with pytest.raises(StoppedError):
+        sit(case, store, should_stop=lambda: any(store.open_array(latent_name(1)).regions()))
+    sit(case, store)
+    assert digest(case, store) == digest(case, RunStore.open(str(tmp_path / "whole")))
 
 
 def test_tags_change_the_picture(tmp_path: Path) -> None:

@@ -1,0 +1,64 @@
+"""Every preset by the command line, on tiny Stable Diffusion layouts and on the embedded model."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+from typer.testing import Result
+
+from pipeline.recipe import PRESETS
+from tests.tiny import write_stable_diffusion
+
+Run = Callable[..., Result]
+
+pytestmark = pytest.mark.usefixtures("image")
+
+
+@pytest.fixture
+def tags(tmp_path: Path) -> Path:
+    with Image.open(tmp_path / "in.png") as picture:
+        width, height = picture.size
+    boxes = [
+        {"box": [0, 0, height, width // 2], "tags": ["water"]},
+        {"box": [0, 0, height // 2, width], "tags": ["grey"]},
+    ]
+    (tmp_path / "tags.json").write_text(json.dumps({"height": height, "width": width, "tags": boxes}))
+    return tmp_path / "tags.json"
+
+
+@pytest.mark.parametrize("xl", [False, True], ids=["sd", "sdxl"])
+@pytest.mark.parametrize("preset", PRESETS)
+def test_on_stable_diffusion(run: Run, tmp_path: Path, tags: Path, preset: str, xl: bool) -> None:
+    write_stable_diffusion(tmp_path / "model", xl=xl)
+    (tmp_path / "mine.toml").write_text(f'preset = "{preset}"\nsteps = 2\nwindow = 16\noverlap = 6\nregion = 32\n')
+    words = ["--model", "model", "--recipe", "mine.toml", "--tags", "tags.json", "--scale", "2", "--workers", "0"]
+    result = run("upscale", "in.png", "out.png", *words, quick=False)
+    assert result.exit_code == 0, result.output
+    plan = json.loads((tmp_path / "out.png.run" / "plan.json").read_text())
+    assert (plan["recipe"]["name"], plan["recipe"]["prompts"]) == (preset, "file")
+    with Image.open(tmp_path / "in.png") as low, Image.open(tmp_path / "out.png") as high:
+        assert high.size == (2 * low.width, 2 * low.height)
+        assert np.asarray(high).std() > 0
+
+
+def test_without_tags_a_model_without_a_tagger_refuses(run: Run, tmp_path: Path) -> None:
+    write_stable_diffusion(tmp_path / "model")
+    result = run("upscale", "in.png", "out.png", "--model", "model", "--recipe", "zoomed-in", quick=False)
+    assert result.exit_code == 1
+    assert "prompts = 'local' needs a restoration module and a tagger" in result.stderr
+
+
+@pytest.mark.parametrize("preset", [name for name in PRESETS if name != "zoomed-in-seesr"])
+def test_on_the_embedded_model(run: Run, tmp_path: Path, preset: str) -> None:
+    """Its prompts speak a closed vocabulary, so the authors' own words are for other models."""
+    (tmp_path / "mine.toml").write_text(f'preset = "{preset}"\nsteps = 2\nwindow = 32\noverlap = 8\nregion = 64\n')
+    result = run(
+        "upscale", "in.png", "out.png", "--model", "embedded", "--recipe", "mine.toml", "--workers", "0", quick=False
+    )
+    assert result.exit_code == 0, result.output
+    assert json.loads((tmp_path / "out.png.run" / "plan.json").read_text())["recipe"]["prompts"] == "local"
