@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import contextlib
 import io
+import json
 import tempfile
 import time
 import tomllib
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -17,6 +19,7 @@ from PIL import Image
 
 from cluster.job import Job
 from cluster.session import Prepared, upscale
+from pipeline.backbones.loading import describe_model, load_backbone
 from pipeline.plan import Plan
 from training.degradations import SCALE
 
@@ -48,8 +51,13 @@ def resampling(name: str) -> Method:
 
 
 def recipe_method(words: str, *, model: str, threads: int) -> Method:
-    """A recipe such as ``steps=1 prompts=global`` (TOML values; a bare word is a string), by ``gigatile upscale``."""
-    text = "".join(f"{key} = {_toml(value)}\n" for key, value in (word.split("=", 1) for word in words.split()))
+    """A recipe such as ``steps=1 prompts=global`` (TOML values; a bare word is a string), by ``gigatile upscale``.
+
+    ``tags=whole`` tags the whole picture once and gives every tile those tags.
+    """
+    given = dict(word.split("=", 1) for word in words.split())
+    once = given.pop("tags", None) == "whole"
+    text = "".join(f"{key} = {_toml(value)}\n" for key, value in given.items())
     tomllib.loads(text)
 
     def run(low: torch.Tensor) -> Restored:
@@ -57,10 +65,13 @@ def recipe_method(words: str, *, model: str, threads: int) -> Method:
             folder, seen = Path(name), list[Prepared]()
             (folder / "recipe.toml").write_text(text, encoding="utf-8")
             to_picture(low).save(folder / "low.png")
+            if once:
+                (folder / "tags.json").write_text(json.dumps(_tag_whole(low, model)), encoding="utf-8")
             job = Job(
                 input=str(folder / "low.png"),
                 output=str(folder / "high.png"),
                 recipe=str(folder / "recipe.toml"),
+                tags=str(folder / "tags.json") if once else None,
                 model=model,
                 workers=0,
                 threads=threads,
@@ -75,6 +86,14 @@ def recipe_method(words: str, *, model: str, threads: int) -> Method:
         return Restored(pixels=pixels, seconds=seconds, forwards=result.tally.forwards, plan=seen[0].plan)
 
     return run
+
+
+def _tag_whole(low: torch.Tensor, model: str) -> dict[str, Any]:
+    """A tag file of one box."""
+    backbone: Any = load_backbone(describe_model(model), device="cpu", dtype="float32")
+    height, width = low.shape[1:]
+    entry = {"box": [0, 0, height, width], "tags": dict(backbone.tag(low[None])[0])}
+    return {"height": height, "width": width, "tags": [entry]}
 
 
 def _toml(value: str) -> str:

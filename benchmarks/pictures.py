@@ -19,6 +19,7 @@ from storage.images import open_image
 from training.degradations import PROFILES, SCALE, Strength, degrade
 
 SETS = ("aerial-brighton", "aerial-lewis", "naip")
+MIXED, QUARTERS = "mixed", ("clean", "full", "mild", "full")
 SUFFIXES = (".jpg", ".jpeg", ".png", ".tif", ".tiff")
 
 
@@ -30,7 +31,7 @@ class Example:
     """its folder"""
     name: str
     degradation: str
-    """a profile of training/degradations.py"""
+    """a profile of training/degradations.py, or MIXED"""
     truth: torch.Tensor
     """[3, y, x] in [0, 1]"""
     low: torch.Tensor
@@ -84,7 +85,7 @@ def make_examples(paths: list[Path], *, side: int, halved: str, degradations: li
         truth = centre_crop(path, side, bool(halved) and path.parent.name.startswith(halved))
         for profile in degradations:
             rng = np.random.default_rng([seed, number, *profile.encode()])
-            low, (strength,) = degrade(truth[None], rng, [profile])
+            low, strength = degrade_mixed(truth, rng) if profile == MIXED else _degrade_one(truth, rng, profile)
             assert low.shape[-1] * SCALE == truth.shape[-1]
             examples.append(
                 Example(
@@ -92,18 +93,38 @@ def make_examples(paths: list[Path], *, side: int, halved: str, degradations: li
                     name=path.stem,
                     degradation=profile,
                     truth=truth,
-                    low=low[0],
+                    low=low,
                     strength=strength,
                 )
             )
     return examples
 
 
+def _degrade_one(truth: torch.Tensor, rng: np.random.Generator, profile: str) -> tuple[torch.Tensor, Strength]:
+    low, (strength,) = degrade(truth[None], rng, [profile])
+    return low[0], strength
+
+
+def degrade_mixed(truth: torch.Tensor, rng: np.random.Generator) -> tuple[torch.Tensor, Strength]:
+    """Each quarter of a picture degraded apart, by QUARTERS from the top left on; the strongest of each kind is told.
+
+    A mosaic of scenes taken on different days looks like it: one description for all of it is wrong somewhere.
+    """
+    middle = [size // 2 // SCALE * SCALE for size in truth.shape[1:]]
+    halves = [(slice(0, at), slice(at, None)) for at in middle]
+    places = [(ys, xs) for ys in halves[0] for xs in halves[1]]
+    made = [_degrade_one(truth[:, ys, xs], rng, profile) for (ys, xs), profile in zip(places, QUARTERS, strict=True)]
+    rows = [torch.cat([made[n][0], made[n + 1][0]], 2) for n in (0, 2)]
+    kinds = ("blur", "noise", "jpeg")
+    strongest = Strength(**{kind: max(getattr(strength, kind) for _, strength in made) for kind in kinds})
+    return torch.cat(rows, 1), strongest
+
+
 def add_picture_options(parser: argparse.ArgumentParser, *, side: int) -> None:
     """Which pictures, and how they are degraded and run; ``side`` is the default size of a crop."""
     parser.add_argument("--data", type=Path, default=Path("../shared/data/eval"))
     parser.add_argument("--sets", nargs="*", default=list(SETS), help="folders below --data; none: --data itself")
-    parser.add_argument("--degradations", nargs="+", default=list(PROFILES), choices=list(PROFILES))
+    parser.add_argument("--degradations", nargs="+", default=list(PROFILES), choices=[*PROFILES, MIXED])
     parser.add_argument("--halved", default="aerial", help="folders whose name starts so are halved first")
     parser.add_argument("--side", type=int, default=side, help="pixels a side of a crop")
     parser.add_argument("--seed", type=int, default=0)

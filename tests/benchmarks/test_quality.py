@@ -53,6 +53,29 @@ def test_tables_sheets_and_figures(folder: Path, tmp_path: Path, monkeypatch: py
         assert np.asarray(sheet).std() > 10
 
 
+def test_a_mixed_picture_is_four_degraded_ones(folder: Path) -> None:
+    clean, mixed = (
+        make_examples([folder / "chelsea.png"], side=SIDE, halved="", degradations=[name], seed=0)[0]
+        for name in ("clean", "mixed")
+    )
+    half = SIDE // 8
+    # cut apart, quarters are shrunk without their neighbours: all but the border is the clean picture's
+    assert torch.equal(mixed.low[:, : half - 3, : half - 3], clean.low[:, : half - 3, : half - 3])
+    assert not torch.equal(mixed.low[:, half:, half:], clean.low[:, half:, half:])
+    assert max(mixed.strength.blur, mixed.strength.noise, mixed.strength.jpeg) > 0
+
+
+def test_tags_of_the_whole_picture_go_to_every_tile(folder: Path) -> None:
+    low = make_examples([folder / "chelsea.png"], side=SIDE, halved="", degradations=["mixed"], seed=0)[0].low
+    settings = "steps=1 window=32 overlap=8"
+    whole = recipe_method(f"{settings} tags=whole", model="embedded", threads=1)(low)
+    assert whole.plan is not None
+    assert whole.plan.tags is not None
+    assert len(whole.plan.tags.entries) == 1
+    local = recipe_method(settings, model="embedded", threads=1)(low)
+    assert not torch.equal(whole.pixels, local.pixels)
+
+
 def test_summaries_are_means_and_ratios_of_sums() -> None:
     rows = [
         {"method": "a", "PSNR": 20.0, "across": 1.0, "beside": 2.0},
