@@ -32,7 +32,7 @@ def half_even(case: Case) -> Case:
 
 
 def embedded(**recipe: Any) -> Case:
-    return half_even(make_case("embedded", height=108, width=60, **recipe))
+    return half_even(make_case("embedded", height=92, width=44, **recipe))
 
 
 def run(case: Case, url: str) -> tuple[RunStore, Tally]:
@@ -113,6 +113,7 @@ def test_stopped_and_damaged_it_ends_the_same(tmp_path: Path, recipe: dict[str, 
 @pytest.mark.ray
 @pytest.mark.slow
 def test_same_bytes_on_two_workers(tmp_path: Path) -> None:
+    """Local prompts, the steered restoration and the groups that its confidence sets."""
     case = embedded(**GROUPS)
     expected = digest(case, run(case, str(tmp_path / "whole"))[0])
     store = case.begin(str(tmp_path / "run"))

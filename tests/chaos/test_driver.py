@@ -118,7 +118,7 @@ def test_killed_three_times_and_resumed_with_other_workers(folder: Path) -> None
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_interrupted_says_how_to_resume(folder: Path, number: signal.Signals) -> None:
-    (folder / "recipe.toml").write_text(RECIPE.replace("steps = 8", "steps = 30"))
+    (folder / "recipe.toml").write_text(RECIPE.replace("steps = 8", "steps = 16"))
     words = command(folder, "out.png", 2)
     code, errors = strike_in_progress(words, folder / "out.png.run", 0.2, number)
     assert code == 130, errors
