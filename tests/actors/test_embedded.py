@@ -1,4 +1,4 @@
-"""The embedded model through the whole engine: restored coarse latents, local prompts, structure, a plain loop's numbers."""
+"""The embedded model through the whole engine: restored coarse latents, local prompts, structure."""
 
 from __future__ import annotations
 
