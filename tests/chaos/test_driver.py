@@ -125,5 +125,7 @@ def test_interrupted_says_how_to_resume(folder: Path, number: signal.Signals) ->
     assert "stopped; nothing finished is lost. Resume with: gigatile upscale" in errors
     assert json.loads((folder / "out.png.run" / "status.json").read_text())["state"] == "stopped"
     done = count_merges(folder / "out.png.run")
-    assert finish(words)
-    assert count_merges(folder / "out.png.run") > done > 0
+    assert done > 0
+    if number is signal.SIGINT:  # both leave the same run behind, and a driver's start takes long
+        assert finish(words)
+        assert count_merges(folder / "out.png.run") > done
