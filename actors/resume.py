@@ -90,11 +90,7 @@ def _checksums(graph: Graph, records: Iterable[Record]) -> dict[Item, dict[str, 
             continue
         item = graph.product(Task(Kind(record.kind), record.step, record.region))
         names = array_names(item, has_history=False) or [PROMPT_BLOB]
-        checksums[item] = {names[0]: record.crc32c}
-        if "history" in record.extra:
-            checksums[item][history_name(item.step)] = record.extra["history"]
-        if "difficulty" in record.extra:
-            checksums[item][DIFFICULTY] = record.extra["difficulty"]
+        checksums[item] = {names[0]: record.crc32c, **record.extra}
     return checksums
 
 

@@ -163,7 +163,7 @@ class Worker:
         if plan.recipe.prompts != "global" and plan.tiles.owned_by(box):
             self._prompt_locally(region)
         if difficulty is not None:
-            extra["difficulty"] = self._array(DIFFICULTY).write(region, difficulty)
+            extra[DIFFICULTY] = self._array(DIFFICULTY).write(region, difficulty)
         return self._array(COARSE).write(region, coarse), extra, []
 
     def _prompt_locally(self, region: int) -> LocalPrompts:
@@ -240,7 +240,7 @@ class Worker:
             )
         extra = {}
         if history_next is not None and step + 1 < plan.num_steps:
-            extra["history"] = self._history(step + 1).write(region, history_next)
+            extra[history_name(step + 1)] = self._history(step + 1).write(region, history_next)
         return self._latents(step + 1).write(region, z_next), extra, []
 
     def _masked(self, step: int, box: Box, z: np.ndarray, prediction: np.ndarray) -> np.ndarray:
