@@ -49,16 +49,19 @@ class RestorationModule(ModelMixin, ConfigMixin):
         scale = self.config["scale"]
         first = self.conv_in(low * 2 - 1)
         features = first
-        steps: list[torch.Tensor | None] = [None] * len(self.blocks)
-        if self.steer is not None and words is not None:
-            steps = [*self.steer(words).chunk(len(self.blocks), 1)]
-        for block, steering in zip(self.blocks, steps, strict=True):
-            features = block(features, steering)
+        for number, block in enumerate(self.blocks):
+            features = block(features, self._steering(words, number))
         features = self.conv_mid(features) + first
         detail = functional.pixel_shuffle(self.conv_out(features), scale)
         # half precision would round the enlargement itself to steps of 1/256
         plain = functional.interpolate(low.float(), scale_factor=scale, mode="bicubic", align_corners=False)
         return plain + detail.float(), torch.sigmoid(self.confidence(features).float())
+
+    def _steering(self, words: torch.Tensor | None, number: int) -> torch.Tensor | None:
+        """One block's gains and offsets: those of all blocks at once would be larger than everything else."""
+        if self.steer is None or words is None:
+            return None
+        return functional.conv2d(words, self.steer.weight.chunk(len(self.blocks))[number])
 
 
 class ResidualBlock(nn.Module):
