@@ -98,7 +98,6 @@ class Prompter:
     ) -> None:
         """``read_rgb`` gives input pixels ``[3, y, x]``; ``in_backbone`` lends the model for one computation."""
         self.plan, self._read_rgb, self._in_backbone = plan, read_rgb, in_backbone
-        self._source = Box(top=0, left=0, height=plan.image.height, width=plan.image.width)
         self.said = functools.lru_cache(REMEMBERED)(self._said)
         """the phrases of a tile's prompt and how sure they are: the same in whichever process they are asked for"""
 
@@ -106,7 +105,7 @@ class Prompter:
         plan = self.plan
         if plan.recipe.prompts == "global":
             return say([], plan.recipe.prompt)
-        crop = tagged_crop(tile, plan.scale, plan.geometry.factor, self._source)
+        crop = tagged_crop(tile, plan.scale, plan.geometry.factor, plan.source)
         if plan.tags is not None:
             return say(plan.tags.tags(crop), plan.recipe.prompt)
         low = self._read_rgb(crop).clamp(0, 1)
@@ -128,9 +127,12 @@ class Prompter:
         plan = self.plan
         places = (latents_under(window.top, window.bottom, plan), latents_under(window.left, window.right, plan))
         tiles = _covering(plan.tiles, *places)
+        said = [
+            self.said(tile) for tile in tiles
+        ]  # before the model is taken: it reads pixels, and takes the model itself
         with self._in_backbone() as backbone:
             assert isinstance(backbone, RestoringBackbone)
-            words = backbone.steering([self.said(tile) for tile in tiles])
+            words = backbone.steering(said)
         return blend_words(words, tiles, plan.recipe.blend, *places)
 
 

@@ -88,9 +88,14 @@ class Plan:
         return ValueRange(low=low, high=high, dtype=self.image.dtype)
 
     @property
+    def source(self) -> Box:
+        """The whole input, in input pixels."""
+        return Box(top=0, left=0, height=self.image.height, width=self.image.width)
+
+    @property
     def denoise_reads_coarse(self) -> bool:
         """Whether a step needs the coarse latent: the backbone reads it, or inactive places follow it."""
-        return self.geometry.reads_coarse or self.recipe.activity != "all"
+        return self.geometry.reads_coarse or self.has_difficulty
 
     @property
     def decode_halo(self) -> int:

@@ -35,7 +35,6 @@ class Preparer:
         """``read_rgb`` gives input pixels ``[3, y, x]``; ``in_backbone`` lends the model for one computation."""
         self.plan, self.prompter = plan, prompter
         self._read_rgb, self._in_backbone = read_rgb, in_backbone
-        self._source = Box(top=0, left=0, height=plan.image.height, width=plan.image.width)
         recipe = plan.recipe
         self._restores = recipe.coarse == "restored" or recipe.difficulty == "confidence"
         halo = plan.geometry.restorer_halo if self._restores else 0
@@ -49,7 +48,7 @@ class Preparer:
 
         def look(wide: Box) -> torch.Tensor:
             box_out = wide.scaled(factor)
-            window = source_window(box_out, plan.scale, self._source, self._halo)
+            window = source_window(box_out, plan.scale, plan.source, self._halo)
             low = self._read_rgb(window)
             restored, confidence = self._restore(low, window, box_out) if self._restores else (None, None)
             if difficulty is not None:
@@ -70,7 +69,7 @@ class Preparer:
 
     def enlarged(self, box_out: Box) -> torch.Tensor:
         """The input by bicubic over a box of the output: RGB ``[3, H, W]`` in [0, 1]."""
-        window = source_window(box_out, self.plan.scale, self._source)
+        window = source_window(box_out, self.plan.scale, self.plan.source)
         return enlarge(self._read_rgb(window), window, box_out, self.plan.scale).clamp(0, 1)
 
     def structure(self, box: Box) -> torch.Tensor:
