@@ -18,7 +18,6 @@ from safetensors.torch import load_file
 from pipeline.backbones.restoration import RestorationModule
 from pipeline.backbones.tagger import Tagger
 
-WEIGHTS = "diffusion_pytorch_model.fp16.safetensors"
 PARTS: dict[str, tuple[str, Any]] = {
     "autoencoder": ("vae", AutoencoderDC),
     "restoration": ("restorer", RestorationModule),

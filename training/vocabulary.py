@@ -88,12 +88,15 @@ def spoken(phrases: list[list[str]], rng: np.random.Generator, silent: float) ->
     said = torch.zeros(len(phrases), len(PHRASES), 1, 1)
     for row, words in zip(said, phrases, strict=True):
         if rng.random() >= silent:
-            for phrase in words:
-                row[PHRASES.index(phrase)] = float(rng.random() < KEEP)
+            row[[PHRASES.index(phrase) for phrase in keep_some(words, rng)]] = 1
     return said
 
 
 def write_prompt(phrases: list[str], rng: np.random.Generator) -> str:
     """Some of the phrases in any order, as people and taggers leave some out."""
-    kept = [phrase for phrase in phrases if rng.random() < KEEP]
-    return ", ".join(str(phrase) for phrase in rng.permutation(kept))
+    return ", ".join(str(phrase) for phrase in rng.permutation(keep_some(phrases, rng)))
+
+
+def keep_some(phrases: list[str], rng: np.random.Generator) -> list[str]:
+    """Each phrase with the chance KEEP."""
+    return [phrase for phrase in phrases if rng.random() < KEEP]
