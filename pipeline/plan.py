@@ -16,13 +16,16 @@ from .colour import REACH as COLOUR_REACH
 from .denoise import DenoiseSettings
 from .device import DeviceFacts
 from .pixels import ValueRange
-from .recipe import Recipe
+from .recipe import Recipe, default_group_steps, group_grid
 from .solver import Solver, build_solver, solver_name
 from .tag_file import TagFile
 from .tiling import TileGrid, check_reach, plan_tiles
 
-FORMAT = 3
+FORMAT = 4
 """version of the plan record; a change to how results are computed raises it"""
+
+GROUP_STEPS = 4
+"""least default number of steps where tiles take different shares of them"""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -126,10 +129,17 @@ class Plan:
         )
 
     def solver(self) -> Solver:
-        assert self.recipe.solver is not None
-        assert self.recipe.steps is not None
-        strength = self.recipe.strength if self.recipe.start == "image" else 1.0
-        return build_solver(self.recipe.solver, self.scheduler, steps=self.recipe.steps, strength=strength)
+        recipe = self.recipe
+        assert recipe.solver is not None
+        assert recipe.steps is not None
+        return build_solver(
+            recipe.solver,
+            self.scheduler,
+            steps=recipe.steps,
+            strength=recipe.strength if recipe.start == "image" else 1.0,
+            spacing=recipe.spacing,
+            times=group_grid(recipe.group_times, recipe.group_steps) if recipe.group_steps else None,
+        )
 
     def to_json(self) -> bytes:
         """Canonical JSON: the same plan gives the same bytes."""
@@ -149,9 +159,8 @@ def plan_from_json(data: bytes) -> Plan:
             f"plan record of format {table.get('format')}, this gigatile reads format {FORMAT}: "
             "resume the run with the version that began it"
         )
-    recipe, tiles = dict(table["recipe"]), dict(table["tiles"])
-    for name in ("value_range", "group_bounds", "group_times"):
-        recipe[name] = tuple(recipe[name])
+    tiles = dict(table["tiles"])
+    recipe = {name: tuple(value) if isinstance(value, list) else value for name, value in table["recipe"].items()}
     tiles |= {"tops": tuple(tiles["tops"]), "lefts": tuple(tiles["lefts"])}
     return Plan(
         **{
@@ -263,5 +272,8 @@ def _settle(recipe: Recipe, model: ModelCard, image: ImageFacts) -> Recipe:
             raise ValueError('recipe: difficulty is read by activity "groups" and "mask" only: choose one of them')
     else:
         defaults["difficulty"] = "gradient" if geometry.restorer_halo is None else "confidence"
+    if recipe.activity == "groups":
+        counts = recipe.group_steps or default_group_steps(recipe.steps or max(GROUP_STEPS, geometry.steps))
+        defaults |= {"steps": counts[2], "group_steps": counts}
     open_fields = {key: value for key, value in defaults.items() if getattr(recipe, key) is None}
     return dataclasses.replace(recipe, **open_fields)
