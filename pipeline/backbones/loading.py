@@ -37,7 +37,7 @@ def describe_model(name: str) -> ModelCard:
     """
     if name == "analytic":
         return analytic.CARD
-    folder = _folder(name)
+    folder = find_folder(name)
     index = read_config(folder / "model_index.json", name)
     family = FAMILIES.get(str(index.get("_class_name")))
     if family is None:
@@ -52,11 +52,11 @@ def describe_model(name: str) -> ModelCard:
         family=family.__name__.rpartition(".")[2],
         location=str(folder),
         geometry=dataclasses.replace(
-            family.read_geometry(folder, index), parameters=sum(_num_parameters(path) for path in weights)
+            family.read_geometry(folder, index), parameters=sum(num_parameters(path) for path in weights)
         ),
         scheduler=read_config(folder / "scheduler" / "scheduler_config.json", name),
         vocabulary=embedded.read_vocabulary(folder) if family is embedded else None,
-        fingerprint=_fingerprint(folder, [*family.parts(index), *(str(w.relative_to(folder)) for w in weights)]),
+        fingerprint=fingerprint_files(folder, [*family.parts(index), *(str(w.relative_to(folder)) for w in weights)]),
     )
 
 
@@ -71,18 +71,20 @@ def load_backbone(card: ModelCard, *, device: str, dtype: str) -> Backbone:
     return adapter.load(Path(card.location), card.geometry, device=device, dtype=getattr(torch, dtype))
 
 
-def _folder(name: str) -> Path:
-    if name == "embedded":
+def find_folder(name: str, *, what: str = "model") -> Path:
+    """The folder of a model or of a tagger (``what``): embedded, a folder's own name, or the download of a hub id."""
+    if name == "embedded" and what == "model":
         return EMBEDDED
     folder = Path(name)
     if folder.is_dir():
         return folder.resolve()
     if name.startswith((".", "/", "~")) or name.count("/") != 1:
-        raise FileNotFoundError(f"model {name}: no such folder; give embedded, a folder or a hub id such as owner/name")
-    return _download(name)
+        own = "embedded, " if what == "model" else ""
+        raise FileNotFoundError(f"{what} {name}: no such folder; give {own}a folder or a hub id such as owner/name")
+    return _download(name, what)
 
 
-def _download(hub_id: str) -> Path:
+def _download(hub_id: str, what: str) -> Path:
     from huggingface_hub import snapshot_download
 
     patterns = ["*.json", "*.txt", "*.model", "*.safetensors"]
@@ -91,21 +93,22 @@ def _download(hub_id: str) -> Path:
     except Exception as e:
         reason = (str(e).strip() or type(e).__name__).splitlines()[0]
         raise FileNotFoundError(
-            f"model {hub_id}: no folder of that name, and the hub did not give it ({reason}); "
+            f"{what} {hub_id}: no folder of that name, and the hub did not give it ({reason}); "
             "download it where the hub can be reached and give the folder"
         ) from e
 
 
-def read_config(path: Path, name: str) -> dict[str, Any]:
-    """A JSON config of a model. Raises FileNotFoundError or ValueError naming the file and the mend."""
+def read_config(path: Path, name: str, *, what: str = "model") -> dict[str, Any]:
+    """A JSON config of a model or tagger (``what``); FileNotFoundError or ValueError naming the file and the mend."""
     if not path.is_file():
+        library = "diffusers" if what == "model" else "transformers"
         raise FileNotFoundError(
-            f"model {name}: lacks {path.parent.name}/{path.name}; expected a folder in diffusers' format"
+            f"{what} {name}: lacks {path.parent.name}/{path.name}; expected a folder in {library}' format"
         )
     try:
         config: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
     except ValueError as e:
-        raise ValueError(f"model {name}: {path.name} is not JSON ({e}); copy the model again") from e
+        raise ValueError(f"{what} {name}: {path.name} is not JSON ({e}); copy the model again") from e
     return config
 
 
@@ -124,7 +127,7 @@ def variant(part: Path) -> str | None:
     return "fp16" if any(part.glob("*.fp16.safetensors")) else None
 
 
-def _num_parameters(path: Path) -> int:
+def num_parameters(path: Path) -> int:
     from safetensors import SafetensorError, safe_open
 
     total = 0
@@ -140,7 +143,7 @@ def _num_parameters(path: Path) -> int:
     return total
 
 
-def _fingerprint(folder: Path, names: list[str]) -> str:
+def fingerprint_files(folder: Path, names: list[str]) -> str:
     digest = hashlib.sha256()
     for name in sorted(names):
         digest.update(name.encode() + b"\0")
