@@ -21,7 +21,7 @@ from .solver import Solver, build_solver, solver_name
 from .tag_file import TagFile
 from .tiling import TileGrid, check_reach, plan_tiles
 
-FORMAT = 3
+FORMAT = 4
 """version of the plan record; a change to how results are computed raises it"""
 
 
@@ -149,7 +149,7 @@ def plan_from_json(data: bytes) -> Plan:
             f"plan record of format {table.get('format')}, this gigatile reads format {FORMAT}: "
             "resume the run with the version that began it"
         )
-    recipe, tiles = dict(table["recipe"]), dict(table["tiles"])
+    recipe, tiles, geometry = dict(table["recipe"]), dict(table["tiles"]), table["geometry"]
     for name in ("value_range", "group_bounds", "group_times"):
         recipe[name] = tuple(recipe[name])
     tiles |= {"tops": tuple(tiles["tops"]), "lefts": tuple(tiles["lefts"])}
@@ -158,7 +158,7 @@ def plan_from_json(data: bytes) -> Plan:
             **table,
             "recipe": Recipe(**recipe),
             "image": ImageFacts(**table["image"]),
-            "geometry": LatentGeometry(**table["geometry"]),
+            "geometry": LatentGeometry(**{**geometry, "structures": tuple(geometry["structures"])}),
             "device": DeviceFacts(**table["device"]),
             "regions": RegionGrid(**table["regions"]),
             "tiles": TileGrid(**tiles),
@@ -251,6 +251,7 @@ def _settle(recipe: Recipe, model: ModelCard, image: ImageFacts) -> Recipe:
         "coarse": "bicubic" if geometry.restorer_halo is None else "restored",
         "prompts": "global" if geometry.restorer_halo is None else "local",
         "start": "noise" if geometry.reads_coarse and recipe.activity == "all" else "image",
+        "structure": geometry.structure,
         "window": window,
         "overlap": min(geometry.overlap, window // 2),
         "batch": geometry.batch,
