@@ -74,6 +74,8 @@ class ModelCard:
     """sha256 over every config and weight file, by relative name"""
     vocabulary: tuple[str, ...] | None = None
     """every word that prompts may use; None where any will do"""
+    file: Any = None
+    """the backbones.model_file.ModelFile of what is attached to it; None for a plain model"""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -14,7 +14,7 @@ import torch
 from diffusers import AutoencoderDC, ControlNetModel, DDIMScheduler, UNet2DConditionModel
 from transformers import AutoTokenizer, CLIPTextModel
 
-from ..backbone import Conditioning, LatentGeometry
+from ..backbone import Conditioning, LatentGeometry, ModelCard
 from .precondition import local_spread, precondition
 from .restoration import RestorationModule
 from .tagger import Tagger
@@ -84,7 +84,8 @@ class Parts:
     scheduler: Any
 
 
-def load(folder: Path, geometry: LatentGeometry, *, device: str, dtype: torch.dtype) -> EmbeddedBackbone:
+def load(card: ModelCard, *, device: str, dtype: torch.dtype) -> EmbeddedBackbone:
+    folder = Path(card.location)
     own = json.loads((folder / "model_index.json").read_text(encoding="utf-8"))["gigatile"]
     kinds: dict[str, Any] = {
         "vae": AutoencoderDC,
@@ -107,7 +108,7 @@ def load(folder: Path, geometry: LatentGeometry, *, device: str, dtype: torch.dt
         tokenizer=AutoTokenizer.from_pretrained(folder / "tokenizer"),
         scheduler=DDIMScheduler.from_pretrained(folder / "scheduler"),
     )
-    return EmbeddedBackbone(geometry, parts, own)
+    return EmbeddedBackbone(card.geometry, parts, own)
 
 
 def _picture(structure: dict[str, torch.Tensor]) -> torch.Tensor:

@@ -1,8 +1,9 @@
-"""Stable Diffusion 1.x, 2.x and SDXL, from any folder in diffusers' format: U-Net, autoencoder and text encoders."""
+"""Stable Diffusion 1.x, 2.x and SDXL: U-Net, autoencoder, text encoders, and ControlNets beside them."""
 
 from __future__ import annotations
 
 import json
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +11,11 @@ import torch
 from diffusers import AutoencoderKL, UNet2DConditionModel
 from transformers import AutoTokenizer, CLIPTextModel, CLIPTextModelWithProjection
 
-from ..backbone import Conditioning, LatentGeometry
+from ..backbone import Conditioning, LatentGeometry, ModelCard
+from .controls import load_control, sum_residuals
+from .hub import locate
+from .model_file import Control, ModelFile
+from .weights import variant
 
 TEXT_PARTS = (("tokenizer", "text_encoder"), ("tokenizer_2", "text_encoder_2"))
 """folders of each tokenizer and its encoder; SDXL has both pairs"""
@@ -62,39 +67,42 @@ def read_geometry(folder: Path, index: dict[str, Any]) -> LatentGeometry:
     )
 
 
-def load(folder: Path, geometry: LatentGeometry, *, device: str, dtype: torch.dtype) -> StableDiffusionBackbone:
-    from .loading import variant
-
+def load(card: ModelCard, *, device: str, dtype: torch.dtype) -> StableDiffusionBackbone:
+    folder, file = Path(card.location), card.file or ModelFile(base=card.location)
     index = json.loads((folder / "model_index.json").read_text(encoding="utf-8"))
     unet = UNet2DConditionModel.from_pretrained(folder / "unet", variant=variant(folder / "unet"), torch_dtype=dtype)
     # the autoencoders of Stable Diffusion overflow in half precision: grey or black tiles
     vae = AutoencoderKL.from_pretrained(folder / "vae", variant=variant(folder / "vae"), torch_dtype=torch.float32)
-    pairs = []
+    text = []
     for tokenizer, encoder in TEXT_PARTS[: 2 if _is_xl(index) else 1]:
         kind: Any = CLIPTextModelWithProjection if encoder == "text_encoder_2" else CLIPTextModel
         model = kind.from_pretrained(folder / encoder, variant=variant(folder / encoder), dtype=dtype)
-        pairs.append((AutoTokenizer.from_pretrained(folder / tokenizer), model.to(device).eval()))
-    return StableDiffusionBackbone(
-        geometry,
-        vae.to(device).eval().requires_grad_(False),
-        unet.to(device).eval().requires_grad_(False),
-        pairs,
-    )
+        text.append((AutoTokenizer.from_pretrained(folder / tokenizer), model))
+    config = json.loads((folder / "unet" / "config.json").read_text(encoding="utf-8"))
+    controls = [(control, load_control(locate(control.model, card.name), config, dtype)) for control in file.controls]
+    for network in (vae, unet, *(model for _, model in text), *(net for _, net in controls)):
+        network.to(device).eval().requires_grad_(False)
+    return StableDiffusionBackbone(card.geometry, Parts(vae=vae, unet=unet, text=text, controls=controls))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Parts:
+    """The loaded networks, on one device."""
+
+    vae: Any
+    unet: Any
+    text: list[tuple[Any, Any]]
+    """each tokenizer with its encoder"""
+    controls: list[tuple[Control, Any]]
+    """each ControlNet's settings with its network"""
 
 
 class StableDiffusionBackbone:
     """Runs a Stable Diffusion model's parts; see Backbone for shapes and ranges."""
 
-    def __init__(
-        self,
-        geometry: LatentGeometry,
-        vae: Any,
-        unet: Any,
-        text: list[tuple[Any, Any]],
-    ) -> None:
-        """``text`` pairs each tokenizer with its encoder."""
-        self._geometry = geometry
-        self._vae, self._unet, self._text = vae, unet, text
+    def __init__(self, geometry: LatentGeometry, parts: Parts) -> None:
+        self._geometry, self._controls = geometry, parts.controls
+        self._vae, self._unet, self._text = parts.vae, parts.unet, parts.text
 
     @property
     def geometry(self) -> LatentGeometry:
@@ -104,19 +112,19 @@ class StableDiffusionBackbone:
     def predict(self, latents: torch.Tensor, timestep: torch.Tensor, conditioning: Conditioning) -> torch.Tensor:
         assert conditioning.text is not None
         device, dtype = self._unet.device, self._unet.dtype
-        added = None
+        given: dict[str, Any] = {
+            "timestep": timestep.to(device),
+            "encoder_hidden_states": conditioning.text.to(device, dtype),
+            "added_cond_kwargs": None,
+        }
         if conditioning.pooled is not None:
-            added = {
+            given["added_cond_kwargs"] = {
                 "text_embeds": conditioning.pooled.to(device, dtype),
                 "time_ids": self._time_ids(len(latents)).to(device, dtype),
             }
-        prediction = self._unet(
-            latents.to(device, dtype),
-            timestep.to(device),
-            encoder_hidden_states=conditioning.text.to(device, dtype),
-            added_cond_kwargs=added,
-        ).sample
-        return prediction.float().cpu()
+        seen = latents.to(device, dtype)
+        residuals = sum_residuals(self._controls, conditioning.structure or {}, seen, **given)
+        return self._unet(seen, **given, **residuals).sample.float().cpu()
 
     def _time_ids(self, batch: int) -> torch.Tensor:
         """SDXL's size conditioning: every tile is a whole picture of the native size, not cropped."""
