@@ -19,6 +19,8 @@ from .weights import variant
 
 TEXT_PARTS = (("tokenizer", "text_encoder"), ("tokenizer_2", "text_encoder_2"))
 """folders of each tokenizer and its encoder; SDXL has both pairs"""
+SPECIAL = {5: "an inpainting model", 4: "an instruct-pix2pix model", 3: "the x4 upscaler", 1: "a depth model"}
+"""what a U-Net is for that reads so many channels beside the latents"""
 
 
 def _is_xl(index: dict[str, Any]) -> bool:
@@ -38,10 +40,17 @@ def weighted_parts(index: dict[str, Any]) -> list[str]:
 
 
 def read_geometry(folder: Path, index: dict[str, Any]) -> LatentGeometry:
-    """Geometry from the configs; halos are bounds of the convolutions alone (group norms see a whole window)."""
-    vae = json.loads((folder / "vae" / "config.json").read_text(encoding="utf-8"))
-    unet = json.loads((folder / "unet" / "config.json").read_text(encoding="utf-8"))
-    text = json.loads((folder / "text_encoder" / "config.json").read_text(encoding="utf-8"))
+    """Geometry from the configs; halos are bounds of the convolutions alone (group norms see a whole window).
+
+    Raises ValueError, one line, where the parts do not fit each other.
+    """
+    encoders = [encoder for _, encoder in TEXT_PARTS[: 2 if _is_xl(index) else 1]]
+    configs = {
+        part: json.loads((folder / part / "config.json").read_text(encoding="utf-8"))
+        for part in ("vae", "unet", *encoders)
+    }
+    vae, unet, text = (configs[part] for part in ("vae", "unet", "text_encoder"))
+    check_parts(folder, vae, unet, sum(configs[encoder]["hidden_size"] for encoder in encoders))
     window = unet["sample_size"]
     return LatentGeometry(
         channels=vae["latent_channels"],
@@ -65,6 +74,22 @@ def read_geometry(folder: Path, index: dict[str, Any]) -> LatentGeometry:
         parameters=0,
         width=unet["block_out_channels"][0],
     )
+
+
+def check_parts(folder: Path, vae: dict[str, Any], unet: dict[str, Any], text_width: int) -> None:
+    """Refuse a U-Net that does not read what the autoencoder and the text encoders make. Raises ValueError."""
+    read, made = unet["in_channels"], vae["latent_channels"]
+    if read != made:
+        kind = SPECIAL.get(read - made)
+        raise ValueError(
+            f"model {folder.name}: its U-Net reads {read} channels and its autoencoder makes latents of {made}"
+            + (f": it is {kind}; give a plain text-to-image model" if kind else ": the parts are of different models")
+        )
+    if unet["cross_attention_dim"] != text_width:
+        raise ValueError(
+            f"model {folder.name}: its U-Net reads text of width {unet['cross_attention_dim']} and its text encoders "
+            f"make {text_width}: the parts are of different models"
+        )
 
 
 def load(card: ModelCard, *, device: str, dtype: torch.dtype) -> StableDiffusionBackbone:
