@@ -203,8 +203,9 @@ class Worker:
             if coarse is not None and plan.geometry.reads_coarse:
                 under = torch.from_numpy(np.stack([coarse[:, *tile.box.within(seen)] for tile in tiles]))
             structure = None
-            if plan.recipe.structure != "none":
-                structure = torch.stack([self._preparer.structure(tile.box) for tile in tiles])
+            if plan.recipe.structures:
+                shown = [self._preparer.structure(tile.box) for tile in tiles]
+                structure = {name: torch.stack([one[name] for one in shown]) for name in plan.recipe.structures}
             guidance = plan.denoise_settings.guidance
             self._clock.forwards += len(tiles) * (1 if guidance == 1.0 else 2)
             with self._in_backbone() as backbone:

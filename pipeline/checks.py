@@ -41,12 +41,17 @@ def check_parts(recipe: Recipe, model: ModelCard) -> None:
                     f"recipe: {field} = {value!r} needs a restoration module and a tagger, which the model "
                     f"{model.name} lacks: use {instead!r}"
                 )
-    if recipe.structure != "none" and model.geometry.structure_channels is None:
-        raise ValueError(
-            f"recipe: structure = {recipe.structure!r} needs a ControlNet, which the model {model.name} lacks: "
-            "use 'none'"
-        )
+    _check_structure(recipe, model)
     _check_words("prompt", f"{recipe.prompt} {recipe.negative_prompt}", model)
+
+
+def _check_structure(recipe: Recipe, model: ModelCard) -> None:
+    known = model.geometry.structures
+    if missing := [name for name in recipe.structures if name not in known]:
+        raise ValueError(
+            f"recipe: structure = {recipe.structure!r} needs a ControlNet for the {missing[0]}, which the model "
+            f"{model.name} lacks: use {' or '.join(repr(name) for name in ('none', *known))}"
+        )
 
 
 def _check_words(where: str, text: str, model: ModelCard) -> None:

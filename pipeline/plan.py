@@ -159,7 +159,7 @@ def plan_from_json(data: bytes) -> Plan:
             f"plan record of format {table.get('format')}, this gigatile reads format {FORMAT}: "
             "resume the run with the version that began it"
         )
-    tiles = dict(table["tiles"])
+    tiles, geometry = dict(table["tiles"]), table["geometry"]
     recipe = {name: tuple(value) if isinstance(value, list) else value for name, value in table["recipe"].items()}
     tiles |= {"tops": tuple(tiles["tops"]), "lefts": tuple(tiles["lefts"])}
     return Plan(
@@ -167,7 +167,7 @@ def plan_from_json(data: bytes) -> Plan:
             **table,
             "recipe": Recipe(**recipe),
             "image": ImageFacts(**table["image"]),
-            "geometry": LatentGeometry(**table["geometry"]),
+            "geometry": LatentGeometry(**{**geometry, "structures": tuple(geometry["structures"])}),
             "device": DeviceFacts(**table["device"]),
             "regions": RegionGrid(**table["regions"]),
             "tiles": TileGrid(**tiles),
@@ -260,6 +260,7 @@ def _settle(recipe: Recipe, model: ModelCard, image: ImageFacts) -> Recipe:
         "coarse": "bicubic" if geometry.restorer_halo is None else "restored",
         "prompts": "global" if geometry.restorer_halo is None else "local",
         "start": "noise" if geometry.reads_coarse and recipe.activity == "all" else "image",
+        "structure": geometry.structure,
         "window": window,
         "overlap": min(geometry.overlap, window // 2),
         "batch": geometry.batch,

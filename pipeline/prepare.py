@@ -72,21 +72,18 @@ class Preparer:
         window = source_window(box_out, self.plan.scale, self.plan.source)
         return enlarge(self._read_rgb(window), window, box_out, self.plan.scale).clamp(0, 1)
 
-    def structure(self, box: Box) -> torch.Tensor:
-        """What the ControlNet reads of a box of latent pixels: ``[4, H, W]``, the enlarged input and its canny edges.
+    def structure(self, box: Box) -> dict[str, torch.Tensor]:
+        """What ControlNets are shown of a box of latent pixels, where the recipe asks for it: ``image [3, H, W]``, the
+        enlarged input, and ``edges [1, H, W]``, its canny edges.
 
-        What the recipe does not ask for is zeros. Edges are found in a wider window: one can begin beside the box.
+        Edges are found in a wider window: one can begin beside the box.
         """
         plan, factor = self.plan, self.plan.geometry.factor
         wide = box.grown(EDGE_HALO, plan.regions.canvas)
         pixels = self.enlarged(wide.scaled(factor))
         ys, xs = box.scaled(factor).within(wide.scaled(factor))
-        image, edges = pixels[:, ys, xs], torch.zeros(1, box.height * factor, box.width * factor)
-        if plan.recipe.structure in ("edges", "both"):
-            edges = canny_edges(pixels)[:, ys, xs]
-        if plan.recipe.structure == "edges":
-            image = torch.zeros_like(image)
-        return torch.cat([image, edges])
+        makers: dict[str, Callable[[], torch.Tensor]] = {"image": lambda: pixels, "edges": lambda: canny_edges(pixels)}
+        return {name: makers[name]()[:, ys, xs] for name in plan.recipe.structures}
 
     def _encode(self, pixels: torch.Tensor) -> torch.Tensor:
         with self._in_backbone() as backbone:

@@ -67,8 +67,8 @@ class Recipe:
     quarter, a half and all of ``steps`` where None"""
     lower_bound: float = 0.25
     """l: a place of no difficulty is refined from this share of the time on"""
-    structure: str = "none"
-    """what the model's ControlNet reads of the enlarged input: nothing (``none``), the ``image`` itself, its canny
+    structure: str | None = None
+    """what the model's ControlNets read of the enlarged input: nothing (``none``), the ``image`` itself, its canny
     ``edges``, or ``both``"""
     colour: str = "none"
     """``wavelet``: low frequencies of the result are the enlarged input's; ``none``: the model's own"""
@@ -101,7 +101,7 @@ class Recipe:
         _check_choice("dtype", self.dtype, DTYPES, optional=True)
         _check_choice("activity", self.activity, ACTIVITIES)
         _check_choice("colour", self.colour, COLOURS)
-        _check_choice("structure", self.structure, STRUCTURES)
+        _check_choice("structure", self.structure, STRUCTURES, optional=True)
         _check_choice("difficulty", self.difficulty, SOURCES, optional=True)
         if self.activity != "all" and self.difficulty == "none":
             raise ValueError(f"recipe: activity {self.activity!r} needs a difficulty: confidence or gradient")
@@ -121,6 +121,13 @@ class Recipe:
             raise ValueError('recipe: activity "groups" lays the timesteps itself: leave strength and spacing out')
         if self.value_range is not None and not self.value_range[0] < self.value_range[1]:
             raise ValueError(f"recipe: value_range must be two rising numbers, got {list(self.value_range)}")
+
+    @property
+    def structures(self) -> tuple[str, ...]:
+        """What ControlNets are shown, by the names of Conditioning.structure."""
+        if self.structure in (None, "none"):
+            return ()
+        return ("image", "edges") if self.structure == "both" else (str(self.structure),)
 
     def _check_activity(self) -> None:
         sure, unsure = self.group_bounds

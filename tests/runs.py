@@ -216,8 +216,8 @@ def _difficulty(case: Case, backbone: Any, low: torch.Tensor) -> torch.Tensor:
     return found[ys][:, xs]
 
 
-def _structure(case: Case, low: torch.Tensor, ys: slice, xs: slice) -> torch.Tensor | None:
-    """[1, 4, H, W]: the enlarged input under a tile, and edges found with 16 latent pixels more on every side."""
+def _structure(case: Case, low: torch.Tensor, ys: slice, xs: slice) -> dict[str, torch.Tensor] | None:
+    """The enlarged input under a tile, and edges found with 16 latent pixels more on every side, [1, c, H, W] each."""
     plan, factor = case.plan, case.plan.geometry.factor
     if plan.recipe.structure == "none":
         return None
@@ -226,10 +226,9 @@ def _structure(case: Case, low: torch.Tensor, ys: slice, xs: slice) -> torch.Ten
     edges = torch.zeros(1, *pixels.shape[1:])
     rows, cols = (slice(max(0, s.start - 16) * factor, (s.stop + 16) * factor) for s in (ys, xs))
     edges[:, rows, cols] = canny_edges(pixels[:, rows, cols])
-    image = pixels * (plan.recipe.structure != "edges")
-    edges = edges * (plan.recipe.structure != "image")
     ys, xs = (slice(s.start * factor, s.stop * factor) for s in (ys, xs))
-    return torch.cat([image, edges])[None, :, ys, xs]
+    found = {"image": pixels[None, :, ys, xs], "edges": edges[None, :, ys, xs]}
+    return found if plan.recipe.structure == "both" else {str(plan.recipe.structure): found[plan.recipe.structure]}
 
 
 def _runs(plan: Plan, difficulty: torch.Tensor, ys: slice, xs: slice, timestep: float) -> bool:
@@ -280,7 +279,7 @@ def _guided(
     tile: torch.Tensor,
     coarse: torch.Tensor,
     text: dict[str, Any],
-    structure: torch.Tensor | None,
+    structure: dict[str, torch.Tensor] | None,
 ) -> torch.Tensor:
     geometry, guidance = case.plan.geometry, case.plan.recipe.guidance
     seen = solver.scale_input(tile, step)[None]

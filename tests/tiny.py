@@ -23,19 +23,19 @@ DEVICE = DeviceFacts(kind="cpu", name="test", threads=1)
 
 def tiny_unet(*, cross: int = 16, seed: int = 0, **extra: Any) -> UNet2DConditionModel:
     torch.manual_seed(seed)
-    return UNet2DConditionModel(
-        sample_size=16,
-        in_channels=4,
-        out_channels=4,
-        block_out_channels=(8, 16),
-        layers_per_block=1,
-        norm_num_groups=4,
-        attention_head_dim=4,
-        cross_attention_dim=cross,
-        down_block_types=("DownBlock2D", "CrossAttnDownBlock2D"),
-        up_block_types=("CrossAttnUpBlock2D", "UpBlock2D"),
-        **extra,
-    ).eval()
+    settings: dict[str, Any] = {
+        "sample_size": 16,
+        "in_channels": 4,
+        "out_channels": 4,
+        "block_out_channels": (8, 16),
+        "layers_per_block": 1,
+        "norm_num_groups": 4,
+        "attention_head_dim": 4,
+        "cross_attention_dim": cross,
+        "down_block_types": ("DownBlock2D", "CrossAttnDownBlock2D"),
+        "up_block_types": ("CrossAttnUpBlock2D", "UpBlock2D"),
+    }
+    return UNet2DConditionModel(**{**settings, **extra}).eval()
 
 
 def tiny_vae(seed: int = 0) -> AutoencoderKL:
@@ -76,8 +76,8 @@ def write_tokenizer(folder: Path) -> None:
     tokenizer.save_pretrained(folder)
 
 
-def write_stable_diffusion(folder: Path, *, xl: bool = False) -> Path:
-    """A Stable Diffusion folder (or SDXL) with tiny random weights."""
+def write_stable_diffusion(folder: Path, *, xl: bool = False, v2: bool = False) -> Path:
+    """A Stable Diffusion 1.x folder (or SDXL, or 2.x) with tiny random weights."""
     text = CLIPTextConfig(
         vocab_size=54,
         hidden_size=16,
@@ -86,6 +86,7 @@ def write_stable_diffusion(folder: Path, *, xl: bool = False) -> Path:
         num_attention_heads=2,
         max_position_embeddings=16,
         projection_dim=8,
+        hidden_act="gelu" if v2 else "quick_gelu",
         bos_token_id=52,
         eos_token_id=53,
         pad_token_id=53,
@@ -97,9 +98,11 @@ def write_stable_diffusion(folder: Path, *, xl: bool = False) -> Path:
             "addition_time_embed_dim": 4,
             "projection_class_embeddings_input_dim": 8 + 6 * 4,
         }
+    if v2:
+        added = {"use_linear_projection": True, "attention_head_dim": (2, 4)}
     tiny_unet(cross=32 if xl else 16, **added).save_pretrained(folder / "unet")
     tiny_vae().save_pretrained(folder / "vae")
-    tiny_scheduler().save_pretrained(folder / "scheduler")
+    tiny_scheduler(prediction_type="v_prediction" if v2 else "epsilon").save_pretrained(folder / "scheduler")
     torch.manual_seed(1)
     CLIPTextModel(text).save_pretrained(folder / "text_encoder")
     write_tokenizer(folder / "tokenizer")

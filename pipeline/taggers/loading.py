@@ -7,7 +7,9 @@ from pathlib import Path
 from transformers import AutoTokenizer
 from transformers.utils import logging as transformers_logging
 
-from ..backbones.loading import find_folder, fingerprint_files, num_parameters, read_config
+from ..backbones.hub import locate
+from ..backbones.loading import fingerprint_files, read_config
+from ..backbones.weights import num_parameters
 from ..tagger import KINDS, ZERO_SHOT, Tagger, TaggerCard, Tagging
 from .captioner import load_captioner
 from .zero_shot import load_zero_shot
@@ -21,7 +23,7 @@ def describe_tagger(name: str) -> TaggerCard:
 
     Raises FileNotFoundError or ValueError, one line with the mend, where it is missing, damaged or of another kind.
     """
-    folder = find_folder(name, what="tagger")
+    folder = locate(name, name, what="tagger")
     kind = str(read_config(folder / "config.json", name, what="tagger").get("model_type"))
     if kind not in KINDS:
         raise ValueError(f"tagger {name}: no tagger for models of type {kind!r}; there is one for {', '.join(KINDS)}")
