@@ -15,7 +15,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, cast
 
 import google_crc32c
 import numpy as np
@@ -23,6 +23,7 @@ import torch
 
 from pipeline.activity import active_pixels, active_tiles
 from pipeline.backbone import Backbone, Conditioning, ModelCard
+from pipeline.backbones.attention import AttentionReader, load_attention
 from pipeline.backbones.loading import describe_model, load_backbone
 from pipeline.blend import weight_sum
 from pipeline.codec import decode_box
@@ -58,6 +59,8 @@ def history_name(step: int) -> str:
 
 
 PIXELS, COARSE, DIFFICULTY, OUT = "pixels", "cond/coarse", "cond/difficulty", "out"
+DIFFICULTY_MAP = "cond/difficulty-map"
+"""the user's own, in input pixels"""
 PROMPT_BLOB = "cond/prompts.npz"
 
 
@@ -75,20 +78,25 @@ class WorkerSetup:
     """the plan record"""
     model: str
     """the model as the user named it: each node finds its own copy"""
+    attention: str | None = None
+    """the vision transformer, likewise"""
 
 
 class Worker:
     """Carries out tasks of one plan. Two threads may call ``run``: one reads and writes while the other computes."""
 
-    def __init__(self, store: RunStore, plan: Plan, backbone: Backbone) -> None:
+    def __init__(self, store: RunStore, plan: Plan, backbone: Backbone, attention: str | None = None) -> None:
+        """``attention`` names the vision transformer, which is loaded where it is first asked."""
         self.store, self.plan, self.backbone = store, plan, backbone
+        self._attention_name, self._attention = attention, cast(AttentionReader | None, None)
         self.solver = plan.solver()
         self._compute = threading.RLock()
         self._clock = threading.local()
         self._prompts: PromptTable | None = None
         self._arrays: dict[str, RegionArray] = {}
         self._prompter = Prompter(plan, self._read_rgb, self._in_backbone)
-        self._preparer = Preparer(plan, self._read_rgb, self._in_backbone, self._prompter)
+        maps = {"file": self._read_map, "attention": self._read_attention}
+        self._preparer = Preparer(plan, self._read_rgb, self._in_backbone, self._prompter, maps)
 
     def hello(self) -> Hello:
         """What this worker is, with a checksum of the model's prediction for a fixed input."""
@@ -175,6 +183,24 @@ class Worker:
     def _read_rgb(self, window: Box) -> torch.Tensor:
         """Input pixels of a window: ``[3, y, x]``, 0 and 1 at the ends of the value range, not clipped."""
         return to_rgb(self.plan.value_range.to_unit(self._array(PIXELS).read(window)))
+
+    def _read_map(self, window: Box) -> np.ndarray:
+        """The user's map of difficulty over a window of input pixels: ``[y, x]`` float32 in [0, 1]."""
+        values = self._array(DIFFICULTY_MAP).read(window)[0]
+        unit: np.ndarray = values.astype(np.float32) / np.float32(np.iinfo(values.dtype).max)
+        return unit
+
+    def _read_attention(self, window: Box) -> np.ndarray:
+        """What the vision transformer attends to in a window of input pixels: ``[y, x]`` float32 in (0, 1)."""
+        plan = self.plan
+        assert plan.attention is not None
+        assert self._attention_name is not None
+        with self._compute:
+            if self._attention is None:
+                self._attention = load_attention(
+                    self._attention_name, plan.attention, heads=plan.recipe.heads, device=plan.device.kind
+                )
+            return self._attention.read(self._read_rgb, plan.source, window)
 
     def _encode(self, region: int) -> tuple[int, dict[str, Any], list[Contribution]]:
         plan = self.plan
@@ -319,7 +345,7 @@ def build_worker(setup: WorkerSetup) -> Worker:
     check_model(card, plan)
     assert plan.recipe.dtype is not None
     backbone = load_backbone(card, device=plan.device.kind, dtype=plan.recipe.dtype)
-    return Worker(setup.store, plan, backbone)
+    return Worker(setup.store, plan, backbone, setup.attention)
 
 
 def check_model(card: ModelCard, plan: Plan) -> None:

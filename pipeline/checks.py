@@ -76,6 +76,17 @@ def check_tags(recipe: Recipe, model: ModelCard, tags: TagFile | None) -> None:
         _check_words("--tags", ", ".join(tags.phrases), model)
 
 
+def check_difficulty(recipe: Recipe, *, has_attention: bool, has_map: bool) -> None:
+    """Refuse a map or a transformer that nobody reads, and its absence where it is to be read."""
+    for source, option, what, given in (
+        ("attention", "--attention", "a vision transformer", has_attention),
+        ("file", "--difficulty", "a map of difficulty", has_map),
+    ):
+        if (recipe.difficulty == source) != given:
+            found = f"difficulty = {recipe.difficulty!r} and {what if given else 'none'}"
+            raise ValueError(f"recipe: {what} ({option}) and difficulty = {source!r} go together, got {found}")
+
+
 def check_window(recipe: Recipe, geometry: LatentGeometry) -> None:
     """Refuse windows and regions that the model or the tiling cannot have."""
     assert recipe.window is not None

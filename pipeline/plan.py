@@ -11,10 +11,11 @@ from typing import Any
 from storage.box import Box, RegionGrid
 
 from .backbone import LatentGeometry, ModelCard
-from .checks import check_parts, check_scale, check_smallest, check_tags, check_window
+from .checks import check_difficulty, check_parts, check_scale, check_smallest, check_tags, check_window
 from .colour import REACH as COLOUR_REACH
 from .denoise import DenoiseSettings
 from .device import DeviceFacts
+from .difficulty import AttentionCard
 from .pixels import ValueRange
 from .recipe import Recipe, default_group_steps, group_grid
 from .solver import Solver, build_solver, solver_name
@@ -64,6 +65,10 @@ class Plan:
     timesteps: tuple[float, ...]
     tags: TagFile | None = None
     """the user's tags, where prompts are ``file``"""
+    attention: AttentionCard | None = None
+    """the vision transformer, where difficulty is ``attention``"""
+    difficulty_map: ImageFacts | None = None
+    """the user's map, where difficulty is ``file``"""
     format: int = FORMAT
 
     @property
@@ -160,7 +165,9 @@ def plan_from_json(data: bytes) -> Plan:
             "resume the run with the version that began it"
         )
     tiles, geometry = dict(table["tiles"]), table["geometry"]
-    recipe = {name: tuple(value) if isinstance(value, list) else value for name, value in table["recipe"].items()}
+    recipe: dict[str, Any] = {
+        name: tuple(value) if isinstance(value, list) else value for name, value in table["recipe"].items()
+    }
     tiles |= {"tops": tuple(tiles["tops"]), "lefts": tuple(tiles["lefts"])}
     return Plan(
         **{
@@ -173,8 +180,14 @@ def plan_from_json(data: bytes) -> Plan:
             "tiles": TileGrid(**tiles),
             "timesteps": tuple(table["timesteps"]),
             "tags": _tags_from(table["tags"]),
+            "attention": _maybe(AttentionCard, table["attention"]),
+            "difficulty_map": _maybe(ImageFacts, table["difficulty_map"]),
         }
     )
+
+
+def _maybe(kind: Any, table: dict[str, Any] | None) -> Any:
+    return None if table is None else kind(**table)
 
 
 def _tags_from(table: dict[str, Any] | None) -> TagFile | None:
@@ -210,10 +223,14 @@ def bind(
     device: DeviceFacts,
     versions: dict[str, str],
     tags: TagFile | None = None,
+    attention: AttentionCard | None = None,
+    difficulty_map: ImageFacts | None = None,
 ) -> Plan:
     """Bind a recipe to an image, a model and a device. Raises ValueError with the mend for what cannot work."""
     if tags is not None and recipe.prompts in (None, "local"):
         recipe = dataclasses.replace(recipe, prompts="file")
+    if recipe.difficulty is None and (attention or difficulty_map):
+        recipe = dataclasses.replace(recipe, difficulty="file" if difficulty_map else "attention")
     geometry = model.geometry
     check_scale(scale, model)
     height, width = (_canvas_side(side * scale, geometry) for side in (image.height, image.width))
@@ -221,6 +238,7 @@ def bind(
     settled = _settle(recipe, model, image)
     check_parts(settled, model)
     check_tags(settled, model, tags)
+    check_difficulty(settled, has_attention=attention is not None, has_map=difficulty_map is not None)
     assert settled.window is not None
     assert settled.overlap is not None
     check_window(settled, geometry)
@@ -240,6 +258,8 @@ def bind(
         tiles=tiles,
         timesteps=(),
         tags=tags,
+        attention=attention,
+        difficulty_map=difficulty_map,
     )
     return dataclasses.replace(plan, timesteps=plan.solver().timesteps)
 
@@ -270,7 +290,10 @@ def _settle(recipe: Recipe, model: ModelCard, image: ImageFacts) -> Recipe:
     if recipe.activity == "all":
         defaults["difficulty"] = "none"
         if recipe.difficulty not in (None, "none"):
-            raise ValueError('recipe: difficulty is read by activity "groups" and "mask" only: choose one of them')
+            raise ValueError(
+                f"recipe: difficulty {recipe.difficulty!r} is read by activity 'groups' and 'mask' only: choose one "
+                "of them (the presets patchscaler and yoda do), or leave the difficulty out"
+            )
     else:
         defaults["difficulty"] = "gradient" if geometry.restorer_halo is None else "confidence"
     if recipe.activity == "groups":

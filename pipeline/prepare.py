@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager
 
 import numpy as np
@@ -31,9 +31,11 @@ class Preparer:
         read_rgb: Callable[[Box], torch.Tensor],
         in_backbone: Callable[[], AbstractContextManager[Backbone]],
         prompter: Prompter,
+        maps: Mapping[str, Callable[[Box], np.ndarray]],
     ) -> None:
-        """``read_rgb`` gives input pixels ``[3, y, x]``; ``in_backbone`` lends the model for one computation."""
-        self.plan, self.prompter = plan, prompter
+        """``read_rgb`` gives input pixels ``[3, y, x]``; ``in_backbone`` lends the model for one computation; ``maps``
+        give the difficulty ``[y, x]`` of input pixels by sources that are neither read off pixels nor restored."""
+        self.plan, self.prompter, self._maps = plan, prompter, maps
         self._read_rgb, self._in_backbone = read_rgb, in_backbone
         recipe = plan.recipe
         self._restores = recipe.coarse == "restored" or recipe.difficulty == "confidence"
@@ -54,11 +56,7 @@ class Preparer:
             if difficulty is not None:
                 part = wide.intersection(box)
                 assert part is not None
-                if plan.recipe.difficulty == "gradient":
-                    found = from_gradient(low.clamp(0, 1))
-                else:
-                    assert confidence is not None
-                    found = from_confidence(confidence)
+                found = self._judge(window, low, confidence)
                 difficulty[0, *part.within(box)] = at_latents(found, window, part, plan.scale, factor)
             if plan.recipe.coarse == "restored":
                 assert restored is not None
@@ -66,6 +64,17 @@ class Preparer:
             return enlarge(low, window, box_out, plan.scale).clamp(0, 1)
 
         return encode_box(look, self._encode, plan.geometry, plan.regions.canvas, box), difficulty
+
+    def _judge(self, window: Box, low: torch.Tensor, confidence: torch.Tensor | None) -> np.ndarray:
+        """The difficulty [y, x] of the input's pixels in ``window``."""
+        source = self.plan.recipe.difficulty
+        assert source is not None
+        if source == "gradient":
+            return from_gradient(low.clamp(0, 1))
+        if source == "confidence":
+            assert confidence is not None
+            return from_confidence(confidence)
+        return self._maps[source](window)
 
     def enlarged(self, box_out: Box) -> torch.Tensor:
         """The input by bicubic over a box of the output: RGB ``[3, H, W]`` in [0, 1]."""

@@ -19,6 +19,7 @@ COARSE = ("restored", "bicubic")
 PROMPTING = ("global", "local", "file")
 STRUCTURES = ("none", "image", "edges", "both")
 ACTIVITIES = ("all", "groups", "mask")
+HEADS = ("mean", "max")
 TRAINING_STEPS = 1000
 """T of the papers: what times are counted in"""
 DTYPES = ("float32", "bfloat16", "float16")
@@ -56,8 +57,11 @@ class Recipe:
     """``all``: every tile at every step; ``groups``: a tile begins when its difficulty says (PatchScaler); ``mask``: a
     latent pixel is refined while its difficulty says (YODA)"""
     difficulty: str | None = None
-    """where difficulty comes from: ``confidence`` of the model's restoration module, ``gradient``, the input's own, or
-    ``none``, where activity is ``all``"""
+    """where difficulty comes from: ``confidence`` of the model's restoration module, ``gradient``, the input's own,
+    ``attention`` of a vision transformer (--attention), ``file``, the user's map (--difficulty), or ``none``, where
+    activity is ``all``"""
+    heads: str = "mean"
+    """what becomes of the transformer's heads: their ``mean`` or ``max``"""
     group_bounds: tuple[float, float] = (0.4, 0.2)
     """gamma_1 > gamma_2: mean confidence, 1 - difficulty, from which a tile is simple, and below which it is hard"""
     group_times: tuple[float, float, float] = (400.0, 700.0, 1000.0)
@@ -103,8 +107,9 @@ class Recipe:
         _check_choice("colour", self.colour, COLOURS)
         _check_choice("structure", self.structure, STRUCTURES, optional=True)
         _check_choice("difficulty", self.difficulty, SOURCES, optional=True)
+        _check_choice("heads", self.heads, HEADS)
         if self.activity != "all" and self.difficulty == "none":
-            raise ValueError(f"recipe: activity {self.activity!r} needs a difficulty: confidence or gradient")
+            raise ValueError(f"recipe: activity {self.activity!r} needs a difficulty: one of {', '.join(SOURCES[1:])}")
         self._check_activity()
         _check_least("steps", self.steps, 1)
         _check_least("window", self.window, 8)

@@ -9,7 +9,16 @@ from typing import Any
 
 import torch
 from diffusers import AutoencoderKL, DDIMScheduler, UNet2DConditionModel
-from transformers import CLIPTextConfig, CLIPTextModel, CLIPTextModelWithProjection, CLIPTokenizer
+from transformers import (
+    CLIPTextConfig,
+    CLIPTextModel,
+    CLIPTextModelWithProjection,
+    CLIPTokenizer,
+    Dinov2Config,
+    Dinov2Model,
+    ViTConfig,
+    ViTModel,
+)
 
 from pipeline.backbone import ModelCard
 from pipeline.backbones import analytic
@@ -148,3 +157,22 @@ def small_plan(
         versions=versions or {},
         tags=tags,
     )
+
+
+def write_vit(folder: Path, *, kind: str = "vit", side: int = 32, patch: int = 8) -> Path:
+    """A vision transformer in transformers' format, such as DINO's: ``kind`` vit or dinov2."""
+    torch.manual_seed(0)
+    shared: dict[str, Any] = {
+        "hidden_size": 16,
+        "num_hidden_layers": 2,
+        "num_attention_heads": 4,
+        "image_size": side,
+        "patch_size": patch,
+        # attention of random weights is all but even otherwise
+        "initializer_range": 0.5,
+    }
+    if kind == "vit":
+        ViTModel(ViTConfig(intermediate_size=32, **shared), add_pooling_layer=False).save_pretrained(folder)
+    else:
+        Dinov2Model(Dinov2Config(mlp_ratio=2, **shared)).save_pretrained(folder)
+    return folder

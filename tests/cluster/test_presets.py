@@ -35,7 +35,7 @@ def tags(tmp_path: Path) -> Path:
 @pytest.mark.parametrize("preset", PRESETS)
 def test_on_stable_diffusion(run: Run, tmp_path: Path, tags: Path, preset: str, xl: bool) -> None:
     write_stable_diffusion(tmp_path / "model", xl=xl)
-    (tmp_path / "mine.toml").write_text(f'preset = "{preset}"\nsteps = 2\nwindow = 16\noverlap = 6\nregion = 32\n')
+    (tmp_path / "mine.toml").write_text(f'preset = "{preset}"\nsteps = 3\nwindow = 16\noverlap = 6\nregion = 32\n')
     words = ["--model", "model", "--recipe", "mine.toml", "--tags", "tags.json", "--scale", "2", "--workers", "0"]
     result = run("upscale", "in.png", "out.png", *words, quick=False)
     assert result.exit_code == 0, result.output
@@ -56,7 +56,7 @@ def test_without_tags_a_model_without_a_tagger_refuses(run: Run, tmp_path: Path)
 @pytest.mark.parametrize("preset", [name for name in PRESETS if name != "zoomed-in-seesr"])
 def test_on_the_embedded_model(run: Run, tmp_path: Path, preset: str) -> None:
     """Its prompts speak a closed vocabulary, so the authors' own words are for other models."""
-    (tmp_path / "mine.toml").write_text(f'preset = "{preset}"\nsteps = 2\nwindow = 32\noverlap = 8\nregion = 64\n')
+    (tmp_path / "mine.toml").write_text(f'preset = "{preset}"\nsteps = 3\nwindow = 32\noverlap = 8\nregion = 64\n')
     result = run(
         "upscale", "in.png", "out.png", "--model", "embedded", "--recipe", "mine.toml", "--workers", "0", quick=False
     )
