@@ -31,17 +31,17 @@ def model(tmp_path: Path) -> None:
     (tmp_path / "mine.toml").write_text(text)
 
 
-def half(path: Path, height: int, width: int) -> None:
-    """Nothing to invent on the left."""
+def left_black(path: Path, height: int, width: int) -> None:
+    """Nothing to invent on the left, under the first tile."""
     values = np.zeros((height, width), dtype=np.uint8)
-    values[:, width // 2 :] = 255
+    values[:, 2 * width // 3 :] = 255
     Image.fromarray(values).save(path)
 
 
 @pytest.mark.usefixtures("model")
 def test_a_map_of_the_users(run: Run, tmp_path: Path) -> None:
     """Where it is black the result is the coarse latent; elsewhere it is not."""
-    half(tmp_path / "map.png", 30, 50)
+    left_black(tmp_path / "map.png", 30, 50)
     words = ["--model", "model", "--recipe", "mine.toml", "--difficulty", "map.png", *WORDS]
     result = run("upscale", "in.png", "out.png", *words, quick=False)
     assert result.exit_code == 0, result.output
@@ -51,7 +51,7 @@ def test_a_map_of_the_users(run: Run, tmp_path: Path) -> None:
     canvas = plan.regions.canvas
     found, coarse, difficulty = (store.open_array(name).read(canvas) for name in (latent_name(4), COARSE, DIFFICULTY))
     still = difficulty[0] == 0
-    assert 0.3 < still.mean() < 0.7
+    assert 0.5 < still.mean() < 0.7
     changed = (found - coarse) ** 2
     # this scheduler's last step leaves a deviation of 0.029 of noise
     assert 0.02 < changed[:, still].mean() ** 0.5 < 0.04 < 0.1 < changed[:, ~still].mean() ** 0.5
@@ -80,8 +80,8 @@ def test_refusals(run: Run, tmp_path: Path) -> None:
         one_line(run("upscale", "in.png", "out.png", *given, quick=False), *parts)
         assert not (tmp_path / "out.png.run").exists()
 
-    half(tmp_path / "small.png", 15, 25)
-    half(tmp_path / "map.png", 30, 50)
+    left_black(tmp_path / "small.png", 15, 25)
+    left_black(tmp_path / "map.png", 30, 50)
     refused("--difficulty", "small.png", parts=["--difficulty small.png", "15 x 25", "30 x 50"])
     refused("--difficulty", "nowhere.png", parts=["nowhere.png"])
     refused("--attention", "nowhere", parts=["--attention nowhere"])
