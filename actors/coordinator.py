@@ -80,7 +80,7 @@ class Coordinator:
         self.members: dict[str, Member] = {}
         self.uncommitted: list[Finished] = []
         self.garbage: list[Item] = []
-        """z items that no task will read again: their arrays' regions can be deleted"""
+        """z items and moments that no task will read again: their arrays' regions can be deleted"""
         self.released: list[Task] = []
         """denoise tasks whose contributions can be dropped"""
         self.requeues: dict[str, int] = defaultdict(int)
@@ -93,10 +93,11 @@ class Coordinator:
         self._held: set[Item] = set()
         self._denoising: set[Task] = set()
         self._steps_at: dict[int, set[int]] = defaultdict(set)
+        self._num_measured: Counter[int] = Counter()
+        """regions whose moments are there, by reduction: to look at each of them every time would be quadratic"""
         self._next_attempt = 0
         for item in self.available:
-            if item.kind == "z":
-                self._steps_at[item.region].add(item.step)
+            self._note(item)
         for task in self.todo:
             self._offer(task)
 
@@ -195,15 +196,23 @@ class Coordinator:
             return
         if self._running.get(task) and not again:
             return
-        if all(item in self.available for item in self.graph.inputs(task)):
+        if self._has_inputs(task):
             self._queued.add(task)
             heapq.heappush(self._ready, (self._priority(task), task))
 
+    def _has_inputs(self, task: Task) -> bool:
+        if task.kind is Kind.REDUCE and self._num_measured[task.step] < self.graph.num_regions:
+            return False
+        return all(item in self.available for item in self.graph.inputs(task))
+
     def _priority(self, task: Task) -> tuple[int, int, int, int]:
-        """Merges first: they free memory and unlock others. Then the lowest step, then the sweep."""
+        """Merges first: they free memory and unlock others; so do reductions. Then the lowest step, then the sweep."""
         early = {Kind.EMBED: -3, Kind.PREPARE: -2, Kind.ENCODE: -1, Kind.DECODE: self.graph.num_steps}
+        if task.kind is Kind.MEASURE:
+            early[task.kind] = -3 if self.graph.reductions[task.step].chain == "encode" else self.graph.num_steps
         place = self.graph.order[task.region]
-        return (0 if task.kind is Kind.MERGE else 1, early.get(task.kind, task.step), place, task.region)
+        first = task.kind in (Kind.MERGE, Kind.REDUCE)
+        return (0 if first else 1, early.get(task.kind, task.step), place, task.region)
 
     def _take(self, name: str, member: Member) -> Task | None:
         """The best queued task this worker can do; others stay queued."""
@@ -225,11 +234,7 @@ class Coordinator:
         return found
 
     def _still_wanted(self, task: Task) -> bool:
-        return (
-            task in self.todo
-            and task not in self._finished
-            and all(item in self.available for item in self.graph.inputs(task))
-        )
+        return task in self.todo and task not in self._finished and self._has_inputs(task)
 
     def _fits(self, task: Task, name: str, member: Member) -> bool:
         if task.kind not in member.kinds or any(a.worker == name for a in self._running.get(task, ())):
@@ -277,22 +282,31 @@ class Coordinator:
         self.todo.discard(task)
         self.num_left[task.kind] -= 1
         item = self.graph.product(task)
-        self.available.add(item)
+        if item not in self.available:
+            self.available.add(item)
+            self._note(item)
         if item.kind == "contribution":
             self._held.add(item)
-        elif item.kind == "z":
-            self._steps_at[item.region].add(item.step)
         for consumer in self.graph.consumers(item):
             self._offer(consumer)
         for region in self.graph.conditioned_regions(item):
             for step in self._steps_at[region]:
                 self._offer(Task(Kind.DENOISE, step, region))
 
+    def _note(self, item: Item) -> None:
+        """An item is there now."""
+        if item.kind == "z":
+            self._steps_at[item.region].add(item.step)
+        elif item.kind == "moments":
+            self._num_measured[item.step] += 1
+
     def _remove(self, item: Item) -> None:
         self.available.discard(item)
         self._held.discard(item)
         if item.kind == "z":
             self._steps_at[item.region].discard(item.step)
+        elif item.kind == "moments":
+            self._num_measured[item.step] -= 1
 
     def _lose(self, merge: Task) -> None:
         """The contributions a merge read are gone: make them again. Their z is still there: this merge has not run."""
@@ -312,6 +326,9 @@ class Coordinator:
                 self._retire_contribution(item)
             elif item.kind == "z":
                 self._retire_latent(item)
+            elif item.kind == "moments" and item in self.available:
+                self._remove(item)
+                self.garbage.append(item)
 
     def _retire_contribution(self, item: Item) -> None:
         if item not in self.available or any(merge in self.todo for merge in self.graph.consumers(item)):

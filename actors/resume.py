@@ -21,6 +21,7 @@ from storage.journal import Record
 from storage.run import RunStore
 
 from .graph import PROMPTS, Graph
+from .reductions import create_moments, moments_name, statistics_blob
 from .task import Item, Kind, Task
 from .worker import COARSE, DIFFICULTY, OUT, PROMPT_BLOB, history_name, latent_name
 
@@ -43,7 +44,16 @@ def array_names(item: Item, has_history: bool) -> list[str]:
     """The arrays whose regions make up an item, the last one written first; some recipes have no difficulty."""
     if item.kind == "z":
         return [latent_name(item.step), *([history_name(item.step)] if has_history and item.step > 0 else [])]
+    if item.kind == "moments":
+        return [moments_name(item.step)]
     return {"coarse": [COARSE, DIFFICULTY], "out": [OUT]}.get(item.kind, [])
+
+
+def blob_name(item: Item) -> str | None:
+    """The blob that an item is; None for one in arrays."""
+    if item.kind == "statistics":
+        return statistics_blob(item.step)
+    return PROMPT_BLOB if item == PROMPTS else None
 
 
 def create_arrays(store: RunStore, plan: Plan, graph: Graph) -> None:
@@ -58,6 +68,7 @@ def create_arrays(store: RunStore, plan: Plan, graph: Graph) -> None:
         store.array(COARSE, channels=channels, grid=plan.regions, dtype="float32")
     if plan.has_difficulty:
         store.array(DIFFICULTY, channels=1, grid=plan.regions, dtype="float32")
+    create_moments(store, plan)
     store.array(OUT, channels=plan.image.num_bands, grid=plan.out_regions, dtype=plan.image.dtype, compress=True)
 
 
@@ -89,8 +100,8 @@ def _checksums(graph: Graph, records: Iterable[Record]) -> dict[Item, dict[str, 
         if record.kind not in set(Kind):
             continue
         item = graph.product(Task(Kind(record.kind), record.step, record.region))
-        names = array_names(item, has_history=False) or [PROMPT_BLOB]
-        checksums[item] = {names[0]: record.crc32c, **record.extra}
+        name = blob_name(item) or array_names(item, has_history=False)[0]
+        checksums[item] = {name: record.crc32c, **record.extra}
     return checksums
 
 
@@ -98,11 +109,10 @@ def _present(
     store: RunStore, plan: Plan, graph: Graph, checksums: dict[Item, dict[str, int]], has_history: bool
 ) -> tuple[set[Item], int]:
     """Journalled items whose regions exist; regions without a record are deleted."""
-    present, num_deleted = set(), 0
-    if PROMPTS in checksums:
-        present.add(PROMPTS)
+    present, num_deleted = {item for item in checksums if blob_name(item)}, 0
     names = {(COARSE, "coarse", 0), (OUT, "out", 0)}
     names |= {(latent_name(step), "z", step) for step in range(plan.num_steps + 1)}
+    names |= {(moments_name(k), "moments", k) for k in range(len(graph.reductions))}
     for name, kind, step in sorted(names):
         if not store.has_array(name):
             continue
@@ -139,9 +149,9 @@ def _delete(store: RunStore, item: Item, has_history: bool) -> int:
 
 
 def _intact(store: RunStore, plan: Plan, item: Item, checksums: dict[str, int]) -> bool:
-    if item == PROMPTS:
-        data = store.get_blob(PROMPT_BLOB)
-        return data is not None and google_crc32c.value(data) == checksums[PROMPT_BLOB] and _is_table(data)
+    if (name := blob_name(item)) is not None:
+        data = store.get_blob(name)
+        return data is not None and google_crc32c.value(data) == checksums[name] and _is_table(data)
     return all(_checksum(store.open_array(name), item.region) == crc for name, crc in checksums.items())
 
 

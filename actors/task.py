@@ -16,10 +16,15 @@ class Kind(StrEnum):
     DENOISE = "denoise"
     MERGE = "merge"
     DECODE = "decode"
+    MEASURE = "measure"
+    REDUCE = "reduce"
 
 
 class Task(NamedTuple):
-    """One piece of work: idempotent, and the same bytes wherever and however often it runs."""
+    """One piece of work: idempotent, and the same bytes wherever and however often it runs.
+
+    ``step`` of MEASURE and REDUCE is the number of the reduction.
+    """
 
     kind: Kind
     step: int
@@ -32,8 +37,8 @@ class Task(NamedTuple):
 class Item(NamedTuple):
     """One result that other tasks read.
 
-    ``kind`` is ``prompts``, ``coarse``, ``z``, ``contribution`` or ``out``; a contribution is named by the region
-    that made it, z by its own step.
+    ``kind`` is ``prompts``, ``coarse``, ``z``, ``contribution``, ``out``, ``moments`` or ``statistics``; a contribution
+    is named by the region that made it, z by its own step, moments and statistics by the number of their reduction.
     """
 
     kind: str

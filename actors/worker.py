@@ -27,7 +27,7 @@ from pipeline.backbones.attention import AttentionReader, load_attention
 from pipeline.backbones.loading import describe_model, load_backbone
 from pipeline.blend import weight_sum
 from pipeline.codec import decode_box
-from pipeline.colour import transfer_colour
+from pipeline.colour import match_colour, transfer_colour
 from pipeline.contribution import Contribution
 from pipeline.denoise import Idle, PromptTable, denoise_region, predict_tiles, reach
 from pipeline.device import describe_device, make_deterministic, package_versions
@@ -37,11 +37,13 @@ from pipeline.noise import keyed_noise
 from pipeline.pixels import from_rgb, to_rgb
 from pipeline.plan import Plan, plan_from_json
 from pipeline.prepare import Preparer
+from pipeline.reduction import Reducer
 from pipeline.tiling import Tile
 from storage.arrays import RegionArray
 from storage.box import Box
 from storage.run import RunStore
 
+from .reductions import StoredReductions
 from .task import Hello, Kind, Outcome, Task
 
 STAGE = 0
@@ -97,6 +99,8 @@ class Worker:
         self._prompter = Prompter(plan, self._read_rgb, self._in_backbone)
         maps = {"file": self._read_map, "attention": self._read_attention}
         self._preparer = Preparer(plan, self._read_rgb, self._in_backbone, self._prompter, maps)
+        reducer = Reducer(plan, self._preparer, self._read_last, self._decode_in_backbone)
+        self._reductions = StoredReductions(store, plan, reducer)
 
     def hello(self) -> Hello:
         """What this worker is, with a checksum of the model's prediction for a fixed input."""
@@ -131,6 +135,8 @@ class Worker:
             Kind.DENOISE: lambda: self._denoise(task.step, task.region),
             Kind.MERGE: lambda: self._merge(task.step, task.region, contributions),
             Kind.DECODE: lambda: self._decode(task.region),
+            Kind.MEASURE: lambda: (self._reductions.measure(task.step, task.region), {}, []),
+            Kind.REDUCE: lambda: (self._reductions.reduce(task.step), {}, []),
         }
         crc32c, extra, made = actions[task.kind]()
         outcome = Outcome(
@@ -284,12 +290,14 @@ class Worker:
     def _decode(self, region: int) -> tuple[int, dict[str, Any], list[Contribution]]:
         plan, geometry = self.plan, self.plan.geometry
         box = plan.regions.box(region)
-        latents, canvas = self._latents(plan.num_steps), plan.regions.canvas
+        canvas = plan.regions.canvas
         wide = box.grown(plan.decode_halo - geometry.decoder_halo, canvas)
-        rgb = decode_box(latents.read, self._decode_in_backbone, geometry, canvas, wide)
+        rgb = decode_box(self._read_last, self._decode_in_backbone, geometry, canvas, wide)
         inside = plan.out_regions.box(region)
         if plan.recipe.colour == "wavelet":
             rgb = transfer_colour(rgb, self._preparer.enlarged(wide.scaled(geometry.factor)))
+        elif plan.recipe.colour == "adain":
+            rgb = match_colour(rgb, self._reductions.table("decode"))
         ys, xs = inside.within(wide.scaled(geometry.factor))
         values = plan.value_range.from_unit(from_rgb(rgb[:, ys, xs], plan.image.num_bands))
         return self._array(OUT).write(region, values), {}, []
@@ -307,6 +315,10 @@ class Worker:
 
     def _latents(self, step: int) -> RegionArray:
         return self._array(latent_name(step))
+
+    def _read_last(self, box: Box) -> np.ndarray:
+        """Latents ``[c, h, w]`` after the last step."""
+        return self._latents(self.plan.num_steps).read(box)
 
     def _history(self, step: int) -> RegionArray:
         return self._array(history_name(step))

@@ -108,7 +108,7 @@ class Plan:
     @property
     def decode_halo(self) -> int:
         """Latent pixels round a region that its output depends on: the decoder's reach, and the colour's."""
-        colour = 0 if self.recipe.colour == "none" else -(-COLOUR_REACH // self.geometry.factor)
+        colour = -(-COLOUR_REACH // self.geometry.factor) if self.recipe.colour == "wavelet" else 0
         return self.geometry.decoder_halo + colour
 
     @property

@@ -75,7 +75,8 @@ class Recipe:
     """what the model's ControlNets read of the enlarged input: nothing (``none``), the ``image`` itself, its canny
     ``edges``, or ``both``"""
     colour: str = "none"
-    """``wavelet``: low frequencies of the result are the enlarged input's; ``none``: the model's own"""
+    """``wavelet``: low frequencies of the result are the enlarged input's; ``adain``: so are each channel's mean and
+    deviation over the whole picture; ``none``: the model's own"""
     window: int | None = None
     """latent pixels a side of a tile"""
     overlap: int | None = None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from typing import Any
 
 import pytest
 from hypothesis import given, settings
@@ -38,14 +39,19 @@ def test_sources_are_the_regions_whose_tiles_overlap(
     assert all(len(seen) <= 4 for seen in graph.destinations)
 
 
-def test_producer_and_product_are_inverse() -> None:
-    graph = Graph(small_plan())
+REDUCING = pytest.mark.parametrize("recipe", [{}, {"colour": "adain"}], ids=["plain", "reducing"])
+
+
+@REDUCING
+def test_producer_and_product_are_inverse(recipe: dict[str, Any]) -> None:
+    graph = Graph(small_plan(**recipe))
     for task in graph.needed(set()):
         assert graph.producer(graph.product(task)) == task
 
 
-def test_consumers_read_what_they_are_told_of() -> None:
-    graph = Graph(small_plan())
+@REDUCING
+def test_consumers_read_what_they_are_told_of(recipe: dict[str, Any]) -> None:
+    graph = Graph(small_plan(**recipe))
     for task in graph.needed(set()):
         for item in graph.inputs(task):
             if item.kind == "coarse" and task.kind is Kind.DENOISE:
@@ -59,9 +65,9 @@ def test_regions_smaller_than_a_tile_are_refused() -> None:
         small_plan(region=32, window=48)
 
 
-@pytest.mark.parametrize("recipe", [{}, {"region": 48, "window": 24}, {"start": "image"}])
-def test_totals_are_the_counts(recipe: dict[str, object]) -> None:
-    graph = Graph(small_plan(**recipe))  # type: ignore[arg-type]
+@pytest.mark.parametrize("recipe", [{}, {"region": 48, "window": 24}, {"start": "image"}, {"colour": "adain"}])
+def test_totals_are_the_counts(recipe: dict[str, Any]) -> None:
+    graph = Graph(small_plan(**recipe))
     counts = Counter(task.kind for task in graph.needed(set()))
     assert {kind: count for kind, count in graph.totals().items() if count} == dict(counts)
 
@@ -70,3 +76,16 @@ def test_sweep_runs_along_the_shorter_side() -> None:
     wide = Graph(small_plan(height=200, width=400))
     assert wide.front == 4
     assert wide.order[1] == 4
+
+
+def test_edges_of_reductions_are_linear_in_regions() -> None:
+    """A table stands between the regions' sums and the regions that read them: no edge from region to region."""
+
+    def num_edges(side: int) -> tuple[int, int]:
+        graph = Graph(small_plan(height=side, width=side, colour="adain"))
+        tasks = [task for task in graph.needed(set()) if task.kind in (Kind.MEASURE, Kind.REDUCE, Kind.DECODE)]
+        return graph.num_regions, sum(len(graph.inputs(task)) for task in tasks)
+
+    (few, edges_few), (many, edges_many) = num_edges(96), num_edges(384)
+    assert (few, many) == (4, 36)
+    assert edges_many / many < 1.5 * edges_few / few
