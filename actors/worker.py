@@ -28,6 +28,7 @@ from pipeline.blend import weight_sum
 from pipeline.codec import decode_box
 from pipeline.colour import transfer_colour
 from pipeline.contribution import Contribution
+from pipeline.crops import crop_numbers
 from pipeline.denoise import Idle, PromptTable, denoise_region, predict_tiles, reach
 from pipeline.device import describe_device, make_deterministic, package_versions
 from pipeline.local_prompts import LocalPrompts, Prompter, local_prompts_from_bytes
@@ -209,7 +210,8 @@ class Worker:
             guidance = plan.denoise_settings.guidance
             self._clock.forwards += len(tiles) * (1 if guidance == 1.0 else 2)
             with self._in_backbone() as backbone:
-                given = Conditioning(coarse=under, structure=structure)
+                crops = crop_numbers(plan, tiles) if plan.recipe.crops == "tile" else None
+                given = Conditioning(coarse=under, structure=structure, crops=crops)
                 return predict_tiles(backbone, self.solver, step, latents, given, table, guidance)
 
         idle = None

@@ -64,6 +64,7 @@ def read_geometry(folder: Path, index: dict[str, Any]) -> LatentGeometry:
         reads_coarse=False,
         structures=(),
         structure="none",
+        reads_crops=_is_xl(index),
         restorer_halo=None,
         text_tokens=text.get("max_position_embeddings", 77),
         native_scale=None,
@@ -145,16 +146,18 @@ class StableDiffusionBackbone:
         if conditioning.pooled is not None:
             given["added_cond_kwargs"] = {
                 "text_embeds": conditioning.pooled.to(device, dtype),
-                "time_ids": self._time_ids(len(latents)).to(device, dtype),
+                "time_ids": self._time_ids(latents, conditioning.crops).to(device, dtype),
             }
         seen = latents.to(device, dtype)
         residuals = sum_residuals(self._controls, conditioning.structure or {}, seen, **given)
         return self._unet(seen, **given, **residuals).sample.float().cpu()
 
-    def _time_ids(self, batch: int) -> torch.Tensor:
-        """SDXL's size conditioning: every tile is a whole picture of the native size, not cropped."""
+    def _time_ids(self, latents: torch.Tensor, crops: torch.Tensor | None) -> torch.Tensor:
+        """[B, 6]: where nothing else is said, every tile is a whole picture of the native size, not cropped."""
+        if crops is not None:
+            return crops
         side = self._geometry.window * self._geometry.factor
-        return torch.tensor([[side, side, 0, 0, side, side]], dtype=torch.float32).expand(batch, 6)
+        return torch.tensor([[side, side, 0, 0, side, side]], dtype=torch.float32).expand(len(latents), 6)
 
     @torch.inference_mode()
     def encode(self, pixels: torch.Tensor) -> torch.Tensor:
