@@ -76,6 +76,8 @@ class WorkerSetup:
     """the plan record"""
     model: str
     """the model as the user named it: each node finds its own copy"""
+    allow_pickle: bool = False
+    """whether its weights may be pickles"""
 
 
 class Worker:
@@ -317,7 +319,7 @@ def build_worker(setup: WorkerSetup) -> Worker:
     """
     plan = plan_from_json(setup.plan)
     make_deterministic(plan.device.threads)
-    card = describe_model(setup.model)
+    card = describe_model(setup.model, allow_pickle=setup.allow_pickle)
     check_model(card, plan)
     assert plan.recipe.dtype is not None
     backbone = load_backbone(card, device=plan.device.kind, dtype=plan.recipe.dtype)

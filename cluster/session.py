@@ -189,7 +189,7 @@ def _run(
             ingest(store, plan, source, lease, records, on_rows=stop_if_asked)
         tally = Tally()
         if not coordinator.done:
-            setup = WorkerSetup(store=store, plan=plan.to_json(), model=job.model)
+            setup = WorkerSetup(store=store, plan=plan.to_json(), model=job.model, allow_pickle=job.allow_pickle)
             session = Session(
                 store=store,
                 plan=plan,
