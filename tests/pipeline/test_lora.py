@@ -42,7 +42,7 @@ Dialect = Callable[[str, str], tuple[str, str, str | None]]
 
 def peft(network: str, layer: str) -> tuple[str, str, str | None]:
     at = f"{network}.{'' if network == 'unet' else 'text_model.'}{layer}"
-    return f"{at}.lora_A.weight", f"{at}.lora_B.weight", f"{at}.alpha"
+    return f"{at}.lora_A.weight", f"{at}.lora_B.weight", None
 
 
 def diffusers(network: str, layer: str) -> tuple[str, str, str | None]:
@@ -153,7 +153,7 @@ def test_alpha_in_the_header(tmp_path: Path, base: Path) -> None:
 def test_several_add_up(tmp_path: Path, base: Path) -> None:
     write_lora(tmp_path / "mine.safetensors", base, peft)
     (tmp_path / "folder").mkdir()
-    write_lora(tmp_path / "folder" / "other.safetensors", base, kohya)
+    write_lora(tmp_path / "folder" / "other.safetensors", base, diffusers)
     plain = networks(base)["unet"]
     once = loaded(tmp_path, base)._unet.state_dict()
     twice = loaded(tmp_path, base, f"[[loras]]\nmodel = 'folder'\nscale = {SCALE}")._unet.state_dict()
