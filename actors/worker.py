@@ -29,6 +29,7 @@ from pipeline.blend import weight_sum
 from pipeline.codec import decode_box
 from pipeline.colour import match_colour, transfer_colour
 from pipeline.contribution import Contribution
+from pipeline.crops import crop_numbers
 from pipeline.denoise import Idle, PromptTable, denoise_region, predict_tiles, reach
 from pipeline.device import describe_device, make_deterministic, package_versions
 from pipeline.local_prompts import LocalPrompts, Prompter, local_prompts_from_bytes
@@ -80,6 +81,8 @@ class WorkerSetup:
     """the plan record"""
     model: str
     """the model as the user named it: each node finds its own copy"""
+    allow_pickle: bool = False
+    """whether its weights may be pickles"""
     attention: str | None = None
     """the vision transformer, likewise"""
 
@@ -241,7 +244,8 @@ class Worker:
             guidance = plan.denoise_settings.guidance
             self._clock.forwards += len(tiles) * (1 if guidance == 1.0 else 2)
             with self._in_backbone() as backbone:
-                given = Conditioning(coarse=under, structure=structure)
+                crops = crop_numbers(plan, tiles) if plan.recipe.crops == "tile" else None
+                given = Conditioning(coarse=under, structure=structure, crops=crops)
                 return predict_tiles(backbone, self.solver, step, latents, given, table, guidance)
 
         idle = None
@@ -353,7 +357,7 @@ def build_worker(setup: WorkerSetup) -> Worker:
     """
     plan = plan_from_json(setup.plan)
     make_deterministic(plan.device.threads)
-    card = describe_model(setup.model)
+    card = describe_model(setup.model, allow_pickle=setup.allow_pickle)
     check_model(card, plan)
     assert plan.recipe.dtype is not None
     backbone = load_backbone(card, device=plan.device.kind, dtype=plan.recipe.dtype)

@@ -32,7 +32,7 @@ def make_plan(job: Job, source: ImageSource, device: DeviceFacts) -> Plan:
         recipe = dataclasses.replace(recipe, steps=job.steps)
     if job.seed is not None:
         recipe = dataclasses.replace(recipe, seed=job.seed)
-    model = describe_model(job.model)
+    model = describe_model(job.model, allow_pickle=job.allow_pickle)
     info = source.info
     digest = hashlib.sha256(f"{source.fingerprint()} bands {job.band_numbers() or 'all'}".encode()).hexdigest()
     image = ImageFacts(height=info.height, width=info.width, num_bands=info.num_bands, dtype=info.dtype, sha256=digest)

@@ -200,7 +200,13 @@ def _run(
                     ingest(store, DIFFICULTY_MAP, plan.difficulty_map, given, lease, records, on_rows=stop_if_asked)
         tally = Tally()
         if not coordinator.done:
-            setup = WorkerSetup(store=store, plan=plan.to_json(), model=job.model, attention=job.attention)
+            setup = WorkerSetup(
+                store=store,
+                plan=plan.to_json(),
+                model=job.model,
+                allow_pickle=job.allow_pickle,
+                attention=job.attention,
+            )
             session = Session(
                 store=store,
                 plan=plan,

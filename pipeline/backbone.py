@@ -37,6 +37,8 @@ class LatentGeometry:
     """what its ControlNets read, each of ``image`` and ``edges`` at most once; empty for a model without one"""
     structure: str
     """default of what they are shown: ``none``, ``image``, ``edges`` or ``both``"""
+    reads_crops: bool
+    """whether it is told which crop of which picture a tile is (SDXL's micro-conditioning)"""
     restorer_halo: int | None
     """input pixels round a window that its restoration module can see; None for a model without one"""
     text_tokens: int | None
@@ -88,6 +90,8 @@ class Conditioning:
     """[B, T, D]: prompt embeddings"""
     pooled: torch.Tensor | None = None
     """[B, D']: pooled prompt embeddings, for models that read them"""
+    crops: torch.Tensor | None = None
+    """[B, 6]: which crop of which picture each tile is, in output pixels: pipeline.crops; None: a picture of its own"""
     structure: dict[str, torch.Tensor] | None = None
     """what ControlNets are shown, in [0, 1]: ``image [B, 3, H, W]``, the enlarged input, ``edges [B, 1, H, W]``, or
     both"""

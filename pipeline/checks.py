@@ -42,6 +42,11 @@ def check_parts(recipe: Recipe, model: ModelCard) -> None:
                     f"{model.name} lacks: use {instead!r}"
                 )
     _check_structure(recipe, model)
+    if recipe.crops != "none" and not model.geometry.reads_crops:
+        raise ValueError(
+            f"recipe: crops = {recipe.crops!r} needs a model that reads them (SDXL), which {model.name} "
+            "does not: use 'none'"
+        )
     _check_words("prompt", f"{recipe.prompt} {recipe.negative_prompt}", model)
 
 

@@ -18,6 +18,7 @@ STARTS = ("noise", "image")
 COARSE = ("restored", "bicubic")
 PROMPTING = ("global", "local", "file")
 STRUCTURES = ("none", "image", "edges", "both")
+CROPS = ("none", "tile")
 ACTIVITIES = ("all", "groups", "mask")
 HEADS = ("mean", "max")
 TRAINING_STEPS = 1000
@@ -74,6 +75,8 @@ class Recipe:
     structure: str | None = None
     """what the model's ControlNets read of the enlarged input: nothing (``none``), the ``image`` itself, its canny
     ``edges``, or ``both``"""
+    crops: str = "none"
+    """what SDXL is told of each tile: ``none``, it is a picture of its own; ``tile``, it is a crop of the output"""
     colour: str = "none"
     """``wavelet``: low frequencies of the result are the enlarged input's; ``adain``: so are each channel's mean and
     deviation over the whole picture; ``none``: the model's own"""
@@ -105,6 +108,7 @@ class Recipe:
         _check_choice("prompts", self.prompts, PROMPTING, optional=True)
         _check_choice("dtype", self.dtype, DTYPES, optional=True)
         _check_choice("activity", self.activity, ACTIVITIES)
+        _check_choice("crops", self.crops, CROPS)
         _check_choice("colour", self.colour, COLOURS)
         _check_choice("structure", self.structure, STRUCTURES, optional=True)
         _check_choice("difficulty", self.difficulty, SOURCES, optional=True)

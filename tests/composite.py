@@ -43,3 +43,10 @@ def write_composite(folder: Path, **kind: Any) -> Path:
         '[[controls]]\nmodel = "tile"\nsees = "image"\nscale = 0.5\n'
     )
     return path
+
+
+def low_rank(weight: torch.Tensor, rank: int) -> tuple[torch.Tensor, torch.Tensor]:
+    """Random ``down`` and ``up`` for a weight: [rank, in (, y, x)] and [out, rank (, 1, 1)]."""
+    down = torch.randn(rank, *weight.shape[1:]) / 4
+    up = torch.randn(len(weight), rank) / 4
+    return down, up.reshape(*up.shape, *[1 for _ in weight.shape[2:]])

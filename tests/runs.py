@@ -175,7 +175,7 @@ def serial(case: Case) -> np.ndarray:
                         z[:, ys, xs],
                         coarse[..., ys, xs],
                         embedded(top, left),
-                        _structure(case, low, ys, xs),
+                        Conditioning(structure=_structure(case, low, ys, xs), crops=_crops(plan, ys, xs)),
                     )
                 else:
                     total[:, ys, xs] += weight * solver.towards(step, z, coarse[0])[:, ys, xs]
@@ -231,6 +231,15 @@ def _structure(case: Case, low: torch.Tensor, ys: slice, xs: slice) -> dict[str,
     return found if plan.recipe.structure == "both" else {str(plan.recipe.structure): found[plan.recipe.structure]}
 
 
+def _crops(plan: Plan, ys: slice, xs: slice) -> torch.Tensor | None:
+    """[1, 6]: the tile's place in the whole output, where the recipe tells it."""
+    if plan.recipe.crops == "none":
+        return None
+    height, width = (plan.scale * side for side in (plan.image.height, plan.image.width))
+    top, left = (s.start * plan.geometry.factor for s in (ys, xs))
+    return torch.tensor([[height, width, top, left, height, width]], dtype=torch.float32)
+
+
 def _runs(plan: Plan, difficulty: torch.Tensor, ys: slice, xs: slice, timestep: float) -> bool:
     """Whether the model sees a tile, by the papers' rules."""
     recipe, part = plan.recipe, difficulty[ys, xs]
@@ -279,7 +288,7 @@ def _guided(
     tile: torch.Tensor,
     coarse: torch.Tensor,
     text: dict[str, Any],
-    structure: dict[str, torch.Tensor] | None,
+    given: Conditioning,
 ) -> torch.Tensor:
     geometry, guidance = case.plan.geometry, case.plan.recipe.guidance
     seen = solver.scale_input(tile, step)[None]
@@ -287,7 +296,6 @@ def _guided(
     for row in (0, 1):
         under = coarse if geometry.reads_coarse else None
         rows = {name: table[row : row + 1] for name, table in text.items()}
-        branches.append(
-            backbone.predict(seen, solver.timestep(step), Conditioning(coarse=under, structure=structure, **rows))[0]
-        )
+        full = dataclasses.replace(given, coarse=under, **rows)
+        branches.append(backbone.predict(seen, solver.timestep(step), full)[0])
     return branches[0] + guidance * (branches[1] - branches[0])

@@ -22,6 +22,7 @@ GEOMETRY = LatentGeometry(
     reads_coarse=True,
     structures=(),
     structure="none",
+    reads_crops=False,
     restorer_halo=None,
     text_tokens=None,
     native_scale=None,

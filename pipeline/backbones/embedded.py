@@ -52,6 +52,7 @@ def read_geometry(folder: Path, index: dict[str, Any]) -> LatentGeometry:
         reads_coarse=True,
         structures=tuple(STRUCTURES),
         structure="none",
+        reads_crops=False,
         restorer_halo=own["restorer_halo"],
         text_tokens=configs["text_encoder"]["max_position_embeddings"],
         native_scale=own["native_scale"],

@@ -9,12 +9,14 @@ from typing import Any
 
 import torch
 from diffusers import AutoencoderKL, UNet2DConditionModel
-from transformers import AutoTokenizer, CLIPTextModel, CLIPTextModelWithProjection
+from transformers import AutoTokenizer
 
 from ..backbone import Conditioning, LatentGeometry, ModelCard
 from .controls import load_control, sum_residuals
 from .hub import locate
+from .lora import lora_file, merge_changes, read_changes
 from .model_file import Control, ModelFile
+from .skeleton import ENCODERS
 from .weights import variant
 
 TEXT_PARTS = (("tokenizer", "text_encoder"), ("tokenizer_2", "text_encoder_2"))
@@ -64,6 +66,7 @@ def read_geometry(folder: Path, index: dict[str, Any]) -> LatentGeometry:
         reads_coarse=False,
         structures=(),
         structure="none",
+        reads_crops=_is_xl(index),
         restorer_halo=None,
         text_tokens=text.get("max_position_embeddings", 77),
         native_scale=None,
@@ -98,11 +101,14 @@ def load(card: ModelCard, *, device: str, dtype: torch.dtype) -> StableDiffusion
     unet = UNet2DConditionModel.from_pretrained(folder / "unet", variant=variant(folder / "unet"), torch_dtype=dtype)
     # the autoencoders of Stable Diffusion overflow in half precision: grey or black tiles
     vae = AutoencoderKL.from_pretrained(folder / "vae", variant=variant(folder / "vae"), torch_dtype=torch.float32)
-    text = []
+    text, networks = [], {"unet": unet}
     for tokenizer, encoder in TEXT_PARTS[: 2 if _is_xl(index) else 1]:
-        kind: Any = CLIPTextModelWithProjection if encoder == "text_encoder_2" else CLIPTextModel
-        model = kind.from_pretrained(folder / encoder, variant=variant(folder / encoder), dtype=dtype)
+        model = ENCODERS[encoder].from_pretrained(folder / encoder, variant=variant(folder / encoder), dtype=dtype)
         text.append((AutoTokenizer.from_pretrained(folder / tokenizer), model))
+        networks[encoder] = model
+    for lora in file.loras:
+        path = lora_file(locate(lora.model, card.name), card.name, allow_pickle=file.allow_pickle)
+        merge_changes(networks, read_changes(path, networks, card.name), lora.scale)
     config = json.loads((folder / "unet" / "config.json").read_text(encoding="utf-8"))
     controls = [(control, load_control(locate(control.model, card.name), config, dtype)) for control in file.controls]
     for network in (vae, unet, *(model for _, model in text), *(net for _, net in controls)):
@@ -145,16 +151,18 @@ class StableDiffusionBackbone:
         if conditioning.pooled is not None:
             given["added_cond_kwargs"] = {
                 "text_embeds": conditioning.pooled.to(device, dtype),
-                "time_ids": self._time_ids(len(latents)).to(device, dtype),
+                "time_ids": self._time_ids(latents, conditioning.crops).to(device, dtype),
             }
         seen = latents.to(device, dtype)
         residuals = sum_residuals(self._controls, conditioning.structure or {}, seen, **given)
         return self._unet(seen, **given, **residuals).sample.float().cpu()
 
-    def _time_ids(self, batch: int) -> torch.Tensor:
-        """SDXL's size conditioning: every tile is a whole picture of the native size, not cropped."""
+    def _time_ids(self, latents: torch.Tensor, crops: torch.Tensor | None) -> torch.Tensor:
+        """[B, 6]: where nothing else is said, every tile is a whole picture of the native size, not cropped."""
+        if crops is not None:
+            return crops
         side = self._geometry.window * self._geometry.factor
-        return torch.tensor([[side, side, 0, 0, side, side]], dtype=torch.float32).expand(batch, 6)
+        return torch.tensor([[side, side, 0, 0, side, side]], dtype=torch.float32).expand(len(latents), 6)
 
     @torch.inference_mode()
     def encode(self, pixels: torch.Tensor) -> torch.Tensor:

@@ -93,6 +93,17 @@ def test_one_control(models: dict[str, Path], kind: str) -> None:
     assert (found - ours(models[kind] / "base", Conditioning())).abs().max() > 1e-2
 
 
+def test_crops(models: dict[str, Path]) -> None:
+    """A tile of 128 pixels at (256, 64) of an output of 512 x 1024."""
+    pipe = pipeline("sdxl", models["sdxl"])
+    place = {"original_size": (512, 1024), "crops_coords_top_left": (256, 64), "target_size": (512, 1024)}
+    expected = pipe(latents=noise(), **place, **OPTIONS).images
+    crops = torch.tensor([[512.0, 1024.0, 256.0, 64.0, 512.0, 1024.0]])
+    found = ours(models["sdxl"] / "base", Conditioning(crops=crops))
+    near(found, expected)
+    assert (found - ours(models["sdxl"] / "base", Conditioning())).abs().max() > 1e-3
+
+
 @pytest.mark.parametrize("kind", KINDS)
 def test_two_controls(models: dict[str, Path], kind: str) -> None:
     nets = [diffusers.ControlNetModel.from_pretrained(models[kind] / name) for name in ("canny", "tile")]
