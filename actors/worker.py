@@ -21,7 +21,7 @@ import google_crc32c
 import numpy as np
 import torch
 
-from pipeline.activity import active_pixels, active_tiles
+from pipeline.activity import active_pixels, active_tiles, count_active
 from pipeline.backbone import Backbone, Conditioning, ModelCard
 from pipeline.backbones.attention import AttentionReader, load_attention
 from pipeline.backbones.loading import describe_model, load_backbone
@@ -129,7 +129,7 @@ class Worker:
 
     def run(self, task: Task, contributions: Sequence[Contribution]) -> tuple[Outcome, list[Contribution]]:
         """Carry out one task. ``contributions`` (merge only) come in plan order; denoise returns its own."""
-        self._clock.backbone, self._clock.forwards = 0.0, 0
+        self._clock.backbone, self._clock.forwards, self._clock.active = 0.0, 0, ()
         started = time.perf_counter()
         actions: dict[Kind, Callable[[], tuple[int, dict[str, Any], list[Contribution]]]] = {
             Kind.EMBED: self._embed,
@@ -148,6 +148,7 @@ class Worker:
             seconds=time.perf_counter() - started,
             backbone_seconds=self._clock.backbone,
             forwards=self._clock.forwards,
+            active=self._clock.active,
             peak_bytes=resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024,
         )
         return outcome, made
@@ -181,6 +182,8 @@ class Worker:
             self._prompt_locally(region)
         if difficulty is not None:
             extra[DIFFICULTY] = self._array(DIFFICULTY).write(region, difficulty)
+            tiles = plan.tiles.owned_by(box)
+            self._clock.active = tuple(count_active(plan.recipe, tiles, box, difficulty[0], plan.timesteps))
         return self._array(COARSE).write(region, coarse), extra, []
 
     def _prompt_locally(self, region: int) -> LocalPrompts:

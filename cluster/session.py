@@ -182,7 +182,7 @@ def _run(
     records = store.journal.replay()
     create_arrays(store, plan, graph)
     found = find_available(store, plan, graph, records)
-    coordinator = Coordinator(graph, found.available, Patience(kept_steps=plan.recipe.keep_steps or 0))
+    coordinator = Coordinator(graph, found.available, Patience(kept_steps=plan.recipe.keep_steps or 0), found.active)
     totals = graph.totals()
 
     def stop_if_asked() -> None:

@@ -105,7 +105,7 @@ def sit(
     create_arrays(store, case.plan, graph)
     found = find_available(store, case.plan, graph, store.journal.replay())
     patience = dataclasses.replace(patience or Patience(), kept_steps=case.plan.recipe.keep_steps)
-    coordinator = Coordinator(graph, found.available, patience)
+    coordinator = Coordinator(graph, found.available, patience, found.active)
     setup = case.setup(store)
     lease = store.acquire_lease("test", heartbeat_s=0.05, patience=2)
     try:

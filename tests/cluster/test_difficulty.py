@@ -27,8 +27,9 @@ WORDS = ["--scale", "2", "--workers", "0"]
 @pytest.fixture
 def model(tmp_path: Path) -> None:
     write_stable_diffusion(tmp_path / "model")
-    text = 'preset = "yoda"\nsteps = 4\nwindow = 8\noverlap = 0\nregion = 16\nlower_bound = 0.0005\nbatch = 1\nkeep_steps = 4\n'
-    (tmp_path / "mine.toml").write_text(text)
+    numbers = {"steps": 4, "window": 8, "overlap": 0, "region": 16, "lower_bound": 0.0005, "batch": 1, "keep_steps": 4}
+    lines = ['preset = "yoda"', *(f"{key} = {value}" for key, value in numbers.items())]
+    (tmp_path / "mine.toml").write_text("\n".join(lines))
 
 
 def left_black(path: Path, height: int, width: int) -> None:
