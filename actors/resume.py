@@ -15,12 +15,15 @@ import google_crc32c
 import numpy as np
 
 from pipeline.plan import Plan
+from pipeline.prompt_table import CHANNELS as PROMPT_CHANNELS
+from pipeline.prompt_table import prompt_grid
 from storage.arrays import RegionArray
 from storage.errors import CorruptRegionError
 from storage.journal import Record
 from storage.run import RunStore
 
 from .graph import PROMPTS, Graph
+from .prompts import PROMPTS_ARRAY
 from .task import Item, Kind, Task
 from .worker import COARSE, DIFFICULTY, OUT, PROMPT_BLOB, history_name, latent_name
 
@@ -40,10 +43,10 @@ class Found:
 
 
 def array_names(item: Item, has_history: bool) -> list[str]:
-    """The arrays whose regions make up an item, the last one written first; some recipes have no difficulty."""
+    """The arrays whose regions make up an item, the last one written first; some recipes lack some of them."""
     if item.kind == "z":
         return [latent_name(item.step), *([history_name(item.step)] if has_history and item.step > 0 else [])]
-    return {"coarse": [COARSE, DIFFICULTY], "out": [OUT]}.get(item.kind, [])
+    return {"coarse": [COARSE, DIFFICULTY, PROMPTS_ARRAY], "out": [OUT]}.get(item.kind, [])
 
 
 def create_arrays(store: RunStore, plan: Plan, graph: Graph) -> None:
@@ -58,6 +61,8 @@ def create_arrays(store: RunStore, plan: Plan, graph: Graph) -> None:
         store.array(COARSE, channels=channels, grid=plan.regions, dtype="float32")
     if plan.has_difficulty:
         store.array(DIFFICULTY, channels=1, grid=plan.regions, dtype="float32")
+    if plan.recipe.prompts != "global":
+        store.array(PROMPTS_ARRAY, channels=PROMPT_CHANNELS, grid=prompt_grid(plan), dtype="uint64", compress=True)
     store.array(OUT, channels=plan.image.num_bands, grid=plan.out_regions, dtype=plan.image.dtype, compress=True)
 
 

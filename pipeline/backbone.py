@@ -72,6 +72,8 @@ class ModelCard:
     """sha256 over every config and weight file, by relative name"""
     vocabulary: tuple[str, ...] | None = None
     """every word that prompts may use; None where any will do"""
+    degradations: tuple[str, ...] = ()
+    """phrases of its own tagger that speak of damage"""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

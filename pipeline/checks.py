@@ -33,12 +33,11 @@ def check_parts(recipe: Recipe, model: ModelCard) -> None:
     if model.geometry.restorer_halo is None:
         for field, value, instead in (
             ("coarse", "restored", "bicubic"),
-            ("prompts", "local", "global"),
             ("difficulty", "confidence", "gradient"),
         ):
             if getattr(recipe, field) == value:
                 raise ValueError(
-                    f"recipe: {field} = {value!r} needs a restoration module and a tagger, which the model "
+                    f"recipe: {field} = {value!r} needs a restoration module, which the model "
                     f"{model.name} lacks: use {instead!r}"
                 )
     if recipe.structure != "none" and model.geometry.structure_channels is None:
@@ -46,10 +45,11 @@ def check_parts(recipe: Recipe, model: ModelCard) -> None:
             f"recipe: structure = {recipe.structure!r} needs a ControlNet, which the model {model.name} lacks: "
             "use 'none'"
         )
-    _check_words("prompt", f"{recipe.prompt} {recipe.negative_prompt}", model)
+    check_words("prompt", f"{recipe.prompt} {recipe.negative_prompt}", model)
 
 
-def _check_words(where: str, text: str, model: ModelCard) -> None:
+def check_words(where: str, text: str, model: ModelCard) -> None:
+    """Refuse words outside the closed vocabulary of a model that has one."""
     known = model.vocabulary
     if known is not None:
         said = re.findall(r"[^\s,]+", text.lower())
@@ -68,7 +68,7 @@ def check_tags(recipe: Recipe, model: ModelCard, tags: TagFile | None) -> None:
     if tags is not None:
         if model.geometry.text_tokens is None:
             raise ValueError(f"--tags: the model {model.name} reads no text: leave the tags out")
-        _check_words("--tags", ", ".join(tags.phrases), model)
+        check_words("--tags", ", ".join(tags.phrases), model)
 
 
 def check_window(recipe: Recipe, geometry: LatentGeometry) -> None:
