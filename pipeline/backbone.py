@@ -78,6 +78,8 @@ class ModelCard:
     """every word that prompts may use; None where any will do"""
     file: Any = None
     """the backbones.model_file.ModelFile of what is attached to it; None for a plain model"""
+    degradations: tuple[str, ...] = ()
+    """phrases of its own tagger that speak of damage"""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -33,12 +33,11 @@ def check_parts(recipe: Recipe, model: ModelCard) -> None:
     if model.geometry.restorer_halo is None:
         for field, value, instead in (
             ("coarse", "restored", "bicubic"),
-            ("prompts", "local", "global"),
             ("difficulty", "confidence", "gradient"),
         ):
             if getattr(recipe, field) == value:
                 raise ValueError(
-                    f"recipe: {field} = {value!r} needs a restoration module and a tagger, which the model "
+                    f"recipe: {field} = {value!r} needs a restoration module, which the model "
                     f"{model.name} lacks: use {instead!r}"
                 )
     _check_structure(recipe, model)
@@ -47,7 +46,7 @@ def check_parts(recipe: Recipe, model: ModelCard) -> None:
             f"recipe: crops = {recipe.crops!r} needs a model that reads them (SDXL), which {model.name} "
             "does not: use 'none'"
         )
-    _check_words("prompt", f"{recipe.prompt} {recipe.negative_prompt}", model)
+    check_words("prompt", f"{recipe.prompt} {recipe.negative_prompt}", model)
 
 
 def _check_structure(recipe: Recipe, model: ModelCard) -> None:
@@ -59,7 +58,8 @@ def _check_structure(recipe: Recipe, model: ModelCard) -> None:
         )
 
 
-def _check_words(where: str, text: str, model: ModelCard) -> None:
+def check_words(where: str, text: str, model: ModelCard) -> None:
+    """Refuse words outside the closed vocabulary of a model that has one."""
     known = model.vocabulary
     if known is not None:
         said = re.findall(r"[^\s,]+", text.lower())
@@ -78,7 +78,7 @@ def check_tags(recipe: Recipe, model: ModelCard, tags: TagFile | None) -> None:
     if tags is not None:
         if model.geometry.text_tokens is None:
             raise ValueError(f"--tags: the model {model.name} reads no text: leave the tags out")
-        _check_words("--tags", ", ".join(tags.phrases), model)
+        check_words("--tags", ", ".join(tags.phrases), model)
 
 
 def check_difficulty(recipe: Recipe, *, has_attention: bool, has_map: bool) -> None:

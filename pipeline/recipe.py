@@ -23,6 +23,10 @@ ACTIVITIES = ("all", "groups", "mask")
 HEADS = ("mean", "max")
 TRAINING_STEPS = 1000
 """T of the papers: what times are counted in"""
+DAMAGE = ("prompt", "negative")
+CAPTIONS = ("short", "detailed")
+MOST_PARENTS = 4
+"""the widest context is 16 times a tile's side: what one worker reads at once"""
 DTYPES = ("float32", "bfloat16", "float16")
 
 
@@ -37,8 +41,20 @@ class Recipe:
     negative_prompt: str = ""
     """what guidance moves away from"""
     prompts: str | None = None
-    """``global``: ``prompt`` for every tile; ``local``: ``prompt``, then what the model's tagger says of each tile;
-    ``file``: ``prompt``, then what the user's tag file says of it"""
+    """``global``: ``prompt`` for every tile; ``local``: ``prompt``, then what the tagger says of each tile; ``file``:
+    ``prompt``, then what the user's tag file says of it"""
+    tag_threshold: float | None = None
+    """least probability at which a tagger's phrase is said"""
+    most_tags: int | None = None
+    """most phrases of content that are said of a crop, the surest; 0 says all"""
+    least_confidence: float = 0.0
+    """a tile whose surest phrase of content is below this takes the content of the whole image instead"""
+    parents: int = 0
+    """wider crops whose content is said after a tile's own: 1 of twice the side, 2 also of four times, and so on"""
+    degradations: str = "prompt"
+    """where the words for damage go that are said of a tile: its ``prompt``, or its ``negative`` prompt"""
+    captions: str = "short"
+    """``short`` or ``detailed``, for captioners that write both"""
     coarse: str | None = None
     """first enlargement: ``restored`` by the model's restoration module, or ``bicubic``"""
     steps: int | None = None
@@ -106,6 +122,8 @@ class Recipe:
         _check_choice("blend", self.blend, WINDOWS)
         _check_choice("coarse", self.coarse, COARSE, optional=True)
         _check_choice("prompts", self.prompts, PROMPTING, optional=True)
+        _check_choice("degradations", self.degradations, DAMAGE)
+        _check_choice("captions", self.captions, CAPTIONS)
         _check_choice("dtype", self.dtype, DTYPES, optional=True)
         _check_choice("activity", self.activity, ACTIVITIES)
         _check_choice("crops", self.crops, CROPS)
@@ -116,6 +134,7 @@ class Recipe:
         if self.activity != "all" and self.difficulty == "none":
             raise ValueError(f"recipe: activity {self.activity!r} needs a difficulty: one of {', '.join(SOURCES[1:])}")
         self._check_activity()
+        self._check_tagging()
         _check_least("steps", self.steps, 1)
         _check_least("window", self.window, 8)
         _check_least("overlap", self.overlap, 0)
@@ -138,6 +157,15 @@ class Recipe:
         if self.structure in (None, "none"):
             return ()
         return ("image", "edges") if self.structure == "both" else (str(self.structure),)
+
+    def _check_tagging(self) -> None:
+        _check_least("most_tags", self.most_tags, 0)
+        for field in ("tag_threshold", "least_confidence"):
+            value = getattr(self, field)
+            if value is not None and not 0 <= value <= 1:
+                raise ValueError(f"recipe: {field} must be between 0 and 1, got {value}")
+        if not 0 <= self.parents <= MOST_PARENTS:
+            raise ValueError(f"recipe: parents must be between 0 and {MOST_PARENTS}, got {self.parents}")
 
     def _check_activity(self) -> None:
         sure, unsure = self.group_bounds

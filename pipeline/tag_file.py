@@ -25,6 +25,8 @@ class TagFile:
     """Boxes of input pixels and the phrases that hold in them."""
 
     entries: tuple[tuple[Box, dict[str, float]], ...]
+    degradations: tuple[str, ...] = ()
+    """phrases that speak of damage"""
 
     def tags(self, crop: Box) -> list[tuple[str, float]]:
         """Phrases that hold for a crop of the input, the surest first, then by the alphabet."""
@@ -40,6 +42,13 @@ class TagFile:
     def phrases(self) -> list[str]:
         """Every phrase, once."""
         return list(dict.fromkeys(phrase for _, tags in self.entries for phrase in tags))
+
+
+def tag_file_from_table(table: dict[str, Any]) -> TagFile:
+    """The inverse of ``dataclasses.asdict``, by way of JSON."""
+    return TagFile(
+        entries=tuple((Box(**box), tags) for box, tags in table["entries"]), degradations=tuple(table["degradations"])
+    )
 
 
 def parse_tags(text: str, *, where: str, height: int, width: int) -> TagFile:

@@ -17,7 +17,7 @@ from transformers import AutoTokenizer, CLIPTextModel
 from ..backbone import Conditioning, LatentGeometry, ModelCard
 from .precondition import local_spread, precondition
 from .restoration import RestorationModule
-from .tagger import Tagger
+from .tagger import DEGRADATIONS, Tagger
 
 WEIGHTED = ("vae", "unet", "text_encoder", "controlnet", "restorer", "tagger")
 """folders of the parts that have weights"""
@@ -69,6 +69,12 @@ def read_vocabulary(folder: Path) -> tuple[str, ...]:
     """Every word that the tokenizer knows."""
     table = json.loads((folder / "tokenizer" / "tokenizer.json").read_text(encoding="utf-8"))
     return tuple(word for word in table["model"]["vocab"] if word.isalpha())
+
+
+def read_degradations(folder: Path) -> tuple[str, ...]:
+    """The tagger's phrases that speak of damage."""
+    config = json.loads((folder / "tagger" / "config.json").read_text(encoding="utf-8"))
+    return tuple(phrase for phrase in config["phrases"] if phrase in DEGRADATIONS)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

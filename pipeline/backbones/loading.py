@@ -69,6 +69,7 @@ def _describe_base(name: str, file: ModelFile) -> ModelCard:
         ),
         scheduler=read_config(folder / "scheduler" / "scheduler_config.json", name),
         vocabulary=embedded.read_vocabulary(folder) if family is embedded else None,
+        degradations=embedded.read_degradations(folder) if family is embedded else (),
         fingerprint=fingerprint_files(folder, [*family.parts(index), *(str(w.relative_to(folder)) for w in weights)]),
     )
 
