@@ -301,7 +301,7 @@ class Worker:
         if coarse is not None and plan.has_difficulty:
             difficulty = self._array(DIFFICULTY).read(seen)[0]
             active = active_tiles(plan.recipe, [*places], seen, difficulty, plan.timesteps[step])
-            still = self.solver.towards(step, torch.from_numpy(z), torch.from_numpy(coarse))
+            still = self._towards_coarse(step, z, coarse)
             idle = Idle(tiles=frozenset(places) - set(active), prediction=still.numpy())
         with self._compute:
             made = denoise_region(plan.denoise_settings, region, seen, z, predict, idle)
@@ -329,12 +329,19 @@ class Worker:
             extra[history_name(step + 1)] = self._history(step + 1).write(region, history_next)
         return self._latents(step + 1).write(region, z_next), extra, []
 
+    def _towards_coarse(self, step: int, z: np.ndarray, coarse: np.ndarray) -> torch.Tensor:
+        """The prediction ``[c, y, x]`` of inactive places, from their state and the coarse latent."""
+        clean = torch.from_numpy(coarse)
+        spread = None
+        if isinstance(self.backbone, RestoringBackbone):
+            spread = self.backbone.spread(clean[None])[0]
+        return self.solver.towards(step, torch.from_numpy(z), clean, spread)
+
     def _masked(self, step: int, box: Box, z: np.ndarray, prediction: np.ndarray) -> np.ndarray:
         """The prediction where the mask says, and the coarse latent's elsewhere."""
         plan = self.plan
         difficulty = self._array(DIFFICULTY).read(box)[0]
-        coarse = torch.from_numpy(self._array(COARSE).read(box))
-        still = self.solver.towards(step, torch.from_numpy(z), coarse).numpy()
+        still = self._towards_coarse(step, z, self._array(COARSE).read(box)).numpy()
         masked: np.ndarray = np.where(
             active_pixels(difficulty, plan.timesteps[step], plan.recipe.lower_bound), prediction, still
         )

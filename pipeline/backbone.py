@@ -134,6 +134,11 @@ class RestoringBackbone(Backbone, Protocol):
         """
         ...
 
+    def spread(self, coarse: torch.Tensor) -> torch.Tensor:
+        """The deviation of true latents round coarse ones, of the shape of ``coarse [B, C, h, w]``: how much is still
+        to be invented at each place."""
+        ...
+
     def steering(self, said: list[dict[str, float]]) -> torch.Tensor:
         """[prompts, phrases]: how sure each prompt's phrases are, of those that steer the restoration module."""
         ...

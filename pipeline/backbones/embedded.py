@@ -168,6 +168,9 @@ class EmbeddedBackbone:
         answer = unet(seen, timestep, encoder_hidden_states=text, **residuals).sample
         return prepared.velocity(answer.float().cpu()).contiguous()
 
+    def spread(self, coarse: torch.Tensor) -> torch.Tensor:
+        return local_spread(coarse, self._spread)
+
     @torch.inference_mode()
     def encode(self, pixels: torch.Tensor) -> torch.Tensor:
         latents = self._parts.vae.encode(self._send(pixels * 2 - 1)).latent.float().cpu()
