@@ -31,6 +31,7 @@ from pipeline.contribution import Contribution
 from pipeline.crops import crop_numbers
 from pipeline.denoise import Idle, PromptTable, denoise_region, predict_tiles, reach
 from pipeline.device import describe_device, make_deterministic, package_versions
+from pipeline.image_prompts import ImagePrompts, image_prompts_from_bytes, look_at_tiles
 from pipeline.local_prompts import LocalPrompts, Prompter, local_prompts_from_bytes
 from pipeline.merge import average, merge_region
 from pipeline.noise import keyed_noise
@@ -60,6 +61,11 @@ def history_name(step: int) -> str:
 
 PIXELS, COARSE, DIFFICULTY, OUT = "pixels", "cond/coarse", "cond/difficulty", "out"
 PROMPT_BLOB = "cond/prompts.npz"
+
+
+def image_prompt_blob(region: int) -> str:
+    """Where the image prompts of a region's tiles are kept."""
+    return f"cond/image-prompts/{region:06d}.npy"
 
 
 def local_prompt_blob(region: int) -> str:
@@ -165,6 +171,8 @@ class Worker:
         coarse, difficulty = self._preparer.prepare(box)
         if plan.recipe.prompts != "global" and plan.tiles.owned_by(box):
             self._prompt_locally(region)
+        if plan.recipe.image_prompts != "none" and plan.tiles.owned_by(box):
+            self._look(region)
         if difficulty is not None:
             extra[DIFFICULTY] = self._array(DIFFICULTY).write(region, difficulty)
         return self._array(COARSE).write(region, coarse), extra, []
@@ -173,6 +181,13 @@ class Worker:
         """Tag the input under each tile of the region and keep the prompts; written before the coarse latent is."""
         table = self._prompter.table(self.plan.tiles.owned_by(self.plan.regions.box(region)))
         self.store.put_blob(local_prompt_blob(region), table.to_bytes())
+        return table
+
+    def _look(self, region: int) -> ImagePrompts:
+        """Look at the enlarged input under each tile of the region and keep what is seen, as with local prompts."""
+        tiles = self.plan.tiles.owned_by(self.plan.regions.box(region))
+        table = look_at_tiles(self.plan, tiles, self._preparer.enlarged, self._in_backbone)
+        self.store.put_blob(image_prompt_blob(region), table.to_bytes())
         return table
 
     def _read_rgb(self, window: Box) -> torch.Tensor:
@@ -197,6 +212,7 @@ class Worker:
         coarse = self._array(COARSE).read(seen) if plan.denoise_reads_coarse else None
         prompts = self._prompt_table()
         local = self._local_prompts(region) if plan.recipe.prompts != "global" else None
+        images = self._image_prompts(region) if plan.recipe.image_prompts != "none" else None
         places = {tile: place for place, tile in enumerate(plan.tiles.owned_by(plan.regions.box(region)))}
 
         def predict(tiles: list[Tile], latents: torch.Tensor) -> torch.Tensor:
@@ -213,7 +229,8 @@ class Worker:
             self._clock.forwards += len(tiles) * (1 if guidance == 1.0 else 2)
             with self._in_backbone() as backbone:
                 crops = crop_numbers(plan, tiles) if plan.recipe.crops == "tile" else None
-                given = Conditioning(coarse=under, structure=structure, crops=crops)
+                image = None if images is None else images.of([places[tile] for tile in tiles])
+                given = Conditioning(coarse=under, structure=structure, crops=crops, image=image)
                 return predict_tiles(backbone, self.solver, step, latents, given, table, guidance)
 
         idle = None
@@ -298,6 +315,11 @@ class Worker:
         data = self.store.get_blob(local_prompt_blob(region))
         # lost with a machine's page cache: tagging again gives the same words
         return self._prompt_locally(region) if data is None else local_prompts_from_bytes(data)
+
+    def _image_prompts(self, region: int) -> ImagePrompts:
+        data = self.store.get_blob(image_prompt_blob(region))
+        # not prepared, or lost with a machine's page cache: looking again gives the same numbers
+        return self._look(region) if data is None else image_prompts_from_bytes(data)
 
     def _prompt_table(self) -> PromptTable:
         if self._prompts is None:

@@ -47,6 +47,11 @@ def check_parts(recipe: Recipe, model: ModelCard) -> None:
             f"recipe: crops = {recipe.crops!r} needs a model that reads them (SDXL), which {model.name} "
             "does not: use 'none'"
         )
+    if recipe.image_prompts != "none" and model.geometry.image_width is None:
+        raise ValueError(
+            f"recipe: image_prompts = {recipe.image_prompts!r} needs an IP-Adapter, which the model {model.name} "
+            "lacks: use 'none', or a model file with [image_adapter]"
+        )
     _check_words("prompt", f"{recipe.prompt} {recipe.negative_prompt}", model)
 
 

@@ -19,6 +19,7 @@ COARSE = ("restored", "bicubic")
 PROMPTING = ("global", "local", "file")
 STRUCTURES = ("none", "image", "edges", "both")
 CROPS = ("none", "tile")
+IMAGE_PROMPTS = ("none", "tile")
 ACTIVITIES = ("all", "groups", "mask")
 TRAINING_STEPS = 1000
 """T of the papers: what times are counted in"""
@@ -65,6 +66,8 @@ class Recipe:
     structure: str | None = None
     """what the model's ControlNets read of the enlarged input: nothing (``none``), the ``image`` itself, its canny
     ``edges``, or ``both``"""
+    image_prompts: str = "none"
+    """pictures that prompt each tile, by the model's IP-Adapter: ``tile``, the enlarged input under it, or ``none``"""
     crops: str = "none"
     """what SDXL is told of each tile: ``none``, it is a picture of its own; ``tile``, it is a crop of the output"""
     colour: str = "none"
@@ -97,6 +100,7 @@ class Recipe:
         _check_choice("dtype", self.dtype, DTYPES, optional=True)
         _check_choice("activity", self.activity, ACTIVITIES)
         _check_choice("crops", self.crops, CROPS)
+        _check_choice("image_prompts", self.image_prompts, IMAGE_PROMPTS)
         _check_choice("colour", self.colour, COLOURS)
         _check_choice("structure", self.structure, STRUCTURES, optional=True)
         _check_choice("difficulty", self.difficulty, SOURCES, optional=True)

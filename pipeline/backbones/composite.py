@@ -11,9 +11,10 @@ from typing import Any
 from ..backbone import ModelCard
 from .controls import check_control, check_control_file, control_files
 from .hub import locate
+from .image_adapter import adapter_files, check_adapter
 from .lora import lora_file, read_changes
 from .model_file import ModelFile
-from .skeleton import skeleton
+from .networks import skeleton
 from .weights import num_parameters
 
 
@@ -27,17 +28,23 @@ def attach(card: ModelCard, file: ModelFile) -> ModelCard:
     if card.family != "stable_diffusion":
         raise ValueError(f"model {card.name}: attachments need a Stable Diffusion base, {file.base} is {card.family}")
     unet = json.loads((Path(card.location) / "unet" / "config.json").read_text(encoding="utf-8"))
-    networks = skeleton(Path(card.location)) if file.loras else {}
+    networks = skeleton(Path(card.location)) if file.loras or file.image_adapter else {}
     found: list[Path] = []
     for control in file.controls:
         found += _control(control.model, card, file, unet)
     for lora in file.loras:
         found.append(lora_file(locate(lora.model, card.name), card.name, allow_pickle=file.allow_pickle))
         read_changes(found[-1], networks, card.name)
+    width = None
+    if file.image_adapter is not None:
+        where, encoder = (locate(one, card.name) for one in (file.image_adapter.model, file.image_adapter.encoder))
+        found += adapter_files(where, encoder, card.name, allow_pickle=file.allow_pickle)
+        width = check_adapter(where, encoder, networks["unet"], card.name)
     sights = tuple(name for name in ("image", "edges") if any(one.sees == name for one in file.controls))
     weights = [path for path in found if path.suffix != ".json"]
     geometry = dataclasses.replace(
         card.geometry,
+        image_width=width,
         structures=sights,
         structure="both" if len(sights) == 2 else (sights or ("none",))[0],
         parameters=card.geometry.parameters + sum(num_parameters(path) for path in weights),

@@ -53,6 +53,7 @@ def read_geometry(folder: Path, index: dict[str, Any]) -> LatentGeometry:
         structures=tuple(STRUCTURES),
         structure="none",
         reads_crops=False,
+        image_width=None,
         restorer_halo=own["restorer_halo"],
         text_tokens=configs["text_encoder"]["max_position_embeddings"],
         native_scale=own["native_scale"],

@@ -194,6 +194,7 @@ def test_scale(run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Non
         ("window = 16\noverlap = 16", ["overlap"]),
         ("region = 16", ["region"]),
         ("structure = 'edges'", ["structure", "ControlNet", "analytic", "'none'"]),
+        ("image_prompts = 'tile'", ["image_prompts", "IP-Adapter", "analytic", "'none'"]),
         ("crops = 'tile'", ["crops", "SDXL", "analytic", "'none'"]),
         ("prompts = 'local'", ["prompts", "tagger", "'global'"]),
         ("activity = 'groups'\ndifficulty = 'confidence'", ["difficulty", "restoration module", "'gradient'"]),
