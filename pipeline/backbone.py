@@ -78,6 +78,8 @@ class ModelCard:
     """sha256 over every config and weight file, by relative name"""
     vocabulary: tuple[str, ...] | None = None
     """every word that prompts may use; None where any will do"""
+    checkpoint: str | None = None
+    """the single file that holds all weights, where ``location`` holds the configs alone"""
     file: Any = None
     """the backbones.model_file.ModelFile of what is attached to it; None for a plain model"""
 

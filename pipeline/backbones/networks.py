@@ -22,13 +22,14 @@ def text_encoders(folder: Path) -> list[str]:
 
 
 def skeleton(folder: Path) -> dict[str, nn.Module]:
-    """unet, text_encoder and, of SDXL, text_encoder_2, on the meta device, from the configs alone."""
+    """vae, unet, text_encoder and, of SDXL, text_encoder_2, on the meta device, from the configs alone."""
     with init_empty_weights():
+        vae = AutoencoderKL.from_config(AutoencoderKL.load_config(folder / "vae"))
         unet = UNet2DConditionModel.from_config(UNet2DConditionModel.load_config(folder / "unet"))
         encoders = {
             part: ENCODERS[part](CLIPTextConfig.from_pretrained(folder / part)) for part in text_encoders(folder)
         }
-    return {"unet": unet, **encoders}
+    return {"vae": vae, "unet": unet, **encoders}
 
 
 def read_networks(folder: Path, dtype: torch.dtype) -> dict[str, nn.Module]:

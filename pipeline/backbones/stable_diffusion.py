@@ -17,6 +17,7 @@ from .image_adapter import Sight, load_sight
 from .lora import lora_file, merge_changes, read_changes
 from .model_file import Control, ModelFile
 from .networks import read_networks
+from .single_file import read_checkpoint
 
 TEXT_PARTS = (("tokenizer", "text_encoder"), ("tokenizer_2", "text_encoder_2"))
 """folders of each tokenizer and its encoder; SDXL has both pairs"""
@@ -97,7 +98,10 @@ def check_parts(folder: Path, vae: dict[str, Any], unet: dict[str, Any], text_wi
 
 def load(card: ModelCard, *, device: str, dtype: torch.dtype) -> StableDiffusionBackbone:
     folder, file = Path(card.location), card.file or ModelFile(base=card.location)
-    networks = read_networks(folder, dtype)
+    if card.checkpoint is None:
+        networks = read_networks(folder, dtype)
+    else:
+        networks = read_checkpoint(Path(card.checkpoint), folder, dtype)
     for lora in file.loras:
         path = lora_file(locate(lora.model, card.name), card.name, allow_pickle=file.allow_pickle)
         merge_changes(networks, read_changes(path, networks, card.name), lora.scale)
