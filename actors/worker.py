@@ -343,8 +343,9 @@ def build_worker(setup: WorkerSetup) -> Worker:
     make_deterministic(plan.device.threads)
     card = describe_model(setup.model, allow_pickle=setup.allow_pickle)
     check_model(card, plan)
-    assert plan.recipe.dtype is not None
-    backbone = load_backbone(card, device=plan.device.kind, dtype=plan.recipe.dtype)
+    recipe = plan.recipe
+    assert recipe.dtype is not None
+    backbone = load_backbone(card, device=plan.device.kind, dtype=recipe.dtype, options=recipe.options)
     return Worker(setup.store, plan, backbone)
 
 

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from .backbones.options import ATTENTIONS, Options
 from .blend import WINDOWS
 from .colour import COLOURS
 from .difficulty import SOURCES
@@ -84,6 +85,12 @@ class Recipe:
     """tiles in one forward pass; short batches are padded, so results never depend on how many were left"""
     dtype: str | None = None
     """number format of the model's weights and activations; latents and sums are float32 always"""
+    attention: str = "auto"
+    """torch's kernel for attention: ``auto``, ``math``, ``flash``, ``efficient`` or ``cudnn``"""
+    channels_last: bool = False
+    """convolutions with their channels last in memory; the embedded model's always are"""
+    compile: bool = False
+    """torch.compile for the denoiser: minutes once for each worker, then faster steps"""
     seed: int = 0
     """seed of all noise, 0 to 2^63 - 1"""
     value_range: tuple[float, float] | None = None
@@ -97,6 +104,7 @@ class Recipe:
         _check_choice("blend", self.blend, WINDOWS)
         _check_choice("coarse", self.coarse, COARSE, optional=True)
         _check_choice("prompts", self.prompts, PROMPTING, optional=True)
+        _check_choice("attention", self.attention, tuple(ATTENTIONS))
         _check_choice("dtype", self.dtype, DTYPES, optional=True)
         _check_choice("activity", self.activity, ACTIVITIES)
         _check_choice("crops", self.crops, CROPS)
@@ -120,6 +128,11 @@ class Recipe:
             raise ValueError(f"recipe: strength must be above 0 and at most 1, got {self.strength}")
         if self.value_range is not None and not self.value_range[0] < self.value_range[1]:
             raise ValueError(f"recipe: value_range must be two rising numbers, got {list(self.value_range)}")
+
+    @property
+    def options(self) -> Options:
+        """How the denoiser is run."""
+        return Options(compile=self.compile, channels_last=self.channels_last, attention=self.attention)
 
     @property
     def structures(self) -> tuple[str, ...]:
@@ -178,6 +191,7 @@ _KINDS: dict[str, tuple[type, ...]] = {
     "int": (int,),
     "float": (int, float),
     "str": (str,),
+    "bool": (bool,),
     "tuple[float, float]": (list, tuple),
     "tuple[float, float, float]": (list, tuple),
 }
@@ -202,7 +216,7 @@ def parse_recipe(table: dict[str, Any], *, where: str) -> Recipe:
             hint = f"did you mean {near[0]}?" if near else f"known keys: {', '.join(sorted(fields))}"
             raise ValueError(f"{where}: unknown key {key!r}; {hint}")
         kind = fields[key].removesuffix(" | None")
-        if isinstance(value, bool) or not isinstance(value, _KINDS[kind]):
+        if isinstance(value, bool) != (kind == "bool") or not isinstance(value, _KINDS[kind]):
             raise ValueError(f"{where}: {key} must be of type {kind}, got {value!r}")
         if kind.startswith("tuple"):
             given[key] = _numbers(value, kind.count("float"), key, where)

@@ -38,21 +38,26 @@ def adapter_files(weights: Path, encoder: Path, name: str, *, allow_pickle: bool
     ]
 
 
-def check_adapter(weights: Path, encoder: Path, unet: Any, name: str) -> int:
-    """The width of an image's embedding. Raises ValueError, one line, where adapter, encoder and U-Net do not fit.
+def image_width(weights: Path) -> int | None:
+    """The width of an image's embedding, or of one of its tokens; None for a kind that is not read."""
+    shapes = read_shapes(weights)
+    return next((shapes[kind][1] for kind in (PLAIN, PLUS) if kind in shapes), None)
 
-    ``unet`` may be on the meta device.
+
+def check_adapter(weights: Path, encoder: Path, unet: Any, name: str) -> None:
+    """Refuse an adapter that does not fit its encoder or the U-Net, which may be on the meta device.
+
+    Raises ValueError, one line.
     """
 
     def refuse(why: str) -> ValueError:
         return ValueError(f"model {name}: the IP-Adapter {weights.name} {why}")
 
-    shapes = read_shapes(weights)
-    kind = PLAIN if PLAIN in shapes else PLUS
-    if kind not in shapes:
+    shapes, width = read_shapes(weights), image_width(weights)
+    if width is None:
         raise refuse("is of a kind that is not read: expected a plain or a Plus one")
     config = json.loads((encoder / "config.json").read_text(encoding="utf-8"))
-    width, made = shapes[kind][1], config["projection_dim" if kind == PLAIN else "hidden_size"]
+    made = config["projection_dim" if PLAIN in shapes else "hidden_size"]
     if width != made:
         raise refuse(f"reads embeddings of width {width}, the image encoder {encoder.name} makes {made}")
     for place, layer in enumerate(_cross_attentions(unet)):
@@ -60,7 +65,6 @@ def check_adapter(weights: Path, encoder: Path, unet: Any, name: str) -> int:
         found = shapes.get(f"ip_adapter.{2 * place + 1}.to_k_ip.weight")
         if found != wanted:
             raise refuse(f"does not fit the base: its cross-attention {place} is {found}, the U-Net's {wanted}")
-    return width
 
 
 def _cross_attentions(unet: Any) -> list[Any]:
@@ -111,17 +115,16 @@ def _encode(encoder: Any, pixels: torch.Tensor, *, tokens: bool) -> torch.Tensor
     return encoder(given).image_embeds.float().cpu()
 
 
-def load_sight(
-    adapter: ImageAdapter, weights: Path, encoder: Path, unet: nn.Module, device: str, dtype: torch.dtype
-) -> Sight:
+def load_sight(adapter: ImageAdapter, unet: nn.Module, device: str, dtype: torch.dtype) -> Sight:
     """Load the adapter into the U-Net, and its encoder beside it."""
     parts: dict[str, dict[str, torch.Tensor]] = {"image_proj": {}, "ip_adapter": {}}
-    for key, tensor in read_tensors(weights).items():
+    for key, tensor in read_tensors(Path(adapter.model)).items():
         part, _, rest = key.partition(".")
         if part in parts:
             parts[part][rest] = tensor
     network: Any = unet
     network._load_ip_adapter_weights([parts])
+    encoder = Path(adapter.encoder)
     eyes: Any = CLIPVisionModelWithProjection.from_pretrained(encoder, variant=variant(encoder), dtype=dtype)
     eyes.to(device).eval().requires_grad_(False)
     nothing = None

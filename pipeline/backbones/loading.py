@@ -19,8 +19,9 @@ from transformers.utils import logging as transformers_logging
 from ..backbone import Backbone, ModelCard
 from . import analytic, embedded, stable_diffusion
 from .composite import attach
-from .hub import PATTERNS, PICKLED, locate
+from .hub import locate
 from .model_file import ModelFile, read_model_file
+from .options import PLAIN, Options
 from .single_file import check_checkpoint, find_configs
 from .weights import num_parameters, weight_file
 
@@ -51,8 +52,7 @@ def describe_model(name: str, *, allow_pickle: bool = False) -> ModelCard:
 
 
 def _describe_base(name: str, file: ModelFile) -> ModelCard:
-    patterns = PICKLED if file.allow_pickle else PATTERNS
-    folder = EMBEDDED if file.base == "embedded" else locate(file.base, name, patterns=patterns)
+    folder = EMBEDDED if file.base == "embedded" else locate(file.base, name, allow_pickle=file.allow_pickle)
     checkpoint = None
     if folder.is_file():
         checkpoint, folder = folder, find_configs(folder, file.config, name, allow_pickle=file.allow_pickle)
@@ -89,7 +89,7 @@ def _weights(name: str, file: ModelFile, folder: Path, checkpoint: Path | None, 
     return {str(path.relative_to(folder)): path for path in found}
 
 
-def load_backbone(card: ModelCard, *, device: str, dtype: str) -> Backbone:
+def load_backbone(card: ModelCard, *, device: str, dtype: str, options: Options = PLAIN) -> Backbone:
     """One replica on ``device`` (cpu or cuda) with weights in ``dtype``."""
     if card.family == "analytic":
         return analytic.AnalyticBackbone()
@@ -97,7 +97,7 @@ def load_backbone(card: ModelCard, *, device: str, dtype: str) -> Backbone:
     # one line of progress is the program's own
     transformers_logging.disable_progress_bar()
     diffusers_logging.disable_progress_bar()
-    return adapter.load(card, device=device, dtype=getattr(torch, dtype))
+    return adapter.load(card, device=device, dtype=getattr(torch, dtype), options=options)
 
 
 def read_config(path: Path, name: str) -> dict[str, Any]:

@@ -36,14 +36,14 @@ def find_configs(checkpoint: Path, config: str | None, name: str, *, allow_pickl
     """The folder with the checkpoint's configs and tokenizers. Raises FileNotFoundError or ValueError, one line."""
     check_pickle(checkpoint, name, allow_pickle=allow_pickle)
     if config is not None:
-        return locate(config, name)
+        return locate(config, name, configs_only=True)
     shapes = _on_meta(checkpoint)
     kind = infer_diffusers_model_type(shapes)
     if kind not in KINDS:
         raise ValueError(f"model {name}: no adapter for a single file of the kind {kind}; expected {', '.join(KINDS)}")
     home = fetch_diffusers_config(shapes)["pretrained_model_name_or_path"]
     try:
-        return locate(home, name, patterns=("*.json", "*.txt"))
+        return locate(home, name, configs_only=True)
     except FileNotFoundError as e:
         raise FileNotFoundError(
             f"model {name}: a single file has no configs and tokenizers, and the hub did not give those of {home}; "

@@ -12,11 +12,11 @@ from transformers import AutoTokenizer
 
 from ..backbone import Conditioning, LatentGeometry, ModelCard
 from .controls import load_control, sum_residuals
-from .hub import locate
 from .image_adapter import Sight, load_sight
-from .lora import lora_file, merge_changes, read_changes
+from .lora import merge_changes, read_changes
 from .model_file import Control, ModelFile
 from .networks import read_networks
+from .options import PLAIN, Options
 from .single_file import read_checkpoint
 
 TEXT_PARTS = (("tokenizer", "text_encoder"), ("tokenizer_2", "text_encoder_2"))
@@ -96,23 +96,23 @@ def check_parts(folder: Path, vae: dict[str, Any], unet: dict[str, Any], text_wi
         )
 
 
-def load(card: ModelCard, *, device: str, dtype: torch.dtype) -> StableDiffusionBackbone:
+def load(card: ModelCard, *, device: str, dtype: torch.dtype, options: Options = PLAIN) -> StableDiffusionBackbone:
     folder, file = Path(card.location), card.file or ModelFile(base=card.location)
     if card.checkpoint is None:
         networks = read_networks(folder, dtype)
     else:
         networks = read_checkpoint(Path(card.checkpoint), folder, dtype)
     for lora in file.loras:
-        path = lora_file(locate(lora.model, card.name), card.name, allow_pickle=file.allow_pickle)
-        merge_changes(networks, read_changes(path, networks, card.name), lora.scale)
+        merge_changes(networks, read_changes(Path(lora.model), networks, card.name), lora.scale)
     config = json.loads((folder / "unet" / "config.json").read_text(encoding="utf-8"))
-    controls = [(one, load_control(locate(one.model, card.name), config, dtype)) for one in file.controls]
+    controls = [(one, load_control(Path(one.model), config, dtype)) for one in file.controls]
     sight = None
     if (adapter := file.image_adapter) is not None:
-        where, eyes = locate(adapter.model, card.name), locate(adapter.encoder, card.name)
-        sight = load_sight(adapter, where, eyes, networks["unet"], device, dtype)
+        sight = load_sight(adapter, networks["unet"], device, dtype)
     for network in (*networks.values(), *(net for _, net in controls)):
         network.to(device).eval().requires_grad_(False)
+    for network in (networks["unet"], *(net for _, net in controls)):
+        options.prepare(network)
     pairs = [(tokenizer, encoder) for tokenizer, encoder in TEXT_PARTS if encoder in networks]
     return StableDiffusionBackbone(
         card.geometry,
@@ -123,6 +123,7 @@ def load(card: ModelCard, *, device: str, dtype: torch.dtype) -> StableDiffusion
             controls=controls,
             sight=sight,
         ),
+        options,
     )
 
 
@@ -143,8 +144,9 @@ class Parts:
 class StableDiffusionBackbone:
     """Runs a Stable Diffusion model's parts; see Backbone for shapes and ranges."""
 
-    def __init__(self, geometry: LatentGeometry, parts: Parts) -> None:
-        self._geometry, self._controls, self._sight = geometry, parts.controls, parts.sight
+    def __init__(self, geometry: LatentGeometry, parts: Parts, options: Options = PLAIN) -> None:
+        self._geometry, self._options = geometry, options
+        self._controls, self._sight = parts.controls, parts.sight
         self._vae, self._unet, self._text = parts.vae, parts.unet, parts.text
 
     @property
@@ -166,11 +168,12 @@ class StableDiffusionBackbone:
                 "time_ids": self._time_ids(latents, conditioning.crops).to(device, dtype),
             }
         seen = latents.to(device, dtype)
-        residuals = sum_residuals(self._controls, conditioning.structure or {}, seen, **given)
-        if self._sight is not None:
-            images = self._sight.show(conditioning.image, len(seen), seen)
-            given["added_cond_kwargs"] = {**(given["added_cond_kwargs"] or {}), "image_embeds": images}
-        return self._unet(seen, **given, **residuals).sample.float().cpu()
+        with self._options.attending():
+            residuals = sum_residuals(self._controls, conditioning.structure or {}, seen, **given)
+            if self._sight is not None:
+                images = self._sight.show(conditioning.image, len(seen), seen)
+                given["added_cond_kwargs"] = {**(given["added_cond_kwargs"] or {}), "image_embeds": images}
+            return self._unet(seen, **given, **residuals).sample.float().cpu()
 
     @torch.inference_mode()
     def look(self, pixels: torch.Tensor) -> torch.Tensor:
