@@ -33,6 +33,7 @@ from pipeline.contribution import Contribution
 from pipeline.crops import crop_numbers
 from pipeline.denoise import Idle, PromptTable, denoise_region, predict_tiles, reach
 from pipeline.device import describe_device, make_deterministic, package_versions
+from pipeline.image_prompts import ImagePrompts, image_prompts_from_bytes, look_at_tiles
 from pipeline.local_prompts import Prompter, Tags, encode_prompt
 from pipeline.merge import average, merge_region
 from pipeline.noise import keyed_noise
@@ -71,6 +72,11 @@ PIXELS, COARSE, DIFFICULTY, OUT = "pixels", "cond/coarse", "cond/difficulty", "o
 DIFFICULTY_MAP = "cond/difficulty-map"
 """the user's own, in input pixels"""
 PROMPT_BLOB, GLOBAL_TAGS_BLOB = "cond/prompts.npz", "cond/global-tags.json"
+
+
+def image_prompt_blob(region: int) -> str:
+    """Where the image prompts of a region's tiles are kept."""
+    return f"cond/image-prompts/{region:06d}.npy"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -212,6 +218,8 @@ class Worker:
         coarse, difficulty = self._preparer.prepare(box)
         if plan.recipe.prompts != "global" and plan.tiles.owned_by(box):
             extra[PROMPTS_ARRAY] = self._prompt_locally(region)
+        if plan.recipe.image_prompts != "none" and plan.tiles.owned_by(box):
+            self._look(region)
         if difficulty is not None:
             extra[DIFFICULTY] = self._array(DIFFICULTY).write(region, difficulty)
             tiles = plan.tiles.owned_by(box)
@@ -241,6 +249,13 @@ class Worker:
             found = self._find_global_tags() if not data else json.loads(data)
             self._global = [(phrase, sure) for phrase, sure in found]
         return self._global
+
+    def _look(self, region: int) -> ImagePrompts:
+        """Look at the enlarged input under each tile of the region and keep what is seen, as with local prompts."""
+        tiles = self.plan.tiles.owned_by(self.plan.regions.box(region))
+        table = look_at_tiles(self.plan, tiles, self._preparer.enlarged, self._in_backbone)
+        self.store.put_blob(image_prompt_blob(region), table.to_bytes())
+        return table
 
     def _read_rgb(self, window: Box) -> torch.Tensor:
         """Input pixels of a window: ``[3, y, x]``, 0 and 1 at the ends of the value range, not clipped."""
@@ -278,6 +293,7 @@ class Worker:
         coarse = self._array(COARSE).read(seen) if plan.denoise_reads_coarse else None
         prompts = self._prompt_table()
         local = self._local_prompts(region) if plan.recipe.prompts != "global" else None
+        images = self._image_prompts(region) if plan.recipe.image_prompts != "none" else None
         places = {tile: place for place, tile in enumerate(plan.tiles.owned_by(plan.regions.box(region)))}
 
         def predict(tiles: list[Tile], latents: torch.Tensor) -> torch.Tensor:
@@ -294,7 +310,8 @@ class Worker:
             self._clock.forwards += len(tiles) * (1 if guidance == 1.0 else 2)
             with self._in_backbone() as backbone:
                 crops = crop_numbers(plan, tiles) if plan.recipe.crops == "tile" else None
-                given = Conditioning(coarse=under, structure=structure, crops=crops)
+                image = None if images is None else images.of([places[tile] for tile in tiles])
+                given = Conditioning(coarse=under, structure=structure, crops=crops, image=image)
                 return predict_tiles(backbone, self.solver, step, latents, given, table, guidance)
 
         idle = None
@@ -397,6 +414,11 @@ class Worker:
         assert found is not None
         return found
 
+    def _image_prompts(self, region: int) -> ImagePrompts:
+        data = self.store.get_blob(image_prompt_blob(region))
+        # not prepared, or lost with a machine's page cache: looking again gives the same numbers
+        return self._look(region) if data is None else image_prompts_from_bytes(data)
+
     def _prompt_table(self) -> PromptTable:
         if self._prompts is None:
             if self.plan.geometry.text_tokens is None:
@@ -419,8 +441,9 @@ def build_worker(setup: WorkerSetup) -> Worker:
     make_deterministic(plan.device.threads)
     card = describe_model(setup.model, allow_pickle=setup.allow_pickle)
     check_model(card, plan)
-    assert plan.recipe.dtype is not None
-    backbone = load_backbone(card, device=plan.device.kind, dtype=plan.recipe.dtype)
+    recipe = plan.recipe
+    assert recipe.dtype is not None
+    backbone = load_backbone(card, device=plan.device.kind, dtype=recipe.dtype, options=recipe.options)
     limit = load_text_limit(card.location, card.geometry.text_tokens)
     tagger, attention = _tagger_loader(setup.tagger, plan), _attention_loader(setup.attention, plan)
     return Worker(setup.store, plan, backbone, limit, tagger, attention)

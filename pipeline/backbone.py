@@ -39,6 +39,8 @@ class LatentGeometry:
     """default of what they are shown: ``none``, ``image``, ``edges`` or ``both``"""
     reads_crops: bool
     """whether it is told which crop of which picture a tile is (SDXL's micro-conditioning)"""
+    image_width: int | None
+    """width of the embedding of an image prompt; None for a model that reads no images"""
     restorer_halo: int | None
     """input pixels round a window that its restoration module can see; None for a model without one"""
     text_tokens: int | None
@@ -76,6 +78,8 @@ class ModelCard:
     """sha256 over every config and weight file, by relative name"""
     vocabulary: tuple[str, ...] | None = None
     """every word that prompts may use; None where any will do"""
+    checkpoint: str | None = None
+    """the single file that holds all weights, where ``location`` holds the configs alone"""
     file: Any = None
     """the backbones.model_file.ModelFile of what is attached to it; None for a plain model"""
     degradations: tuple[str, ...] = ()
@@ -92,6 +96,9 @@ class Conditioning:
     """[B, T, D]: prompt embeddings"""
     pooled: torch.Tensor | None = None
     """[B, D']: pooled prompt embeddings, for models that read them"""
+    image: torch.Tensor | None = None
+    """[B, K, D]: embeddings of K image prompts, [B, K, T, D] where the model reads T tokens of each; zeros are no
+    image, and None leaves the model as it is without its adapter"""
     crops: torch.Tensor | None = None
     """[B, 6]: which crop of which picture each tile is, in output pixels: pipeline.crops; None: a picture of its own"""
     structure: dict[str, torch.Tensor] | None = None
@@ -119,6 +126,15 @@ class Backbone(Protocol):
 
     def embed(self, prompts: list[str]) -> dict[str, torch.Tensor]:
         """Embeddings by the names of Conditioning's fields, first axis the prompt; empty without a text encoder."""
+        ...
+
+
+@runtime_checkable
+class LookingBackbone(Backbone, Protocol):
+    """A backbone that images can prompt."""
+
+    def look(self, pixels: torch.Tensor) -> torch.Tensor:
+        """Embeddings ``[B, D]``, or ``[B, T, D]``, of pixels ``[B, 3, H, W]`` in [0, 1]; see Conditioning.image."""
         ...
 
 

@@ -3,10 +3,15 @@
 from __future__ import annotations
 
 import re
+import shutil
 
 from .backbone import LatentGeometry, ModelCard
+from .backbones.options import HALF_ONLY, ON_CPU
+from .device import DeviceFacts
 from .recipe import Recipe
 from .tag_file import TagFile
+
+COMPILERS = ("g++", "clang++")
 
 
 def check_scale(scale: int, model: ModelCard) -> None:
@@ -45,6 +50,11 @@ def check_parts(recipe: Recipe, model: ModelCard) -> None:
         raise ValueError(
             f"recipe: crops = {recipe.crops!r} needs a model that reads them (SDXL), which {model.name} "
             "does not: use 'none'"
+        )
+    if recipe.image_prompts != "none" and model.geometry.image_width is None:
+        raise ValueError(
+            f"recipe: image_prompts = {recipe.image_prompts!r} needs an IP-Adapter, which the model {model.name} "
+            "lacks: use 'none', or a model file with [image_adapter]"
         )
     check_words("prompt", f"{recipe.prompt} {recipe.negative_prompt}", model)
 
@@ -90,6 +100,28 @@ def check_difficulty(recipe: Recipe, *, has_attention: bool, has_map: bool) -> N
         if (recipe.difficulty == source) != given:
             found = f"difficulty = {recipe.difficulty!r} and {what if given else 'none'}"
             raise ValueError(f"recipe: {what} ({option}) and difficulty = {source!r} go together, got {found}")
+
+
+def check_options(recipe: Recipe, model: ModelCard, device: DeviceFacts) -> None:
+    """Refuse ways to run the denoiser that the device or this machine does not have."""
+    if recipe.attention not in ON_CPU and device.kind == "cpu":
+        raise ValueError(
+            f"recipe: attention = {recipe.attention!r} needs a GPU, the device is a CPU: use {', '.join(ON_CPU)}"
+        )
+    if recipe.attention in HALF_ONLY and device.kind != "cpu" and recipe.dtype == "float32":
+        raise ValueError(
+            f"recipe: attention = {recipe.attention!r} needs dtype float16 or bfloat16 on a GPU, got float32: "
+            "use auto, math or efficient"
+        )
+    if not recipe.compile:
+        return
+    if model.geometry.parameters == 0:
+        raise ValueError(f"recipe: compile = true, but the model {model.name} has no network to compile: leave it out")
+    if device.kind == "cpu" and not any(map(shutil.which, COMPILERS)):
+        raise ValueError(
+            f"recipe: compile = true needs a C++ compiler ({' or '.join(COMPILERS)}) on a CPU and there is none: "
+            "install one, or leave compile out"
+        )
 
 
 def check_window(recipe: Recipe, geometry: LatentGeometry) -> None:

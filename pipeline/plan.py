@@ -11,7 +11,7 @@ from typing import Any
 from storage.box import Box, RegionGrid
 
 from .backbone import LatentGeometry, ModelCard
-from .checks import check_difficulty, check_parts, check_scale, check_smallest, check_tags, check_window
+from .checks import check_difficulty, check_options, check_parts, check_scale, check_smallest, check_tags, check_window
 from .colour import REACH as COLOUR_REACH
 from .denoise import DenoiseSettings
 from .device import DeviceFacts
@@ -256,6 +256,7 @@ def bind(
     check_tagger(settled, model, tagger)
     degradations = _degradations(model, tags, tagger)
     check_prompting(settled, degradations)
+    check_options(settled, model, device)
     assert settled.window is not None
     assert settled.overlap is not None
     check_window(settled, geometry)

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from .backbones.options import ATTENTIONS, Options
 from .blend import WINDOWS
 from .colour import COLOURS
 from .difficulty import SOURCES
@@ -19,6 +20,7 @@ COARSE = ("restored", "bicubic")
 PROMPTING = ("global", "local", "file")
 STRUCTURES = ("none", "image", "edges", "both")
 CROPS = ("none", "tile")
+IMAGE_PROMPTS = ("none", "tile")
 ACTIVITIES = ("all", "groups", "mask")
 HEADS = ("mean", "max")
 TRAINING_STEPS = 1000
@@ -91,6 +93,8 @@ class Recipe:
     structure: str | None = None
     """what the model's ControlNets read of the enlarged input: nothing (``none``), the ``image`` itself, its canny
     ``edges``, or ``both``"""
+    image_prompts: str = "none"
+    """pictures that prompt each tile, by the model's IP-Adapter: ``tile``, the enlarged input under it, or ``none``"""
     crops: str = "none"
     """what SDXL is told of each tile: ``none``, it is a picture of its own; ``tile``, it is a crop of the output"""
     colour: str = "none"
@@ -108,6 +112,12 @@ class Recipe:
     """tiles in one forward pass; short batches are padded, so results never depend on how many were left"""
     dtype: str | None = None
     """number format of the model's weights and activations; latents and sums are float32 always"""
+    attention: str = "auto"
+    """torch's kernel for attention: ``auto``, ``math``, ``flash``, ``efficient`` or ``cudnn``"""
+    channels_last: bool = False
+    """convolutions with their channels last in memory; the embedded model's always are"""
+    compile: bool = False
+    """torch.compile for the denoiser: minutes once for each worker, then faster steps"""
     seed: int = 0
     """seed of all noise, 0 to 2^63 - 1"""
     value_range: tuple[float, float] | None = None
@@ -124,9 +134,11 @@ class Recipe:
         _check_choice("prompts", self.prompts, PROMPTING, optional=True)
         _check_choice("degradations", self.degradations, DAMAGE)
         _check_choice("captions", self.captions, CAPTIONS)
+        _check_choice("attention", self.attention, tuple(ATTENTIONS))
         _check_choice("dtype", self.dtype, DTYPES, optional=True)
         _check_choice("activity", self.activity, ACTIVITIES)
         _check_choice("crops", self.crops, CROPS)
+        _check_choice("image_prompts", self.image_prompts, IMAGE_PROMPTS)
         _check_choice("colour", self.colour, COLOURS)
         _check_choice("structure", self.structure, STRUCTURES, optional=True)
         _check_choice("difficulty", self.difficulty, SOURCES, optional=True)
@@ -150,6 +162,11 @@ class Recipe:
             raise ValueError('recipe: activity "groups" lays the timesteps itself: leave strength and spacing out')
         if self.value_range is not None and not self.value_range[0] < self.value_range[1]:
             raise ValueError(f"recipe: value_range must be two rising numbers, got {list(self.value_range)}")
+
+    @property
+    def options(self) -> Options:
+        """How the denoiser is run."""
+        return Options(compile=self.compile, channels_last=self.channels_last, attention=self.attention)
 
     @property
     def structures(self) -> tuple[str, ...]:
@@ -271,6 +288,7 @@ _KINDS: dict[str, tuple[type, ...]] = {
     "int": (int,),
     "float": (int, float),
     "str": (str,),
+    "bool": (bool,),
     "tuple[float, float]": (list, tuple),
     "tuple[float, float, float]": (list, tuple),
     "tuple[int, int, int]": (list, tuple),
@@ -296,7 +314,7 @@ def parse_recipe(table: dict[str, Any], *, where: str) -> Recipe:
             hint = f"did you mean {near[0]}?" if near else f"known keys: {', '.join(sorted(fields))}"
             raise ValueError(f"{where}: unknown key {key!r}; {hint}")
         kind = fields[key].removesuffix(" | None")
-        if isinstance(value, bool) or not isinstance(value, _KINDS[kind]):
+        if isinstance(value, bool) != (kind == "bool") or not isinstance(value, _KINDS[kind]):
             raise ValueError(f"{where}: {key} must be of type {kind}, got {value!r}")
         if kind.startswith("tuple"):
             given[key] = _numbers(value, kind, key, where)

@@ -190,7 +190,11 @@ def serial(case: Case) -> np.ndarray:
                         z[:, ys, xs],
                         coarse[..., ys, xs],
                         embedded(top, left),
-                        Conditioning(structure=_structure(case, low, ys, xs), crops=_crops(plan, ys, xs)),
+                        Conditioning(
+                            structure=_structure(case, low, ys, xs),
+                            crops=_crops(plan, ys, xs),
+                            image=_image(case, backbone, low, ys, xs),
+                        ),
                     )
                 else:
                     total[:, ys, xs] += weight * solver.towards(step, z, coarse[0])[:, ys, xs]
@@ -244,6 +248,17 @@ def _structure(case: Case, low: torch.Tensor, ys: slice, xs: slice) -> dict[str,
     ys, xs = (slice(s.start * factor, s.stop * factor) for s in (ys, xs))
     found = {"image": pixels[None, :, ys, xs], "edges": edges[None, :, ys, xs]}
     return found if plan.recipe.structure == "both" else {str(plan.recipe.structure): found[plan.recipe.structure]}
+
+
+def _image(case: Case, backbone: Any, low: torch.Tensor, ys: slice, xs: slice) -> torch.Tensor | None:
+    """[1, 1, D]: what the model's eyes see of the enlarged input under a tile."""
+    plan, factor = case.plan, case.plan.geometry.factor
+    if plan.recipe.image_prompts == "none":
+        return None
+    whole = Box(top=0, left=0, height=plan.image.height, width=plan.image.width)
+    pixels = enlarge(low, whole, plan.regions.canvas.scaled(factor), plan.scale).clamp(0, 1)
+    ys, xs = (slice(s.start * factor, s.stop * factor) for s in (ys, xs))
+    return backbone.look(pixels[None, :, ys, xs])[:, None]
 
 
 def _crops(plan: Plan, ys: slice, xs: slice) -> torch.Tensor | None:
@@ -391,6 +406,7 @@ def _guided(
     for row in (0, 1):
         under = coarse if geometry.reads_coarse else None
         rows = {name: table[row : row + 1] for name, table in text.items()}
-        full = dataclasses.replace(given, coarse=under, **rows)
+        image = None if given.image is None else given.image * row
+        full = dataclasses.replace(given, coarse=under, image=image, **rows)
         branches.append(backbone.predict(seen, solver.timestep(step), full)[0])
     return branches[0] + guidance * (branches[1] - branches[0])
