@@ -14,6 +14,9 @@ from pipeline.plan import ImageFacts, Plan, bind
 from pipeline.price import Price, price
 from pipeline.recipe import load_recipe
 from pipeline.tag_file import TagFile, parse_tags
+from pipeline.tagger import Tagging, make_tagging
+from pipeline.taggers.loading import describe_tagger
+from pipeline.vocabulary import parse_vocabulary
 from storage.images import ImageSource, check_output, open_image
 
 from .job import Job
@@ -35,10 +38,29 @@ def make_plan(job: Job, source: ImageSource, device: DeviceFacts) -> Plan:
     info = source.info
     digest = hashlib.sha256(f"{source.fingerprint()} bands {job.band_numbers() or 'all'}".encode()).hexdigest()
     image = ImageFacts(height=info.height, width=info.width, num_bands=info.num_bands, dtype=info.dtype, sha256=digest)
-    tags = read_tags(job, source)
     return bind(
-        recipe, image=image, scale=job.scale, model=model, device=device, versions=package_versions(), tags=tags
+        recipe,
+        image=image,
+        scale=job.scale,
+        model=model,
+        device=device,
+        versions=package_versions(),
+        tags=read_tags(job, source),
+        tagger=read_tagging(job),
     )
+
+
+def read_tagging(job: Job) -> Tagging | None:
+    """The job's tagger and vocabulary; None for the model's own. Raises ValueError or FileNotFoundError."""
+    vocabulary = None
+    if job.vocabulary is not None:
+        if job.tagger is None:
+            raise ValueError("--vocabulary: a zero-shot tagger chooses from it, and none is given: add --tagger")
+        path = Path(job.vocabulary)
+        if not path.is_file():
+            raise FileNotFoundError(f"--vocabulary {job.vocabulary}: no such file; expected a phrase a line")
+        vocabulary = parse_vocabulary(path.read_text(encoding="utf-8", errors="replace"), where=job.vocabulary)
+    return None if job.tagger is None else make_tagging(describe_tagger(job.tagger), vocabulary)
 
 
 def read_tags(job: Job, source: ImageSource) -> TagFile | None:

@@ -24,7 +24,14 @@ class Job:
     recipe: str = _option("multidiffusion", "a preset's name or a TOML file")
     model: str = _option("embedded", "embedded, analytic, a folder in diffusers' format, or a hub id")
     run: str | None = _option(None, "folder or s3://, gs://, az:// URL of the run; beside OUTPUT if not given")
-    tags: str | None = _option(None, "JSON of tags for parts of INPUT: each tile's prompt says those of its own part")
+    tags: str | None = _option(
+        None, "JSON or GeoJSON of tags for parts of INPUT: each tile's prompt says those of its part"
+    )
+    tagger: str | None = _option(
+        None, "what tags INPUT in place of the model's own: folder or hub id of a SigLIP, CLIP, BLIP or Florence-2"
+    )
+    vocabulary: str | None = _option(None, "phrases that a SigLIP or CLIP tagger chooses from, one a line")
+    tagger_gpu: float = _option(0.0, "share of each GPU for workers that only prepare; 0: tile workers prepare too")
     steps: int | None = _option(None, "sampler steps")
     seed: int | None = _option(None, "seed of all noise")
     bands: str | None = _option(None, "bands of INPUT to enlarge, counted from 1, such as 1,2,3")
