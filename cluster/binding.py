@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 import hashlib
 from pathlib import Path
 
@@ -10,14 +11,16 @@ import psutil
 
 from pipeline.backbones.loading import describe_model
 from pipeline.device import DeviceFacts, package_versions
+from pipeline.geojson import parse_geojson
 from pipeline.plan import ImageFacts, Plan, bind
 from pipeline.price import Price, price
 from pipeline.recipe import load_recipe
-from pipeline.tag_file import TagFile, parse_tags
+from pipeline.tag_file import TagFile, parse_tags, read_table
 from pipeline.tagger import Tagging, make_tagging
 from pipeline.taggers.loading import describe_tagger
 from pipeline.vocabulary import parse_vocabulary
 from storage.images import ImageSource, check_output, open_image
+from storage.images.ground import to_pixels
 
 from .job import Job
 
@@ -70,8 +73,12 @@ def read_tags(job: Job, source: ImageSource) -> TagFile | None:
     path = Path(job.tags)
     if not path.is_file():
         raise FileNotFoundError(f"--tags {job.tags}: no such file; expected JSON with height, width and tags")
-    text = path.read_text(encoding="utf-8", errors="replace")
-    return parse_tags(text, where=job.tags, height=source.info.height, width=source.info.width)
+    table = read_table(path.read_text(encoding="utf-8", errors="replace"), where=job.tags)
+    size = {"height": source.info.height, "width": source.info.width}
+    if isinstance(table, dict) and "type" in table:
+        place = functools.partial(to_pixels, source.info.geo)
+        return parse_geojson(table, where=job.tags, to_pixels=place, **size)
+    return parse_tags(table, where=job.tags, **size)
 
 
 def check_memory(plan: Plan, workers: int, available: int, where: str) -> Price:

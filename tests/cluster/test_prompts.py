@@ -8,8 +8,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import rasterio
+from rasterio.transform import Affine
+from rasterio.warp import transform
 from typer.testing import Result
 
+from tests.runs import picture
 from tests.tiny import write_stable_diffusion
 from tests.tiny_taggers import write_tagger
 
@@ -124,3 +128,33 @@ def test_bad_input(run: Run, set_up: Path, words: list[str], parts: list[str]) -
     assert len(lines) == 1
     assert all(part in lines[0] for part in parts), lines[0]
     assert not (set_up / "out.png.run").exists()
+
+
+def test_geojson(run: Run, set_up: Path) -> None:
+    """The left half of a scene, in degrees: a quarter of the crops of three columns and more. Not for one elsewhere."""
+    affine = Affine(10, 0, 5e5, 0, -10, 4e6)
+    profile = {"driver": "GTiff", "width": 50, "height": 30, "count": 3, "dtype": "uint8", "crs": "EPSG:32614"}
+    for name, shift in (("scene.tif", 0), ("elsewhere.tif", 1000)):
+        with rasterio.open(set_up / name, "w", transform=Affine.translation(shift, 0) @ affine, **profile) as raster:
+            raster.write(picture(30, 50))
+    corners = [affine @ corner for corner in ((0, 0), (25, 0), (25, 30), (0, 30), (0, 0))]
+    ring = [
+        list(place) for place in zip(*transform("EPSG:32614", "EPSG:4326", *zip(*corners, strict=True)), strict=True)
+    ]
+    feature = {
+        "type": "Feature",
+        "properties": {"tags": ["sea"]},
+        "geometry": {"type": "Polygon", "coordinates": [ring]},
+    }
+    (set_up / "tags.geojson").write_text(json.dumps({"type": "FeatureCollection", "features": [feature]}))
+    (set_up / "mine.toml").write_text("steps = 1\nwindow = 8\noverlap = 2\nregion = 32\n")
+    words = ["--model", "sd", "--recipe", "mine.toml", "--tags", "tags.geojson", "--workers", "0"]
+    result = run("upscale", "scene.tif", "out.png", *words, quick=False)
+    assert result.exit_code == 0, result.output
+    prompts = {(one["row"], one["col"]): one["prompt"] for one in table(run)["prompts"]}
+    assert set(prompts.values()) == {"sea", ""}
+    assert all((prompt == "sea") == (col < 3) for (_, col), prompt in prompts.items()), prompts
+    for name, message in (("elsewhere.tif", "lie beside the image"), ("in.png", "no transform from pixels")):
+        refused = run("plan", name, "other.png", *words, quick=False)
+        assert refused.exit_code == 1
+        assert message in refused.stderr
