@@ -68,15 +68,19 @@ class PromptStore:
     def write(self, region: int, prompts: Sequence[TilePrompt]) -> int:
         """Keep the prompts of a region's tiles, row-major; returns the crc32c of its table."""
         with self._lock:
-            keys = [
-                (self._keep(one.prompt), 0 if one.negative is None else self._keep(one.negative)) for one in prompts
-            ]
-        block, table = fill_block(self._plan, region, keys), self._table()
+            entries = [self._enter(one) for one in prompts]
+        block, table = fill_block(self._plan, region, entries), self._table()
         try:
             return table.write(region, block)
         except CorruptRegionError:
             table.delete(region)
             return table.write(region, block)
+
+    def _enter(self, prompt: TilePrompt) -> tuple[int, int, int]:
+        """The table's entry of one tile."""
+        kept = [None if text is None else self._keep(text) for text in (prompt.prompt, prompt.negative)]
+        key, negative = (0 if record is None else prompt_key(record.text) for record in kept)
+        return key, negative, int(any(record is not None and record.dropped for record in kept))
 
     def read(self, region: int) -> RegionPrompts | None:
         """The prompts of a region's tiles; None where a part of them is not there, or damaged."""
@@ -93,8 +97,8 @@ class PromptStore:
             records[key] = record
         return RegionPrompts(keys=keys, records=records)
 
-    def _keep(self, text: str) -> int:
-        """Encode and keep a prompt, unless some worker has done so; returns its key."""
+    def _keep(self, text: str) -> PromptRecord:
+        """Encode and keep a prompt, unless some worker has done so."""
         key = prompt_key(text)
         record = self._record(key)
         if record is None:
@@ -102,7 +106,7 @@ class PromptStore:
             self._store.put_blob(prompt_blob(key), record.to_bytes())
             self._remember(key, record)
         assert record.text == text, f"prompts {record.text!r} and {text!r} have one key"
-        return key
+        return record
 
     def _record(self, key: int) -> PromptRecord | None:
         if key in self._records:

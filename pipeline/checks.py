@@ -94,7 +94,7 @@ def check_tags(recipe: Recipe, model: ModelCard, tags: TagFile | None) -> None:
 def check_difficulty(recipe: Recipe, *, has_attention: bool, has_map: bool) -> None:
     """Refuse a map or a transformer that nobody reads, and its absence where it is to be read."""
     for source, option, what, given in (
-        ("attention", "--attention", "a vision transformer", has_attention),
+        ("attention", "--vit", "a vision transformer", has_attention),
         ("file", "--difficulty", "a map of difficulty", has_map),
     ):
         if (recipe.difficulty == source) != given:

@@ -20,8 +20,8 @@ from storage.box import RegionGrid
 
 from .plan import Plan
 
-CHANNELS = 2
-"""keys of the prompt and of the negative prompt; 0 for the plan's own"""
+CHANNELS = 3
+"""keys of the prompt and of the negative prompt, 0 for the plan's own; and 1 where one of them was cut, else 0"""
 
 
 def prompt_grid(plan: Plan) -> RegionGrid:
@@ -37,17 +37,17 @@ def _most_in_a_region(offsets: Sequence[int], side: int) -> int:
     return max(after - before for before, after in pairwise([*bounds, len(offsets)]))
 
 
-def fill_block(plan: Plan, region: int, keys: Sequence[tuple[int, int]]) -> np.ndarray:
-    """A region's block ``[2, side, side]`` uint64 of its tiles' keys, which come in row-major tile order."""
+def fill_block(plan: Plan, region: int, entries: Sequence[tuple[int, int, int]]) -> np.ndarray:
+    """A region's block ``[3, side, side]`` uint64 of its tiles' entries, which come in row-major tile order."""
     side = prompt_grid(plan).side
     block = np.zeros((CHANNELS, side, side), dtype=np.uint64)
-    for (row, col), pair in zip(_places(plan, region), keys, strict=True):
-        block[:, row, col] = pair
+    for (row, col), entry in zip(_places(plan, region), entries, strict=True):
+        block[:, row, col] = entry
     return block
 
 
 def read_block(plan: Plan, region: int, block: np.ndarray) -> list[tuple[int, int]]:
-    """The inverse."""
+    """The keys of the region's tiles, row-major."""
     return [(int(block[0, row, col]), int(block[1, row, col])) for row, col in _places(plan, region)]
 
 

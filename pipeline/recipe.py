@@ -77,7 +77,7 @@ class Recipe:
     latent pixel is refined while its difficulty says (YODA)"""
     difficulty: str | None = None
     """where difficulty comes from: ``confidence`` of the model's restoration module, ``gradient``, the input's own,
-    ``attention`` of a vision transformer (--attention), ``file``, the user's map (--difficulty), or ``none``, where
+    ``attention`` of a vision transformer (--vit), ``file``, the user's map (--difficulty), or ``none``, where
     activity is ``all``"""
     heads: str = "mean"
     """what becomes of the transformer's heads: their ``mean`` or ``max``"""

@@ -18,8 +18,9 @@ def test_blocks(height: int, width: int) -> None:
     for region in range(plan.regions.num_regions):
         tiles = plan.tiles.owned_by(plan.regions.box(region))
         keys = [(2**64 - 1 - seen - n, n) for n in range(len(tiles))]
-        block = fill_block(plan, region, keys)
-        assert block.shape == (2, grid.side, grid.side)
+        block = fill_block(plan, region, [(*pair, number % 2) for number, pair in enumerate(keys)])
+        assert block.shape == (3, grid.side, grid.side)
+        assert np.count_nonzero(block[2]) == len(tiles) // 2
         assert np.count_nonzero(block[0]) == len(tiles)
         assert read_block(plan, region, block) == keys
         for tile, key in zip(tiles, keys, strict=True):
