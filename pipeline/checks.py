@@ -46,6 +46,11 @@ def check_parts(recipe: Recipe, model: ModelCard) -> None:
             f"recipe: structure = {recipe.structure!r} needs a ControlNet, which the model {model.name} lacks: "
             "use 'none'"
         )
+    if recipe.codec_norm != "window" and not model.geometry.decoder_norms:
+        raise ValueError(
+            f"recipe: codec_norm = {recipe.codec_norm!r} needs an autoencoder with group norms, which the model "
+            f"{model.name} lacks: use 'window'"
+        )
     _check_words("prompt", f"{recipe.prompt} {recipe.negative_prompt}", model)
 
 

@@ -1,8 +1,8 @@
 """Colour from the input, the two ways of StableSR, SeeSR and "Zoomed In, Diffused Out" (arXiv 2411.12072).
 
 ``wavelet``: the low frequencies of the enlarged input under the detail of the result. Five levels of an a-trous
-wavelet, each a blur with [1 2 1] x [1 2 1] / 16 whose taps are 2^level pixels apart. It sees 31 pixels round a pixel and
-no further, so regions can be corrected apart.
+wavelet, each a blur with [1 2 1] x [1 2 1] / 16 whose taps are 2^level pixels apart. It sees 31 pixels round a pixel
+and no further, so regions can be corrected apart.
 
 ``adain``: every channel gets the mean and the standard deviation that it has in the enlarged input, over the whole
 picture. That needs a reduction over all regions first, and then every pixel is corrected by itself.

@@ -209,7 +209,8 @@ def bind(
     check_scale(scale, model)
     height, width = (_canvas_side(side * scale, geometry) for side in (image.height, image.width))
     check_smallest(image.height, image.width, scale, geometry)
-    settled = _settle(recipe, model, image)
+    one_window = max(height, width) <= min(geometry.codec_window, recipe.region)
+    settled = _settle(recipe, model, image, one_window)
     check_parts(settled, model)
     check_tags(settled, model, tags)
     assert settled.window is not None
@@ -240,8 +241,11 @@ def _canvas_side(pixels_out: int, geometry: LatentGeometry) -> int:
     return -(-latents // geometry.multiple) * geometry.multiple
 
 
-def _settle(recipe: Recipe, model: ModelCard, image: ImageFacts) -> Recipe:
-    """Fill what the recipe leaves open from the model and the image."""
+def _settle(recipe: Recipe, model: ModelCard, image: ImageFacts, one_window: bool) -> Recipe:
+    """Fill what the recipe leaves open from the model and the image.
+
+    ``one_window``: the autoencoder sees the whole canvas at once.
+    """
     geometry = model.geometry
     window = recipe.window or geometry.window
     defaults: dict[str, Any] = {
@@ -255,6 +259,7 @@ def _settle(recipe: Recipe, model: ModelCard, image: ImageFacts) -> Recipe:
         "overlap": min(geometry.overlap, window // 2),
         "batch": geometry.batch,
         "dtype": geometry.dtype,
+        "codec_norm": "window" if one_window or not geometry.decoder_norms else "fast",
         "value_range": (0.0, 255.0 if image.dtype == "uint8" else 65535.0),
     }
     if recipe.activity == "all":

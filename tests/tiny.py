@@ -38,18 +38,19 @@ def tiny_unet(*, cross: int = 16, seed: int = 0, **extra: Any) -> UNet2DConditio
     ).eval()
 
 
-def tiny_vae(seed: int = 0) -> AutoencoderKL:
+def tiny_vae(seed: int = 0, *, levels: int = 4, attention: bool = True, layers: int = 1) -> AutoencoderKL:
     """Four levels, as Stable Diffusion's: one latent pixel is 8 x 8 pixels."""
     torch.manual_seed(seed)
     return AutoencoderKL(
         in_channels=3,
         out_channels=3,
         latent_channels=4,
-        block_out_channels=(4, 4, 8, 8),
-        down_block_types=("DownEncoderBlock2D",) * 4,
-        up_block_types=("UpDecoderBlock2D",) * 4,
+        block_out_channels=(4, 4, 8, 8)[-levels:],
+        down_block_types=("DownEncoderBlock2D",) * levels,
+        up_block_types=("UpDecoderBlock2D",) * levels,
         norm_num_groups=4,
-        layers_per_block=1,
+        layers_per_block=layers,
+        mid_block_add_attention=attention,
     ).eval()
 
 
@@ -76,8 +77,8 @@ def write_tokenizer(folder: Path) -> None:
     tokenizer.save_pretrained(folder)
 
 
-def write_stable_diffusion(folder: Path, *, xl: bool = False) -> Path:
-    """A Stable Diffusion folder (or SDXL) with tiny random weights."""
+def write_stable_diffusion(folder: Path, *, xl: bool = False, vae: AutoencoderKL | None = None) -> Path:
+    """A Stable Diffusion folder (or SDXL) with tiny random weights; ``vae``: another autoencoder than ``tiny_vae``."""
     text = CLIPTextConfig(
         vocab_size=54,
         hidden_size=16,
@@ -98,7 +99,7 @@ def write_stable_diffusion(folder: Path, *, xl: bool = False) -> Path:
             "projection_class_embeddings_input_dim": 8 + 6 * 4,
         }
     tiny_unet(cross=32 if xl else 16, **added).save_pretrained(folder / "unet")
-    tiny_vae().save_pretrained(folder / "vae")
+    (vae or tiny_vae()).save_pretrained(folder / "vae")
     tiny_scheduler().save_pretrained(folder / "scheduler")
     torch.manual_seed(1)
     CLIPTextModel(text).save_pretrained(folder / "text_encoder")

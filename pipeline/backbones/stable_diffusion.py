@@ -11,6 +11,9 @@ from diffusers import AutoencoderKL, UNet2DConditionModel
 from transformers import AutoTokenizer, CLIPTextModel, CLIPTextModelWithProjection
 
 from ..backbone import Conditioning, LatentGeometry
+from .group_norm import GroupNorms
+from .norm_order import find_norms
+from .receptive_field import decoder_halo, encoder_halo
 
 TEXT_PARTS = (("tokenizer", "text_encoder"), ("tokenizer_2", "text_encoder_2"))
 """folders of each tokenizer and its encoder; SDXL has both pairs"""
@@ -33,19 +36,20 @@ def weighted_parts(index: dict[str, Any]) -> list[str]:
 
 
 def read_geometry(folder: Path, index: dict[str, Any]) -> LatentGeometry:
-    """Geometry from the configs; halos are bounds of the convolutions alone (group norms see a whole window)."""
+    """Geometry from the configs; halos are those of the convolutions alone (group norms see a whole window)."""
     vae = json.loads((folder / "vae" / "config.json").read_text(encoding="utf-8"))
     unet = json.loads((folder / "unet" / "config.json").read_text(encoding="utf-8"))
     text = json.loads((folder / "text_encoder" / "config.json").read_text(encoding="utf-8"))
     window = unet["sample_size"]
+    norms = find_norms(vae)
     return LatentGeometry(
         channels=vae["latent_channels"],
         factor=2 ** (len(vae["block_out_channels"]) - 1),
         window=window,
         overlap=window // 2,
         multiple=2 ** (len(unet["block_out_channels"]) - 1),
-        encoder_halo=8,
-        decoder_halo=16,
+        encoder_halo=encoder_halo(vae),
+        decoder_halo=decoder_halo(vae),
         codec_window=64,
         reads_coarse=False,
         structure_channels=None,
@@ -58,6 +62,11 @@ def read_geometry(folder: Path, index: dict[str, Any]) -> LatentGeometry:
         dtype="float16" if torch.cuda.is_available() else "float32",
         parameters=0,
         width=unet["block_out_channels"][0],
+        encoder_norms=len(norms["encoder"].names),
+        decoder_norms=len(norms["decoder"].names),
+        norm_groups=norms["decoder"].groups,
+        encoder_measuring=round(sum(norms["encoder"].work), 3),
+        decoder_measuring=round(sum(norms["decoder"].work), 3),
     )
 
 
@@ -94,6 +103,8 @@ class StableDiffusionBackbone:
         """``text`` pairs each tokenizer with its encoder."""
         self._geometry = geometry
         self._vae, self._unet, self._text = vae, unet, text
+        order = find_norms(vae.config)
+        self.norms = {part: GroupNorms(getattr(vae, part), order[part].names) for part in ("encoder", "decoder")}
 
     @property
     def geometry(self) -> LatentGeometry:
