@@ -15,6 +15,9 @@ from dataclasses import dataclass, field
 from .graph import Graph
 from .task import Item, Kind, Outcome, Task
 
+LEAST_WORK = 0.05
+"""share of a full task's work below which a task's seconds are mostly not the model's"""
+
 
 class TaskFailedError(RuntimeError):
     """A task failed on every attempt; what is computed so far stays in the run."""
@@ -26,6 +29,8 @@ class Patience:
 
     in_flight: int = 2
     """tasks handed to a worker at once: it reads the next one's input while it computes"""
+    most_in_flight: int = 8
+    """tasks handed to a worker at once while they hold less work together than a full one"""
     lease_floor: float = 60.0
     """seconds before a task can be called late"""
     lease_first: float = 1800.0
@@ -70,8 +75,19 @@ class Finished:
 class Coordinator:
     """Knows the graph, what is there and who does what; hands out the lowest step first."""
 
-    def __init__(self, graph: Graph, available: Iterable[Item], patience: Patience) -> None:
+    def __init__(
+        self,
+        graph: Graph,
+        available: Iterable[Item],
+        patience: Patience,
+        active: dict[int, tuple[int, ...]] | None = None,
+    ) -> None:
+        """``active``: what earlier sittings' prepare tasks said of their regions, see Outcome.active."""
         self.graph = graph
+        self._active: dict[int, tuple[int, ...]] = {}
+        self._most_active = 1
+        for region, counts in (active or {}).items():
+            self._learn(region, counts)
         self.patience = patience
         self.available = set(available)
         self.todo = graph.needed(self.available)
@@ -113,13 +129,41 @@ class Coordinator:
         return any(not member.attempts for member in self.members.values())
 
     def assign(self, now: float) -> list[Attempt]:
-        """Hand out ready tasks: first one to every worker, then a second, lowest step first."""
+        """Hand out ready tasks: first one to every worker, then a second, lowest step first.
+
+        Workers whose tasks are light (few of their tiles are active) get more, the lightest loaded first: they would
+        wait for the next message longer than they work.
+        """
         handed = []
         for load in range(self.patience.in_flight):
             for name, member in self.members.items():
                 if len(member.attempts) == load and (task := self._take(name, member)):
                     handed.append(self._start(task, name, member, now))
+        while light := self._lightest():
+            name, member = light
+            if (task := self._take(name, member)) is None:
+                break
+            handed.append(self._start(task, name, member, now))
         return handed
+
+    def _lightest(self) -> tuple[str, Member] | None:
+        """The worker with the least work of those that have less than a full region's; None where all have enough."""
+        if not self._active:
+            return None
+        loads = {
+            name: sum(self.work(attempt.task) for attempt in member.attempts.values())
+            for name, member in self.members.items()
+            if self.patience.in_flight <= len(member.attempts) < self.patience.most_in_flight
+        }
+        name = min(loads, key=lambda one: loads[one], default=None)
+        return None if name is None or loads[name] >= 1 else (name, self.members[name])
+
+    def work(self, task: Task) -> float:
+        """A task's share of the work that the busiest region's busiest step is: only the model's passes count."""
+        if task.kind is not Kind.DENOISE:
+            return 0.0 if task.kind in (Kind.MERGE, Kind.REDUCE) else 1.0
+        active = self._active.get(task.region)
+        return active[task.step] / self._most_active if active else 1.0
 
     def overdue(self, now: float) -> list[str]:
         """Workers to kill: a task of theirs is late for the second time. A task late once is offered to others."""
@@ -156,13 +200,22 @@ class Coordinator:
         if attempt is None or attempt.task not in self.todo or attempt.task in self._finished:
             return False
         task = attempt.task
-        self._seconds[_sort(task)].append(outcome.seconds)
+        # what an idle region's task took says nothing of a busy one's
+        share = self.work(task) if task.kind is Kind.DENOISE else 1.0
+        if share > LEAST_WORK:
+            self._seconds[_sort(task)].append(outcome.seconds / share)
+        if outcome.active:
+            self._learn(task.region, outcome.active)
         self._finished.add(task)
         if task.kind is Kind.DENOISE:
             self._complete(task)
         else:
             self.uncommitted.append(Finished(task=task, attempt=number, worker=worker, outcome=outcome))
         return True
+
+    def _learn(self, region: int, active: tuple[int, ...]) -> None:
+        self._active[region] = active
+        self._most_active = max(self._most_active, *active)
 
     def commit(self, finished: Iterable[Finished]) -> None:
         """The journal holds these records now: their tasks are done and their neighbours unlocked."""

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import io
 import logging
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 import google_crc32c
@@ -38,6 +38,12 @@ class Found:
     """regions that were there without a valid record, and are gone now"""
     num_damaged: int
     """of these, regions that the journal called done and whose bytes were not as recorded"""
+    active: dict[int, tuple[int, ...]]
+    """tiles at work in each step, by region, as its prepare task counted them"""
+
+
+ACTIVE = "active"
+"""what the journal calls a region's active tiles, among checksums by array name"""
 
 
 def array_names(item: Item, has_history: bool) -> list[str]:
@@ -72,7 +78,7 @@ def create_arrays(store: RunStore, plan: Plan, graph: Graph) -> None:
     store.array(OUT, channels=plan.image.num_bands, grid=plan.out_regions, dtype=plan.image.dtype, compress=True)
 
 
-def find_available(store: RunStore, plan: Plan, graph: Graph, records: Iterable[Record]) -> Found:
+def find_available(store: RunStore, plan: Plan, graph: Graph, records: Sequence[Record]) -> Found:
     """Check what the journal says against what the store holds; see Found."""
     checksums = _checksums(graph, records)
     has_history = plan.solver().num_history > 0
@@ -85,7 +91,7 @@ def find_available(store: RunStore, plan: Plan, graph: Graph, records: Iterable[
         bad = [item for item in sorted(wanted - verified) if not _intact(store, plan, item, checksums[item])]
         verified |= wanted
         if not bad:
-            return Found(available=present, num_deleted=num_deleted, num_damaged=num_damaged)
+            return Found(available=present, num_deleted=num_deleted, num_damaged=num_damaged, active=_active(records))
         for item in bad:
             log.warning("%s is damaged or gone although the journal calls it done: it is made again", item)
             num_damaged += 1
@@ -101,8 +107,13 @@ def _checksums(graph: Graph, records: Iterable[Record]) -> dict[Item, dict[str, 
             continue
         item = graph.product(Task(Kind(record.kind), record.step, record.region))
         name = blob_name(item) or array_names(item, has_history=False)[0]
-        checksums[item] = {name: record.crc32c, **record.extra}
+        extra = {key: value for key, value in record.extra.items() if key != ACTIVE}
+        checksums[item] = {name: record.crc32c, **extra}
     return checksums
+
+
+def _active(records: Iterable[Record]) -> dict[int, tuple[int, ...]]:
+    return {record.region: tuple(record.extra[ACTIVE]) for record in records if ACTIVE in record.extra}
 
 
 def _present(

@@ -58,6 +58,8 @@ class Outcome:
     """from the task's start on the worker to its end"""
     backbone_seconds: float = 0.0
     """of these, inside the model"""
+    active: tuple[int, ...] = ()
+    """of a prepare task: tiles at work in each step, as far as the region's own difficulty tells"""
     forwards: int = 0
     """tiles that went through the model, padding and both branches of guidance included"""
     peak_bytes: int = 0

@@ -16,19 +16,21 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, cast
 
 import google_crc32c
 import numpy as np
 import torch
 
-from pipeline.activity import active_pixels, active_tiles
+from pipeline.activity import active_pixels, active_tiles, count_active
 from pipeline.backbone import Backbone, Conditioning, ModelCard
+from pipeline.backbones.attention import AttentionReader, load_attention
 from pipeline.backbones.loading import describe_model, load_backbone
 from pipeline.blend import weight_sum
 from pipeline.codec import Codec, decode_box
 from pipeline.colour import match_colour, transfer_colour
 from pipeline.contribution import Contribution
+from pipeline.crops import crop_numbers
 from pipeline.denoise import Idle, PromptTable, denoise_region, predict_tiles, reach
 from pipeline.device import describe_device, make_deterministic, package_versions
 from pipeline.local_prompts import LocalPrompts, Prompter, local_prompts_from_bytes
@@ -61,6 +63,8 @@ def history_name(step: int) -> str:
 
 
 PIXELS, COARSE, DIFFICULTY, OUT = "pixels", "cond/coarse", "cond/difficulty", "out"
+DIFFICULTY_MAP = "cond/difficulty-map"
+"""the user's own, in input pixels"""
 PROMPT_BLOB = "cond/prompts.npz"
 
 
@@ -78,20 +82,27 @@ class WorkerSetup:
     """the plan record"""
     model: str
     """the model as the user named it: each node finds its own copy"""
+    allow_pickle: bool = False
+    """whether its weights may be pickles"""
+    attention: str | None = None
+    """the vision transformer, likewise"""
 
 
 class Worker:
     """Carries out tasks of one plan. Two threads may call ``run``: one reads and writes while the other computes."""
 
-    def __init__(self, store: RunStore, plan: Plan, backbone: Backbone) -> None:
+    def __init__(self, store: RunStore, plan: Plan, backbone: Backbone, attention: str | None = None) -> None:
+        """``attention`` names the vision transformer, which is loaded where it is first asked."""
         self.store, self.plan, self.backbone = store, plan, backbone
+        self._attention_name, self._attention = attention, cast(AttentionReader | None, None)
         self.solver = plan.solver()
         self._compute = threading.RLock()
         self._clock = threading.local()
         self._prompts: PromptTable | None = None
         self._arrays: dict[str, RegionArray] = {}
         self._prompter = Prompter(plan, self._read_rgb, self._in_backbone)
-        self._preparer = Preparer(plan, self._read_rgb, self._in_backbone, self._prompter)
+        maps = {"file": self._read_map, "attention": self._read_attention}
+        self._preparer = Preparer(plan, self._read_rgb, self._in_backbone, self._prompter, maps)
         self._codec = Codec(self._in_backbone)
         reducer = Reducer(plan, self._preparer, self._codec, self._read_last)
         self._reductions = StoredReductions(store, plan, reducer)
@@ -120,7 +131,7 @@ class Worker:
 
     def run(self, task: Task, contributions: Sequence[Contribution]) -> tuple[Outcome, list[Contribution]]:
         """Carry out one task. ``contributions`` (merge only) come in plan order; denoise returns its own."""
-        self._clock.backbone, self._clock.forwards = 0.0, 0
+        self._clock.backbone, self._clock.forwards, self._clock.active = 0.0, 0, ()
         started = time.perf_counter()
         actions: dict[Kind, Callable[[], tuple[int, dict[str, Any], list[Contribution]]]] = {
             Kind.EMBED: self._embed,
@@ -139,6 +150,7 @@ class Worker:
             seconds=time.perf_counter() - started,
             backbone_seconds=self._clock.backbone,
             forwards=self._clock.forwards,
+            active=self._clock.active,
             peak_bytes=resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024,
         )
         return outcome, made
@@ -172,6 +184,8 @@ class Worker:
             self._prompt_locally(region)
         if difficulty is not None:
             extra[DIFFICULTY] = self._array(DIFFICULTY).write(region, difficulty)
+            tiles = plan.tiles.owned_by(box)
+            self._clock.active = tuple(count_active(plan.recipe, tiles, box, difficulty[0], plan.timesteps))
         return self._array(COARSE).write(region, coarse), extra, []
 
     def _prompt_locally(self, region: int) -> LocalPrompts:
@@ -183,6 +197,24 @@ class Worker:
     def _read_rgb(self, window: Box) -> torch.Tensor:
         """Input pixels of a window: ``[3, y, x]``, 0 and 1 at the ends of the value range, not clipped."""
         return to_rgb(self.plan.value_range.to_unit(self._array(PIXELS).read(window)))
+
+    def _read_map(self, window: Box) -> np.ndarray:
+        """The user's map of difficulty over a window of input pixels: ``[y, x]`` float32 in [0, 1]."""
+        values = self._array(DIFFICULTY_MAP).read(window)[0]
+        unit: np.ndarray = values.astype(np.float32) / np.float32(np.iinfo(values.dtype).max)
+        return unit
+
+    def _read_attention(self, window: Box) -> np.ndarray:
+        """What the vision transformer attends to in a window of input pixels: ``[y, x]`` float32 in (0, 1)."""
+        plan = self.plan
+        assert plan.attention is not None
+        assert self._attention_name is not None
+        with self._compute:
+            if self._attention is None:
+                self._attention = load_attention(
+                    self._attention_name, plan.attention, heads=plan.recipe.heads, device=plan.device.kind
+                )
+            return self._attention.read(self._read_rgb, plan.source, window)
 
     def _encode(self, region: int) -> tuple[int, dict[str, Any], list[Contribution]]:
         plan = self.plan
@@ -211,12 +243,14 @@ class Worker:
             if coarse is not None and plan.geometry.reads_coarse:
                 under = torch.from_numpy(np.stack([coarse[:, *tile.box.within(seen)] for tile in tiles]))
             structure = None
-            if plan.recipe.structure != "none":
-                structure = torch.stack([self._preparer.structure(tile.box) for tile in tiles])
+            if plan.recipe.structures:
+                shown = [self._preparer.structure(tile.box) for tile in tiles]
+                structure = {name: torch.stack([one[name] for one in shown]) for name in plan.recipe.structures}
             guidance = plan.denoise_settings.guidance
             self._clock.forwards += len(tiles) * (1 if guidance == 1.0 else 2)
             with self._in_backbone() as backbone:
-                given = Conditioning(coarse=under, structure=structure)
+                crops = crop_numbers(plan, tiles) if plan.recipe.crops == "tile" else None
+                given = Conditioning(coarse=under, structure=structure, crops=crops)
                 return predict_tiles(backbone, self.solver, step, latents, given, table, guidance)
 
         idle = None
@@ -326,11 +360,11 @@ def build_worker(setup: WorkerSetup) -> Worker:
     """
     plan = plan_from_json(setup.plan)
     make_deterministic(plan.device.threads)
-    card = describe_model(setup.model)
+    card = describe_model(setup.model, allow_pickle=setup.allow_pickle)
     check_model(card, plan)
     assert plan.recipe.dtype is not None
     backbone = load_backbone(card, device=plan.device.kind, dtype=plan.recipe.dtype)
-    return Worker(setup.store, plan, backbone)
+    return Worker(setup.store, plan, backbone, setup.attention)
 
 
 def check_model(card: ModelCard, plan: Plan) -> None:

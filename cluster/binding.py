@@ -8,6 +8,7 @@ from pathlib import Path
 
 import psutil
 
+from pipeline.backbones.attention import describe_attention
 from pipeline.backbones.loading import describe_model
 from pipeline.device import DeviceFacts, package_versions
 from pipeline.plan import ImageFacts, Plan, bind
@@ -31,14 +32,42 @@ def make_plan(job: Job, source: ImageSource, device: DeviceFacts) -> Plan:
         recipe = dataclasses.replace(recipe, steps=job.steps)
     if job.seed is not None:
         recipe = dataclasses.replace(recipe, seed=job.seed)
-    model = describe_model(job.model)
+    model = describe_model(job.model, allow_pickle=job.allow_pickle)
     info = source.info
     digest = hashlib.sha256(f"{source.fingerprint()} bands {job.band_numbers() or 'all'}".encode()).hexdigest()
     image = ImageFacts(height=info.height, width=info.width, num_bands=info.num_bands, dtype=info.dtype, sha256=digest)
-    tags = read_tags(job, source)
     return bind(
-        recipe, image=image, scale=job.scale, model=model, device=device, versions=package_versions(), tags=tags
+        recipe,
+        image=image,
+        scale=job.scale,
+        model=model,
+        device=device,
+        versions=package_versions(),
+        tags=read_tags(job, source),
+        attention=None if job.attention is None else describe_attention(job.attention),
+        difficulty_map=describe_difficulty(job, source),
     )
+
+
+def describe_difficulty(job: Job, source: ImageSource) -> ImageFacts | None:
+    """What a plan must know of the job's map of difficulty, checked against the image; None where none is given."""
+    if job.difficulty is None:
+        return None
+    with open_difficulty(job.difficulty) as given:
+        info = given.info
+        if (info.height, info.width) != (source.info.height, source.info.width):
+            raise ValueError(
+                f"--difficulty {job.difficulty}: {info.height} x {info.width} pixels (height x width), the image has "
+                f"{source.info.height} x {source.info.width}: give a map of the image's own size"
+            )
+        return ImageFacts(
+            height=info.height, width=info.width, num_bands=1, dtype=info.dtype, sha256=given.fingerprint()
+        )
+
+
+def open_difficulty(path: str) -> ImageSource:
+    """The first band of a map of difficulty."""
+    return open_image(path, bands=(1,))
 
 
 def read_tags(job: Job, source: ImageSource) -> TagFile | None:

@@ -46,7 +46,7 @@ def takes_job(command: Callable[..., None]) -> Callable[..., None]:
 
     def parameter(field: dataclasses.Field[Any], kind: Any) -> inspect.Parameter:
         required = field.default is dataclasses.MISSING
-        words = [f"--{field.name}"] if kind is bool else []
+        words = [f"--{field.name.replace('_', '-')}"] if kind is bool else []
         info = typer.Argument(**field.metadata) if required else typer.Option(*words, **field.metadata)
         default = inspect.Parameter.empty if required else field.default
         return inspect.Parameter(
@@ -263,13 +263,14 @@ def decode(
     step: Annotated[int, typer.Option(help="step whose latents to decode; the last one is the result")],
     output: Annotated[str, typer.Option(help="image to write")] = "step.png",
     model: Annotated[str, typer.Option(help="the model of the run, as `upscale` was given it")] = "embedded",
+    allow_pickle: Annotated[bool, typer.Option("--allow-pickle", help="as `upscale` was given it")] = False,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="replace the image if it is there")] = False,
 ) -> None:
     """Decode the latents of one step of a run in progress, as far as they are there; missing regions are black."""
     from cluster.preview import decode_step
 
     with one_line_errors():
-        done, total = decode_step(run, step, output, model=model, overwrite=overwrite)
+        done, total = decode_step(run, step, output, model=model, allow_pickle=allow_pickle, overwrite=overwrite)
         out.print(f"wrote {output}: {done} of {total} regions are at step {step}", markup=False)
 
 

@@ -35,8 +35,12 @@ class LatentGeometry:
     """latent pixels a side that the autoencoder is run on at once, without its halo"""
     reads_coarse: bool
     """whether predict needs the coarse latent: the enlarged input, encoded"""
-    structure_channels: int | None
-    """channels of the picture that its ControlNet reads; None for a model without one"""
+    structures: tuple[str, ...]
+    """what its ControlNets read, each of ``image`` and ``edges`` at most once; empty for a model without one"""
+    structure: str
+    """default of what they are shown: ``none``, ``image``, ``edges`` or ``both``"""
+    reads_crops: bool
+    """whether it is told which crop of which picture a tile is (SDXL's micro-conditioning)"""
     restorer_halo: int | None
     """input pixels round a window that its restoration module can see; None for a model without one"""
     text_tokens: int | None
@@ -82,6 +86,8 @@ class ModelCard:
     """sha256 over every config and weight file, by relative name"""
     vocabulary: tuple[str, ...] | None = None
     """every word that prompts may use; None where any will do"""
+    file: Any = None
+    """the backbones.model_file.ModelFile of what is attached to it; None for a plain model"""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -94,9 +100,11 @@ class Conditioning:
     """[B, T, D]: prompt embeddings"""
     pooled: torch.Tensor | None = None
     """[B, D']: pooled prompt embeddings, for models that read them"""
-    structure: torch.Tensor | None = None
-    """[B, S, H, W] in [0, 1]: what a ControlNet reads; for the embedded model the enlarged input (3 channels) and canny
-    edges (1), either of them zeros where it is not given"""
+    crops: torch.Tensor | None = None
+    """[B, 6]: which crop of which picture each tile is, in output pixels: pipeline.crops; None: a picture of its own"""
+    structure: dict[str, torch.Tensor] | None = None
+    """what ControlNets are shown, in [0, 1]: ``image [B, 3, H, W]``, the enlarged input, ``edges [B, 1, H, W]``, or
+    both"""
 
 
 class Backbone(Protocol):

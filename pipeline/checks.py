@@ -41,10 +41,11 @@ def check_parts(recipe: Recipe, model: ModelCard) -> None:
                     f"recipe: {field} = {value!r} needs a restoration module and a tagger, which the model "
                     f"{model.name} lacks: use {instead!r}"
                 )
-    if recipe.structure != "none" and model.geometry.structure_channels is None:
+    _check_structure(recipe, model)
+    if recipe.crops != "none" and not model.geometry.reads_crops:
         raise ValueError(
-            f"recipe: structure = {recipe.structure!r} needs a ControlNet, which the model {model.name} lacks: "
-            "use 'none'"
+            f"recipe: crops = {recipe.crops!r} needs a model that reads them (SDXL), which {model.name} "
+            "does not: use 'none'"
         )
     if recipe.codec_norm != "window" and not model.geometry.decoder_norms:
         raise ValueError(
@@ -52,6 +53,15 @@ def check_parts(recipe: Recipe, model: ModelCard) -> None:
             f"{model.name} lacks: use 'window'"
         )
     _check_words("prompt", f"{recipe.prompt} {recipe.negative_prompt}", model)
+
+
+def _check_structure(recipe: Recipe, model: ModelCard) -> None:
+    known = model.geometry.structures
+    if missing := [name for name in recipe.structures if name not in known]:
+        raise ValueError(
+            f"recipe: structure = {recipe.structure!r} needs a ControlNet for the {missing[0]}, which the model "
+            f"{model.name} lacks: use {' or '.join(repr(name) for name in ('none', *known))}"
+        )
 
 
 def _check_words(where: str, text: str, model: ModelCard) -> None:
@@ -74,6 +84,17 @@ def check_tags(recipe: Recipe, model: ModelCard, tags: TagFile | None) -> None:
         if model.geometry.text_tokens is None:
             raise ValueError(f"--tags: the model {model.name} reads no text: leave the tags out")
         _check_words("--tags", ", ".join(tags.phrases), model)
+
+
+def check_difficulty(recipe: Recipe, *, has_attention: bool, has_map: bool) -> None:
+    """Refuse a map or a transformer that nobody reads, and its absence where it is to be read."""
+    for source, option, what, given in (
+        ("attention", "--attention", "a vision transformer", has_attention),
+        ("file", "--difficulty", "a map of difficulty", has_map),
+    ):
+        if (recipe.difficulty == source) != given:
+            found = f"difficulty = {recipe.difficulty!r} and {what if given else 'none'}"
+            raise ValueError(f"recipe: {what} ({option}) and difficulty = {source!r} go together, got {found}")
 
 
 def check_window(recipe: Recipe, geometry: LatentGeometry) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import torch
@@ -30,7 +31,7 @@ class PromptTable:
     each: dict[str, torch.Tensor] | None = None
     """local prompts: the same fields, a row a tile of the batch"""
 
-    def rows(self, row: int, batch: int) -> dict[str, torch.Tensor]:
+    def rows(self, row: int, batch: int) -> dict[str, Any]:
         """A row for every tile of a batch, by the names of Conditioning's fields."""
         if row == 1 and self.each is not None:
             return self.each

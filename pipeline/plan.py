@@ -11,18 +11,22 @@ from typing import Any
 from storage.box import Box, RegionGrid
 
 from .backbone import LatentGeometry, ModelCard
-from .checks import check_parts, check_scale, check_smallest, check_tags, check_window
+from .checks import check_difficulty, check_parts, check_scale, check_smallest, check_tags, check_window
 from .colour import REACH as COLOUR_REACH
 from .denoise import DenoiseSettings
 from .device import DeviceFacts
+from .difficulty import AttentionCard
 from .pixels import ValueRange
-from .recipe import Recipe
+from .recipe import Recipe, default_group_steps, group_grid
 from .solver import Solver, build_solver, solver_name
 from .tag_file import TagFile
 from .tiling import TileGrid, check_reach, plan_tiles
 
-FORMAT = 3
+FORMAT = 4
 """version of the plan record; a change to how results are computed raises it"""
+
+GROUP_STEPS = 4
+"""least default number of steps where tiles take different shares of them"""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -61,6 +65,10 @@ class Plan:
     timesteps: tuple[float, ...]
     tags: TagFile | None = None
     """the user's tags, where prompts are ``file``"""
+    attention: AttentionCard | None = None
+    """the vision transformer, where difficulty is ``attention``"""
+    difficulty_map: ImageFacts | None = None
+    """the user's map, where difficulty is ``file``"""
     format: int = FORMAT
 
     @property
@@ -126,10 +134,17 @@ class Plan:
         )
 
     def solver(self) -> Solver:
-        assert self.recipe.solver is not None
-        assert self.recipe.steps is not None
-        strength = self.recipe.strength if self.recipe.start == "image" else 1.0
-        return build_solver(self.recipe.solver, self.scheduler, steps=self.recipe.steps, strength=strength)
+        recipe = self.recipe
+        assert recipe.solver is not None
+        assert recipe.steps is not None
+        return build_solver(
+            recipe.solver,
+            self.scheduler,
+            steps=recipe.steps,
+            strength=recipe.strength if recipe.start == "image" else 1.0,
+            spacing=recipe.spacing,
+            times=group_grid(recipe.group_times, recipe.group_steps) if recipe.group_steps else None,
+        )
 
     def to_json(self) -> bytes:
         """Canonical JSON: the same plan gives the same bytes."""
@@ -149,23 +164,30 @@ def plan_from_json(data: bytes) -> Plan:
             f"plan record of format {table.get('format')}, this gigatile reads format {FORMAT}: "
             "resume the run with the version that began it"
         )
-    recipe, tiles = dict(table["recipe"]), dict(table["tiles"])
-    for name in ("value_range", "group_bounds", "group_times"):
-        recipe[name] = tuple(recipe[name])
+    tiles, geometry = dict(table["tiles"]), table["geometry"]
+    recipe: dict[str, Any] = {
+        name: tuple(value) if isinstance(value, list) else value for name, value in table["recipe"].items()
+    }
     tiles |= {"tops": tuple(tiles["tops"]), "lefts": tuple(tiles["lefts"])}
     return Plan(
         **{
             **table,
             "recipe": Recipe(**recipe),
             "image": ImageFacts(**table["image"]),
-            "geometry": LatentGeometry(**table["geometry"]),
+            "geometry": LatentGeometry(**{**geometry, "structures": tuple(geometry["structures"])}),
             "device": DeviceFacts(**table["device"]),
             "regions": RegionGrid(**table["regions"]),
             "tiles": TileGrid(**tiles),
             "timesteps": tuple(table["timesteps"]),
             "tags": _tags_from(table["tags"]),
+            "attention": _maybe(AttentionCard, table["attention"]),
+            "difficulty_map": _maybe(ImageFacts, table["difficulty_map"]),
         }
     )
+
+
+def _maybe(kind: Any, table: dict[str, Any] | None) -> Any:
+    return None if table is None else kind(**table)
 
 
 def _tags_from(table: dict[str, Any] | None) -> TagFile | None:
@@ -201,10 +223,14 @@ def bind(
     device: DeviceFacts,
     versions: dict[str, str],
     tags: TagFile | None = None,
+    attention: AttentionCard | None = None,
+    difficulty_map: ImageFacts | None = None,
 ) -> Plan:
     """Bind a recipe to an image, a model and a device. Raises ValueError with the mend for what cannot work."""
     if tags is not None and recipe.prompts in (None, "local"):
         recipe = dataclasses.replace(recipe, prompts="file")
+    if recipe.difficulty is None and (attention or difficulty_map):
+        recipe = dataclasses.replace(recipe, difficulty="file" if difficulty_map else "attention")
     geometry = model.geometry
     check_scale(scale, model)
     height, width = (_canvas_side(side * scale, geometry) for side in (image.height, image.width))
@@ -213,6 +239,7 @@ def bind(
     settled = _settle(recipe, model, image, one_window)
     check_parts(settled, model)
     check_tags(settled, model, tags)
+    check_difficulty(settled, has_attention=attention is not None, has_map=difficulty_map is not None)
     assert settled.window is not None
     assert settled.overlap is not None
     check_window(settled, geometry)
@@ -232,6 +259,8 @@ def bind(
         tiles=tiles,
         timesteps=(),
         tags=tags,
+        attention=attention,
+        difficulty_map=difficulty_map,
     )
     return dataclasses.replace(plan, timesteps=plan.solver().timesteps)
 
@@ -255,6 +284,7 @@ def _settle(recipe: Recipe, model: ModelCard, image: ImageFacts, one_window: boo
         "coarse": "bicubic" if geometry.restorer_halo is None else "restored",
         "prompts": "global" if geometry.restorer_halo is None else "local",
         "start": "noise" if geometry.reads_coarse and recipe.activity == "all" else "image",
+        "structure": geometry.structure,
         "window": window,
         "overlap": min(geometry.overlap, window // 2),
         "batch": geometry.batch,
@@ -265,8 +295,14 @@ def _settle(recipe: Recipe, model: ModelCard, image: ImageFacts, one_window: boo
     if recipe.activity == "all":
         defaults["difficulty"] = "none"
         if recipe.difficulty not in (None, "none"):
-            raise ValueError('recipe: difficulty is read by activity "groups" and "mask" only: choose one of them')
+            raise ValueError(
+                f"recipe: difficulty {recipe.difficulty!r} is read by activity 'groups' and 'mask' only: choose one "
+                "of them (the presets patchscaler and yoda do), or leave the difficulty out"
+            )
     else:
         defaults["difficulty"] = "gradient" if geometry.restorer_halo is None else "confidence"
+    if recipe.activity == "groups":
+        counts = recipe.group_steps or default_group_steps(recipe.steps or max(GROUP_STEPS, geometry.steps))
+        defaults |= {"steps": counts[2], "group_steps": counts}
     open_fields = {key: value for key, value in defaults.items() if getattr(recipe, key) is None}
     return dataclasses.replace(recipe, **open_fields)

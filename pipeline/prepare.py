@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager
 
 import numpy as np
@@ -32,9 +32,11 @@ class Preparer:
         read_rgb: Callable[[Box], torch.Tensor],
         in_backbone: Callable[[], AbstractContextManager[Backbone]],
         prompter: Prompter,
+        maps: Mapping[str, Callable[[Box], np.ndarray]],
     ) -> None:
-        """``read_rgb`` gives input pixels ``[3, y, x]``; ``in_backbone`` lends the model for one computation."""
-        self.plan, self.prompter = plan, prompter
+        """``read_rgb`` gives input pixels ``[3, y, x]``; ``in_backbone`` lends the model for one computation; ``maps``
+        give the difficulty ``[y, x]`` of input pixels by sources that are neither read off pixels nor restored."""
+        self.plan, self.prompter, self._maps = plan, prompter, maps
         self._read_rgb, self._in_backbone, self._codec = read_rgb, in_backbone, Codec(in_backbone)
         recipe = plan.recipe
         self._restores = recipe.coarse == "restored" or recipe.difficulty == "confidence"
@@ -55,11 +57,7 @@ class Preparer:
             if difficulty is not None:
                 part = wide.intersection(box)
                 assert part is not None
-                if plan.recipe.difficulty == "gradient":
-                    found = from_gradient(low.clamp(0, 1))
-                else:
-                    assert confidence is not None
-                    found = from_confidence(confidence)
+                found = self._judge(window, low, confidence)
                 difficulty[0, *part.within(box)] = at_latents(found, window, part, plan.scale, factor)
             return rgb
 
@@ -82,26 +80,34 @@ class Preparer:
             return restored, low, window, confidence
         return enlarge(low, window, box_out, plan.scale).clamp(0, 1), low, window, confidence
 
+    def _judge(self, window: Box, low: torch.Tensor, confidence: torch.Tensor | None) -> np.ndarray:
+        """The difficulty [y, x] of the input's pixels in ``window``."""
+        source = self.plan.recipe.difficulty
+        assert source is not None
+        if source == "gradient":
+            return from_gradient(low.clamp(0, 1))
+        if source == "confidence":
+            assert confidence is not None
+            return from_confidence(confidence)
+        return self._maps[source](window)
+
     def enlarged(self, box_out: Box) -> torch.Tensor:
         """The input by bicubic over a box of the output: RGB ``[3, H, W]`` in [0, 1]."""
         window = source_window(box_out, self.plan.scale, self.plan.source)
         return enlarge(self._read_rgb(window), window, box_out, self.plan.scale).clamp(0, 1)
 
-    def structure(self, box: Box) -> torch.Tensor:
-        """What the ControlNet reads of a box of latent pixels: ``[4, H, W]``, the enlarged input and its canny edges.
+    def structure(self, box: Box) -> dict[str, torch.Tensor]:
+        """What ControlNets are shown of a box of latent pixels, where the recipe asks for it: ``image [3, H, W]``, the
+        enlarged input, and ``edges [1, H, W]``, its canny edges.
 
-        What the recipe does not ask for is zeros. Edges are found in a wider window: one can begin beside the box.
+        Edges are found in a wider window: one can begin beside the box.
         """
         plan, factor = self.plan, self.plan.geometry.factor
         wide = box.grown(EDGE_HALO, plan.regions.canvas)
         pixels = self.enlarged(wide.scaled(factor))
         ys, xs = box.scaled(factor).within(wide.scaled(factor))
-        image, edges = pixels[:, ys, xs], torch.zeros(1, box.height * factor, box.width * factor)
-        if plan.recipe.structure in ("edges", "both"):
-            edges = canny_edges(pixels)[:, ys, xs]
-        if plan.recipe.structure == "edges":
-            image = torch.zeros_like(image)
-        return torch.cat([image, edges])
+        makers: dict[str, Callable[[], torch.Tensor]] = {"image": lambda: pixels, "edges": lambda: canny_edges(pixels)}
+        return {name: makers[name]()[:, ys, xs] for name in plan.recipe.structures}
 
     def _restore(self, low: torch.Tensor, window: Box, box_out: Box) -> tuple[torch.Tensor, torch.Tensor]:
         """RGB ``[3, H, W]`` in [0, 1] of ``box_out``, and the confidence ``[1, y, x]`` over the window."""

@@ -8,12 +8,14 @@ from __future__ import annotations
 
 import copy
 import inspect
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from fractions import Fraction
 from typing import Any
 
 import diffusers
+import numpy as np
 import torch
 
 SOLVERS: dict[str, tuple[str, dict[str, Any]]] = {
@@ -24,12 +26,16 @@ SOLVERS: dict[str, tuple[str, dict[str, Any]]] = {
     "dpm++2m": ("DPMSolverMultistepScheduler", {"algorithm_type": "dpmsolver++", "solver_order": 2}),
     "sde-dpm++2m": ("DPMSolverMultistepScheduler", {"algorithm_type": "sde-dpmsolver++", "solver_order": 2}),
     "unipc": ("UniPCMultistepScheduler", {"solver_order": 2}),
+    "lcm": ("LCMScheduler", {}),
     "flow-euler": ("FlowMatchEulerDiscreteScheduler", {}),
 }
 """solver name -> diffusers class and the settings that make it that solver; the rest is the model's own config"""
 
-STOCHASTIC = ("euler-ancestral", "ddpm", "sde-dpm++2m")
+STOCHASTIC = ("euler-ancestral", "ddpm", "sde-dpm++2m", "lcm")
 """solvers that add noise at every step"""
+
+SPACINGS = ("model", "leading", "trailing", "linspace")
+"""how a solver's timesteps lie when only their number is given (arXiv 2305.08891, table 2)"""
 
 FLOW_ONLY = ("flow-euler",)
 """solvers of flow-matching models, which take no others"""
@@ -56,6 +62,8 @@ class Solver:
     """a diffusers scheduler with its timesteps set; a template, copied for each step"""
     first_step: int = 0
     """index into the scheduler's timesteps of step 0 of the plan (above 0 where the start is a noised image)"""
+    has_own_times: bool = False
+    """whether the timesteps were given one by one, and may lie unevenly"""
 
     @property
     def timesteps(self) -> tuple[float, ...]:
@@ -145,6 +153,11 @@ class Solver:
         scheduler = copy.copy(self.scheduler)
         if hasattr(scheduler, "_step_index"):
             scheduler._step_index = self.first_step + step
+        elif self.has_own_times and self.name == "ddim":
+            # this one divides all of the time by its number of steps to find the next: say what makes that right here
+            here = int(self.timestep(step))
+            after = int(self.timestep(step + 1)) if step + 1 < self.num_steps else -1
+            scheduler.num_inference_steps = Fraction(scheduler.config.num_train_timesteps, here - after)
         return scheduler
 
     def _restore(self, scheduler: Any, step: int, history: tuple[torch.Tensor, ...]) -> None:
@@ -207,11 +220,21 @@ def _given_noise(scheduler: Any, noise: torch.Tensor | None) -> Iterator[None]:
         module.randn_tensor = drawn
 
 
-def build_solver(name: str, scheduler_config: dict[str, Any], *, steps: int, strength: float = 1.0) -> Solver:
+def build_solver(
+    name: str,
+    scheduler_config: dict[str, Any],
+    *,
+    steps: int,
+    strength: float = 1.0,
+    spacing: str = "model",
+    times: Sequence[int] | None = None,
+) -> Solver:
     """Bind the solver ``name`` to a model's scheduler config and to ``steps`` timesteps.
 
-    ``strength`` below 1 skips the first (1 - strength) of the steps, as img2img does. Raises ValueError for an unknown
-    solver, one that does not fit the model's prediction type, or a strength that leaves no step.
+    ``strength`` below 1 skips the first (1 - strength) of the steps, as img2img does. ``spacing`` lays the timesteps
+    otherwise than the model's config does: distilled models want their own (Turbo and Lightning: trailing). ``times``
+    gives them one by one, falling, below the number of training steps, in place of ``steps``. Raises ValueError for an
+    unknown solver, one that does not fit the model's prediction type, or a strength that leaves no step.
     """
     if name not in SOLVERS:
         raise ValueError(f"a solver is one of {', '.join(SOLVERS)}, got {name!r}")
@@ -220,9 +243,34 @@ def build_solver(name: str, scheduler_config: dict[str, Any], *, steps: int, str
         fitting = FLOW_ONLY if is_flow_model else tuple(set(SOLVERS) - set(FLOW_ONLY))
         raise ValueError(f"the solver {name} does not fit this model; one of {', '.join(sorted(fitting))} does")
     class_name, settings = SOLVERS[name]
+    if spacing != "model":
+        settings = {**settings, "timestep_spacing": spacing}
     scheduler = getattr(diffusers, class_name).from_config({**scheduler_config, **settings})
+    if times is not None:
+        _set_times(scheduler, name, times)
+        return Solver(name=name, scheduler=scheduler, has_own_times=True)
     scheduler.set_timesteps(steps)
     kept = min(steps, round(steps * strength))
     if kept < 1:
         raise ValueError(f"a strength of {strength} leaves none of {steps} steps: raise one of them")
     return Solver(name=name, scheduler=scheduler, first_step=steps - kept)
+
+
+def _set_times(scheduler: Any, name: str, times: Sequence[int]) -> None:
+    """Give a scheduler uneven timesteps: most of diffusers' own can be told, in a way of its own each."""
+    if name == "ddpm":
+        scheduler.set_timesteps(timesteps=list(times))
+        return
+    scheduler.set_timesteps(len(times))
+    there = np.asarray(times, dtype=np.float64)
+    if name in FLOW_ONLY:
+        levels = there / scheduler.config.num_train_timesteps
+    elif hasattr(scheduler, "sigmas"):
+        squared = scheduler.alphas_cumprod.double().numpy()
+        levels = (((1 - squared) / squared) ** 0.5)[list(times)]
+    else:
+        levels = None
+    if levels is not None:
+        last = float(scheduler.sigmas[-1])
+        scheduler.sigmas = torch.from_numpy(np.append(levels, last).astype(np.float32))
+    scheduler.timesteps = torch.from_numpy(there).to(scheduler.timesteps.dtype)

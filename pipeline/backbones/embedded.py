@@ -14,13 +14,15 @@ import torch
 from diffusers import AutoencoderDC, ControlNetModel, DDIMScheduler, UNet2DConditionModel
 from transformers import AutoTokenizer, CLIPTextModel
 
-from ..backbone import Conditioning, LatentGeometry
+from ..backbone import Conditioning, LatentGeometry, ModelCard
 from .precondition import local_spread, precondition
 from .restoration import RestorationModule
 from .tagger import Tagger
 
 WEIGHTED = ("vae", "unet", "text_encoder", "controlnet", "restorer", "tagger")
 """folders of the parts that have weights"""
+STRUCTURES = {"image": 3, "edges": 1}
+"""what the ControlNet reads, in the order of its channels"""
 
 
 def parts(index: dict[str, Any]) -> list[str]:
@@ -48,7 +50,9 @@ def read_geometry(folder: Path, index: dict[str, Any]) -> LatentGeometry:
         decoder_halo=own["decoder_halo"],
         codec_window=256,
         reads_coarse=True,
-        structure_channels=configs["controlnet"]["conditioning_channels"],
+        structures=tuple(STRUCTURES),
+        structure="none",
+        reads_crops=False,
         restorer_halo=own["restorer_halo"],
         text_tokens=configs["text_encoder"]["max_position_embeddings"],
         native_scale=own["native_scale"],
@@ -81,7 +85,8 @@ class Parts:
     scheduler: Any
 
 
-def load(folder: Path, geometry: LatentGeometry, *, device: str, dtype: torch.dtype) -> EmbeddedBackbone:
+def load(card: ModelCard, *, device: str, dtype: torch.dtype) -> EmbeddedBackbone:
+    folder = Path(card.location)
     own = json.loads((folder / "model_index.json").read_text(encoding="utf-8"))["gigatile"]
     kinds: dict[str, Any] = {
         "vae": AutoencoderDC,
@@ -104,7 +109,14 @@ def load(folder: Path, geometry: LatentGeometry, *, device: str, dtype: torch.dt
         tokenizer=AutoTokenizer.from_pretrained(folder / "tokenizer"),
         scheduler=DDIMScheduler.from_pretrained(folder / "scheduler"),
     )
-    return EmbeddedBackbone(geometry, parts, own)
+    return EmbeddedBackbone(card.geometry, parts, own)
+
+
+def _picture(structure: dict[str, torch.Tensor]) -> torch.Tensor:
+    """[B, 4, H, W]: what the ControlNet reads; zeros, as in training, for what is not shown."""
+    shown = next(iter(structure.values()))
+    absent = {name: shown.new_zeros(len(shown), count, *shown.shape[2:]) for name, count in STRUCTURES.items()}
+    return torch.cat([structure.get(name, absent[name]) for name in STRUCTURES], dim=1)
 
 
 class EmbeddedBackbone:
@@ -143,7 +155,7 @@ class EmbeddedBackbone:
                 seen,
                 timestep,
                 encoder_hidden_states=text,
-                controlnet_cond=self._send(conditioning.structure),
+                controlnet_cond=self._send(_picture(conditioning.structure)),
                 return_dict=False,
             )
             residuals = {"down_block_additional_residuals": down, "mid_block_additional_residual": mid}

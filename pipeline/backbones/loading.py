@@ -1,4 +1,5 @@
-"""From a model's name to its card and its replica: embedded, analytic, a folder in diffusers' format, or a hub id."""
+"""From a model's name to its card and its replica: embedded, analytic, a folder in diffusers' format, a hub id, or a
+TOML file that attaches to any of them."""
 
 from __future__ import annotations
 
@@ -14,6 +15,10 @@ from transformers.utils import logging as transformers_logging
 
 from ..backbone import Backbone, ModelCard
 from . import analytic, embedded, stable_diffusion
+from .composite import attach
+from .hub import PATTERNS, PICKLED, locate
+from .model_file import ModelFile, read_model_file
+from .weights import num_parameters, weight_file
 
 EMBEDDED = Path(__file__).resolve().parent.parent / "embedded"
 """the model that ships with the package"""
@@ -29,15 +34,21 @@ FAMILIES = {
 """pipeline class in model_index.json -> the adapter that runs its parts"""
 
 
-def describe_model(name: str) -> ModelCard:
+def describe_model(name: str, *, allow_pickle: bool = False) -> ModelCard:
     """The card of a model, from its configs; hashes its files and loads no weight.
 
-    Raises FileNotFoundError or ValueError, one line with the mend, where the model or one of its parts is missing or
-    is of a family without an adapter.
+    Raises FileNotFoundError or ValueError, one line with the mend, where the model or one of its parts is missing, is
+    of a family without an adapter, does not fit the others, or is a pickle and none is allowed.
     """
     if name == "analytic":
         return analytic.CARD
-    folder = _folder(name)
+    file = read_model_file(name, allow_pickle=allow_pickle)
+    return attach(_describe_base(name, file), file)
+
+
+def _describe_base(name: str, file: ModelFile) -> ModelCard:
+    patterns = PICKLED if file.allow_pickle else PATTERNS
+    folder = EMBEDDED if file.base == "embedded" else locate(file.base, name, patterns=patterns)
     index = read_config(folder / "model_index.json", name)
     family = FAMILIES.get(str(index.get("_class_name")))
     if family is None:
@@ -46,17 +57,19 @@ def describe_model(name: str) -> ModelCard:
     missing = [part for part in family.parts(index) if not (folder / part).is_file()]
     if missing:
         raise FileNotFoundError(f"model {name}: lacks {', '.join(missing)}; expected a folder in diffusers' format")
-    weights = [weight_file(folder / part, name) for part in family.weighted_parts(index)]
+    weights = [
+        weight_file(folder / part, name, allow_pickle=file.allow_pickle) for part in family.weighted_parts(index)
+    ]
     return ModelCard(
         name=name,
         family=family.__name__.rpartition(".")[2],
         location=str(folder),
         geometry=dataclasses.replace(
-            family.read_geometry(folder, index), parameters=sum(_num_parameters(path) for path in weights)
+            family.read_geometry(folder, index), parameters=sum(num_parameters(path) for path in weights)
         ),
         scheduler=read_config(folder / "scheduler" / "scheduler_config.json", name),
         vocabulary=embedded.read_vocabulary(folder) if family is embedded else None,
-        fingerprint=_fingerprint(folder, [*family.parts(index), *(str(w.relative_to(folder)) for w in weights)]),
+        fingerprint=fingerprint_files(folder, [*family.parts(index), *(str(w.relative_to(folder)) for w in weights)]),
     )
 
 
@@ -64,83 +77,28 @@ def load_backbone(card: ModelCard, *, device: str, dtype: str) -> Backbone:
     """One replica on ``device`` (cpu or cuda) with weights in ``dtype``."""
     if card.family == "analytic":
         return analytic.AnalyticBackbone()
-    adapter = {"embedded": embedded, "stable_diffusion": stable_diffusion}[card.family]
+    adapter: Any = {"embedded": embedded, "stable_diffusion": stable_diffusion}[card.family]
     # one line of progress is the program's own
     transformers_logging.disable_progress_bar()
     diffusers_logging.disable_progress_bar()
-    return adapter.load(Path(card.location), card.geometry, device=device, dtype=getattr(torch, dtype))
+    return adapter.load(card, device=device, dtype=getattr(torch, dtype))
 
 
-def _folder(name: str) -> Path:
-    if name == "embedded":
-        return EMBEDDED
-    folder = Path(name)
-    if folder.is_dir():
-        return folder.resolve()
-    if name.startswith((".", "/", "~")) or name.count("/") != 1:
-        raise FileNotFoundError(f"model {name}: no such folder; give embedded, a folder or a hub id such as owner/name")
-    return _download(name)
-
-
-def _download(hub_id: str) -> Path:
-    from huggingface_hub import snapshot_download
-
-    patterns = ["*.json", "*.txt", "*.model", "*.safetensors"]
-    try:
-        return Path(snapshot_download(hub_id, allow_patterns=patterns))
-    except Exception as e:
-        reason = (str(e).strip() or type(e).__name__).splitlines()[0]
-        raise FileNotFoundError(
-            f"model {hub_id}: no folder of that name, and the hub did not give it ({reason}); "
-            "download it where the hub can be reached and give the folder"
-        ) from e
-
-
-def read_config(path: Path, name: str) -> dict[str, Any]:
-    """A JSON config of a model. Raises FileNotFoundError or ValueError naming the file and the mend."""
+def read_config(path: Path, name: str, *, what: str = "model") -> dict[str, Any]:
+    """A JSON config of a model or tagger (``what``); FileNotFoundError or ValueError naming the file and the mend."""
     if not path.is_file():
+        library = "diffusers" if what == "model" else "transformers"
         raise FileNotFoundError(
-            f"model {name}: lacks {path.parent.name}/{path.name}; expected a folder in diffusers' format"
+            f"{what} {name}: lacks {path.parent.name}/{path.name}; expected a folder in {library}' format"
         )
     try:
         config: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
     except ValueError as e:
-        raise ValueError(f"model {name}: {path.name} is not JSON ({e}); copy the model again") from e
+        raise ValueError(f"{what} {name}: {path.name} is not JSON ({e}); copy the model again") from e
     return config
 
 
-def weight_file(part: Path, name: str) -> Path:
-    """The safetensors file of one part, half precision preferred. Raises FileNotFoundError naming the part."""
-    for stem in ("diffusion_pytorch_model", "model"):
-        for suffix in (".fp16.safetensors", ".safetensors"):
-            path = part / f"{stem}{suffix}"
-            if path.is_file():
-                return path
-    raise FileNotFoundError(f"model {name}: no .safetensors weights in {part.name}/; convert the model to safetensors")
-
-
-def variant(part: Path) -> str | None:
-    """``fp16`` where a part comes with half-precision weights."""
-    return "fp16" if any(part.glob("*.fp16.safetensors")) else None
-
-
-def _num_parameters(path: Path) -> int:
-    from safetensors import SafetensorError, safe_open
-
-    total = 0
-    try:
-        with safe_open(path, framework="pt") as tensors:
-            for key in tensors.keys():  # noqa: SIM118 - a handle, not a dict
-                count = 1
-                for side in tensors.get_slice(key).get_shape():
-                    count *= side
-                total += count
-    except SafetensorError as e:
-        raise ValueError(f"model weights {path.parent.name}/{path.name} are damaged ({e}); copy the model again") from e
-    return total
-
-
-def _fingerprint(folder: Path, names: list[str]) -> str:
+def fingerprint_files(folder: Path, names: list[str]) -> str:
     digest = hashlib.sha256()
     for name in sorted(names):
         digest.update(name.encode() + b"\0")

@@ -1,22 +1,31 @@
-"""Stable Diffusion 1.x, 2.x and SDXL, from any folder in diffusers' format: U-Net, autoencoder and text encoders."""
+"""Stable Diffusion 1.x, 2.x and SDXL: U-Net, autoencoder, text encoders, and ControlNets beside them."""
 
 from __future__ import annotations
 
 import json
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import torch
 from diffusers import AutoencoderKL, UNet2DConditionModel
-from transformers import AutoTokenizer, CLIPTextModel, CLIPTextModelWithProjection
+from transformers import AutoTokenizer
 
-from ..backbone import Conditioning, LatentGeometry
+from ..backbone import Conditioning, LatentGeometry, ModelCard
+from .controls import load_control, sum_residuals
 from .group_norm import GroupNorms
+from .hub import locate
+from .lora import lora_file, merge_changes, read_changes
+from .model_file import Control, ModelFile
 from .norm_order import find_norms
 from .receptive_field import decoder_halo, encoder_halo
+from .skeleton import ENCODERS
+from .weights import variant
 
 TEXT_PARTS = (("tokenizer", "text_encoder"), ("tokenizer_2", "text_encoder_2"))
 """folders of each tokenizer and its encoder; SDXL has both pairs"""
+SPECIAL = {5: "an inpainting model", 4: "an instruct-pix2pix model", 3: "the x4 upscaler", 1: "a depth model"}
+"""what a U-Net is for that reads so many channels beside the latents"""
 
 
 def _is_xl(index: dict[str, Any]) -> bool:
@@ -36,10 +45,17 @@ def weighted_parts(index: dict[str, Any]) -> list[str]:
 
 
 def read_geometry(folder: Path, index: dict[str, Any]) -> LatentGeometry:
-    """Geometry from the configs; halos are those of the convolutions alone (group norms see a whole window)."""
-    vae = json.loads((folder / "vae" / "config.json").read_text(encoding="utf-8"))
-    unet = json.loads((folder / "unet" / "config.json").read_text(encoding="utf-8"))
-    text = json.loads((folder / "text_encoder" / "config.json").read_text(encoding="utf-8"))
+    """Geometry from the configs; halos are those of the convolutions alone (group norms see a whole window).
+
+    Raises ValueError, one line, where the parts do not fit each other.
+    """
+    encoders = [encoder for _, encoder in TEXT_PARTS[: 2 if _is_xl(index) else 1]]
+    configs = {
+        part: json.loads((folder / part / "config.json").read_text(encoding="utf-8"))
+        for part in ("vae", "unet", *encoders)
+    }
+    vae, unet, text = (configs[part] for part in ("vae", "unet", "text_encoder"))
+    check_parts(folder, vae, unet, sum(configs[encoder]["hidden_size"] for encoder in encoders))
     window = unet["sample_size"]
     norms = find_norms(vae)
     return LatentGeometry(
@@ -52,7 +68,9 @@ def read_geometry(folder: Path, index: dict[str, Any]) -> LatentGeometry:
         decoder_halo=decoder_halo(vae),
         codec_window=64,
         reads_coarse=False,
-        structure_channels=None,
+        structures=(),
+        structure="none",
+        reads_crops=_is_xl(index),
         restorer_halo=None,
         text_tokens=text.get("max_position_embeddings", 77),
         native_scale=None,
@@ -70,41 +88,63 @@ def read_geometry(folder: Path, index: dict[str, Any]) -> LatentGeometry:
     )
 
 
-def load(folder: Path, geometry: LatentGeometry, *, device: str, dtype: torch.dtype) -> StableDiffusionBackbone:
-    from .loading import variant
+def check_parts(folder: Path, vae: dict[str, Any], unet: dict[str, Any], text_width: int) -> None:
+    """Refuse a U-Net that does not read what the autoencoder and the text encoders make. Raises ValueError."""
+    read, made = unet["in_channels"], vae["latent_channels"]
+    if read != made:
+        kind = SPECIAL.get(read - made)
+        raise ValueError(
+            f"model {folder.name}: its U-Net reads {read} channels and its autoencoder makes latents of {made}"
+            + (f": it is {kind}; give a plain text-to-image model" if kind else ": the parts are of different models")
+        )
+    if unet["cross_attention_dim"] != text_width:
+        raise ValueError(
+            f"model {folder.name}: its U-Net reads text of width {unet['cross_attention_dim']} and its text encoders "
+            f"make {text_width}: the parts are of different models"
+        )
 
+
+def load(card: ModelCard, *, device: str, dtype: torch.dtype) -> StableDiffusionBackbone:
+    folder, file = Path(card.location), card.file or ModelFile(base=card.location)
     index = json.loads((folder / "model_index.json").read_text(encoding="utf-8"))
     unet = UNet2DConditionModel.from_pretrained(folder / "unet", variant=variant(folder / "unet"), torch_dtype=dtype)
     # the autoencoders of Stable Diffusion overflow in half precision: grey or black tiles
     vae = AutoencoderKL.from_pretrained(folder / "vae", variant=variant(folder / "vae"), torch_dtype=torch.float32)
-    pairs = []
+    text, networks = [], {"unet": unet}
     for tokenizer, encoder in TEXT_PARTS[: 2 if _is_xl(index) else 1]:
-        kind: Any = CLIPTextModelWithProjection if encoder == "text_encoder_2" else CLIPTextModel
-        model = kind.from_pretrained(folder / encoder, variant=variant(folder / encoder), dtype=dtype)
-        pairs.append((AutoTokenizer.from_pretrained(folder / tokenizer), model.to(device).eval()))
-    return StableDiffusionBackbone(
-        geometry,
-        vae.to(device).eval().requires_grad_(False),
-        unet.to(device).eval().requires_grad_(False),
-        pairs,
-    )
+        model = ENCODERS[encoder].from_pretrained(folder / encoder, variant=variant(folder / encoder), dtype=dtype)
+        text.append((AutoTokenizer.from_pretrained(folder / tokenizer), model))
+        networks[encoder] = model
+    for lora in file.loras:
+        path = lora_file(locate(lora.model, card.name), card.name, allow_pickle=file.allow_pickle)
+        merge_changes(networks, read_changes(path, networks, card.name), lora.scale)
+    config = json.loads((folder / "unet" / "config.json").read_text(encoding="utf-8"))
+    controls = [(control, load_control(locate(control.model, card.name), config, dtype)) for control in file.controls]
+    for network in (vae, unet, *(model for _, model in text), *(net for _, net in controls)):
+        network.to(device).eval().requires_grad_(False)
+    return StableDiffusionBackbone(card.geometry, Parts(vae=vae, unet=unet, text=text, controls=controls))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Parts:
+    """The loaded networks, on one device."""
+
+    vae: Any
+    unet: Any
+    text: list[tuple[Any, Any]]
+    """each tokenizer with its encoder"""
+    controls: list[tuple[Control, Any]]
+    """each ControlNet's settings with its network"""
 
 
 class StableDiffusionBackbone:
     """Runs a Stable Diffusion model's parts; see Backbone for shapes and ranges."""
 
-    def __init__(
-        self,
-        geometry: LatentGeometry,
-        vae: Any,
-        unet: Any,
-        text: list[tuple[Any, Any]],
-    ) -> None:
-        """``text`` pairs each tokenizer with its encoder."""
-        self._geometry = geometry
-        self._vae, self._unet, self._text = vae, unet, text
-        order = find_norms(vae.config)
-        self.norms = {part: GroupNorms(getattr(vae, part), order[part].names) for part in ("encoder", "decoder")}
+    def __init__(self, geometry: LatentGeometry, parts: Parts) -> None:
+        self._geometry, self._controls = geometry, parts.controls
+        self._vae, self._unet, self._text = parts.vae, parts.unet, parts.text
+        order = find_norms(parts.vae.config)
+        self.norms = {part: GroupNorms(getattr(parts.vae, part), order[part].names) for part in ("encoder", "decoder")}
 
     @property
     def geometry(self) -> LatentGeometry:
@@ -114,24 +154,26 @@ class StableDiffusionBackbone:
     def predict(self, latents: torch.Tensor, timestep: torch.Tensor, conditioning: Conditioning) -> torch.Tensor:
         assert conditioning.text is not None
         device, dtype = self._unet.device, self._unet.dtype
-        added = None
+        given: dict[str, Any] = {
+            "timestep": timestep.to(device),
+            "encoder_hidden_states": conditioning.text.to(device, dtype),
+            "added_cond_kwargs": None,
+        }
         if conditioning.pooled is not None:
-            added = {
+            given["added_cond_kwargs"] = {
                 "text_embeds": conditioning.pooled.to(device, dtype),
-                "time_ids": self._time_ids(len(latents)).to(device, dtype),
+                "time_ids": self._time_ids(latents, conditioning.crops).to(device, dtype),
             }
-        prediction = self._unet(
-            latents.to(device, dtype),
-            timestep.to(device),
-            encoder_hidden_states=conditioning.text.to(device, dtype),
-            added_cond_kwargs=added,
-        ).sample
-        return prediction.float().cpu()
+        seen = latents.to(device, dtype)
+        residuals = sum_residuals(self._controls, conditioning.structure or {}, seen, **given)
+        return self._unet(seen, **given, **residuals).sample.float().cpu()
 
-    def _time_ids(self, batch: int) -> torch.Tensor:
-        """SDXL's size conditioning: every tile is a whole picture of the native size, not cropped."""
+    def _time_ids(self, latents: torch.Tensor, crops: torch.Tensor | None) -> torch.Tensor:
+        """[B, 6]: where nothing else is said, every tile is a whole picture of the native size, not cropped."""
+        if crops is not None:
+            return crops
         side = self._geometry.window * self._geometry.factor
-        return torch.tensor([[side, side, 0, 0, side, side]], dtype=torch.float32).expand(batch, 6)
+        return torch.tensor([[side, side, 0, 0, side, side]], dtype=torch.float32).expand(len(latents), 6)
 
     @torch.inference_mode()
     def encode(self, pixels: torch.Tensor) -> torch.Tensor:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import heapq
 import random
 
 import pytest
@@ -11,7 +12,7 @@ from hypothesis import strategies as st
 
 from actors.coordinator import Attempt, Coordinator, Patience, TaskFailedError
 from actors.graph import Graph
-from actors.task import Item, Kind, Outcome
+from actors.task import Item, Kind, Outcome, Task
 from pipeline.backbones import analytic
 from tests.tiny import small_plan
 
@@ -31,11 +32,17 @@ def commit_all(coordinator: Coordinator) -> None:
 
 
 @settings(max_examples=40, deadline=None)
-@given(seed=st.integers(0, 10_000), workers=st.integers(1, 6), norms=st.sampled_from(["window", "exact"]))
-def test_ends_whatever_fails(seed: int, workers: int, norms: str) -> None:
+@given(
+    seed=st.integers(0, 10_000),
+    workers=st.integers(1, 6),
+    norms=st.sampled_from(["window", "exact"]),
+    activity=st.sampled_from(["all", "mask"]),
+)
+def test_ends_whatever_fails(seed: int, workers: int, norms: str, activity: str) -> None:
     """Workers die, contributions vanish, tasks fail and finish late, in any order; dependencies always hold."""
     rng = random.Random(seed)
-    coordinator = Coordinator(graph(model=NORMED, codec_norm=norms), [], Patience(tries=10_000, lease_first=30.0))
+    uneven = graph(model=NORMED, codec_norm=norms, activity=activity)
+    coordinator = Coordinator(uneven, [], Patience(tries=10_000, lease_first=30.0))
     names = [f"w{i}" for i in range(workers)]
     for name in names:
         coordinator.join(name, ALL)
@@ -58,7 +65,10 @@ def test_ends_whatever_fails(seed: int, workers: int, norms: str) -> None:
         elif luck < 0.07:
             coordinator.fail(attempt.worker, attempt.number, "no luck", lost_inputs=attempt.task.kind is Kind.MERGE)
         else:
-            num_done += coordinator.finish(attempt.worker, attempt.number, Outcome(seconds=1.0))
+            active: tuple[int, ...] = ()
+            if activity == "mask" and attempt.task.kind is Kind.PREPARE:
+                active = tuple(rng.choice((0, 0, 1, 7)) for _ in range(coordinator.graph.num_steps))
+            num_done += coordinator.finish(attempt.worker, attempt.number, Outcome(seconds=1.0, active=active))
         if rng.random() < 0.5 or coordinator.starving:
             commit_all(coordinator)
     assert num_done >= len(coordinator.graph.needed(set()))
@@ -197,3 +207,46 @@ def test_a_slow_reduction_is_not_late_because_another_was_quick() -> None:
         assert not attempt.late
         coordinator.finish("w", attempt.number, Outcome(seconds=40.0 if slow else 0.4))
         commit_all(coordinator)
+
+
+def simulate(patience: Patience, *, workers: int, latency: float) -> tuple[float, float]:
+    """Seconds that a run of uneven regions takes, and seconds of work in it; messages take ``latency`` each way.
+
+    One region in eight has work, a second a step; every task takes a hundredth besides. Prepared already.
+    """
+    wide = Graph(small_plan(height=125, width=250, activity="mask", region=16, window=16, overlap=8, steps=6))
+    busy = {region: (10,) * wide.num_steps for region in range(0, wide.num_regions, 8)}
+    active = {region: busy.get(region, (0,) * wide.num_steps) for region in range(wide.num_regions)}
+    coordinator = Coordinator(wide, [], patience, active)
+    for number in range(workers):
+        coordinator.join(f"w{number}", ALL)
+    free = dict.fromkeys(coordinator.members, 0.0)
+    news: list[tuple[float, int, Attempt]] = []
+    now = worked = 0.0
+    while not coordinator.done:
+        for attempt in coordinator.assign(now):
+            is_busy = attempt.task.kind is Kind.DENOISE and attempt.task.region in busy
+            seconds = 0.01 + is_busy
+            free[attempt.worker] = max(free[attempt.worker], now + latency) + seconds
+            worked += seconds
+            heapq.heappush(news, (free[attempt.worker] + latency, attempt.number, attempt))
+        now, _, attempt = heapq.heappop(news)
+        coordinator.finish(attempt.worker, attempt.number, Outcome(seconds=1.0))
+        commit_all(coordinator)
+    return now, worked
+
+
+def test_uneven_regions_keep_workers_busy() -> None:
+    """Idle regions are handed out by the handful, so messages cost little."""
+    plain, worked = simulate(Patience(most_in_flight=2), workers=2, latency=0.02)
+    balanced, _ = simulate(Patience(), workers=2, latency=0.02)
+    assert balanced < 0.9 * plain
+    assert worked / (2 * balanced) > 0.9
+
+
+def test_work_is_a_share_of_the_busiest_step() -> None:
+    coordinator = Coordinator(graph(), [], Patience(), {0: (4, 2, 0), 1: (8, 8, 1)})
+    assert [coordinator.work(Task(Kind.DENOISE, step, 0)) for step in range(3)] == [0.5, 0.25, 0.0]
+    assert coordinator.work(Task(Kind.DENOISE, 2, 1)) == 1 / 8
+    assert coordinator.work(Task(Kind.MERGE, 0, 1)) == 0
+    assert coordinator.work(Task(Kind.DENOISE, 0, 2)) == 1, "a region that nothing is known of is taken to be full"
