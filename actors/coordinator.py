@@ -34,7 +34,7 @@ class Patience:
     lease_floor: float = 60.0
     """seconds before a task can be called late"""
     lease_first: float = 1800.0
-    """seconds before a task of a kind that has not finished once can be called late"""
+    """seconds before a task of a sort that has not finished once can be called late"""
     lease_factor: float = 5.0
     """times the median that a task may take"""
     tries: int = 3
@@ -105,7 +105,7 @@ class Coordinator:
         self._queued: set[Task] = set()
         self._running: dict[Task, list[Attempt]] = defaultdict(list)
         self._failures: dict[Task, int] = defaultdict(int)
-        self._seconds: dict[Kind, deque[float]] = defaultdict(lambda: deque(maxlen=64))
+        self._seconds: dict[tuple[Kind, int], deque[float]] = defaultdict(lambda: deque(maxlen=64))
         self._held: set[Item] = set()
         self._denoising: set[Task] = set()
         self._steps_at: dict[int, set[int]] = defaultdict(set)
@@ -176,7 +176,7 @@ class Coordinator:
                     hung.append(name)
                     break
                 attempt.late = True
-                attempt.deadline = now + self._lease(attempt.task.kind)
+                attempt.deadline = now + self._lease(attempt.task)
                 self.requeues["late"] += 1
                 self._offer(attempt.task, again=True)
         return hung
@@ -203,7 +203,7 @@ class Coordinator:
         # what an idle region's task took says nothing of a busy one's
         share = self.work(task) if task.kind is Kind.DENOISE else 1.0
         if share > LEAST_WORK:
-            self._seconds[task.kind].append(outcome.seconds / share)
+            self._seconds[_sort(task)].append(outcome.seconds / share)
         if outcome.active:
             self._learn(task.region, outcome.active)
         self._finished.add(task)
@@ -302,7 +302,7 @@ class Coordinator:
         return max(4 * workers, 2 * self.graph.front + 2 * workers + 4)
 
     def _start(self, task: Task, name: str, member: Member, now: float) -> Attempt:
-        attempt = Attempt(task=task, number=self._next_attempt, worker=name, deadline=now + self._lease(task.kind))
+        attempt = Attempt(task=task, number=self._next_attempt, worker=name, deadline=now + self._lease(task))
         self._next_attempt += 1
         member.attempts[attempt.number] = attempt
         if task.kind is Kind.DENOISE:
@@ -310,8 +310,8 @@ class Coordinator:
         self._running[task].append(attempt)
         return attempt
 
-    def _lease(self, kind: Kind) -> float:
-        times = self._seconds[kind]
+    def _lease(self, task: Task) -> float:
+        times = self._seconds[_sort(task)]
         if not times:
             return self.patience.lease_first
         expected = self.patience.lease_factor * statistics.median(times) * self.patience.in_flight
@@ -377,11 +377,15 @@ class Coordinator:
         for item in self.graph.inputs(task):
             if item.kind == "contribution":
                 self._retire_contribution(item)
-            elif item.kind == "z":
+            elif item.kind == "z" and not self._is_read_again(task):
                 self._retire_latent(item)
             elif item.kind == "moments" and item in self.available:
                 self._remove(item)
                 self.garbage.append(item)
+
+    def _is_read_again(self, task: Task) -> bool:
+        """Whether the latents that a task measured wait for the region's decoding: no need to ask for each of them."""
+        return task.kind is Kind.MEASURE and Task(Kind.DECODE, 0, task.region) in self.todo
 
     def _retire_contribution(self, item: Item) -> None:
         if item not in self.available or any(merge in self.todo for merge in self.graph.consumers(item)):
@@ -407,3 +411,8 @@ class Coordinator:
         if task in self.todo:
             return False
         return task.kind is not Kind.DENOISE or self.graph.product(task) not in self.available
+
+
+def _sort(task: Task) -> tuple[Kind, int]:
+    """Tasks that take about the same time: each reduction measures something else."""
+    return task.kind, task.step if task.kind in (Kind.MEASURE, Kind.REDUCE) else 0

@@ -6,6 +6,7 @@ Messages are tasks and small outcomes. Pixels and latents go through the store, 
 from __future__ import annotations
 
 import dataclasses
+import functools
 import io
 import json
 import os
@@ -27,7 +28,7 @@ from pipeline.backbone import Backbone, Conditioning, ModelCard, RestoringBackbo
 from pipeline.backbones.attention import AttentionReader, load_attention
 from pipeline.backbones.loading import describe_model, load_backbone
 from pipeline.blend import weight_sum
-from pipeline.codec import decode_box
+from pipeline.codec import Codec, decode_box
 from pipeline.colour import match_colour, transfer_colour
 from pipeline.contribution import Contribution
 from pipeline.crops import crop_numbers
@@ -125,7 +126,8 @@ class Worker:
         self._prompter = Prompter(plan, self._read_rgb, self._in_backbone, self._in_tagger, self._global_tags)
         self._prompt_store = PromptStore(store, plan, self._encode_prompt)
         self._preparer = Preparer(plan, self._read_rgb, self._in_backbone, self._prompter, maps)
-        reducer = Reducer(plan, self._preparer, self._read_last, self._decode_in_backbone)
+        self._codec = Codec(self._in_backbone)
+        reducer = Reducer(plan, self._preparer, self._codec, self._read_last)
         self._reductions = StoredReductions(store, plan, reducer)
 
     def hello(self) -> Hello:
@@ -215,7 +217,7 @@ class Worker:
     def _prepare(self, region: int) -> tuple[int, dict[str, Any], list[Contribution]]:
         plan, extra = self.plan, {}
         box = plan.regions.box(region)
-        coarse, difficulty = self._preparer.prepare(box)
+        coarse, difficulty = self._preparer.prepare(box, self._reductions.table("encode").get("norms"))
         if plan.recipe.prompts != "global" and plan.tiles.owned_by(box):
             extra[PROMPTS_ARRAY] = self._prompt_locally(region)
         if plan.recipe.image_prompts != "none" and plan.tiles.owned_by(box):
@@ -369,19 +371,17 @@ class Worker:
         box = plan.regions.box(region)
         canvas = plan.regions.canvas
         wide = box.grown(plan.decode_halo - geometry.decoder_halo, canvas)
-        rgb = decode_box(self._read_last, self._decode_in_backbone, geometry, canvas, wide)
+        found = self._reductions.table("decode")
+        decode = functools.partial(self._codec.decode, norms=found.get("norms"))
+        rgb = decode_box(self._read_last, decode, geometry, canvas, wide)
         inside = plan.out_regions.box(region)
         if plan.recipe.colour == "wavelet":
             rgb = transfer_colour(rgb, self._preparer.enlarged(wide.scaled(geometry.factor)))
         elif plan.recipe.colour == "adain":
-            rgb = match_colour(rgb, self._reductions.table("decode"))
+            rgb = match_colour(rgb, found)
         ys, xs = inside.within(wide.scaled(geometry.factor))
         values = plan.value_range.from_unit(from_rgb(rgb[:, ys, xs], plan.image.num_bands))
         return self._array(OUT).write(region, values), {}, []
-
-    def _decode_in_backbone(self, latents: torch.Tensor) -> torch.Tensor:
-        with self._in_backbone() as backbone:
-            return backbone.decode(latents)
 
     # -- what the tasks read -----------------------------------------------------------------------------------------
 

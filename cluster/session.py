@@ -101,7 +101,8 @@ def prepare(job: Job, source: ImageSource) -> Prepared:
         memory, where = connect.cluster_memory(), "the cluster"
     plan = make_plan(job, source, device)
     cost = check_memory(plan, workers, memory, where)
-    return Prepared(plan=plan, cost=cost, workers=workers, warnings=find_cuts(plan, job.model))
+    cuts = find_cuts(plan, job.model, allow_pickle=job.allow_pickle)
+    return Prepared(plan=plan, cost=cost, workers=workers, warnings=cuts)
 
 
 def _local_device() -> str:

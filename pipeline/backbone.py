@@ -10,6 +10,8 @@ from typing import Any, Protocol, runtime_checkable
 
 import torch
 
+from .backbones.group_norm import GroupNorms
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LatentGeometry:
@@ -59,6 +61,14 @@ class LatentGeometry:
     """number of weights, all parts together"""
     width: int
     """feature channels of the denoiser at the latent's own resolution: what its activations are priced by"""
+    encoder_norms: int = 0
+    """group norms of the autoencoder's encoder, each over the whole of what it is given"""
+    decoder_norms: int = 0
+    norm_groups: int = 0
+    """channel groups of each of them"""
+    encoder_measuring: float = 0.0
+    """runs of the encoder that measuring its norms one after another costs"""
+    decoder_measuring: float = 0.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -161,4 +171,14 @@ class RestoringBackbone(Backbone, Protocol):
 
     def tag(self, low: torch.Tensor) -> list[list[tuple[str, float]]]:
         """Phrases that hold for each of ``low [B, 3, y, x]``, with their probabilities, the surest first."""
+        ...
+
+
+@runtime_checkable
+class NormalisingBackbone(Backbone, Protocol):
+    """A backbone whose autoencoder has group norms."""
+
+    @property
+    def norms(self) -> dict[str, GroupNorms]:
+        """Of its ``encoder`` and its ``decoder``."""
         ...

@@ -56,6 +56,11 @@ def check_parts(recipe: Recipe, model: ModelCard) -> None:
             f"recipe: image_prompts = {recipe.image_prompts!r} needs an IP-Adapter, which the model {model.name} "
             "lacks: use 'none', or a model file with [image_adapter]"
         )
+    if recipe.codec_norm != "window" and not model.geometry.decoder_norms:
+        raise ValueError(
+            f"recipe: codec_norm = {recipe.codec_norm!r} needs an autoencoder with group norms, which the model "
+            f"{model.name} lacks: use 'window'"
+        )
     check_words("prompt", f"{recipe.prompt} {recipe.negative_prompt}", model)
 
 

@@ -249,7 +249,8 @@ def bind(
     check_scale(scale, model)
     height, width = (_canvas_side(side * scale, geometry) for side in (image.height, image.width))
     check_smallest(image.height, image.width, scale, geometry)
-    settled = _settle(recipe, model, image, tagger)
+    one_window = max(height, width) <= min(geometry.codec_window, recipe.region)
+    settled = _settle(recipe, model, image, tagger, one_window=one_window)
     check_parts(settled, model)
     check_tags(settled, model, tags)
     check_difficulty(settled, has_attention=attention is not None, has_map=difficulty_map is not None)
@@ -296,8 +297,11 @@ def _degradations(model: ModelCard, tags: TagFile | None, tagger: Tagging | None
     return tuple(dict.fromkeys([*(tags.degradations if tags is not None else ()), *model.degradations]))
 
 
-def _settle(recipe: Recipe, model: ModelCard, image: ImageFacts, tagger: Tagging | None) -> Recipe:
-    """Fill what the recipe leaves open from the model, the image and the tagger."""
+def _settle(recipe: Recipe, model: ModelCard, image: ImageFacts, tagger: Tagging | None, *, one_window: bool) -> Recipe:
+    """Fill what the recipe leaves open from the model, the image and the tagger.
+
+    ``one_window``: the autoencoder sees the whole canvas at once.
+    """
     geometry = model.geometry
     window = recipe.window or geometry.window
     defaults: dict[str, Any] = {
@@ -314,6 +318,7 @@ def _settle(recipe: Recipe, model: ModelCard, image: ImageFacts, tagger: Tagging
         "overlap": min(geometry.overlap, window // 2),
         "batch": geometry.batch,
         "dtype": geometry.dtype,
+        "codec_norm": "window" if one_window or not geometry.decoder_norms else "fast",
         "value_range": (0.0, 255.0 if image.dtype == "uint8" else 65535.0),
     }
     if recipe.activity == "all":

@@ -19,6 +19,7 @@ STARTS = ("noise", "image")
 COARSE = ("restored", "bicubic")
 PROMPTING = ("global", "local", "file")
 STRUCTURES = ("none", "image", "edges", "both")
+CODEC_NORMS = ("window", "fast", "exact")
 CROPS = ("none", "tile")
 IMAGE_PROMPTS = ("none", "tile")
 ACTIVITIES = ("all", "groups", "mask")
@@ -100,6 +101,9 @@ class Recipe:
     colour: str = "none"
     """``wavelet``: low frequencies of the result are the enlarged input's; ``adain``: so are each channel's mean and
     deviation over the whole picture; ``none``: the model's own"""
+    codec_norm: str | None = None
+    """what the autoencoder's group norms are given: each ``window``'s own statistics, the whole canvas's as a small
+    copy of it has them (``fast``), or as it has them itself (``exact``, one pass over the canvas for every norm)"""
     window: int | None = None
     """latent pixels a side of a tile"""
     overlap: int | None = None
@@ -140,6 +144,7 @@ class Recipe:
         _check_choice("crops", self.crops, CROPS)
         _check_choice("image_prompts", self.image_prompts, IMAGE_PROMPTS)
         _check_choice("colour", self.colour, COLOURS)
+        _check_choice("codec_norm", self.codec_norm, CODEC_NORMS, optional=True)
         _check_choice("structure", self.structure, STRUCTURES, optional=True)
         _check_choice("difficulty", self.difficulty, SOURCES, optional=True)
         _check_choice("heads", self.heads, HEADS)

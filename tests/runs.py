@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from diffusers import AutoencoderKL
 from transformers import AutoTokenizer
 
 from actors.coordinator import Coordinator, Patience
@@ -99,11 +100,16 @@ def make_case(
     return Case(image=image, model=model, plan=plan, tagger=tagger)
 
 
-def diffusion_case(folder: Path, *, height: int = 44, width: int = 60, **recipe: Any) -> Case:
-    """A tiny Stable Diffusion with attention and guidance: sensitive to batch shapes, as the real ones are."""
+def diffusion_case(
+    folder: Path, *, height: int = 44, width: int = 60, vae: AutoencoderKL | None = None, **recipe: Any
+) -> Case:
+    """A tiny Stable Diffusion with attention and guidance: sensitive to batch shapes, as the real ones are.
+
+    ``vae``: another autoencoder than ``tiny_vae``, the same for one folder.
+    """
     model = folder / "tiny-sd"
     if not model.is_dir():
-        write_stable_diffusion(model)
+        write_stable_diffusion(model, vae=vae)
     settings = {"region": 16, "window": 16, "overlap": 6, "steps": 3, "guidance": 2.0, "batch": 2, **recipe}
     return make_case(str(model), height=height, width=width, prompt="abc", negative_prompt="x", **settings)
 

@@ -48,18 +48,19 @@ def tiny_unet(*, cross: int = 16, seed: int = 0, **extra: Any) -> UNet2DConditio
     return UNet2DConditionModel(**{**settings, **extra}).eval()
 
 
-def tiny_vae(seed: int = 0) -> AutoencoderKL:
+def tiny_vae(seed: int = 0, *, levels: int = 4, attention: bool = True, layers: int = 1) -> AutoencoderKL:
     """Four levels, as Stable Diffusion's: one latent pixel is 8 x 8 pixels."""
     torch.manual_seed(seed)
     return AutoencoderKL(
         in_channels=3,
         out_channels=3,
         latent_channels=4,
-        block_out_channels=(4, 4, 8, 8),
-        down_block_types=("DownEncoderBlock2D",) * 4,
-        up_block_types=("UpDecoderBlock2D",) * 4,
+        block_out_channels=(4, 4, 8, 8)[-levels:],
+        down_block_types=("DownEncoderBlock2D",) * levels,
+        up_block_types=("UpDecoderBlock2D",) * levels,
         norm_num_groups=4,
-        layers_per_block=1,
+        layers_per_block=layers,
+        mid_block_add_attention=attention,
     ).eval()
 
 
@@ -86,8 +87,10 @@ def write_tokenizer(folder: Path) -> None:
     tokenizer.save_pretrained(folder)
 
 
-def write_stable_diffusion(folder: Path, *, xl: bool = False, v2: bool = False) -> Path:
-    """A Stable Diffusion 1.x folder (or SDXL, or 2.x) with tiny random weights."""
+def write_stable_diffusion(
+    folder: Path, *, xl: bool = False, v2: bool = False, vae: AutoencoderKL | None = None
+) -> Path:
+    """A Stable Diffusion 1.x folder (or SDXL, or 2.x) with tiny random weights; ``vae``: other than ``tiny_vae``."""
     text = CLIPTextConfig(
         vocab_size=54,
         hidden_size=16,
@@ -111,7 +114,7 @@ def write_stable_diffusion(folder: Path, *, xl: bool = False, v2: bool = False) 
     if v2:
         added = {"use_linear_projection": True, "attention_head_dim": (2, 4)}
     tiny_unet(cross=32 if xl else 16, **added).save_pretrained(folder / "unet")
-    tiny_vae().save_pretrained(folder / "vae")
+    (vae or tiny_vae()).save_pretrained(folder / "vae")
     tiny_scheduler(prediction_type="v_prediction" if v2 else "epsilon").save_pretrained(folder / "scheduler")
     torch.manual_seed(1)
     CLIPTextModel(text).save_pretrained(folder / "text_encoder")

@@ -54,11 +54,8 @@ def describe_attention(name: str) -> AttentionCard:
         )
     files = ["config.json", weight_file(folder, name).name]
     files += ["preprocessor_config.json"] if (folder / "preprocessor_config.json").is_file() else []
-    return AttentionCard(
-        side=config["image_size"],
-        patch=config["patch_size"],
-        fingerprint=fingerprint_files({file: folder / file for file in files}),
-    )
+    fingerprint = fingerprint_files({file: folder / file for file in files})
+    return AttentionCard(side=config["image_size"], patch=config["patch_size"], fingerprint=fingerprint)
 
 
 def load_attention(name: str, card: AttentionCard, *, heads: str, device: str) -> AttentionReader:

@@ -51,11 +51,21 @@ def describe_model(name: str, *, allow_pickle: bool = False) -> ModelCard:
     return attach(_describe_base(name, file), file)
 
 
+def locate_configs(name: str, *, allow_pickle: bool = False) -> Path:
+    """The folder of a model's configs and tokenizers, not checked; errors as describe_model's."""
+    return _locate_base(name, read_model_file(name, allow_pickle=allow_pickle))[0]
+
+
+def _locate_base(name: str, file: ModelFile) -> tuple[Path, Path | None]:
+    """The folder of the configs, and the single file that the weights are in, if they are."""
+    found = EMBEDDED if file.base == "embedded" else locate(file.base, name, allow_pickle=file.allow_pickle)
+    if found.is_file():
+        return find_configs(found, file.config, name, allow_pickle=file.allow_pickle), found
+    return found, None
+
+
 def _describe_base(name: str, file: ModelFile) -> ModelCard:
-    folder = EMBEDDED if file.base == "embedded" else locate(file.base, name, allow_pickle=file.allow_pickle)
-    checkpoint = None
-    if folder.is_file():
-        checkpoint, folder = folder, find_configs(folder, file.config, name, allow_pickle=file.allow_pickle)
+    folder, checkpoint = _locate_base(name, file)
     index = read_config(folder / "model_index.json", name)
     family = FAMILIES.get(str(index.get("_class_name")))
     if family is None or (checkpoint is not None and family is not stable_diffusion):

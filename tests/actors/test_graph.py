@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from actors.graph import PROMPTS, Graph
 from actors.task import Kind
+from pipeline.backbones import analytic
 from tests.tiny import small_plan
 
 
@@ -40,7 +41,12 @@ def test_sources_are_the_regions_whose_tiles_overlap(
     assert all(len(seen) <= 4 for seen in graph.destinations)
 
 
-REDUCING = pytest.mark.parametrize("recipe", [{}, {"colour": "adain"}], ids=["plain", "reducing"])
+NORMED = dataclasses.replace(
+    analytic.CARD, geometry=dataclasses.replace(analytic.GEOMETRY, encoder_norms=3, decoder_norms=2, norm_groups=4)
+)
+"""a card only: the graph asks for no model"""
+EXACT = {"model": NORMED, "codec_norm": "exact", "colour": "adain"}
+REDUCING = pytest.mark.parametrize("recipe", [{}, {"colour": "adain"}, EXACT], ids=["plain", "adain", "exact"])
 
 
 @REDUCING
@@ -78,7 +84,7 @@ def test_regions_smaller_than_a_tile_are_refused() -> None:
         small_plan(region=32, window=48)
 
 
-@pytest.mark.parametrize("recipe", [{}, {"region": 48, "window": 24}, {"start": "image"}, {"colour": "adain"}])
+@pytest.mark.parametrize("recipe", [{}, {"region": 48, "window": 24}, {"start": "image"}, {"colour": "adain"}, EXACT])
 def test_totals_are_the_counts(recipe: dict[str, Any]) -> None:
     graph = Graph(small_plan(**recipe))
     counts = Counter(task.kind for task in graph.needed(set()))
@@ -95,7 +101,7 @@ def test_edges_of_reductions_are_linear_in_regions() -> None:
     """A table stands between the regions' sums and the regions that read them: no edge from region to region."""
 
     def num_edges(side: int) -> tuple[int, int]:
-        graph = Graph(small_plan(height=side, width=side, colour="adain"))
+        graph = Graph(small_plan(height=side, width=side, **EXACT))
         tasks = [task for task in graph.needed(set()) if task.kind in (Kind.MEASURE, Kind.REDUCE, Kind.DECODE)]
         return graph.num_regions, sum(len(graph.inputs(task)) for task in tasks)
 
