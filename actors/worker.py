@@ -46,6 +46,7 @@ from pipeline.reduction import Reducer
 from pipeline.tagger import Tagger
 from pipeline.taggers.loading import describe_tagger, load_tagger
 from pipeline.text_limit import TextLimit, load_text_limit
+from pipeline.textures import TextureMemory, memory_from_bytes
 from pipeline.tiling import Tile
 from storage.arrays import RegionArray
 from storage.box import Box
@@ -73,6 +74,10 @@ PIXELS, COARSE, DIFFICULTY, OUT = "pixels", "cond/coarse", "cond/difficulty", "o
 DIFFICULTY_MAP = "cond/difficulty-map"
 """the user's own, in input pixels"""
 PROMPT_BLOB, GLOBAL_TAGS_BLOB = "cond/prompts.npz", "cond/global-tags.json"
+
+
+TEXTURES_BLOB = "cond/textures.npz"
+"""the memory of reference textures"""
 
 
 def image_prompt_blob(region: int) -> str:
@@ -116,6 +121,7 @@ class Worker:
         self._tagger: Tagger | None = None
         self._load_attention = load_attention
         self._attention: AttentionReader | None = None
+        self._textures: TextureMemory | None = None
         self._global: Tags | None = None
         self.solver = plan.solver()
         self._compute = threading.RLock()
@@ -255,9 +261,26 @@ class Worker:
     def _look(self, region: int) -> ImagePrompts:
         """Look at the enlarged input under each tile of the region and keep what is seen, as with local prompts."""
         tiles = self.plan.tiles.owned_by(self.plan.regions.box(region))
-        table = look_at_tiles(self.plan, tiles, self._preparer.enlarged, self._in_backbone)
+        if self.plan.textures is None:
+            table = look_at_tiles(self.plan, tiles, self._enlarged, self._in_backbone)
+        else:
+            # what a tile looks like without the input's damage: the keys of the memory are such pictures
+            table = look_at_tiles(self.plan, tiles, self._preparer.coarse_pixels, self._in_backbone, self._memory())
         self.store.put_blob(image_prompt_blob(region), table.to_bytes())
         return table
+
+    def _enlarged(self, box: Box) -> torch.Tensor:
+        """The enlarged input over a box of latent pixels: RGB ``[3, H, W]`` in [0, 1]."""
+        return self._preparer.enlarged(box.scaled(self.plan.geometry.factor))
+
+    def _memory(self) -> TextureMemory:
+        """The memory of textures, which the driver puts into the store before any worker starts."""
+        if self._textures is None:
+            data = self.store.get_blob(TEXTURES_BLOB)
+            assert data is not None
+            self._textures = memory_from_bytes(data)
+            assert self._textures.sha256 == self.plan.textures
+        return self._textures
 
     def _read_rgb(self, window: Box) -> torch.Tensor:
         """Input pixels of a window: ``[3, y, x]``, 0 and 1 at the ends of the value range, not clipped."""
@@ -353,7 +376,7 @@ class Worker:
         clean = torch.from_numpy(coarse)
         spread = None
         if isinstance(self.backbone, RestoringBackbone):
-            spread = self.backbone.spread(clean[None])[0]
+            spread = self.plan.recipe.idle_spread * self.backbone.spread(clean[None])[0]
         return self.solver.towards(step, torch.from_numpy(z), clean, spread)
 
     def _masked(self, step: int, box: Box, z: np.ndarray, prediction: np.ndarray) -> np.ndarray:

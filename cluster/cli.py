@@ -1,4 +1,4 @@
-"""The command line: ``gigatile upscale | plan | status | prompts | compare | decode``."""
+"""The command line: ``gigatile upscale | plan | status | prompts | compare | textures | decode``."""
 
 from __future__ import annotations
 
@@ -296,6 +296,39 @@ def compare(
         for name, value in figures.items():
             table.add_row(name, "-" if value is None else f"{value:.4f}")
         out.print(table)
+
+
+@app.command()
+def textures(
+    folder: Annotated[str, typer.Argument(metavar="FOLDER", help="folder of sharp pictures")],
+    output: Annotated[str, typer.Argument(metavar="OUTPUT", help="folder or URL of the memory to make")],
+    model: Annotated[str, typer.Option(help="the model of the runs that will read it")] = "embedded",
+    allow_pickle: Annotated[bool, typer.Option("--allow-pickle", help="let its weights be pickles")] = False,
+    scale: Annotated[int, typer.Option(help="the scale of those runs")] = 4,
+    side: Annotated[int, typer.Option(help="pixels a side of a patch")] = 256,
+    pairs: Annotated[int, typer.Option(help="pairs to keep, at most")] = 2000,
+    patches: Annotated[int, typer.Option(help="patches to look at, at most")] = 20000,
+) -> None:
+    """Make a memory of reference textures, for `upscale --textures`."""
+    from cluster.textures import Order, build_memory
+
+    def show(done: int, total: int) -> None:
+        if done % 50 == 0 or done == total:
+            err.print(f"looked at {done} of {total} patches", markup=False)
+
+    with one_line_errors():
+        order = Order(
+            folder=folder,
+            output=output,
+            model=model,
+            allow_pickle=allow_pickle,
+            scale=scale,
+            side=side,
+            pairs=pairs,
+            patches=patches,
+        )
+        memory = build_memory(order, show)
+        out.print(f"wrote {output}: {len(memory.keys)} pairs of width {memory.keys.shape[1]}", markup=False)
 
 
 @app.command()

@@ -28,6 +28,7 @@ class Job:
     allow_pickle: bool = _option(False, "let the model's weights be pickles, which can run code of whoever made them")
     run: str | None = _option(None, "folder or s3://, gs://, az:// URL of the run; beside OUTPUT if not given")
     difficulty: str | None = _option(None, "picture of INPUT's size: how much there is to invent, black for nothing")
+    textures: str | None = _option(None, "memory of sharp textures, by `gigatile textures`, that prompt each tile")
     vit: str | None = _option(None, "vision transformer whose attention says so: a folder or a hub id")
     tags: str | None = _option(
         None, "JSON or GeoJSON of tags for parts of INPUT: each tile's prompt says those of its part"

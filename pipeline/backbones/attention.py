@@ -26,8 +26,8 @@ from ..blend import axis_window
 from ..difficulty import AttentionCard
 from ..tiling import plan_tiles
 from .hub import locate
-from .loading import fingerprint_files, read_config
-from .weights import weight_file
+from .loading import read_config
+from .weights import fingerprint_files, weight_file
 
 WHAT = "--vit"
 KINDS: dict[str, tuple[Any, dict[str, Any]]] = {

@@ -8,8 +8,8 @@ from transformers import AutoTokenizer
 from transformers.utils import logging as transformers_logging
 
 from ..backbones.hub import locate
-from ..backbones.loading import fingerprint_files, read_config
-from ..backbones.weights import num_parameters
+from ..backbones.loading import read_config
+from ..backbones.weights import fingerprint_files, num_parameters
 from ..tagger import KINDS, ZERO_SHOT, Tagger, TaggerCard, Tagging
 from .captioner import load_captioner
 from .zero_shot import load_zero_shot
