@@ -106,8 +106,7 @@ def test_crops(models: dict[str, Path]) -> None:
     assert (found - ours(models["sdxl"] / "base", Conditioning())).abs().max() > 1e-3
 
 
-@pytest.mark.parametrize("plus", [False, True], ids=["plain", "plus"])
-@pytest.mark.parametrize("kind", ["sd1", "sdxl"])
+@pytest.mark.parametrize(("kind", "plus"), [("sd1", False), ("sdxl", True)], ids=["sd1-plain", "sdxl-plus"])
 def test_image_prompt(models: dict[str, Path], tmp_path: Path, kind: str, plus: bool) -> None:
     """From the picture's pixels on: the encoder, its normalisation and the negative branch are in it."""
     lines = write_image_adapter(tmp_path / "adapter", models[kind] / "base", plus=plus)
