@@ -6,7 +6,9 @@ Messages are tasks and small outcomes. Pixels and latents go through the store, 
 from __future__ import annotations
 
 import dataclasses
+import functools
 import io
+import json
 import os
 import resource
 import socket
@@ -21,28 +23,36 @@ import google_crc32c
 import numpy as np
 import torch
 
-from pipeline.activity import active_pixels, active_tiles
-from pipeline.backbone import Backbone, Conditioning, ModelCard
+from pipeline.activity import active_pixels, active_tiles, count_active
+from pipeline.backbone import Backbone, Conditioning, ModelCard, RestoringBackbone
+from pipeline.backbones.attention import AttentionReader, load_attention
 from pipeline.backbones.loading import describe_model, load_backbone
 from pipeline.blend import weight_sum
-from pipeline.codec import decode_box
-from pipeline.colour import transfer_colour
+from pipeline.codec import Codec, decode_box
+from pipeline.colour import match_colour, transfer_colour
 from pipeline.contribution import Contribution
 from pipeline.crops import crop_numbers
 from pipeline.denoise import Idle, PromptTable, denoise_region, predict_tiles, reach
 from pipeline.device import describe_device, make_deterministic, package_versions
 from pipeline.image_prompts import ImagePrompts, image_prompts_from_bytes, look_at_tiles
-from pipeline.local_prompts import LocalPrompts, Prompter, local_prompts_from_bytes
+from pipeline.local_prompts import Prompter, Tags, encode_prompt
 from pipeline.merge import average, merge_region
 from pipeline.noise import keyed_noise
 from pipeline.pixels import from_rgb, to_rgb
 from pipeline.plan import Plan, plan_from_json
 from pipeline.prepare import Preparer
+from pipeline.prompt_record import PromptRecord
+from pipeline.reduction import Reducer
+from pipeline.tagger import Tagger
+from pipeline.taggers.loading import describe_tagger, load_tagger
+from pipeline.text_limit import TextLimit, load_text_limit
 from pipeline.tiling import Tile
 from storage.arrays import RegionArray
 from storage.box import Box
 from storage.run import RunStore
 
+from .prompts import PROMPTS_ARRAY, PromptStore, RegionPrompts
+from .reductions import StoredReductions
 from .task import Hello, Kind, Outcome, Task
 
 STAGE = 0
@@ -60,17 +70,14 @@ def history_name(step: int) -> str:
 
 
 PIXELS, COARSE, DIFFICULTY, OUT = "pixels", "cond/coarse", "cond/difficulty", "out"
-PROMPT_BLOB = "cond/prompts.npz"
+DIFFICULTY_MAP = "cond/difficulty-map"
+"""the user's own, in input pixels"""
+PROMPT_BLOB, GLOBAL_TAGS_BLOB = "cond/prompts.npz", "cond/global-tags.json"
 
 
 def image_prompt_blob(region: int) -> str:
     """Where the image prompts of a region's tiles are kept."""
     return f"cond/image-prompts/{region:06d}.npy"
-
-
-def local_prompt_blob(region: int) -> str:
-    """Where the local prompts of a region's tiles are kept."""
-    return f"cond/local-prompts/{region:06d}.npz"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -84,20 +91,44 @@ class WorkerSetup:
     """the model as the user named it: each node finds its own copy"""
     allow_pickle: bool = False
     """whether its weights may be pickles"""
+    attention: str | None = None
+    """the vision transformer, likewise"""
+    tagger: str | None = None
+    """the tagger likewise; None for the model's own"""
 
 
 class Worker:
     """Carries out tasks of one plan. Two threads may call ``run``: one reads and writes while the other computes."""
 
-    def __init__(self, store: RunStore, plan: Plan, backbone: Backbone) -> None:
+    def __init__(
+        self,
+        store: RunStore,
+        plan: Plan,
+        backbone: Backbone,
+        text_limit: TextLimit,
+        load_tagger: Callable[[], Tagger] | None = None,
+        load_attention: Callable[[], AttentionReader] | None = None,
+    ) -> None:
+        """``load_tagger`` loads what tags in place of the model's own tagger, ``load_attention`` the vision transformer
+        that difficulty is read from, both in workers that come to need them."""
         self.store, self.plan, self.backbone = store, plan, backbone
+        self._text_limit, self._load_tagger = text_limit, load_tagger
+        self._tagger: Tagger | None = None
+        self._load_attention = load_attention
+        self._attention: AttentionReader | None = None
+        self._global: Tags | None = None
         self.solver = plan.solver()
         self._compute = threading.RLock()
         self._clock = threading.local()
         self._prompts: PromptTable | None = None
         self._arrays: dict[str, RegionArray] = {}
-        self._prompter = Prompter(plan, self._read_rgb, self._in_backbone)
-        self._preparer = Preparer(plan, self._read_rgb, self._in_backbone, self._prompter)
+        maps = {"file": self._read_map, "attention": self._read_attention}
+        self._prompter = Prompter(plan, self._read_rgb, self._in_backbone, self._in_tagger, self._global_tags)
+        self._prompt_store = PromptStore(store, plan, self._encode_prompt)
+        self._preparer = Preparer(plan, self._read_rgb, self._in_backbone, self._prompter, maps)
+        self._codec = Codec(self._in_backbone)
+        reducer = Reducer(plan, self._preparer, self._codec, self._read_last)
+        self._reductions = StoredReductions(store, plan, reducer)
 
     def hello(self) -> Hello:
         """What this worker is, with a checksum of the model's prediction for a fixed input."""
@@ -123,7 +154,7 @@ class Worker:
 
     def run(self, task: Task, contributions: Sequence[Contribution]) -> tuple[Outcome, list[Contribution]]:
         """Carry out one task. ``contributions`` (merge only) come in plan order; denoise returns its own."""
-        self._clock.backbone, self._clock.forwards = 0.0, 0
+        self._clock.backbone, self._clock.forwards, self._clock.active = 0.0, 0, ()
         started = time.perf_counter()
         actions: dict[Kind, Callable[[], tuple[int, dict[str, Any], list[Contribution]]]] = {
             Kind.EMBED: self._embed,
@@ -132,6 +163,8 @@ class Worker:
             Kind.DENOISE: lambda: self._denoise(task.step, task.region),
             Kind.MERGE: lambda: self._merge(task.step, task.region, contributions),
             Kind.DECODE: lambda: self._decode(task.region),
+            Kind.MEASURE: lambda: (self._reductions.measure(task.step, task.region), {}, []),
+            Kind.REDUCE: lambda: (self._reductions.reduce(task.step), {}, []),
         }
         crc32c, extra, made = actions[task.kind]()
         outcome = Outcome(
@@ -140,6 +173,7 @@ class Worker:
             seconds=time.perf_counter() - started,
             backbone_seconds=self._clock.backbone,
             forwards=self._clock.forwards,
+            active=self._clock.active,
             peak_bytes=resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024,
         )
         return outcome, made
@@ -152,12 +186,27 @@ class Worker:
             yield self.backbone
             self._clock.backbone += time.perf_counter() - started
 
+    @contextmanager
+    def _in_tagger(self) -> Iterator[Tagger]:
+        """As ``_in_backbone``, for the tagger; the first call loads it."""
+        with self._in_backbone() as backbone:
+            if self._load_tagger is None:
+                assert isinstance(backbone, RestoringBackbone)
+                yield backbone
+                return
+            if self._tagger is None:
+                self._tagger = self._load_tagger()
+            yield self._tagger
+
     # -- the tasks ---------------------------------------------------------------------------------------------------
 
     def _embed(self) -> tuple[int, dict[str, Any], list[Contribution]]:
         recipe = self.plan.recipe
+        if recipe.least_confidence > 0:
+            self._find_global_tags()
+        prompts = [self._text_limit.cut(text).prompt for text in (recipe.negative_prompt, recipe.prompt)]
         with self._in_backbone() as backbone:
-            table = backbone.embed([recipe.negative_prompt, recipe.prompt])
+            table = backbone.embed(prompts)
         buffer = io.BytesIO()
         arrays: dict[str, Any] = {name: tensor.numpy() for name, tensor in table.items()}
         np.savez(buffer, **arrays)
@@ -168,20 +217,40 @@ class Worker:
     def _prepare(self, region: int) -> tuple[int, dict[str, Any], list[Contribution]]:
         plan, extra = self.plan, {}
         box = plan.regions.box(region)
-        coarse, difficulty = self._preparer.prepare(box)
+        coarse, difficulty = self._preparer.prepare(box, self._reductions.table("encode").get("norms"))
         if plan.recipe.prompts != "global" and plan.tiles.owned_by(box):
-            self._prompt_locally(region)
+            extra[PROMPTS_ARRAY] = self._prompt_locally(region)
         if plan.recipe.image_prompts != "none" and plan.tiles.owned_by(box):
             self._look(region)
         if difficulty is not None:
             extra[DIFFICULTY] = self._array(DIFFICULTY).write(region, difficulty)
+            tiles = plan.tiles.owned_by(box)
+            self._clock.active = tuple(count_active(plan.recipe, tiles, box, difficulty[0], plan.timesteps))
         return self._array(COARSE).write(region, coarse), extra, []
 
-    def _prompt_locally(self, region: int) -> LocalPrompts:
+    def _prompt_locally(self, region: int) -> int:
         """Tag the input under each tile of the region and keep the prompts; written before the coarse latent is."""
-        table = self._prompter.table(self.plan.tiles.owned_by(self.plan.regions.box(region)))
-        self.store.put_blob(local_prompt_blob(region), table.to_bytes())
-        return table
+        tiles = self.plan.tiles.owned_by(self.plan.regions.box(region))
+        prompts = [self._prompter.prompt(tile) for tile in tiles]
+        return self._prompt_store.write(region, prompts)
+
+    def _encode_prompt(self, text: str) -> PromptRecord:
+        with self._in_backbone() as backbone:
+            return encode_prompt(backbone, self._text_limit, text)
+
+    def _find_global_tags(self) -> Tags:
+        tags = self._prompter.tag_all_over()
+        self.store.put_blob(GLOBAL_TAGS_BLOB, json.dumps(tags).encode())
+        return tags
+
+    def _global_tags(self) -> Tags:
+        """The content of the whole image, found once, by the task that embeds the prompts of all."""
+        if self._global is None:
+            data = self.store.get_blob(GLOBAL_TAGS_BLOB)
+            # lost with a machine's page cache: tagging again gives the same words
+            found = self._find_global_tags() if not data else json.loads(data)
+            self._global = [(phrase, sure) for phrase, sure in found]
+        return self._global
 
     def _look(self, region: int) -> ImagePrompts:
         """Look at the enlarged input under each tile of the region and keep what is seen, as with local prompts."""
@@ -193,6 +262,20 @@ class Worker:
     def _read_rgb(self, window: Box) -> torch.Tensor:
         """Input pixels of a window: ``[3, y, x]``, 0 and 1 at the ends of the value range, not clipped."""
         return to_rgb(self.plan.value_range.to_unit(self._array(PIXELS).read(window)))
+
+    def _read_map(self, window: Box) -> np.ndarray:
+        """The user's map of difficulty over a window of input pixels: ``[y, x]`` float32 in [0, 1]."""
+        values = self._array(DIFFICULTY_MAP).read(window)[0]
+        unit: np.ndarray = values.astype(np.float32) / np.float32(np.iinfo(values.dtype).max)
+        return unit
+
+    def _read_attention(self, window: Box) -> np.ndarray:
+        """What the vision transformer attends to in a window of input pixels: ``[y, x]`` float32 in (0, 1)."""
+        with self._compute:
+            if self._attention is None:
+                assert self._load_attention is not None
+                self._attention = self._load_attention()
+            return self._attention.read(self._read_rgb, self.plan.source, window)
 
     def _encode(self, region: int) -> tuple[int, dict[str, Any], list[Contribution]]:
         plan = self.plan
@@ -218,7 +301,7 @@ class Worker:
         def predict(tiles: list[Tile], latents: torch.Tensor) -> torch.Tensor:
             under, table = None, prompts
             if local is not None:
-                table = dataclasses.replace(prompts, each=local.of([places[tile] for tile in tiles]))
+                table = local.rows([places[tile] for tile in tiles], prompts)
             if coarse is not None and plan.geometry.reads_coarse:
                 under = torch.from_numpy(np.stack([coarse[:, *tile.box.within(seen)] for tile in tiles]))
             structure = None
@@ -237,7 +320,7 @@ class Worker:
         if coarse is not None and plan.has_difficulty:
             difficulty = self._array(DIFFICULTY).read(seen)[0]
             active = active_tiles(plan.recipe, [*places], seen, difficulty, plan.timesteps[step])
-            still = self.solver.towards(step, torch.from_numpy(z), torch.from_numpy(coarse))
+            still = self._towards_coarse(step, z, coarse)
             idle = Idle(tiles=frozenset(places) - set(active), prediction=still.numpy())
         with self._compute:
             made = denoise_region(plan.denoise_settings, region, seen, z, predict, idle)
@@ -265,12 +348,19 @@ class Worker:
             extra[history_name(step + 1)] = self._history(step + 1).write(region, history_next)
         return self._latents(step + 1).write(region, z_next), extra, []
 
+    def _towards_coarse(self, step: int, z: np.ndarray, coarse: np.ndarray) -> torch.Tensor:
+        """The prediction ``[c, y, x]`` of inactive places, from their state and the coarse latent."""
+        clean = torch.from_numpy(coarse)
+        spread = None
+        if isinstance(self.backbone, RestoringBackbone):
+            spread = self.backbone.spread(clean[None])[0]
+        return self.solver.towards(step, torch.from_numpy(z), clean, spread)
+
     def _masked(self, step: int, box: Box, z: np.ndarray, prediction: np.ndarray) -> np.ndarray:
         """The prediction where the mask says, and the coarse latent's elsewhere."""
         plan = self.plan
         difficulty = self._array(DIFFICULTY).read(box)[0]
-        coarse = torch.from_numpy(self._array(COARSE).read(box))
-        still = self.solver.towards(step, torch.from_numpy(z), coarse).numpy()
+        still = self._towards_coarse(step, z, self._array(COARSE).read(box)).numpy()
         masked: np.ndarray = np.where(
             active_pixels(difficulty, plan.timesteps[step], plan.recipe.lower_bound), prediction, still
         )
@@ -279,19 +369,19 @@ class Worker:
     def _decode(self, region: int) -> tuple[int, dict[str, Any], list[Contribution]]:
         plan, geometry = self.plan, self.plan.geometry
         box = plan.regions.box(region)
-        latents, canvas = self._latents(plan.num_steps), plan.regions.canvas
+        canvas = plan.regions.canvas
         wide = box.grown(plan.decode_halo - geometry.decoder_halo, canvas)
-        rgb = decode_box(latents.read, self._decode_in_backbone, geometry, canvas, wide)
+        found = self._reductions.table("decode")
+        decode = functools.partial(self._codec.decode, norms=found.get("norms"))
+        rgb = decode_box(self._read_last, decode, geometry, canvas, wide)
         inside = plan.out_regions.box(region)
         if plan.recipe.colour == "wavelet":
             rgb = transfer_colour(rgb, self._preparer.enlarged(wide.scaled(geometry.factor)))
+        elif plan.recipe.colour == "adain":
+            rgb = match_colour(rgb, found)
         ys, xs = inside.within(wide.scaled(geometry.factor))
         values = plan.value_range.from_unit(from_rgb(rgb[:, ys, xs], plan.image.num_bands))
         return self._array(OUT).write(region, values), {}, []
-
-    def _decode_in_backbone(self, latents: torch.Tensor) -> torch.Tensor:
-        with self._in_backbone() as backbone:
-            return backbone.decode(latents)
 
     # -- what the tasks read -----------------------------------------------------------------------------------------
 
@@ -303,6 +393,10 @@ class Worker:
     def _latents(self, step: int) -> RegionArray:
         return self._array(latent_name(step))
 
+    def _read_last(self, box: Box) -> np.ndarray:
+        """Latents ``[c, h, w]`` after the last step."""
+        return self._latents(self.plan.num_steps).read(box)
+
     def _history(self, step: int) -> RegionArray:
         return self._array(history_name(step))
 
@@ -311,10 +405,14 @@ class Worker:
             box, channels=self.plan.geometry.channels, seed=self.plan.recipe.seed, stage=STAGE, draw=draw
         )
 
-    def _local_prompts(self, region: int) -> LocalPrompts:
-        data = self.store.get_blob(local_prompt_blob(region))
-        # lost with a machine's page cache: tagging again gives the same words
-        return self._prompt_locally(region) if data is None else local_prompts_from_bytes(data)
+    def _local_prompts(self, region: int) -> RegionPrompts:
+        found = self._prompt_store.read(region)
+        if found is None:
+            # lost with a machine's page cache: tagging again gives the same words
+            self._prompt_locally(region)
+            found = self._prompt_store.read(region)
+        assert found is not None
+        return found
 
     def _image_prompts(self, region: int) -> ImagePrompts:
         data = self.store.get_blob(image_prompt_blob(region))
@@ -346,7 +444,36 @@ def build_worker(setup: WorkerSetup) -> Worker:
     recipe = plan.recipe
     assert recipe.dtype is not None
     backbone = load_backbone(card, device=plan.device.kind, dtype=recipe.dtype, options=recipe.options)
-    return Worker(setup.store, plan, backbone)
+    limit = load_text_limit(card.location, card.geometry.text_tokens)
+    tagger, attention = _tagger_loader(setup.tagger, plan), _attention_loader(setup.attention, plan)
+    return Worker(setup.store, plan, backbone, limit, tagger, attention)
+
+
+def _attention_loader(name: str | None, plan: Plan) -> Callable[[], AttentionReader] | None:
+    """How to load the plan's vision transformer in this process; None where there is none."""
+    if plan.attention is None:
+        return None
+    assert name is not None
+    card, heads, device = plan.attention, plan.recipe.heads, plan.device.kind
+    return lambda: load_attention(name, card, heads=heads, device=device)
+
+
+def _tagger_loader(name: str | None, plan: Plan) -> Callable[[], Tagger] | None:
+    """How to load the plan's tagger in this process; None where it is the model's own.
+
+    Raises ValueError where this node's copy of it is not the one the plan was made with.
+    """
+    if plan.tagger is None:
+        return None
+    assert name is not None
+    tagging, captions, device = plan.tagger, plan.recipe.captions, plan.device.kind
+    card = describe_tagger(name)
+    if card.fingerprint != tagging.fingerprint:
+        raise ValueError(
+            f"tagger {card.name} on {socket.gethostname()} has fingerprint {card.fingerprint[:12]}, the plan was made "
+            f"with {tagging.fingerprint[:12]}: put the same files on every node"
+        )
+    return lambda: load_tagger(card, tagging, device=device, captions=captions)
 
 
 def check_model(card: ModelCard, plan: Plan) -> None:

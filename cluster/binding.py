@@ -3,18 +3,25 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 import hashlib
 from pathlib import Path
 
 import psutil
 
+from pipeline.backbones.attention import describe_attention
 from pipeline.backbones.loading import describe_model
 from pipeline.device import DeviceFacts, package_versions
+from pipeline.geojson import parse_geojson
 from pipeline.plan import ImageFacts, Plan, bind
 from pipeline.price import Price, price
 from pipeline.recipe import load_recipe
-from pipeline.tag_file import TagFile, parse_tags
+from pipeline.tag_file import TagFile, parse_tags, read_table
+from pipeline.tagger import Tagging, make_tagging
+from pipeline.taggers.loading import describe_tagger
+from pipeline.vocabulary import parse_vocabulary
 from storage.images import ImageSource, check_output, open_image
+from storage.images.ground import to_pixels
 
 from .job import Job
 
@@ -35,10 +42,52 @@ def make_plan(job: Job, source: ImageSource, device: DeviceFacts) -> Plan:
     info = source.info
     digest = hashlib.sha256(f"{source.fingerprint()} bands {job.band_numbers() or 'all'}".encode()).hexdigest()
     image = ImageFacts(height=info.height, width=info.width, num_bands=info.num_bands, dtype=info.dtype, sha256=digest)
-    tags = read_tags(job, source)
     return bind(
-        recipe, image=image, scale=job.scale, model=model, device=device, versions=package_versions(), tags=tags
+        recipe,
+        image=image,
+        scale=job.scale,
+        model=model,
+        device=device,
+        versions=package_versions(),
+        tags=read_tags(job, source),
+        attention=None if job.vit is None else describe_attention(job.vit),
+        difficulty_map=describe_difficulty(job, source),
+        tagger=read_tagging(job),
     )
+
+
+def describe_difficulty(job: Job, source: ImageSource) -> ImageFacts | None:
+    """What a plan must know of the job's map of difficulty, checked against the image; None where none is given."""
+    if job.difficulty is None:
+        return None
+    with open_difficulty(job.difficulty) as given:
+        info = given.info
+        if (info.height, info.width) != (source.info.height, source.info.width):
+            raise ValueError(
+                f"--difficulty {job.difficulty}: {info.height} x {info.width} pixels (height x width), the image has "
+                f"{source.info.height} x {source.info.width}: give a map of the image's own size"
+            )
+        return ImageFacts(
+            height=info.height, width=info.width, num_bands=1, dtype=info.dtype, sha256=given.fingerprint()
+        )
+
+
+def open_difficulty(path: str) -> ImageSource:
+    """The first band of a map of difficulty."""
+    return open_image(path, bands=(1,))
+
+
+def read_tagging(job: Job) -> Tagging | None:
+    """The job's tagger and vocabulary; None for the model's own. Raises ValueError or FileNotFoundError."""
+    vocabulary = None
+    if job.vocabulary is not None:
+        if job.tagger is None:
+            raise ValueError("--vocabulary: a zero-shot tagger chooses from it, and none is given: add --tagger")
+        path = Path(job.vocabulary)
+        if not path.is_file():
+            raise FileNotFoundError(f"--vocabulary {job.vocabulary}: no such file; expected a phrase a line")
+        vocabulary = parse_vocabulary(path.read_text(encoding="utf-8", errors="replace"), where=job.vocabulary)
+    return None if job.tagger is None else make_tagging(describe_tagger(job.tagger), vocabulary)
 
 
 def read_tags(job: Job, source: ImageSource) -> TagFile | None:
@@ -48,8 +97,12 @@ def read_tags(job: Job, source: ImageSource) -> TagFile | None:
     path = Path(job.tags)
     if not path.is_file():
         raise FileNotFoundError(f"--tags {job.tags}: no such file; expected JSON with height, width and tags")
-    text = path.read_text(encoding="utf-8", errors="replace")
-    return parse_tags(text, where=job.tags, height=source.info.height, width=source.info.width)
+    table = read_table(path.read_text(encoding="utf-8", errors="replace"), where=job.tags)
+    size = {"height": source.info.height, "width": source.info.width}
+    if isinstance(table, dict) and "type" in table:
+        place = functools.partial(to_pixels, source.info.geo)
+        return parse_geojson(table, where=job.tags, to_pixels=place, **size)
+    return parse_tags(table, where=job.tags, **size)
 
 
 def check_memory(plan: Plan, workers: int, available: int, where: str) -> Price:

@@ -1,4 +1,7 @@
-"""Looking at a run in progress: the latents of one step, decoded as far as they are there."""
+"""Looking at a run in progress: the latents of one step, decoded as far as they are there.
+
+Group norms of an autoencoder see one window here, whatever the recipe says: the canvas's statistics are not there yet.
+"""
 
 from __future__ import annotations
 

@@ -10,6 +10,8 @@ from typing import Any, Protocol, runtime_checkable
 
 import torch
 
+from .backbones.group_norm import GroupNorms
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LatentGeometry:
@@ -59,6 +61,14 @@ class LatentGeometry:
     """number of weights, all parts together"""
     width: int
     """feature channels of the denoiser at the latent's own resolution: what its activations are priced by"""
+    encoder_norms: int = 0
+    """group norms of the autoencoder's encoder, each over the whole of what it is given"""
+    decoder_norms: int = 0
+    norm_groups: int = 0
+    """channel groups of each of them"""
+    encoder_measuring: float = 0.0
+    """runs of the encoder that measuring its norms one after another costs"""
+    decoder_measuring: float = 0.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -82,6 +92,8 @@ class ModelCard:
     """the single file that holds all weights, where ``location`` holds the configs alone"""
     file: Any = None
     """the backbones.model_file.ModelFile of what is attached to it; None for a plain model"""
+    degradations: tuple[str, ...] = ()
+    """phrases of its own tagger that speak of damage"""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -148,10 +160,25 @@ class RestoringBackbone(Backbone, Protocol):
         """
         ...
 
+    def spread(self, coarse: torch.Tensor) -> torch.Tensor:
+        """The deviation of true latents round coarse ones, of the shape of ``coarse [B, C, h, w]``: how much is still
+        to be invented at each place."""
+        ...
+
     def steering(self, said: list[dict[str, float]]) -> torch.Tensor:
         """[prompts, phrases]: how sure each prompt's phrases are, of those that steer the restoration module."""
         ...
 
     def tag(self, low: torch.Tensor) -> list[list[tuple[str, float]]]:
         """Phrases that hold for each of ``low [B, 3, y, x]``, with their probabilities, the surest first."""
+        ...
+
+
+@runtime_checkable
+class NormalisingBackbone(Backbone, Protocol):
+    """A backbone whose autoencoder has group norms."""
+
+    @property
+    def norms(self) -> dict[str, GroupNorms]:
+        """Of its ``encoder`` and its ``decoder``."""
         ...

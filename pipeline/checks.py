@@ -38,12 +38,11 @@ def check_parts(recipe: Recipe, model: ModelCard) -> None:
     if model.geometry.restorer_halo is None:
         for field, value, instead in (
             ("coarse", "restored", "bicubic"),
-            ("prompts", "local", "global"),
             ("difficulty", "confidence", "gradient"),
         ):
             if getattr(recipe, field) == value:
                 raise ValueError(
-                    f"recipe: {field} = {value!r} needs a restoration module and a tagger, which the model "
+                    f"recipe: {field} = {value!r} needs a restoration module, which the model "
                     f"{model.name} lacks: use {instead!r}"
                 )
     _check_structure(recipe, model)
@@ -57,7 +56,12 @@ def check_parts(recipe: Recipe, model: ModelCard) -> None:
             f"recipe: image_prompts = {recipe.image_prompts!r} needs an IP-Adapter, which the model {model.name} "
             "lacks: use 'none', or a model file with [image_adapter]"
         )
-    _check_words("prompt", f"{recipe.prompt} {recipe.negative_prompt}", model)
+    if recipe.codec_norm != "window" and not model.geometry.decoder_norms:
+        raise ValueError(
+            f"recipe: codec_norm = {recipe.codec_norm!r} needs an autoencoder with group norms, which the model "
+            f"{model.name} lacks: use 'window'"
+        )
+    check_words("prompt", f"{recipe.prompt} {recipe.negative_prompt}", model)
 
 
 def _check_structure(recipe: Recipe, model: ModelCard) -> None:
@@ -69,7 +73,8 @@ def _check_structure(recipe: Recipe, model: ModelCard) -> None:
         )
 
 
-def _check_words(where: str, text: str, model: ModelCard) -> None:
+def check_words(where: str, text: str, model: ModelCard) -> None:
+    """Refuse words outside the closed vocabulary of a model that has one."""
     known = model.vocabulary
     if known is not None:
         said = re.findall(r"[^\s,]+", text.lower())
@@ -88,7 +93,18 @@ def check_tags(recipe: Recipe, model: ModelCard, tags: TagFile | None) -> None:
     if tags is not None:
         if model.geometry.text_tokens is None:
             raise ValueError(f"--tags: the model {model.name} reads no text: leave the tags out")
-        _check_words("--tags", ", ".join(tags.phrases), model)
+        check_words("--tags", ", ".join(tags.phrases), model)
+
+
+def check_difficulty(recipe: Recipe, *, has_attention: bool, has_map: bool) -> None:
+    """Refuse a map or a transformer that nobody reads, and its absence where it is to be read."""
+    for source, option, what, given in (
+        ("attention", "--vit", "a vision transformer", has_attention),
+        ("file", "--difficulty", "a map of difficulty", has_map),
+    ):
+        if (recipe.difficulty == source) != given:
+            found = f"difficulty = {recipe.difficulty!r} and {what if given else 'none'}"
+            raise ValueError(f"recipe: {what} ({option}) and difficulty = {source!r} go together, got {found}")
 
 
 def check_options(recipe: Recipe, model: ModelCard, device: DeviceFacts) -> None:

@@ -23,18 +23,22 @@ from .tiling import Tile, TileGrid
 class PromptTable:
     """Embeddings of the prompts in use, each once.
 
-    Row 0 is the negative prompt, row 1 the prompt of every tile, unless ``each`` gives every tile of a batch its own.
+    Row 0 is the negative prompt, row 1 the prompt of every tile, unless ``each`` or ``against`` gives every tile of a
+    batch its own.
     """
 
     embeddings: dict[str, torch.Tensor] = dataclasses.field(default_factory=dict)
     """``text [n, T, D]`` and ``pooled [n, D']``, where the model has them"""
     each: dict[str, torch.Tensor] | None = None
     """local prompts: the same fields, a row a tile of the batch"""
+    against: dict[str, torch.Tensor] | None = None
+    """local negative prompts, likewise"""
 
     def rows(self, row: int, batch: int) -> dict[str, Any]:
         """A row for every tile of a batch, by the names of Conditioning's fields."""
-        if row == 1 and self.each is not None:
-            return self.each
+        local = self.each if row == 1 else self.against
+        if local is not None:
+            return local
         return {name: table[row : row + 1].expand(batch, *table.shape[1:]) for name, table in self.embeddings.items()}
 
 

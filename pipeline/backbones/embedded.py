@@ -18,7 +18,7 @@ from ..backbone import Conditioning, LatentGeometry, ModelCard
 from .options import PLAIN, Options
 from .precondition import local_spread, precondition
 from .restoration import RestorationModule
-from .tagger import Tagger
+from .tagger import DEGRADATIONS, Tagger
 
 WEIGHTED = ("vae", "unet", "text_encoder", "controlnet", "restorer", "tagger")
 """folders of the parts that have weights"""
@@ -71,6 +71,12 @@ def read_vocabulary(folder: Path) -> tuple[str, ...]:
     """Every word that the tokenizer knows."""
     table = json.loads((folder / "tokenizer" / "tokenizer.json").read_text(encoding="utf-8"))
     return tuple(word for word in table["model"]["vocab"] if word.isalpha())
+
+
+def read_degradations(folder: Path) -> tuple[str, ...]:
+    """The tagger's phrases that speak of damage."""
+    config = json.loads((folder / "tagger" / "config.json").read_text(encoding="utf-8"))
+    return tuple(phrase for phrase in config["phrases"] if phrase in DEGRADATIONS)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -157,6 +163,9 @@ class EmbeddedBackbone:
             residuals = self._residuals(seen, timestep, text, conditioning.structure)
             answer = unet(seen, timestep, encoder_hidden_states=text, **residuals).sample
         return prepared.velocity(answer.float().cpu()).contiguous()
+
+    def spread(self, coarse: torch.Tensor) -> torch.Tensor:
+        return local_spread(coarse, self._spread)
 
     def _residuals(
         self,

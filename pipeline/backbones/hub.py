@@ -11,8 +11,10 @@ WEIGHTS = ("*.safetensors",)
 PICKLED = ("*.bin",)
 
 
-def locate(name: str, model: str, *, allow_pickle: bool = False, configs_only: bool = False) -> Path:
-    """The folder or file called ``name``, a path or a hub id, of the model ``model``.
+def locate(
+    name: str, model: str, *, allow_pickle: bool = False, configs_only: bool = False, what: str = "model"
+) -> Path:
+    """The folder or file called ``name``, a path or a hub id, of the model ``model`` (or whatever ``what`` says it is).
 
     From the hub come configs and, unless ``configs_only``, weights, as pickles too where they are allowed.
 
@@ -23,8 +25,8 @@ def locate(name: str, model: str, *, allow_pickle: bool = False, configs_only: b
         return path.resolve()
     if not is_hub_id(name):
         raise FileNotFoundError(
-            f"model {model}: no such folder{'' if name == model else f': {name}'}; "
-            "give embedded, a folder or a hub id such as owner/name"
+            f"{what} {model}: no such folder{'' if name == model else f': {name}'}; "
+            f"give {'embedded, ' if what == 'model' else ''}a folder or a hub id such as owner/name"
         )
     from huggingface_hub import snapshot_download
 
@@ -34,6 +36,6 @@ def locate(name: str, model: str, *, allow_pickle: bool = False, configs_only: b
     except Exception as e:
         reason = (str(e).strip() or type(e).__name__).splitlines()[0]
         raise FileNotFoundError(
-            f"model {name}: no folder of that name, and the hub did not give it ({reason}); "
+            f"{what} {name}: no folder of that name, and the hub did not give it ({reason}); "
             "download it where the hub can be reached and give the folder"
         ) from e

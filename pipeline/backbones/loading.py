@@ -51,11 +51,21 @@ def describe_model(name: str, *, allow_pickle: bool = False) -> ModelCard:
     return attach(_describe_base(name, file), file)
 
 
+def locate_configs(name: str, *, allow_pickle: bool = False) -> Path:
+    """The folder of a model's configs and tokenizers, not checked; errors as describe_model's."""
+    return _locate_base(name, read_model_file(name, allow_pickle=allow_pickle))[0]
+
+
+def _locate_base(name: str, file: ModelFile) -> tuple[Path, Path | None]:
+    """The folder of the configs, and the single file that the weights are in, if they are."""
+    found = EMBEDDED if file.base == "embedded" else locate(file.base, name, allow_pickle=file.allow_pickle)
+    if found.is_file():
+        return find_configs(found, file.config, name, allow_pickle=file.allow_pickle), found
+    return found, None
+
+
 def _describe_base(name: str, file: ModelFile) -> ModelCard:
-    folder = EMBEDDED if file.base == "embedded" else locate(file.base, name, allow_pickle=file.allow_pickle)
-    checkpoint = None
-    if folder.is_file():
-        checkpoint, folder = folder, find_configs(folder, file.config, name, allow_pickle=file.allow_pickle)
+    folder, checkpoint = _locate_base(name, file)
     index = read_config(folder / "model_index.json", name)
     family = FAMILIES.get(str(index.get("_class_name")))
     if family is None or (checkpoint is not None and family is not stable_diffusion):
@@ -73,7 +83,8 @@ def _describe_base(name: str, file: ModelFile) -> ModelCard:
         geometry=dataclasses.replace(geometry, parameters=sum(num_parameters(path) for path in weights.values())),
         scheduler=read_config(folder / "scheduler" / "scheduler_config.json", name),
         vocabulary=embedded.read_vocabulary(folder) if family is embedded else None,
-        fingerprint=_fingerprint({**{part: folder / part for part in family.parts(index)}, **weights}),
+        degradations=embedded.read_degradations(folder) if family is embedded else (),
+        fingerprint=fingerprint_files({**{part: folder / part for part in family.parts(index)}, **weights}),
         checkpoint=None if checkpoint is None else str(checkpoint),
     )
 
@@ -100,20 +111,22 @@ def load_backbone(card: ModelCard, *, device: str, dtype: str, options: Options 
     return adapter.load(card, device=device, dtype=getattr(torch, dtype), options=options)
 
 
-def read_config(path: Path, name: str) -> dict[str, Any]:
-    """A JSON config of a model. Raises FileNotFoundError or ValueError naming the file and the mend."""
+def read_config(path: Path, name: str, *, what: str = "model") -> dict[str, Any]:
+    """A JSON config of a model or tagger (``what``); FileNotFoundError or ValueError naming the file and the mend."""
     if not path.is_file():
+        library = "diffusers" if what == "model" else "transformers"
         raise FileNotFoundError(
-            f"model {name}: lacks {path.parent.name}/{path.name}; expected a folder in diffusers' format"
+            f"{what} {name}: lacks {path.parent.name}/{path.name}; expected a folder in {library}' format"
         )
     try:
         config: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
     except ValueError as e:
-        raise ValueError(f"model {name}: {path.name} is not JSON ({e}); copy the model again") from e
+        raise ValueError(f"{what} {name}: {path.name} is not JSON ({e}); copy the model again") from e
     return config
 
 
-def _fingerprint(files: dict[str, Path]) -> str:
+def fingerprint_files(files: dict[str, Path]) -> str:
+    """sha256 over files, each with the name that it counts under."""
     digest = hashlib.sha256()
     for name, path in sorted(files.items()):
         digest.update(name.encode() + b"\0")

@@ -12,11 +12,14 @@ from transformers import AutoTokenizer
 
 from ..backbone import Conditioning, LatentGeometry, ModelCard
 from .controls import load_control, sum_residuals
+from .group_norm import GroupNorms
 from .image_adapter import Sight, load_sight
 from .lora import merge_changes, read_changes
 from .model_file import Control, ModelFile
 from .networks import read_networks
+from .norm_order import find_norms
 from .options import PLAIN, Options
+from .receptive_field import decoder_halo, encoder_halo
 from .single_file import read_checkpoint
 
 TEXT_PARTS = (("tokenizer", "text_encoder"), ("tokenizer_2", "text_encoder_2"))
@@ -42,7 +45,7 @@ def weighted_parts(index: dict[str, Any]) -> list[str]:
 
 
 def read_geometry(folder: Path, index: dict[str, Any]) -> LatentGeometry:
-    """Geometry from the configs; halos are bounds of the convolutions alone (group norms see a whole window).
+    """Geometry from the configs; halos are those of the convolutions alone (group norms see a whole window).
 
     Raises ValueError, one line, where the parts do not fit each other.
     """
@@ -54,14 +57,15 @@ def read_geometry(folder: Path, index: dict[str, Any]) -> LatentGeometry:
     vae, unet, text = (configs[part] for part in ("vae", "unet", "text_encoder"))
     check_parts(folder, vae, unet, sum(configs[encoder]["hidden_size"] for encoder in encoders))
     window = unet["sample_size"]
+    norms = find_norms(vae)
     return LatentGeometry(
         channels=vae["latent_channels"],
         factor=2 ** (len(vae["block_out_channels"]) - 1),
         window=window,
         overlap=window // 2,
         multiple=2 ** (len(unet["block_out_channels"]) - 1),
-        encoder_halo=8,
-        decoder_halo=16,
+        encoder_halo=encoder_halo(vae),
+        decoder_halo=decoder_halo(vae),
         codec_window=64,
         reads_coarse=False,
         structures=(),
@@ -77,6 +81,11 @@ def read_geometry(folder: Path, index: dict[str, Any]) -> LatentGeometry:
         dtype="float16" if torch.cuda.is_available() else "float32",
         parameters=0,
         width=unet["block_out_channels"][0],
+        encoder_norms=len(norms["encoder"].names),
+        decoder_norms=len(norms["decoder"].names),
+        norm_groups=norms["decoder"].groups,
+        encoder_measuring=round(sum(norms["encoder"].work), 3),
+        decoder_measuring=round(sum(norms["decoder"].work), 3),
     )
 
 
@@ -148,6 +157,8 @@ class StableDiffusionBackbone:
         self._geometry, self._options = geometry, options
         self._controls, self._sight = parts.controls, parts.sight
         self._vae, self._unet, self._text = parts.vae, parts.unet, parts.text
+        order = find_norms(parts.vae.config)
+        self.norms = {part: GroupNorms(getattr(parts.vae, part), order[part].names) for part in ("encoder", "decoder")}
 
     @property
     def geometry(self) -> LatentGeometry:

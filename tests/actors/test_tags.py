@@ -50,7 +50,7 @@ def test_stable_diffusion_equals_a_plain_loop(tmp_path: Path, xl: bool) -> None:
     "recipe",
     [
         {"activity": "groups", "structure": "both", "solver": "unipc", "steps": 4, "keep_steps": 4},
-        {"activity": "mask", "structure": "edges", "solver": "euler-ancestral", "coarse": "bicubic"},
+        {"activity": "mask", "structure": "edges", "solver": "euler-ancestral", "coarse": "bicubic", "colour": "adain"},
         {"activity": "groups", "difficulty": "gradient", "structure": "image", "blend": "gaussian", "solver": "ddpm"},
     ],
 )

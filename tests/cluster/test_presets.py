@@ -45,7 +45,7 @@ def models(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
 def test_on_stable_diffusion(
     run: Run, tmp_path: Path, tags: Path, models: dict[str, Path], preset: str, kind: str
 ) -> None:
-    (tmp_path / "mine.toml").write_text(f'preset = "{preset}"\nsteps = 2\nwindow = 16\noverlap = 6\nregion = 32\n')
+    (tmp_path / "mine.toml").write_text(f'preset = "{preset}"\nsteps = 3\nwindow = 16\noverlap = 6\nregion = 32\n')
     words = ["--recipe", "mine.toml", "--tags", "tags.json", "--scale", "2", "--workers", "0"]
     result = run("upscale", "in.png", "out.png", "--model", str(models[kind]), *words, quick=False)
     assert result.exit_code == 0, result.output
@@ -60,13 +60,13 @@ def test_without_tags_a_model_without_a_tagger_refuses(run: Run, tmp_path: Path)
     write_stable_diffusion(tmp_path / "model")
     result = run("upscale", "in.png", "out.png", "--model", "model", "--recipe", "zoomed-in", quick=False)
     assert result.exit_code == 1
-    assert "prompts = 'local' needs a restoration module and a tagger" in result.stderr
+    assert "prompts = 'local' needs a tagger" in result.stderr
 
 
 @pytest.mark.parametrize("preset", [name for name in PRESETS if name != "zoomed-in-seesr"])
 def test_on_the_embedded_model(run: Run, tmp_path: Path, preset: str) -> None:
     """Its prompts speak a closed vocabulary, so the authors' own words are for other models."""
-    (tmp_path / "mine.toml").write_text(f'preset = "{preset}"\nsteps = 2\nwindow = 32\noverlap = 8\nregion = 64\n')
+    (tmp_path / "mine.toml").write_text(f'preset = "{preset}"\nsteps = 3\nwindow = 32\noverlap = 8\nregion = 64\n')
     result = run(
         "upscale", "in.png", "out.png", "--model", "embedded", "--recipe", "mine.toml", "--workers", "0", quick=False
     )

@@ -1,0 +1,87 @@
+"""What says which words hold for a crop of the input: the protocol, and what a plan must know of a tagger.
+
+A model may bring a tagger of its own (the embedded one does). Any other is chosen apart from the model: ``zero-shot``
+ones (SigLIP, CLIP) weigh the phrases of a vocabulary, ``captioners`` (BLIP, Florence-2) write a sentence.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Protocol
+
+import torch
+
+from .vocabulary import Vocabulary, default_vocabulary
+
+ZERO_SHOT = ("siglip", "clip")
+CAPTIONERS = ("blip", "florence2")
+KINDS = (*ZERO_SHOT, *CAPTIONERS)
+"""``model_type`` of a transformers config that there is a tagger for"""
+
+THRESHOLDS = {"siglip": 0.02, "clip": 0.5, "blip": 0.0, "florence2": 0.0}
+"""least probability of a phrase that is said, where a recipe leaves it open. SigLIP's sigmoid is low for short words;
+CLIP's is against a neutral sentence, so one half is the even point; neither is calibrated on our pictures"""
+MOST = {"siglip": 8, "clip": 8, "blip": 0, "florence2": 0}
+"""most phrases of content, where a recipe leaves it open; 0 says all"""
+CLEAN = "clean"
+"""the one word that speaks of neither content nor damage"""
+
+
+class Tagger(Protocol):
+    """Names what is in a picture. The same crop gets the same words whatever else is tagged beside it."""
+
+    def tag(self, low: torch.Tensor) -> list[list[tuple[str, float]]]:
+        """Phrases for each of ``low [B, 3, y, x]`` in [0, 1], with their probabilities, the surest first."""
+        ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TaggerCard:
+    """A tagger on this machine, described without loading a weight."""
+
+    name: str
+    """what the user asked for: a folder or a hub id"""
+    kind: str
+    """one of KINDS"""
+    location: str
+    """its folder"""
+    fingerprint: str
+    """sha256 over every config, tokenizer and weight file, by relative name"""
+    parameters: int
+    """number of weights"""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Tagging:
+    """What a plan keeps of a tagger: all of it that can change a word."""
+
+    kind: str
+    fingerprint: str
+    parameters: int
+    phrases: tuple[str, ...]
+    """of content, that a zero-shot tagger chooses from; none for a captioner"""
+    degradations: tuple[str, ...]
+    """of damage, likewise"""
+
+
+def make_tagging(card: TaggerCard, vocabulary: Vocabulary | None) -> Tagging:
+    """A tagger with its vocabulary, the package's own where none is given; ValueError for one that reads none."""
+    if card.kind in CAPTIONERS:
+        if vocabulary is not None:
+            raise ValueError(
+                f"--vocabulary: the tagger {card.name} ({card.kind}) writes its own words: leave the vocabulary out"
+            )
+        vocabulary = Vocabulary(phrases=(), degradations=())
+    vocabulary = vocabulary or default_vocabulary()
+    return Tagging(
+        kind=card.kind,
+        fingerprint=card.fingerprint,
+        parameters=card.parameters,
+        phrases=vocabulary.phrases,
+        degradations=vocabulary.degradations,
+    )
+
+
+def is_content(phrase: str, degradations: tuple[str, ...]) -> bool:
+    """Whether a phrase speaks of what is there, not of damage or its absence."""
+    return phrase != CLEAN and phrase not in degradations
