@@ -176,7 +176,8 @@ class StableDiffusionBackbone:
         if conditioning.pooled is not None:
             given["added_cond_kwargs"] = {
                 "text_embeds": conditioning.pooled.to(device, dtype),
-                "time_ids": self._time_ids(latents, conditioning.crops).to(device, dtype),
+                # half precision ends at 65504 pixels
+                "time_ids": self._time_ids(latents, conditioning.crops).to(device),
             }
         seen = latents.to(device, dtype)
         with self._options.attending():

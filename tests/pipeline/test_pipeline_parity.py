@@ -106,6 +106,14 @@ def test_crops(models: dict[str, Path]) -> None:
     assert (found - ours(models["sdxl"] / "base", Conditioning())).abs().max() > 1e-3
 
 
+def test_crops_of_large_outputs_in_half_precision(models: dict[str, Path]) -> None:
+    backbone = load_backbone(describe_model(str(models["sdxl"] / "base")), device="cpu", dtype="float16")
+    table = backbone.embed([WORDS])
+    crops = torch.tensor([[2e5, 2e5, 1e5, 1e5, 2e5, 2e5]])
+    given = Conditioning(text=table["text"], pooled=table["pooled"], crops=crops)
+    assert backbone.predict(noise(), torch.tensor(500), given).isfinite().all()
+
+
 @pytest.mark.parametrize(("kind", "plus"), [("sd1", False), ("sdxl", True)], ids=["sd1-plain", "sdxl-plus"])
 def test_image_prompt(models: dict[str, Path], tmp_path: Path, kind: str, plus: bool) -> None:
     """From the picture's pixels on: the encoder, its normalisation and the negative branch are in it."""
