@@ -70,6 +70,7 @@ def read_geometry(folder: Path, index: dict[str, Any]) -> LatentGeometry:
         reads_coarse=False,
         structures=(),
         structure="none",
+        zero_negative=_is_xl(index) and index.get("force_zeros_for_empty_prompt", True),
         reads_crops=_is_xl(index),
         image_width=None,
         restorer_halo=None,

@@ -16,7 +16,7 @@ from PIL import Image
 
 from pipeline.backbone import Conditioning
 from pipeline.backbones.loading import describe_model, load_backbone
-from pipeline.denoise import PromptTable, predict_tiles
+from pipeline.denoise import PromptTable, embed_own, predict_tiles
 from pipeline.solver import build_solver
 from tests.composite import write_composite, write_image_adapter
 
@@ -51,15 +51,15 @@ def shown() -> dict[str, torch.Tensor]:
     return {"image": torch.rand(1, 3, 128, 128, generator=rng), "edges": edges}
 
 
-def ours(model: Path, given: Conditioning, guidance: float = GUIDANCE) -> torch.Tensor:
+def ours(model: Path, given: Conditioning, against: str = AGAINST) -> torch.Tensor:
     """One tile through predict_tiles and the solver, as the engine does it."""
     card = describe_model(str(model))
     backbone = load_backbone(card, device="cpu", dtype="float32")
     solver = build_solver("ddim", card.scheduler, steps=STEPS)
-    prompts = PromptTable(embeddings=backbone.embed([AGAINST, WORDS]))
+    prompts = PromptTable(embeddings=embed_own(backbone, against, WORDS))
     z, history = solver.start(noise(), None), ()
     for step in range(STEPS):
-        prediction = predict_tiles(backbone, solver, step, z, given, prompts, guidance)
+        prediction = predict_tiles(backbone, solver, step, z, given, prompts, GUIDANCE)
         z, history = solver.step(step, z, prediction, history, None)
     return z
 
@@ -82,6 +82,13 @@ def test_the_base_alone(models: dict[str, Path], kind: str) -> None:
     expected = pipeline(kind, models[kind])(latents=noise(), **OPTIONS).images
     near(ours(models[kind] / "base", Conditioning()), expected)
     near(ours(models[kind] / "model.toml", Conditioning()), expected)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_without_a_negative_prompt(models: dict[str, Path], kind: str) -> None:
+    options = {key: value for key, value in OPTIONS.items() if key != "negative_prompt"}
+    expected = pipeline(kind, models[kind])(latents=noise(), **options).images
+    near(ours(models[kind] / "base", Conditioning(), against=""), expected)
 
 
 @pytest.mark.parametrize("kind", KINDS)
