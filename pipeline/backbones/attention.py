@@ -25,8 +25,9 @@ from storage.box import Box
 from ..blend import axis_window
 from ..difficulty import AttentionCard
 from ..tiling import plan_tiles
+from .configs import read_config
 from .hub import locate
-from .loading import fingerprint_files, read_config
+from .loading import fingerprint_files
 from .weights import weight_file
 
 WHAT = "--vit"
