@@ -32,7 +32,7 @@ from pipeline.codec import Codec, decode_box
 from pipeline.colour import match_colour, transfer_colour
 from pipeline.contribution import Contribution
 from pipeline.crops import crop_numbers
-from pipeline.denoise import Idle, PromptTable, denoise_region, predict_tiles, reach
+from pipeline.denoise import Idle, PromptTable, denoise_region, embed_own, predict_tiles, reach
 from pipeline.device import describe_device, make_deterministic, package_versions
 from pipeline.image_prompts import ImagePrompts, image_prompts_from_bytes, look_at_tiles
 from pipeline.local_prompts import Prompter, Tags, encode_prompt
@@ -210,9 +210,9 @@ class Worker:
         recipe = self.plan.recipe
         if recipe.least_confidence > 0:
             self._find_global_tags()
-        prompts = [self._text_limit.cut(text).prompt for text in (recipe.negative_prompt, recipe.prompt)]
+        negative, prompt = (self._text_limit.cut(text).prompt for text in (recipe.negative_prompt, recipe.prompt))
         with self._in_backbone() as backbone:
-            table = backbone.embed(prompts)
+            table = embed_own(backbone, negative, prompt)
         buffer = io.BytesIO()
         arrays: dict[str, Any] = {name: tensor.numpy() for name, tensor in table.items()}
         np.savez(buffer, **arrays)

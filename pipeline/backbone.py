@@ -39,6 +39,8 @@ class LatentGeometry:
     """what its ControlNets read, each of ``image`` and ``edges`` at most once; empty for a model without one"""
     structure: str
     """default of what they are shown: ``none``, ``image``, ``edges`` or ``both``"""
+    zero_negative: bool
+    """whether guidance without a negative prompt moves away from zeros (SDXL), not from the embedding of no words"""
     reads_crops: bool
     """whether it is told which crop of which picture a tile is (SDXL's micro-conditioning)"""
     image_width: int | None

@@ -42,6 +42,14 @@ class PromptTable:
         return {name: table[row : row + 1].expand(batch, *table.shape[1:]) for name, table in self.embeddings.items()}
 
 
+def embed_own(backbone: Backbone, negative: str, prompt: str) -> dict[str, torch.Tensor]:
+    """The rows of a PromptTable: ``negative``, zeros where it is empty and the model wants it so, and ``prompt``."""
+    table = backbone.embed([negative, prompt])
+    if negative or not backbone.geometry.zero_negative:
+        return table
+    return {name: torch.stack([torch.zeros_like(rows[0]), rows[1]]) for name, rows in table.items()}
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DenoiseSettings:
     """What denoise needs of a plan."""

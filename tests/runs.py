@@ -175,7 +175,7 @@ def serial(case: Case) -> np.ndarray:
     z = solver.start(noise(0), coarse[0] if plan.recipe.start == "image" else None)
     rows, cols = range(len(plan.tiles.tops)), range(len(plan.tiles.lefts))
     tags = Tags(case, backbone, low)
-    texts = {(row, col): backbone.embed(list(tags.both_prompts(row, col))) for row in rows for col in cols}
+    texts = {(row, col): _embedded(backbone, *tags.both_prompts(row, col)) for row in rows for col in cols}
 
     def embedded(top: int, left: int) -> dict[str, torch.Tensor]:
         """Both rows of prompts of one tile."""
@@ -211,6 +211,13 @@ def serial(case: Case) -> np.ndarray:
             prediction = torch.where(masked, prediction, solver.towards(step, z, coarse[0]))
         z, history = solver.step(step, z, prediction, history, noise(step + 1) if solver.is_stochastic else None)
     return z.numpy()
+
+
+def _embedded(backbone: Any, negative: str, prompt: str) -> dict[str, torch.Tensor]:
+    """Both rows of a tile's prompts; no negative one is zeros for SDXL."""
+    keep = 1.0 if negative or not backbone.geometry.zero_negative else 0.0
+    table = backbone.embed([negative, prompt])
+    return {name: torch.stack([rows[0] * keep, rows[1]]) for name, rows in table.items()}
 
 
 def _enlarged(case: Case, backbone: Any, low: torch.Tensor) -> torch.Tensor:

@@ -22,6 +22,7 @@ GEOMETRY = LatentGeometry(
     reads_coarse=True,
     structures=(),
     structure="none",
+    zero_negative=False,
     reads_crops=False,
     image_width=None,
     restorer_halo=None,

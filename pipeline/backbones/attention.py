@@ -25,8 +25,8 @@ from storage.box import Box
 from ..blend import axis_window
 from ..difficulty import AttentionCard
 from ..tiling import plan_tiles
+from .configs import read_config
 from .hub import locate
-from .loading import read_config
 from .weights import fingerprint_files, weight_file
 
 WHAT = "--vit"

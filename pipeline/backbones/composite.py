@@ -8,6 +8,7 @@ import json
 from pathlib import Path
 
 from ..backbone import ModelCard
+from .configs import read_config
 from .controls import check_control, check_control_file, control_files
 from .hub import locate
 from .image_adapter import adapter_files, check_adapter, image_width, is_plain
@@ -65,13 +66,12 @@ def _checked(file: ModelFile, card: ModelCard) -> list[Path]:
     """Every attachment's files, configs and weights, in order, once all of them fit the base."""
     folder, found = Path(card.location), list[Path]()
     networks = skeleton(folder) if file.loras or file.image_adapter else {}
-    unet = json.loads((folder / "unet" / "config.json").read_text(encoding="utf-8"))
+    unet = read_config(folder / "unet" / "config.json", card.name)
     for control in file.controls:
         where = Path(control.model)
         found += control_files(where, card.name, allow_pickle=file.allow_pickle)
         if where.is_dir():
-            config = json.loads((where / "config.json").read_text(encoding="utf-8"))
-            check_control(where, config, unet, card.geometry.factor, card.name)
+            check_control(where, read_config(found[-2], card.name), unet, card.geometry.factor, card.name)
         else:
             check_control_file(where, unet, card.name)
     for lora in file.loras:

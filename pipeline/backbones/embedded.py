@@ -76,6 +76,7 @@ def read_geometry(folder: Path, index: dict[str, Any]) -> LatentGeometry:
         reads_coarse=True,
         structures=tuple(STRUCTURES),
         structure="none",
+        zero_negative=False,
         reads_crops=False,
         image_width=width,
         restorer_halo=own["restorer_halo"],

@@ -6,7 +6,6 @@ An embedding of zeros says "no image": the plain adapter's own zero, and for the
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -17,6 +16,7 @@ from torch.nn import functional
 from transformers import CLIPVisionModelWithProjection
 from transformers.utils.constants import OPENAI_CLIP_MEAN, OPENAI_CLIP_STD
 
+from .configs import read_config
 from .model_file import ImageAdapter
 from .weights import check_pickle, read_shapes, read_tensors, variant, weight_file
 
@@ -61,7 +61,7 @@ def check_adapter(weights: Path, encoder: Path, unet: Any, name: str) -> None:
     shapes, width = read_shapes(weights), image_width(weights)
     if width is None:
         raise refuse("is of a kind that is not read: expected a plain or a Plus one")
-    config = json.loads((encoder / "config.json").read_text(encoding="utf-8"))
+    config = read_config(encoder / "config.json", name)
     made = config["projection_dim" if PLAIN in shapes else "hidden_size"]
     if width != made:
         raise refuse(f"reads embeddings of width {width}, the image encoder {encoder.name} makes {made}")

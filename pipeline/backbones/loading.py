@@ -7,7 +7,6 @@ names one of them and what is attached to it.
 from __future__ import annotations
 
 import dataclasses
-import json
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +17,7 @@ from transformers.utils import logging as transformers_logging
 from ..backbone import Backbone, ModelCard
 from . import analytic, embedded, stable_diffusion
 from .composite import attach
+from .configs import read_config
 from .hub import locate
 from .model_file import ModelFile, read_model_file
 from .options import PLAIN, Options
@@ -109,17 +109,3 @@ def load_backbone(card: ModelCard, *, device: str, dtype: str, options: Options 
     transformers_logging.disable_progress_bar()
     diffusers_logging.disable_progress_bar()
     return adapter.load(card, device=device, dtype=getattr(torch, dtype), options=options)
-
-
-def read_config(path: Path, name: str, *, what: str = "model") -> dict[str, Any]:
-    """A JSON config of a model or tagger (``what``); FileNotFoundError or ValueError naming the file and the mend."""
-    if not path.is_file():
-        library = "diffusers" if what == "model" else "transformers"
-        raise FileNotFoundError(
-            f"{what} {name}: lacks {path.parent.name}/{path.name}; expected a folder in {library}' format"
-        )
-    try:
-        config: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-    except ValueError as e:
-        raise ValueError(f"{what} {name}: {path.name} is not JSON ({e}); copy the model again") from e
-    return config

@@ -18,6 +18,7 @@ from __future__ import annotations
 
 import dataclasses
 import difflib
+import math
 import tomllib
 from dataclasses import dataclass
 from pathlib import Path
@@ -128,6 +129,8 @@ def _value(key: str, value: Any, name: str, at: str, home: Path) -> Any:
     kinds, wanted = _KINDS.get(key, ((str,), "a string"))
     if not isinstance(value, kinds) or (key == "scale" and isinstance(value, bool)):
         raise ValueError(f"model {name}: {at}{key} must be {wanted}, got {value!r}")
+    if key == "scale" and not math.isfinite(value):
+        raise ValueError(f"model {name}: {at}scale must be finite, got {value!r}")
     if key in _TABLES:
         return _parse(_TABLES[key], value, name, f"{key}.", home)
     if key == "sees" and value not in SIGHTS:

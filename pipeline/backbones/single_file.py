@@ -7,7 +7,6 @@ every network must be filled.
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +20,9 @@ from diffusers.loaders.single_file_utils import (
 )
 from torch import nn
 
+from .configs import read_config
 from .hub import locate
+from .model_file import CHECKPOINTS
 from .networks import skeleton
 from .weights import check_pickle, read_shapes, read_tensors
 
@@ -34,6 +35,8 @@ OPEN_CLIP = {"text_encoder": ("cond_stage_model.model.",), "text_encoder_2": ("c
 
 def find_configs(checkpoint: Path, config: str | None, name: str, *, allow_pickle: bool) -> Path:
     """The folder with the checkpoint's configs and tokenizers. Raises FileNotFoundError or ValueError, one line."""
+    if checkpoint.suffix not in CHECKPOINTS:
+        raise ValueError(f"model {name}: {checkpoint.name} is no file of weights; expected {', '.join(CHECKPOINTS)}")
     check_pickle(checkpoint, name, allow_pickle=allow_pickle)
     if config is not None:
         return locate(config, name, configs_only=True)
@@ -75,7 +78,7 @@ def _parts(
     """The state of every network, by diffusers' names. Raises ValueError, beginning with ``what``, for what lacks."""
     found: dict[str, dict[str, Any]] = {}
     for part, network in networks.items():
-        config = json.loads((folder / part / "config.json").read_text(encoding="utf-8"))
+        config = read_config(folder / part / "config.json", folder.name)
         try:
             converted = _convert(part, tensors, network, config)
         except KeyError as e:

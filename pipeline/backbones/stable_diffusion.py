@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -11,6 +10,7 @@ import torch
 from transformers import AutoTokenizer
 
 from ..backbone import Conditioning, LatentGeometry, ModelCard
+from .configs import read_config
 from .controls import load_control, sum_residuals
 from .group_norm import GroupNorms
 from .image_adapter import Sight, load_sight
@@ -50,10 +50,7 @@ def read_geometry(folder: Path, index: dict[str, Any]) -> LatentGeometry:
     Raises ValueError, one line, where the parts do not fit each other.
     """
     encoders = [encoder for _, encoder in TEXT_PARTS[: 2 if _is_xl(index) else 1]]
-    configs = {
-        part: json.loads((folder / part / "config.json").read_text(encoding="utf-8"))
-        for part in ("vae", "unet", *encoders)
-    }
+    configs = {part: read_config(folder / part / "config.json", folder.name) for part in ("vae", "unet", *encoders)}
     vae, unet, text = (configs[part] for part in ("vae", "unet", "text_encoder"))
     check_parts(folder, vae, unet, sum(configs[encoder]["hidden_size"] for encoder in encoders))
     window = unet["sample_size"]
@@ -70,6 +67,7 @@ def read_geometry(folder: Path, index: dict[str, Any]) -> LatentGeometry:
         reads_coarse=False,
         structures=(),
         structure="none",
+        zero_negative=_is_xl(index) and index.get("force_zeros_for_empty_prompt", True),
         reads_crops=_is_xl(index),
         image_width=None,
         restorer_halo=None,
@@ -98,7 +96,7 @@ def check_parts(folder: Path, vae: dict[str, Any], unet: dict[str, Any], text_wi
             f"model {folder.name}: its U-Net reads {read} channels and its autoencoder makes latents of {made}"
             + (f": it is {kind}; give a plain text-to-image model" if kind else ": the parts are of different models")
         )
-    if unet["cross_attention_dim"] != text_width:
+    if isinstance(unet["cross_attention_dim"], int) and unet["cross_attention_dim"] != text_width:
         raise ValueError(
             f"model {folder.name}: its U-Net reads text of width {unet['cross_attention_dim']} and its text encoders "
             f"make {text_width}: the parts are of different models"
@@ -113,7 +111,7 @@ def load(card: ModelCard, *, device: str, dtype: torch.dtype, options: Options =
         networks = read_checkpoint(Path(card.checkpoint), folder, dtype)
     for lora in file.loras:
         merge_changes(networks, read_changes(Path(lora.model), networks, card.name), lora.scale)
-    config = json.loads((folder / "unet" / "config.json").read_text(encoding="utf-8"))
+    config = read_config(folder / "unet" / "config.json", card.name)
     controls = [(one, load_control(Path(one.model), config, dtype)) for one in file.controls]
     sight = None
     if (adapter := file.image_adapter) is not None:
@@ -176,7 +174,8 @@ class StableDiffusionBackbone:
         if conditioning.pooled is not None:
             given["added_cond_kwargs"] = {
                 "text_embeds": conditioning.pooled.to(device, dtype),
-                "time_ids": self._time_ids(latents, conditioning.crops).to(device, dtype),
+                # half precision ends at 65504 pixels
+                "time_ids": self._time_ids(latents, conditioning.crops).to(device),
             }
         seen = latents.to(device, dtype)
         with self._options.attending():

@@ -7,8 +7,8 @@ from pathlib import Path
 from transformers import AutoTokenizer
 from transformers.utils import logging as transformers_logging
 
+from ..backbones.configs import read_config
 from ..backbones.hub import locate
-from ..backbones.loading import read_config
 from ..backbones.weights import fingerprint_files, num_parameters
 from ..tagger import KINDS, ZERO_SHOT, Tagger, TaggerCard, Tagging
 from .captioner import load_captioner

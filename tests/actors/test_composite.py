@@ -18,7 +18,7 @@ SMALL = {"region": 16, "window": 16, "overlap": 6, "steps": 2, "guidance": 2.0, 
 
 
 def composite_case(folder: Path, model: Path, **recipe: Any) -> Case:
-    return make_case(str(model), height=44, width=60, keep_steps=2, **{**SMALL, **recipe})
+    return make_case(str(model), height=30, width=44, keep_steps=2, **{**SMALL, **recipe})
 
 
 @pytest.fixture(scope="module")
@@ -39,7 +39,7 @@ def test_image_prompts(tmp_path: Path, seeing: Path) -> None:
     case = composite_case(tmp_path, seeing, image_prompts="tile", start="noise")
     store, blobs = case.begin(str(tmp_path / "run")), tmp_path / "run" / "blobs" / "cond" / "image-prompts"
     with pytest.raises(StoppedError):
-        sit(case, store, should_stop=lambda: sum(r.kind == Kind.MERGE for r in store.journal.replay()) > 2)
+        sit(case, store, should_stop=lambda: sum(r.kind == Kind.MERGE for r in store.journal.replay()) > 0)
     kept = sorted(blobs.iterdir())
     assert kept
     before = kept[0].read_bytes()
@@ -52,7 +52,7 @@ def test_image_prompts(tmp_path: Path, seeing: Path) -> None:
 
 @pytest.mark.parametrize(
     "recipe",
-    [{"crops": "tile"}, {"structure": "edges"}, {"structure": "image"}, {"structure": "none"}],
+    [{"crops": "tile"}, {"structure": "edges"}],
 )
 def test_equals_a_plain_loop(tmp_path: Path, xl: Path, recipe: dict[str, Any]) -> None:
     """From noise: the autoencoder's windows see no more than themselves, the plain loop encodes the whole."""

@@ -8,11 +8,14 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from PIL import Image
+from safetensors.torch import save_file
 from typer.testing import Result
 
 from pipeline.recipe import PRESETS
-from tests.composite import write_composite
+from tests.composite import low_rank, write_composite, write_image_adapter
+from tests.original import original_tensors
 from tests.tiny import write_stable_diffusion
 
 Run = Callable[..., Result]
@@ -54,6 +57,34 @@ def test_on_stable_diffusion(
     with Image.open(tmp_path / "in.png") as low, Image.open(tmp_path / "out.png") as high:
         assert high.size == (2 * low.width, 2 * low.height)
         assert np.asarray(high).std() > 0
+
+
+def test_with_everything_attached(run: Run, tmp_path: Path, models: dict[str, Path]) -> None:
+    """A single file that is a pickle, two ControlNets, a LoRA and an IP-Adapter; a second run of it says it is done."""
+    folder = models["sdxl"].parent
+    torch.save({"state_dict": original_tensors(folder / "base")}, tmp_path / "all.ckpt")
+    layer = "unet.mid_block.attentions.0.proj_in"
+    down, up = low_rank(torch.zeros(16, 16), rank=2)
+    save_file({f"{layer}.lora_A.weight": down, f"{layer}.lora_B.weight": up}, tmp_path / "lora.safetensors")
+    (tmp_path / "model.toml").write_text(
+        f"base = 'all.ckpt'\nconfig = '{folder / 'base'}'\n"
+        f"[[controls]]\nmodel = '{folder / 'canny'}'\nsees = 'edges'\n[[controls]]\nmodel = '{folder / 'tile'}'\n"
+        "[[loras]]\nmodel = 'lora.safetensors'\n" + write_image_adapter(tmp_path / "adapter", folder / "base")
+    )
+    (tmp_path / "mine.toml").write_text(
+        "steps = 2\nwindow = 16\noverlap = 6\nregion = 16\ncrops = 'tile'\nimage_prompts = 'tile'\nattention = 'math'\n"
+        "channels_last = true\n"
+    )
+    words = ["--model", "model.toml", "--recipe", "mine.toml", "--scale", "2", "--workers", "0", "--allow-pickle"]
+    result = run("upscale", "in.png", "out.png", *words, quick=False)
+    assert result.exit_code == 0, result.output
+    recipe = json.loads((tmp_path / "out.png.run" / "plan.json").read_text())["recipe"]
+    assert (recipe["structure"], recipe["crops"], recipe["image_prompts"]) == ("both", "tile", "tile")
+    assert "already finished" in run("upscale", "in.png", "out.png", *words, quick=False).output
+    (tmp_path / "model.toml").write_text((tmp_path / "model.toml").read_text().replace("scale = 0.6", "scale = 0.5"))
+    changed = run("upscale", "in.png", "out.png", *words, quick=False)
+    assert changed.exit_code == 1
+    assert "model_fingerprint" in changed.stderr
 
 
 def test_without_tags_a_model_without_a_tagger_refuses(run: Run, tmp_path: Path) -> None:

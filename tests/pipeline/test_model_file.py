@@ -60,6 +60,8 @@ def test_paths_are_relative_to_the_file(tmp_path: Path) -> None:
         ("base = 'base'\n[[controls]]\nmodle = 'canny'", "unknown key 'controls.modle'; did you mean model"),
         ("base = 'base'\n[[controls]]\nmodel = 'canny'\nsees = 'depth'", "controls.sees must be one of image, edges"),
         ("base = 'base'\n[[controls]]\nmodel = 'canny'\nscale = 'big'", "controls.scale must be a number, got 'big'"),
+        ("base = 'base'\n[[controls]]\nmodel = 'canny'\nscale = nan", "controls.scale must be finite, got nan"),
+        ("base = 'model.toml'", r"model\.toml is no file of weights; expected \.safetensors"),
         ("base = 'base'\n[[controls]]\nmodel = 'nowhere'", "controls.model = 'nowhere': no such file or folder"),
         ("base = 'base'\n[image_adapter]\nmodel = 'canny'", "lacks the key 'image_adapter.encoder'"),
         ("base = 'base'\nimage_adapter = 'x'", r"must be a table, begun by \[image_adapter\]"),
@@ -121,6 +123,9 @@ def test_a_control_of_another_family_is_refused(folder: Path, tmp_path: Path) ->
         (control / "config.json").write_text(json.dumps({**config, **change}))
         with pytest.raises(ValueError, match=message):
             describe(folder, f"base = 'base'\n[[controls]]\nmodel = '{control}'")
+    (control / "config.json").write_text("no JSON")
+    with pytest.raises(ValueError, match=r"config\.json is not JSON"):
+        describe(folder, f"base = 'base'\n[[controls]]\nmodel = '{control}'")
     (control / "config.json").unlink()
     with pytest.raises(FileNotFoundError, match=r"the ControlNet control lacks config\.json"):
         describe(folder, f"base = 'base'\n[[controls]]\nmodel = '{control}'")

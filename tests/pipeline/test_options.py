@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -16,7 +17,7 @@ from pipeline.checks import COMPILERS
 from pipeline.device import DeviceFacts
 from pipeline.recipe import Recipe
 from tests.composite import write_composite
-from tests.tiny import small_plan
+from tests.tiny import small_plan, tiny_unet, write_stable_diffusion
 
 COMPILER = any(map(shutil.which, COMPILERS))
 
@@ -65,8 +66,14 @@ def test_the_kernel_is_the_one_asked_for(name: str, model: str, monkeypatch: pyt
 @pytest.mark.slow
 @pytest.mark.filterwarnings("ignore:`torch.jit:DeprecationWarning")
 @pytest.mark.skipif(not COMPILER, reason="torch.compile needs a C++ compiler on a CPU")
-def test_compiled_says_the_same(model: str) -> None:
-    torch.testing.assert_close(predict(model, Options(compile=True)), predict(model, Options()), rtol=1e-4, atol=1e-4)
+def test_compiled_says_the_same(tmp_path: Path) -> None:
+    """A U-Net of one block down and one up: compiling is slow."""
+    base = write_stable_diffusion(tmp_path / "base")
+    small = {"block_out_channels": (8,), "mid_block_type": None}
+    blocks = {"down_block_types": ("CrossAttnDownBlock2D",), "up_block_types": ("UpBlock2D",)}
+    tiny_unet(**small, **blocks).save_pretrained(base / "unet")
+    found, expected = (predict(str(base), Options(compile=on)) for on in (True, False))
+    torch.testing.assert_close(found, expected, rtol=1e-4, atol=1e-4)
 
 
 def test_they_are_part_of_the_plan(model: str, monkeypatch: pytest.MonkeyPatch) -> None:

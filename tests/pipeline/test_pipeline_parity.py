@@ -16,7 +16,7 @@ from PIL import Image
 
 from pipeline.backbone import Conditioning
 from pipeline.backbones.loading import describe_model, load_backbone
-from pipeline.denoise import PromptTable, predict_tiles
+from pipeline.denoise import PromptTable, embed_own, predict_tiles
 from pipeline.solver import build_solver
 from tests.composite import write_composite, write_image_adapter
 
@@ -51,15 +51,15 @@ def shown() -> dict[str, torch.Tensor]:
     return {"image": torch.rand(1, 3, 128, 128, generator=rng), "edges": edges}
 
 
-def ours(model: Path, given: Conditioning, guidance: float = GUIDANCE) -> torch.Tensor:
+def ours(model: Path, given: Conditioning, against: str = AGAINST) -> torch.Tensor:
     """One tile through predict_tiles and the solver, as the engine does it."""
     card = describe_model(str(model))
     backbone = load_backbone(card, device="cpu", dtype="float32")
     solver = build_solver("ddim", card.scheduler, steps=STEPS)
-    prompts = PromptTable(embeddings=backbone.embed([AGAINST, WORDS]))
+    prompts = PromptTable(embeddings=embed_own(backbone, against, WORDS))
     z, history = solver.start(noise(), None), ()
     for step in range(STEPS):
-        prediction = predict_tiles(backbone, solver, step, z, given, prompts, guidance)
+        prediction = predict_tiles(backbone, solver, step, z, given, prompts, GUIDANCE)
         z, history = solver.step(step, z, prediction, history, None)
     return z
 
@@ -85,6 +85,13 @@ def test_the_base_alone(models: dict[str, Path], kind: str) -> None:
 
 
 @pytest.mark.parametrize("kind", KINDS)
+def test_without_a_negative_prompt(models: dict[str, Path], kind: str) -> None:
+    options = {key: value for key, value in OPTIONS.items() if key != "negative_prompt"}
+    expected = pipeline(kind, models[kind])(latents=noise(), **options).images
+    near(ours(models[kind] / "base", Conditioning(), against=""), expected)
+
+
+@pytest.mark.parametrize("kind", KINDS)
 def test_one_control(models: dict[str, Path], kind: str) -> None:
     net = diffusers.ControlNetModel.from_pretrained(models[kind] / "canny")
     pipe, edges = pipeline(kind, models[kind], controlnet=net), {"edges": shown()["edges"]}
@@ -106,8 +113,15 @@ def test_crops(models: dict[str, Path]) -> None:
     assert (found - ours(models["sdxl"] / "base", Conditioning())).abs().max() > 1e-3
 
 
-@pytest.mark.parametrize("plus", [False, True], ids=["plain", "plus"])
-@pytest.mark.parametrize("kind", ["sd1", "sdxl"])
+def test_crops_of_large_outputs_in_half_precision(models: dict[str, Path]) -> None:
+    backbone = load_backbone(describe_model(str(models["sdxl"] / "base")), device="cpu", dtype="float16")
+    table = backbone.embed([WORDS])
+    crops = torch.tensor([[2e5, 2e5, 1e5, 1e5, 2e5, 2e5]])
+    given = Conditioning(text=table["text"], pooled=table["pooled"], crops=crops)
+    assert backbone.predict(noise(), torch.tensor(500), given).isfinite().all()
+
+
+@pytest.mark.parametrize(("kind", "plus"), [("sd1", False), ("sdxl", True)], ids=["sd1-plain", "sdxl-plus"])
 def test_image_prompt(models: dict[str, Path], tmp_path: Path, kind: str, plus: bool) -> None:
     """From the picture's pixels on: the encoder, its normalisation and the negative branch are in it."""
     lines = write_image_adapter(tmp_path / "adapter", models[kind] / "base", plus=plus)
