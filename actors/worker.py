@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import dataclasses
 import io
-import json
 import os
 import resource
 import socket
@@ -23,7 +22,7 @@ import numpy as np
 import torch
 
 from pipeline.activity import active_pixels, active_tiles
-from pipeline.backbone import Backbone, Conditioning, ModelCard, RestoringBackbone
+from pipeline.backbone import Backbone, Conditioning, ModelCard
 from pipeline.backbones.loading import describe_model, load_backbone
 from pipeline.blend import weight_sum
 from pipeline.codec import decode_box
@@ -31,7 +30,7 @@ from pipeline.colour import transfer_colour
 from pipeline.contribution import Contribution
 from pipeline.denoise import Idle, PromptTable, denoise_region, predict_tiles, reach
 from pipeline.device import describe_device, make_deterministic, package_versions
-from pipeline.local_prompts import Prompter, Tags, encode_prompt
+from pipeline.local_prompts import Prompter, encode_prompt
 from pipeline.merge import average, merge_region
 from pipeline.noise import keyed_noise
 from pipeline.pixels import from_rgb, to_rgb
@@ -39,7 +38,6 @@ from pipeline.plan import Plan, plan_from_json
 from pipeline.prepare import Preparer
 from pipeline.prompt_record import PromptRecord
 from pipeline.tagger import Tagger
-from pipeline.taggers.loading import describe_tagger, load_tagger
 from pipeline.text_limit import TextLimit, load_text_limit
 from pipeline.tiling import Tile
 from storage.arrays import RegionArray
@@ -47,6 +45,7 @@ from storage.box import Box
 from storage.run import RunStore
 
 from .prompts import PROMPTS_ARRAY, PromptStore, RegionPrompts
+from .tagging import GlobalTags, LazyTagger
 from .task import Hello, Kind, Outcome, Task
 
 STAGE = 0
@@ -64,7 +63,7 @@ def history_name(step: int) -> str:
 
 
 PIXELS, COARSE, DIFFICULTY, OUT = "pixels", "cond/coarse", "cond/difficulty", "out"
-PROMPT_BLOB, GLOBAL_TAGS_BLOB = "cond/prompts.npz", "cond/global-tags.json"
+PROMPT_BLOB = "cond/prompts.npz"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -89,19 +88,17 @@ class Worker:
         plan: Plan,
         backbone: Backbone,
         text_limit: TextLimit,
-        load_tagger: Callable[[], Tagger] | None = None,
+        tagger: LazyTagger,
     ) -> None:
-        """``load_tagger`` loads what tags in place of the model's own tagger, in workers that come to tag."""
         self.store, self.plan, self.backbone = store, plan, backbone
-        self._text_limit, self._load_tagger = text_limit, load_tagger
-        self._tagger: Tagger | None = None
-        self._global: Tags | None = None
+        self._text_limit, self._tagger = text_limit, tagger
         self.solver = plan.solver()
         self._compute = threading.RLock()
         self._clock = threading.local()
         self._prompts: PromptTable | None = None
         self._arrays: dict[str, RegionArray] = {}
-        self._prompter = Prompter(plan, self._read_rgb, self._in_backbone, self._in_tagger, self._global_tags)
+        self._global_tags = GlobalTags(store, lambda: self._prompter.tag_all_over())
+        self._prompter = Prompter(plan, self._read_rgb, self._in_backbone, self._in_tagger, self._global_tags.read)
         self._prompt_store = PromptStore(store, plan, self._encode_prompt)
         self._preparer = Preparer(plan, self._read_rgb, self._in_backbone, self._prompter)
 
@@ -160,22 +157,15 @@ class Worker:
 
     @contextmanager
     def _in_tagger(self) -> Iterator[Tagger]:
-        """As ``_in_backbone``, for the tagger; the first call loads it."""
         with self._in_backbone() as backbone:
-            if self._load_tagger is None:
-                assert isinstance(backbone, RestoringBackbone)
-                yield backbone
-                return
-            if self._tagger is None:
-                self._tagger = self._load_tagger()
-            yield self._tagger
+            yield self._tagger.get(backbone)
 
     # -- the tasks ---------------------------------------------------------------------------------------------------
 
     def _embed(self) -> tuple[int, dict[str, Any], list[Contribution]]:
         recipe = self.plan.recipe
         if recipe.least_confidence > 0:
-            self._find_global_tags()
+            self._global_tags.find()
         prompts = [self._text_limit.cut(text).prompt for text in (recipe.negative_prompt, recipe.prompt)]
         with self._in_backbone() as backbone:
             table = backbone.embed(prompts)
@@ -205,20 +195,6 @@ class Worker:
     def _encode_prompt(self, text: str) -> PromptRecord:
         with self._in_backbone() as backbone:
             return encode_prompt(backbone, self._text_limit, text)
-
-    def _find_global_tags(self) -> Tags:
-        tags = self._prompter.tag_all_over()
-        self.store.put_blob(GLOBAL_TAGS_BLOB, json.dumps(tags).encode())
-        return tags
-
-    def _global_tags(self) -> Tags:
-        """The content of the whole image, found once, by the task that embeds the prompts of all."""
-        if self._global is None:
-            data = self.store.get_blob(GLOBAL_TAGS_BLOB)
-            # lost with a machine's page cache: tagging again gives the same words
-            found = self._find_global_tags() if not data else json.loads(data)
-            self._global = [(phrase, sure) for phrase, sure in found]
-        return self._global
 
     def _read_rgb(self, window: Box) -> torch.Tensor:
         """Input pixels of a window: ``[3, y, x]``, 0 and 1 at the ends of the value range, not clipped."""
@@ -371,25 +347,7 @@ def build_worker(setup: WorkerSetup) -> Worker:
     assert plan.recipe.dtype is not None
     backbone = load_backbone(card, device=plan.device.kind, dtype=plan.recipe.dtype)
     limit = load_text_limit(card.location, card.geometry.text_tokens)
-    return Worker(setup.store, plan, backbone, limit, _tagger_loader(setup.tagger, plan))
-
-
-def _tagger_loader(name: str | None, plan: Plan) -> Callable[[], Tagger] | None:
-    """How to load the plan's tagger in this process; None where it is the model's own.
-
-    Raises ValueError where this node's copy of it is not the one the plan was made with.
-    """
-    if plan.tagger is None:
-        return None
-    assert name is not None
-    tagging, captions, device = plan.tagger, plan.recipe.captions, plan.device.kind
-    card = describe_tagger(name)
-    if card.fingerprint != tagging.fingerprint:
-        raise ValueError(
-            f"tagger {card.name} on {socket.gethostname()} has fingerprint {card.fingerprint[:12]}, the plan was made "
-            f"with {tagging.fingerprint[:12]}: put the same files on every node"
-        )
-    return lambda: load_tagger(card, tagging, device=device, captions=captions)
+    return Worker(setup.store, plan, backbone, limit, LazyTagger(setup.tagger, plan))
 
 
 def check_model(card: ModelCard, plan: Plan) -> None:

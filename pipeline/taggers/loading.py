@@ -22,9 +22,15 @@ def describe_tagger(name: str) -> TaggerCard:
     Raises FileNotFoundError or ValueError, one line with the mend, where it is missing, damaged or of another kind.
     """
     folder = find_folder(name, what="tagger")
-    kind = str(read_config(folder / "config.json", name, what="tagger").get("model_type"))
+    config = read_config(folder / "config.json", name, what="tagger")
+    kind = str(config.get("model_type"))
     if kind not in KINDS:
         raise ValueError(f"tagger {name}: no tagger for models of type {kind!r}; there is one for {', '.join(KINDS)}")
+    if kind == "florence2" and "auto_map" in config:
+        raise ValueError(
+            f"tagger {name}: Florence-2 as its authors first wrote it, with code of its own; expected it converted for "
+            "transformers, such as florence-community/Florence-2-base"
+        )
     if not any((folder / file).is_file() for file in ("preprocessor_config.json", "processor_config.json")):
         raise FileNotFoundError(f"tagger {name}: lacks preprocessor_config.json; copy the whole model")
     files = sorted(path for path in folder.iterdir() if path.suffix in SUFFIXES)

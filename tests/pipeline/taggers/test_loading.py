@@ -6,9 +6,10 @@ import json
 from pathlib import Path
 
 import pytest
+from safetensors.torch import load_file, save_file
 
 from pipeline.tagger import KINDS, make_tagging
-from pipeline.taggers.loading import describe_tagger
+from pipeline.taggers.loading import describe_tagger, load_tagger
 from pipeline.vocabulary import Vocabulary
 from tests.tiny_taggers import write_tagger
 
@@ -51,6 +52,24 @@ def test_damaged_weights(tmp_path: Path) -> None:
     path.write_bytes(path.read_bytes()[:100])
     with pytest.raises(ValueError, match="damaged"):
         describe_tagger(str(tmp_path / "siglip"))
+
+
+def test_weights_that_lack_a_tensor(tmp_path: Path) -> None:
+    """transformers would make it up."""
+    path = write_tagger(tmp_path / "siglip", "siglip") / "model.safetensors"
+    tensors = load_file(path)
+    del tensors["logit_bias"]
+    save_file(tensors, path, metadata={"format": "pt"})
+    card = describe_tagger(str(path.parent))
+    with pytest.raises(ValueError, match="its weights lack logit_bias and 0 more"):
+        load_tagger(card, make_tagging(card, None), device="cpu", captions="short")
+
+
+def test_florence_with_code_of_its_own(tmp_path: Path) -> None:
+    config = write_tagger(tmp_path / "florence2", "florence2") / "config.json"
+    config.write_text(json.dumps({**json.loads(config.read_text()), "auto_map": {}}))
+    with pytest.raises(ValueError, match="expected it converted for transformers"):
+        describe_tagger(str(config.parent))
 
 
 def test_captioners_read_no_vocabulary(tmp_path: Path) -> None:
