@@ -74,14 +74,15 @@ def load_backbone(card: ModelCard, *, device: str, dtype: str) -> Backbone:
 
 def find_folder(name: str, *, what: str = "model") -> Path:
     """The folder of a model or of a tagger (``what``): embedded, a folder's own name, or the download of a hub id."""
-    if name == "embedded" and what == "model":
+    if name == "embedded":
         return EMBEDDED
     folder = Path(name)
     if folder.is_dir():
         return folder.resolve()
     if name.startswith((".", "/", "~")) or name.count("/") != 1:
-        own = "embedded, " if what == "model" else ""
-        raise FileNotFoundError(f"{what} {name}: no such folder; give {own}a folder or a hub id such as owner/name")
+        raise FileNotFoundError(
+            f"{what} {name}: no such folder; give embedded, a folder or a hub id such as owner/name"
+        )
     return _download(name, what)
 
 

@@ -1,4 +1,4 @@
-"""From a tagger's name to its card and to the tagger: a folder in transformers' format, or a hub id."""
+"""From a tagger's name to its card and to the tagger: embedded, a folder in transformers' format, or a hub id."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from transformers.utils import logging as transformers_logging
 
 from ..backbones.loading import find_folder, fingerprint_files, num_parameters, read_config
 from ..tagger import KINDS, ZERO_SHOT, Tagger, TaggerCard, Tagging
+from . import embedded
 from .captioner import load_captioner
 from .zero_shot import load_zero_shot
 
@@ -21,6 +22,8 @@ def describe_tagger(name: str) -> TaggerCard:
 
     Raises FileNotFoundError or ValueError, one line with the mend, where it is missing, damaged or of another kind.
     """
+    if name == embedded.NAME:
+        return embedded.describe_embedded()
     folder = find_folder(name, what="tagger")
     config = read_config(folder / "config.json", name, what="tagger")
     kind = str(config.get("model_type"))
@@ -61,6 +64,8 @@ def load_tagger(card: TaggerCard, tagging: Tagging, *, device: str, captions: st
     ``captions``: ``short`` or ``detailed``, for captioners that know both.
     """
     transformers_logging.disable_progress_bar()
+    if card.kind == "embedded":
+        return embedded.EmbeddedTagger(Path(card.location), device)
     if card.kind in ZERO_SHOT:
         return load_zero_shot(Path(card.location), tagging, device=device)
     return load_captioner(Path(card.location), card.kind, device=device, captions=captions)

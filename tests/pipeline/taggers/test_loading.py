@@ -26,7 +26,9 @@ def test_card(tmp_path: Path, kind: str) -> None:
 
 
 def test_refusals(tmp_path: Path) -> None:
-    with pytest.raises(FileNotFoundError, match=r"tagger ./nowhere: no such folder; give a folder or a hub id"):
+    with pytest.raises(
+        FileNotFoundError, match=r"tagger ./nowhere: no such folder; give embedded, a folder or a hub id"
+    ):
         describe_tagger("./nowhere")
     folder = write_tagger(tmp_path / "clip", "clip")
     (folder / "preprocessor_config.json").rename(folder / "kept")
@@ -75,5 +77,5 @@ def test_florence_with_code_of_its_own(tmp_path: Path) -> None:
 def test_captioners_read_no_vocabulary(tmp_path: Path) -> None:
     card = describe_tagger(str(write_tagger(tmp_path / "blip", "blip")))
     assert make_tagging(card, None).phrases == ()
-    with pytest.raises(ValueError, match=r"--vocabulary: .* writes its own words"):
+    with pytest.raises(ValueError, match=r"--vocabulary: .* says its own words"):
         make_tagging(card, Vocabulary(phrases=("water",), degradations=()))
