@@ -15,6 +15,9 @@ from dataclasses import dataclass, field
 from .graph import Graph
 from .task import Item, Kind, Outcome, Task
 
+LEAST_WORK = 0.05
+"""share of a full task's work below which a task's seconds are mostly not the model's"""
+
 
 class TaskFailedError(RuntimeError):
     """A task failed on every attempt; what is computed so far stays in the run."""
@@ -26,10 +29,12 @@ class Patience:
 
     in_flight: int = 2
     """tasks handed to a worker at once: it reads the next one's input while it computes"""
+    most_in_flight: int = 8
+    """tasks handed to a worker at once while they hold less work together than a full one"""
     lease_floor: float = 60.0
     """seconds before a task can be called late"""
     lease_first: float = 1800.0
-    """seconds before a task of a kind that has not finished once can be called late"""
+    """seconds before a task of a sort that has not finished once can be called late"""
     lease_factor: float = 5.0
     """times the median that a task may take"""
     tries: int = 3
@@ -70,8 +75,19 @@ class Finished:
 class Coordinator:
     """Knows the graph, what is there and who does what; hands out the lowest step first."""
 
-    def __init__(self, graph: Graph, available: Iterable[Item], patience: Patience) -> None:
+    def __init__(
+        self,
+        graph: Graph,
+        available: Iterable[Item],
+        patience: Patience,
+        active: dict[int, tuple[int, ...]] | None = None,
+    ) -> None:
+        """``active``: what earlier sittings' prepare tasks said of their regions, see Outcome.active."""
         self.graph = graph
+        self._active: dict[int, tuple[int, ...]] = {}
+        self._most_active = 1
+        for region, counts in (active or {}).items():
+            self._learn(region, counts)
         self.patience = patience
         self.available = set(available)
         self.todo = graph.needed(self.available)
@@ -80,7 +96,7 @@ class Coordinator:
         self.members: dict[str, Member] = {}
         self.uncommitted: list[Finished] = []
         self.garbage: list[Item] = []
-        """z items that no task will read again: their arrays' regions can be deleted"""
+        """z items and moments that no task will read again: their arrays' regions can be deleted"""
         self.released: list[Task] = []
         """denoise tasks whose contributions can be dropped"""
         self.requeues: dict[str, int] = defaultdict(int)
@@ -89,14 +105,15 @@ class Coordinator:
         self._queued: set[Task] = set()
         self._running: dict[Task, list[Attempt]] = defaultdict(list)
         self._failures: dict[Task, int] = defaultdict(int)
-        self._seconds: dict[Kind, deque[float]] = defaultdict(lambda: deque(maxlen=64))
+        self._seconds: dict[tuple[Kind, int], deque[float]] = defaultdict(lambda: deque(maxlen=64))
         self._held: set[Item] = set()
         self._denoising: set[Task] = set()
         self._steps_at: dict[int, set[int]] = defaultdict(set)
+        self._num_measured: Counter[int] = Counter()
+        """regions whose moments are there, by reduction: to look at each of them every time would be quadratic"""
         self._next_attempt = 0
         for item in self.available:
-            if item.kind == "z":
-                self._steps_at[item.region].add(item.step)
+            self._note(item)
         for task in self.todo:
             self._offer(task)
 
@@ -112,13 +129,41 @@ class Coordinator:
         return any(not member.attempts for member in self.members.values())
 
     def assign(self, now: float) -> list[Attempt]:
-        """Hand out ready tasks: first one to every worker, then a second, lowest step first."""
+        """Hand out ready tasks: first one to every worker, then a second, lowest step first.
+
+        Workers whose tasks are light (few of their tiles are active) get more, the lightest loaded first: they would
+        wait for the next message longer than they work.
+        """
         handed = []
         for load in range(self.patience.in_flight):
             for name, member in self.members.items():
                 if len(member.attempts) == load and (task := self._take(name, member)):
                     handed.append(self._start(task, name, member, now))
+        while light := self._lightest():
+            name, member = light
+            if (task := self._take(name, member)) is None:
+                break
+            handed.append(self._start(task, name, member, now))
         return handed
+
+    def _lightest(self) -> tuple[str, Member] | None:
+        """The worker with the least work of those that have less than a full region's; None where all have enough."""
+        if not self._active:
+            return None
+        loads = {
+            name: sum(self.work(attempt.task) for attempt in member.attempts.values())
+            for name, member in self.members.items()
+            if self.patience.in_flight <= len(member.attempts) < self.patience.most_in_flight
+        }
+        name = min(loads, key=lambda one: loads[one], default=None)
+        return None if name is None or loads[name] >= 1 else (name, self.members[name])
+
+    def work(self, task: Task) -> float:
+        """A task's share of the work that the busiest region's busiest step is: only the model's passes count."""
+        if task.kind is not Kind.DENOISE:
+            return 0.0 if task.kind in (Kind.MERGE, Kind.REDUCE) else 1.0
+        active = self._active.get(task.region)
+        return active[task.step] / self._most_active if active else 1.0
 
     def overdue(self, now: float) -> list[str]:
         """Workers to kill: a task of theirs is late for the second time. A task late once is offered to others."""
@@ -131,7 +176,7 @@ class Coordinator:
                     hung.append(name)
                     break
                 attempt.late = True
-                attempt.deadline = now + self._lease(attempt.task.kind)
+                attempt.deadline = now + self._lease(attempt.task)
                 self.requeues["late"] += 1
                 self._offer(attempt.task, again=True)
         return hung
@@ -155,13 +200,22 @@ class Coordinator:
         if attempt is None or attempt.task not in self.todo or attempt.task in self._finished:
             return False
         task = attempt.task
-        self._seconds[task.kind].append(outcome.seconds)
+        # what an idle region's task took says nothing of a busy one's
+        share = self.work(task) if task.kind is Kind.DENOISE else 1.0
+        if share > LEAST_WORK:
+            self._seconds[_sort(task)].append(outcome.seconds / share)
+        if outcome.active:
+            self._learn(task.region, outcome.active)
         self._finished.add(task)
         if task.kind is Kind.DENOISE:
             self._complete(task)
         else:
             self.uncommitted.append(Finished(task=task, attempt=number, worker=worker, outcome=outcome))
         return True
+
+    def _learn(self, region: int, active: tuple[int, ...]) -> None:
+        self._active[region] = active
+        self._most_active = max(self._most_active, *active)
 
     def commit(self, finished: Iterable[Finished]) -> None:
         """The journal holds these records now: their tasks are done and their neighbours unlocked."""
@@ -195,15 +249,23 @@ class Coordinator:
             return
         if self._running.get(task) and not again:
             return
-        if all(item in self.available for item in self.graph.inputs(task)):
+        if self._has_inputs(task):
             self._queued.add(task)
             heapq.heappush(self._ready, (self._priority(task), task))
 
+    def _has_inputs(self, task: Task) -> bool:
+        if task.kind is Kind.REDUCE and self._num_measured[task.step] < self.graph.num_regions:
+            return False
+        return all(item in self.available for item in self.graph.inputs(task))
+
     def _priority(self, task: Task) -> tuple[int, int, int, int]:
-        """Merges first: they free memory and unlock others. Then the lowest step, then the sweep."""
+        """Merges first: they free memory and unlock others; so do reductions. Then the lowest step, then the sweep."""
         early = {Kind.EMBED: -3, Kind.PREPARE: -2, Kind.ENCODE: -1, Kind.DECODE: self.graph.num_steps}
+        if task.kind is Kind.MEASURE:
+            early[task.kind] = -3 if self.graph.reductions[task.step].chain == "encode" else self.graph.num_steps
         place = self.graph.order[task.region]
-        return (0 if task.kind is Kind.MERGE else 1, early.get(task.kind, task.step), place, task.region)
+        first = task.kind in (Kind.MERGE, Kind.REDUCE)
+        return (0 if first else 1, early.get(task.kind, task.step), place, task.region)
 
     def _take(self, name: str, member: Member) -> Task | None:
         """The best queued task this worker can do; others stay queued."""
@@ -225,11 +287,7 @@ class Coordinator:
         return found
 
     def _still_wanted(self, task: Task) -> bool:
-        return (
-            task in self.todo
-            and task not in self._finished
-            and all(item in self.available for item in self.graph.inputs(task))
-        )
+        return task in self.todo and task not in self._finished and self._has_inputs(task)
 
     def _fits(self, task: Task, name: str, member: Member) -> bool:
         if task.kind not in member.kinds or any(a.worker == name for a in self._running.get(task, ())):
@@ -244,7 +302,7 @@ class Coordinator:
         return max(4 * workers, 2 * self.graph.front + 2 * workers + 4)
 
     def _start(self, task: Task, name: str, member: Member, now: float) -> Attempt:
-        attempt = Attempt(task=task, number=self._next_attempt, worker=name, deadline=now + self._lease(task.kind))
+        attempt = Attempt(task=task, number=self._next_attempt, worker=name, deadline=now + self._lease(task))
         self._next_attempt += 1
         member.attempts[attempt.number] = attempt
         if task.kind is Kind.DENOISE:
@@ -252,8 +310,8 @@ class Coordinator:
         self._running[task].append(attempt)
         return attempt
 
-    def _lease(self, kind: Kind) -> float:
-        times = self._seconds[kind]
+    def _lease(self, task: Task) -> float:
+        times = self._seconds[_sort(task)]
         if not times:
             return self.patience.lease_first
         expected = self.patience.lease_factor * statistics.median(times) * self.patience.in_flight
@@ -277,22 +335,31 @@ class Coordinator:
         self.todo.discard(task)
         self.num_left[task.kind] -= 1
         item = self.graph.product(task)
-        self.available.add(item)
+        if item not in self.available:
+            self.available.add(item)
+            self._note(item)
         if item.kind == "contribution":
             self._held.add(item)
-        elif item.kind == "z":
-            self._steps_at[item.region].add(item.step)
         for consumer in self.graph.consumers(item):
             self._offer(consumer)
         for region in self.graph.conditioned_regions(item):
             for step in self._steps_at[region]:
                 self._offer(Task(Kind.DENOISE, step, region))
 
+    def _note(self, item: Item) -> None:
+        """An item is there now."""
+        if item.kind == "z":
+            self._steps_at[item.region].add(item.step)
+        elif item.kind == "moments":
+            self._num_measured[item.step] += 1
+
     def _remove(self, item: Item) -> None:
         self.available.discard(item)
         self._held.discard(item)
         if item.kind == "z":
             self._steps_at[item.region].discard(item.step)
+        elif item.kind == "moments":
+            self._num_measured[item.step] -= 1
 
     def _lose(self, merge: Task) -> None:
         """The contributions a merge read are gone: make them again. Their z is still there: this merge has not run."""
@@ -310,8 +377,15 @@ class Coordinator:
         for item in self.graph.inputs(task):
             if item.kind == "contribution":
                 self._retire_contribution(item)
-            elif item.kind == "z":
+            elif item.kind == "z" and not self._is_read_again(task):
                 self._retire_latent(item)
+            elif item.kind == "moments" and item in self.available:
+                self._remove(item)
+                self.garbage.append(item)
+
+    def _is_read_again(self, task: Task) -> bool:
+        """Whether the latents that a task measured wait for the region's decoding: no need to ask for each of them."""
+        return task.kind is Kind.MEASURE and Task(Kind.DECODE, 0, task.region) in self.todo
 
     def _retire_contribution(self, item: Item) -> None:
         if item not in self.available or any(merge in self.todo for merge in self.graph.consumers(item)):
@@ -337,3 +411,8 @@ class Coordinator:
         if task in self.todo:
             return False
         return task.kind is not Kind.DENOISE or self.graph.product(task) not in self.available
+
+
+def _sort(task: Task) -> tuple[Kind, int]:
+    """Tasks that take about the same time: each reduction measures something else."""
+    return task.kind, task.step if task.kind in (Kind.MEASURE, Kind.REDUCE) else 0

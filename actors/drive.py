@@ -19,7 +19,7 @@ from storage.run import RunStore
 
 from .coordinator import Coordinator, Finished
 from .executor import Event, Executor, TaskDone, TaskFailed, WorkerJoined, WorkerLost
-from .resume import array_names
+from .resume import ACTIVE, array_names
 from .task import Hello, Item, Kind
 
 log = logging.getLogger(__name__)
@@ -209,7 +209,7 @@ def _record(finished: Finished) -> Record:
         attempt=finished.attempt,
         worker=finished.worker,
         seconds=round(outcome.seconds, 4),
-        extra=outcome.extra,
+        extra=outcome.extra | ({ACTIVE: list(outcome.active)} if outcome.active else {}),
     )
 
 

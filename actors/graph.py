@@ -6,16 +6,35 @@
     decode(r):     z(N) of r and the decoder's halo         -> out(r)
 
 z(s + 1, r) depends on the 3 x 3 neighbourhood at s only, so there is no barrier between steps.
+
+A recipe with global reductions has two chains of them, before ``prepare`` (the input's pixels) and before ``decode``
+(z(N), with the decoder's halo); whoever follows a chain reads its last statistics:
+
+    measure(k, r): statistics(k - 1) and what the chain reads of r  -> moments(k, r)
+    reduce(k):     statistics(k - 1) and moments(k) of all regions  -> statistics(k)
 """
 
 from __future__ import annotations
 
 from pipeline.denoise import reach
 from pipeline.plan import Plan
+from pipeline.reduction import chain_end, chain_previous, list_reductions
 
 from .task import Item, Kind, Task
 
 PROMPTS = Item("prompts", 0, 0)
+
+_PRODUCTS = {
+    Kind.EMBED: "prompts",
+    Kind.PREPARE: "coarse",
+    Kind.ENCODE: "z",
+    Kind.DENOISE: "contribution",
+    Kind.DECODE: "out",
+    Kind.MEASURE: "moments",
+    Kind.REDUCE: "statistics",
+}
+"""what each kind of task makes; merge makes a later z"""
+_PRODUCERS = {item: kind for kind, item in _PRODUCTS.items() if kind is not Kind.ENCODE}
 
 
 class Graph:
@@ -41,6 +60,8 @@ class Graph:
             tuple(regions.overlapping(regions.box(r).grown(halo, regions.canvas))) for r in range(regions.num_regions)
         ]
         self._decode_readers = _inverse(self.decode_reads)
+        self.reductions = list_reductions(plan)
+        self._encode_end, self._decode_end = (chain_end(self.reductions, chain) for chain in ("encode", "decode"))
         self.order = _sweep(regions.rows, regions.cols)
         """place of each region in the sweep along the canvas's shorter side, which keeps the open front short"""
         self.front = min(regions.rows, regions.cols)
@@ -49,7 +70,7 @@ class Graph:
         """Items that must be there before ``task`` may start; contributions in plan order."""
         kind, step, region = task
         if kind is Kind.PREPARE:
-            return [PROMPTS] if self.reads_global_tags else []
+            return [*([PROMPTS] if self.reads_global_tags else []), *self._statistics(self._encode_end)]
         if kind is Kind.ENCODE:
             return [Item("coarse", 0, region)] if self.uses_coarse else []
         if kind is Kind.DENOISE:
@@ -60,8 +81,21 @@ class Graph:
         if kind is Kind.MERGE:
             return [Item("z", step, region), *(Item("contribution", step, r) for r in self.sources[region])]
         if kind is Kind.DECODE:
-            return [Item("z", self.num_steps, r) for r in self.decode_reads[region]]
+            return [*self._statistics(self._decode_end), *self._decoded(region)]
+        if kind is Kind.MEASURE:
+            before = self._statistics(chain_previous(self.reductions, step))
+            return before if self.reductions[step].chain == "encode" else [*before, *self._decoded(region)]
+        if kind is Kind.REDUCE:
+            before = self._statistics(chain_previous(self.reductions, step))
+            return [*before, *(Item("moments", step, r) for r in range(self.num_regions))]
         return []
+
+    def _statistics(self, k: int | None) -> list[Item]:
+        return [] if k is None else [Item("statistics", k, 0)]
+
+    def _decoded(self, region: int) -> list[Item]:
+        """The last latents under a region and the decoder's halo."""
+        return [Item("z", self.num_steps, r) for r in self.decode_reads[region]]
 
     def product(self, task: Task) -> Item:
         kind, step, region = task
@@ -69,21 +103,13 @@ class Graph:
             return PROMPTS
         if kind is Kind.MERGE:
             return Item("z", step + 1, region)
-        return Item(
-            {Kind.PREPARE: "coarse", Kind.ENCODE: "z", Kind.DENOISE: "contribution", Kind.DECODE: "out"}[kind],
-            step if kind is Kind.DENOISE else 0,
-            region,
-        )
+        return Item(_PRODUCTS[kind], step if kind in (Kind.DENOISE, Kind.MEASURE, Kind.REDUCE) else 0, region)
 
     def producer(self, item: Item) -> Task:
         kind, step, region = item
         if kind == "z":
             return Task(Kind.ENCODE, 0, region) if step == 0 else Task(Kind.MERGE, step - 1, region)
-        return Task(
-            {"prompts": Kind.EMBED, "coarse": Kind.PREPARE, "contribution": Kind.DENOISE, "out": Kind.DECODE}[kind],
-            step,
-            region,
-        )
+        return Task(_PRODUCERS[kind], step, region)
 
     def consumers(self, item: Item) -> list[Task]:
         """Tasks that read an item, but for the denoise tasks that read conditioning: see ``conditioned_regions``."""
@@ -95,10 +121,29 @@ class Graph:
         if kind == "contribution":
             return [Task(Kind.MERGE, step, r) for r in self.destinations[region]]
         if kind == "z" and step == self.num_steps:
-            return [Task(Kind.DECODE, 0, r) for r in self._decode_readers[region]]
+            readers = self._decode_readers[region]
+            measuring = [k for k, one in enumerate(self.reductions) if one.chain == "decode"]
+            # decode first: it is the last to run, so one look tells that the latents are still needed
+            return [
+                *(Task(Kind.DECODE, 0, r) for r in readers),
+                *(Task(Kind.MEASURE, k, r) for k in measuring for r in readers),
+            ]
+        if kind == "moments":
+            return [Task(Kind.REDUCE, step, 0)]
+        if kind == "statistics":
+            return self._followers(step)
         if kind == "z":
             return [Task(Kind.MERGE, step, region), *(Task(Kind.DENOISE, step, r) for r in self.sources[region])]
         return []
+
+    def _followers(self, k: int) -> list[Task]:
+        """Tasks that read the statistics of reduction ``k``: the next one's, or those that come after the chain."""
+        regions = range(self.num_regions)
+        if k == self._encode_end:
+            return [Task(Kind.PREPARE, 0, r) for r in regions]
+        if k == self._decode_end:
+            return [Task(Kind.DECODE, 0, r) for r in regions]
+        return [*(Task(Kind.MEASURE, k + 1, r) for r in regions), Task(Kind.REDUCE, k + 1, 0)]
 
     def conditioned_regions(self, item: Item) -> tuple[int, ...]:
         """Regions whose denoise tasks, at every step, read the prompts or a coarse latent."""
@@ -128,6 +173,8 @@ class Graph:
             Kind.DENOISE: owners * self.num_steps,
             Kind.MERGE: self.num_regions * self.num_steps,
             Kind.DECODE: self.num_regions,
+            Kind.MEASURE: len(self.reductions) * self.num_regions,
+            Kind.REDUCE: len(self.reductions),
         }
 
 

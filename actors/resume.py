@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import io
 import logging
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 import google_crc32c
@@ -24,6 +24,7 @@ from storage.run import RunStore
 
 from .graph import PROMPTS, Graph
 from .prompts import PROMPTS_ARRAY
+from .reductions import create_moments, moments_name, statistics_blob
 from .task import Item, Kind, Task
 from .worker import COARSE, DIFFICULTY, OUT, PROMPT_BLOB, history_name, latent_name
 
@@ -40,13 +41,28 @@ class Found:
     """regions that were there without a valid record, and are gone now"""
     num_damaged: int
     """of these, regions that the journal called done and whose bytes were not as recorded"""
+    active: dict[int, tuple[int, ...]]
+    """tiles at work in each step, by region, as its prepare task counted them"""
+
+
+ACTIVE = "active"
+"""what the journal calls a region's active tiles, among checksums by array name"""
 
 
 def array_names(item: Item, has_history: bool) -> list[str]:
     """The arrays whose regions make up an item, the last one written first; some recipes lack some of them."""
     if item.kind == "z":
         return [latent_name(item.step), *([history_name(item.step)] if has_history and item.step > 0 else [])]
+    if item.kind == "moments":
+        return [moments_name(item.step)]
     return {"coarse": [COARSE, DIFFICULTY, PROMPTS_ARRAY], "out": [OUT]}.get(item.kind, [])
+
+
+def blob_name(item: Item) -> str | None:
+    """The blob that an item is; None for one in arrays."""
+    if item.kind == "statistics":
+        return statistics_blob(item.step)
+    return PROMPT_BLOB if item == PROMPTS else None
 
 
 def create_arrays(store: RunStore, plan: Plan, graph: Graph) -> None:
@@ -61,12 +77,13 @@ def create_arrays(store: RunStore, plan: Plan, graph: Graph) -> None:
         store.array(COARSE, channels=channels, grid=plan.regions, dtype="float32")
     if plan.has_difficulty:
         store.array(DIFFICULTY, channels=1, grid=plan.regions, dtype="float32")
+    create_moments(store, plan)
     if plan.recipe.prompts != "global":
         store.array(PROMPTS_ARRAY, channels=PROMPT_CHANNELS, grid=prompt_grid(plan), dtype="uint64", compress=True)
     store.array(OUT, channels=plan.image.num_bands, grid=plan.out_regions, dtype=plan.image.dtype, compress=True)
 
 
-def find_available(store: RunStore, plan: Plan, graph: Graph, records: Iterable[Record]) -> Found:
+def find_available(store: RunStore, plan: Plan, graph: Graph, records: Sequence[Record]) -> Found:
     """Check what the journal says against what the store holds; see Found."""
     checksums = _checksums(graph, records)
     has_history = plan.solver().num_history > 0
@@ -79,7 +96,7 @@ def find_available(store: RunStore, plan: Plan, graph: Graph, records: Iterable[
         bad = [item for item in sorted(wanted - verified) if not _intact(store, plan, item, checksums[item])]
         verified |= wanted
         if not bad:
-            return Found(available=present, num_deleted=num_deleted, num_damaged=num_damaged)
+            return Found(available=present, num_deleted=num_deleted, num_damaged=num_damaged, active=_active(records))
         for item in bad:
             log.warning("%s is damaged or gone although the journal calls it done: it is made again", item)
             num_damaged += 1
@@ -94,20 +111,24 @@ def _checksums(graph: Graph, records: Iterable[Record]) -> dict[Item, dict[str, 
         if record.kind not in set(Kind):
             continue
         item = graph.product(Task(Kind(record.kind), record.step, record.region))
-        names = array_names(item, has_history=False) or [PROMPT_BLOB]
-        checksums[item] = {names[0]: record.crc32c, **record.extra}
+        name = blob_name(item) or array_names(item, has_history=False)[0]
+        extra = {key: value for key, value in record.extra.items() if key != ACTIVE}
+        checksums[item] = {name: record.crc32c, **extra}
     return checksums
+
+
+def _active(records: Iterable[Record]) -> dict[int, tuple[int, ...]]:
+    return {record.region: tuple(record.extra[ACTIVE]) for record in records if ACTIVE in record.extra}
 
 
 def _present(
     store: RunStore, plan: Plan, graph: Graph, checksums: dict[Item, dict[str, int]], has_history: bool
 ) -> tuple[set[Item], int]:
     """Journalled items whose regions exist; regions without a record are deleted."""
-    present, num_deleted = set(), 0
-    if PROMPTS in checksums:
-        present.add(PROMPTS)
+    present, num_deleted = {item for item in checksums if blob_name(item)}, 0
     names = {(COARSE, "coarse", 0), (OUT, "out", 0)}
     names |= {(latent_name(step), "z", step) for step in range(plan.num_steps + 1)}
+    names |= {(moments_name(k), "moments", k) for k in range(len(graph.reductions))}
     for name, kind, step in sorted(names):
         if not store.has_array(name):
             continue
@@ -144,9 +165,9 @@ def _delete(store: RunStore, item: Item, has_history: bool) -> int:
 
 
 def _intact(store: RunStore, plan: Plan, item: Item, checksums: dict[str, int]) -> bool:
-    if item == PROMPTS:
-        data = store.get_blob(PROMPT_BLOB)
-        return data is not None and google_crc32c.value(data) == checksums[PROMPT_BLOB] and _is_table(data)
+    if (name := blob_name(item)) is not None:
+        data = store.get_blob(name)
+        return data is not None and google_crc32c.value(data) == checksums[name] and _is_table(data)
     return all(_checksum(store.open_array(name), item.region) == crc for name, crc in checksums.items())
 
 

@@ -16,10 +16,15 @@ class Kind(StrEnum):
     DENOISE = "denoise"
     MERGE = "merge"
     DECODE = "decode"
+    MEASURE = "measure"
+    REDUCE = "reduce"
 
 
 class Task(NamedTuple):
-    """One piece of work: idempotent, and the same bytes wherever and however often it runs."""
+    """One piece of work: idempotent, and the same bytes wherever and however often it runs.
+
+    ``step`` of MEASURE and REDUCE is the number of the reduction.
+    """
 
     kind: Kind
     step: int
@@ -32,8 +37,8 @@ class Task(NamedTuple):
 class Item(NamedTuple):
     """One result that other tasks read.
 
-    ``kind`` is ``prompts``, ``coarse``, ``z``, ``contribution`` or ``out``; a contribution is named by the region
-    that made it, z by its own step.
+    ``kind`` is ``prompts``, ``coarse``, ``z``, ``contribution``, ``out``, ``moments`` or ``statistics``; a contribution
+    is named by the region that made it, z by its own step, moments and statistics by the number of their reduction.
     """
 
     kind: str
@@ -53,6 +58,8 @@ class Outcome:
     """from the task's start on the worker to its end"""
     backbone_seconds: float = 0.0
     """of these, inside the model"""
+    active: tuple[int, ...] = ()
+    """of a prepare task: tiles at work in each step, as far as the region's own difficulty tells"""
     forwards: int = 0
     """tiles that went through the model, padding and both branches of guidance included"""
     peak_bytes: int = 0

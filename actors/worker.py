@@ -6,6 +6,7 @@ Messages are tasks and small outcomes. Pixels and latents go through the store, 
 from __future__ import annotations
 
 import dataclasses
+import functools
 import io
 import os
 import resource
@@ -21,15 +22,18 @@ import google_crc32c
 import numpy as np
 import torch
 
-from pipeline.activity import active_pixels, active_tiles
-from pipeline.backbone import Backbone, Conditioning, ModelCard
+from pipeline.activity import active_pixels, active_tiles, count_active
+from pipeline.backbone import Backbone, Conditioning, ModelCard, RestoringBackbone
+from pipeline.backbones.attention import AttentionReader, load_attention
 from pipeline.backbones.loading import describe_model, load_backbone
 from pipeline.blend import weight_sum
-from pipeline.codec import decode_box
-from pipeline.colour import transfer_colour
+from pipeline.codec import Codec, decode_box
+from pipeline.colour import match_colour, transfer_colour
 from pipeline.contribution import Contribution
+from pipeline.crops import crop_numbers
 from pipeline.denoise import Idle, PromptTable, denoise_region, predict_tiles, reach
 from pipeline.device import describe_device, make_deterministic, package_versions
+from pipeline.image_prompts import ImagePrompts, image_prompts_from_bytes, look_at_tiles
 from pipeline.local_prompts import Prompter, encode_prompt
 from pipeline.merge import average, merge_region
 from pipeline.noise import keyed_noise
@@ -37,6 +41,7 @@ from pipeline.pixels import from_rgb, to_rgb
 from pipeline.plan import Plan, plan_from_json
 from pipeline.prepare import Preparer
 from pipeline.prompt_record import PromptRecord
+from pipeline.reduction import Reducer
 from pipeline.tagger import Tagger
 from pipeline.text_limit import TextLimit, load_text_limit
 from pipeline.tiling import Tile
@@ -45,6 +50,7 @@ from storage.box import Box
 from storage.run import RunStore
 
 from .prompts import PROMPTS_ARRAY, PromptStore, RegionPrompts
+from .reductions import StoredReductions
 from .tagging import GlobalTags, LazyTagger
 from .task import Hello, Kind, Outcome, Task
 
@@ -63,7 +69,14 @@ def history_name(step: int) -> str:
 
 
 PIXELS, COARSE, DIFFICULTY, OUT = "pixels", "cond/coarse", "cond/difficulty", "out"
+DIFFICULTY_MAP = "cond/difficulty-map"
+"""the user's own, in input pixels"""
 PROMPT_BLOB = "cond/prompts.npz"
+
+
+def image_prompt_blob(region: int) -> str:
+    """Where the image prompts of a region's tiles are kept."""
+    return f"cond/image-prompts/{region:06d}.npy"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -75,6 +88,10 @@ class WorkerSetup:
     """the plan record"""
     model: str
     """the model as the user named it: each node finds its own copy"""
+    allow_pickle: bool = False
+    """whether its weights may be pickles"""
+    attention: str | None = None
+    """the vision transformer, likewise"""
     tagger: str | None = None
     """the tagger likewise; None for the model's own"""
 
@@ -89,18 +106,27 @@ class Worker:
         backbone: Backbone,
         text_limit: TextLimit,
         tagger: LazyTagger,
+        load_attention: Callable[[], AttentionReader] | None = None,
     ) -> None:
+        """``load_attention`` loads the vision transformer that difficulty is read from, in workers that come to need
+        it."""
         self.store, self.plan, self.backbone = store, plan, backbone
         self._text_limit, self._tagger = text_limit, tagger
+        self._load_attention = load_attention
+        self._attention: AttentionReader | None = None
         self.solver = plan.solver()
         self._compute = threading.RLock()
         self._clock = threading.local()
         self._prompts: PromptTable | None = None
         self._arrays: dict[str, RegionArray] = {}
+        maps = {"file": self._read_map, "attention": self._read_attention}
         self._global_tags = GlobalTags(store, lambda: self._prompter.tag_all_over())
         self._prompter = Prompter(plan, self._read_rgb, self._in_backbone, self._in_tagger, self._global_tags.read)
         self._prompt_store = PromptStore(store, plan, self._encode_prompt)
-        self._preparer = Preparer(plan, self._read_rgb, self._in_backbone, self._prompter)
+        self._preparer = Preparer(plan, self._read_rgb, self._in_backbone, self._prompter, maps)
+        self._codec = Codec(self._in_backbone)
+        reducer = Reducer(plan, self._preparer, self._codec, self._read_last)
+        self._reductions = StoredReductions(store, plan, reducer)
 
     def hello(self) -> Hello:
         """What this worker is, with a checksum of the model's prediction for a fixed input."""
@@ -126,7 +152,7 @@ class Worker:
 
     def run(self, task: Task, contributions: Sequence[Contribution]) -> tuple[Outcome, list[Contribution]]:
         """Carry out one task. ``contributions`` (merge only) come in plan order; denoise returns its own."""
-        self._clock.backbone, self._clock.forwards = 0.0, 0
+        self._clock.backbone, self._clock.forwards, self._clock.active = 0.0, 0, ()
         started = time.perf_counter()
         actions: dict[Kind, Callable[[], tuple[int, dict[str, Any], list[Contribution]]]] = {
             Kind.EMBED: self._embed,
@@ -135,6 +161,8 @@ class Worker:
             Kind.DENOISE: lambda: self._denoise(task.step, task.region),
             Kind.MERGE: lambda: self._merge(task.step, task.region, contributions),
             Kind.DECODE: lambda: self._decode(task.region),
+            Kind.MEASURE: lambda: (self._reductions.measure(task.step, task.region), {}, []),
+            Kind.REDUCE: lambda: (self._reductions.reduce(task.step), {}, []),
         }
         crc32c, extra, made = actions[task.kind]()
         outcome = Outcome(
@@ -143,6 +171,7 @@ class Worker:
             seconds=time.perf_counter() - started,
             backbone_seconds=self._clock.backbone,
             forwards=self._clock.forwards,
+            active=self._clock.active,
             peak_bytes=resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024,
         )
         return outcome, made
@@ -179,11 +208,15 @@ class Worker:
     def _prepare(self, region: int) -> tuple[int, dict[str, Any], list[Contribution]]:
         plan, extra = self.plan, {}
         box = plan.regions.box(region)
-        coarse, difficulty = self._preparer.prepare(box)
+        coarse, difficulty = self._preparer.prepare(box, self._reductions.table("encode").get("norms"))
         if plan.recipe.prompts != "global" and plan.tiles.owned_by(box):
             extra[PROMPTS_ARRAY] = self._prompt_locally(region)
+        if plan.recipe.image_prompts != "none" and plan.tiles.owned_by(box):
+            self._look(region)
         if difficulty is not None:
             extra[DIFFICULTY] = self._array(DIFFICULTY).write(region, difficulty)
+            tiles = plan.tiles.owned_by(box)
+            self._clock.active = tuple(count_active(plan.recipe, tiles, box, difficulty[0], plan.timesteps))
         return self._array(COARSE).write(region, coarse), extra, []
 
     def _prompt_locally(self, region: int) -> int:
@@ -196,9 +229,30 @@ class Worker:
         with self._in_backbone() as backbone:
             return encode_prompt(backbone, self._text_limit, text)
 
+    def _look(self, region: int) -> ImagePrompts:
+        """Look at the enlarged input under each tile of the region and keep what is seen, as with local prompts."""
+        tiles = self.plan.tiles.owned_by(self.plan.regions.box(region))
+        table = look_at_tiles(self.plan, tiles, self._preparer.enlarged, self._in_backbone)
+        self.store.put_blob(image_prompt_blob(region), table.to_bytes())
+        return table
+
     def _read_rgb(self, window: Box) -> torch.Tensor:
         """Input pixels of a window: ``[3, y, x]``, 0 and 1 at the ends of the value range, not clipped."""
         return to_rgb(self.plan.value_range.to_unit(self._array(PIXELS).read(window)))
+
+    def _read_map(self, window: Box) -> np.ndarray:
+        """The user's map of difficulty over a window of input pixels: ``[y, x]`` float32 in [0, 1]."""
+        values = self._array(DIFFICULTY_MAP).read(window)[0]
+        unit: np.ndarray = values.astype(np.float32) / np.float32(np.iinfo(values.dtype).max)
+        return unit
+
+    def _read_attention(self, window: Box) -> np.ndarray:
+        """What the vision transformer attends to in a window of input pixels: ``[y, x]`` float32 in (0, 1)."""
+        with self._compute:
+            if self._attention is None:
+                assert self._load_attention is not None
+                self._attention = self._load_attention()
+            return self._attention.read(self._read_rgb, self.plan.source, window)
 
     def _encode(self, region: int) -> tuple[int, dict[str, Any], list[Contribution]]:
         plan = self.plan
@@ -218,6 +272,7 @@ class Worker:
         coarse = self._array(COARSE).read(seen) if plan.denoise_reads_coarse else None
         prompts = self._prompt_table()
         local = self._local_prompts(region) if plan.recipe.prompts != "global" else None
+        images = self._image_prompts(region) if plan.recipe.image_prompts != "none" else None
         places = {tile: place for place, tile in enumerate(plan.tiles.owned_by(plan.regions.box(region)))}
 
         def predict(tiles: list[Tile], latents: torch.Tensor) -> torch.Tensor:
@@ -227,19 +282,22 @@ class Worker:
             if coarse is not None and plan.geometry.reads_coarse:
                 under = torch.from_numpy(np.stack([coarse[:, *tile.box.within(seen)] for tile in tiles]))
             structure = None
-            if plan.recipe.structure != "none":
-                structure = torch.stack([self._preparer.structure(tile.box) for tile in tiles])
+            if plan.recipe.structures:
+                shown = [self._preparer.structure(tile.box) for tile in tiles]
+                structure = {name: torch.stack([one[name] for one in shown]) for name in plan.recipe.structures}
             guidance = plan.denoise_settings.guidance
             self._clock.forwards += len(tiles) * (1 if guidance == 1.0 else 2)
             with self._in_backbone() as backbone:
-                given = Conditioning(coarse=under, structure=structure)
+                crops = crop_numbers(plan, tiles) if plan.recipe.crops == "tile" else None
+                image = None if images is None else images.of([places[tile] for tile in tiles])
+                given = Conditioning(coarse=under, structure=structure, crops=crops, image=image)
                 return predict_tiles(backbone, self.solver, step, latents, given, table, guidance)
 
         idle = None
         if coarse is not None and plan.has_difficulty:
             difficulty = self._array(DIFFICULTY).read(seen)[0]
             active = active_tiles(plan.recipe, [*places], seen, difficulty, plan.timesteps[step])
-            still = self.solver.towards(step, torch.from_numpy(z), torch.from_numpy(coarse))
+            still = self._towards_coarse(step, z, coarse)
             idle = Idle(tiles=frozenset(places) - set(active), prediction=still.numpy())
         with self._compute:
             made = denoise_region(plan.denoise_settings, region, seen, z, predict, idle)
@@ -267,12 +325,19 @@ class Worker:
             extra[history_name(step + 1)] = self._history(step + 1).write(region, history_next)
         return self._latents(step + 1).write(region, z_next), extra, []
 
+    def _towards_coarse(self, step: int, z: np.ndarray, coarse: np.ndarray) -> torch.Tensor:
+        """The prediction ``[c, y, x]`` of inactive places, from their state and the coarse latent."""
+        clean = torch.from_numpy(coarse)
+        spread = None
+        if isinstance(self.backbone, RestoringBackbone):
+            spread = self.backbone.spread(clean[None])[0]
+        return self.solver.towards(step, torch.from_numpy(z), clean, spread)
+
     def _masked(self, step: int, box: Box, z: np.ndarray, prediction: np.ndarray) -> np.ndarray:
         """The prediction where the mask says, and the coarse latent's elsewhere."""
         plan = self.plan
         difficulty = self._array(DIFFICULTY).read(box)[0]
-        coarse = torch.from_numpy(self._array(COARSE).read(box))
-        still = self.solver.towards(step, torch.from_numpy(z), coarse).numpy()
+        still = self._towards_coarse(step, z, self._array(COARSE).read(box)).numpy()
         masked: np.ndarray = np.where(
             active_pixels(difficulty, plan.timesteps[step], plan.recipe.lower_bound), prediction, still
         )
@@ -281,19 +346,19 @@ class Worker:
     def _decode(self, region: int) -> tuple[int, dict[str, Any], list[Contribution]]:
         plan, geometry = self.plan, self.plan.geometry
         box = plan.regions.box(region)
-        latents, canvas = self._latents(plan.num_steps), plan.regions.canvas
+        canvas = plan.regions.canvas
         wide = box.grown(plan.decode_halo - geometry.decoder_halo, canvas)
-        rgb = decode_box(latents.read, self._decode_in_backbone, geometry, canvas, wide)
+        found = self._reductions.table("decode")
+        decode = functools.partial(self._codec.decode, norms=found.get("norms"))
+        rgb = decode_box(self._read_last, decode, geometry, canvas, wide)
         inside = plan.out_regions.box(region)
         if plan.recipe.colour == "wavelet":
             rgb = transfer_colour(rgb, self._preparer.enlarged(wide.scaled(geometry.factor)))
+        elif plan.recipe.colour == "adain":
+            rgb = match_colour(rgb, found)
         ys, xs = inside.within(wide.scaled(geometry.factor))
         values = plan.value_range.from_unit(from_rgb(rgb[:, ys, xs], plan.image.num_bands))
         return self._array(OUT).write(region, values), {}, []
-
-    def _decode_in_backbone(self, latents: torch.Tensor) -> torch.Tensor:
-        with self._in_backbone() as backbone:
-            return backbone.decode(latents)
 
     # -- what the tasks read -----------------------------------------------------------------------------------------
 
@@ -304,6 +369,10 @@ class Worker:
 
     def _latents(self, step: int) -> RegionArray:
         return self._array(latent_name(step))
+
+    def _read_last(self, box: Box) -> np.ndarray:
+        """Latents ``[c, h, w]`` after the last step."""
+        return self._latents(self.plan.num_steps).read(box)
 
     def _history(self, step: int) -> RegionArray:
         return self._array(history_name(step))
@@ -321,6 +390,11 @@ class Worker:
             found = self._prompt_store.read(region)
         assert found is not None
         return found
+
+    def _image_prompts(self, region: int) -> ImagePrompts:
+        data = self.store.get_blob(image_prompt_blob(region))
+        # not prepared, or lost with a machine's page cache: looking again gives the same numbers
+        return self._look(region) if data is None else image_prompts_from_bytes(data)
 
     def _prompt_table(self) -> PromptTable:
         if self._prompts is None:
@@ -342,12 +416,23 @@ def build_worker(setup: WorkerSetup) -> Worker:
     """
     plan = plan_from_json(setup.plan)
     make_deterministic(plan.device.threads)
-    card = describe_model(setup.model)
+    card = describe_model(setup.model, allow_pickle=setup.allow_pickle)
     check_model(card, plan)
-    assert plan.recipe.dtype is not None
-    backbone = load_backbone(card, device=plan.device.kind, dtype=plan.recipe.dtype)
+    recipe = plan.recipe
+    assert recipe.dtype is not None
+    backbone = load_backbone(card, device=plan.device.kind, dtype=recipe.dtype, options=recipe.options)
     limit = load_text_limit(card.location, card.geometry.text_tokens)
-    return Worker(setup.store, plan, backbone, limit, LazyTagger(setup.tagger, plan))
+    attention = _attention_loader(setup.attention, plan)
+    return Worker(setup.store, plan, backbone, limit, LazyTagger(setup.tagger, plan), attention)
+
+
+def _attention_loader(name: str | None, plan: Plan) -> Callable[[], AttentionReader] | None:
+    """How to load the plan's vision transformer in this process; None where there is none."""
+    if plan.attention is None:
+        return None
+    assert name is not None
+    card, heads, device = plan.attention, plan.recipe.heads, plan.device.kind
+    return lambda: load_attention(name, card, heads=heads, device=device)
 
 
 def check_model(card: ModelCard, plan: Plan) -> None:

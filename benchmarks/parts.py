@@ -152,14 +152,8 @@ def structure(backbone: Any, card: ModelCard, examples: list[Example], steps: in
     """
     found: dict[str, list[float]] = {"words alone": [], "image": [], "edges": [], "both": []}
     for example in examples:
-        plain = enlarge(example.low[None])
-        edges = canny_edges(example.truth)[None]
-        inputs = {
-            "words alone": None,
-            "image": torch.cat([plain, edges * 0], 1),
-            "edges": torch.cat([plain * 0, edges], 1),
-            "both": torch.cat([plain, edges], 1),
-        }
+        both = {"image": enlarge(example.low[None]), "edges": canny_edges(example.truth)[None]}
+        inputs = {"words alone": None, **{name: {name: one} for name, one in both.items()}, "both": both}
         words = ", ".join(phrase for phrase, _ in backbone.tag(example.low[None])[0])
         for name, given in inputs.items():
             found[name].append(
@@ -169,7 +163,12 @@ def structure(backbone: Any, card: ModelCard, examples: list[Example], steps: in
 
 
 def _generate(
-    backbone: Any, card: ModelCard, words: str, given: torch.Tensor | None, shape: torch.Size, steps: int
+    backbone: Any,
+    card: ModelCard,
+    words: str,
+    given: dict[str, torch.Tensor] | None,
+    shape: torch.Size,
+    steps: int,
 ) -> torch.Tensor:
     """[3, y, x]: a sample from words and structure; its latents have the input's height and width."""
     solver = build_solver("ddim", card.scheduler, steps=steps)

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import psutil
 
+from pipeline.backbones.attention import describe_attention
 from pipeline.backbones.loading import describe_model
 from pipeline.device import DeviceFacts, package_versions
 from pipeline.geojson import parse_geojson
@@ -37,7 +38,7 @@ def make_plan(job: Job, source: ImageSource, device: DeviceFacts) -> Plan:
         recipe = dataclasses.replace(recipe, steps=job.steps)
     if job.seed is not None:
         recipe = dataclasses.replace(recipe, seed=job.seed)
-    model = describe_model(job.model)
+    model = describe_model(job.model, allow_pickle=job.allow_pickle)
     info = source.info
     digest = hashlib.sha256(f"{source.fingerprint()} bands {job.band_numbers() or 'all'}".encode()).hexdigest()
     image = ImageFacts(height=info.height, width=info.width, num_bands=info.num_bands, dtype=info.dtype, sha256=digest)
@@ -49,8 +50,31 @@ def make_plan(job: Job, source: ImageSource, device: DeviceFacts) -> Plan:
         device=device,
         versions=package_versions(),
         tags=read_tags(job, source),
+        attention=None if job.vit is None else describe_attention(job.vit),
+        difficulty_map=describe_difficulty(job, source),
         tagger=read_tagging(job),
     )
+
+
+def describe_difficulty(job: Job, source: ImageSource) -> ImageFacts | None:
+    """What a plan must know of the job's map of difficulty, checked against the image; None where none is given."""
+    if job.difficulty is None:
+        return None
+    with open_difficulty(job.difficulty) as given:
+        info = given.info
+        if (info.height, info.width) != (source.info.height, source.info.width):
+            raise ValueError(
+                f"--difficulty {job.difficulty}: {info.height} x {info.width} pixels (height x width), the image has "
+                f"{source.info.height} x {source.info.width}: give a map of the image's own size"
+            )
+        return ImageFacts(
+            height=info.height, width=info.width, num_bands=1, dtype=info.dtype, sha256=given.fingerprint()
+        )
+
+
+def open_difficulty(path: str) -> ImageSource:
+    """The first band of a map of difficulty."""
+    return open_image(path, bands=(1,))
 
 
 def read_tagging(job: Job) -> Tagging | None:

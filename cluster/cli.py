@@ -46,7 +46,7 @@ def takes_job(command: Callable[..., None]) -> Callable[..., None]:
 
     def parameter(field: dataclasses.Field[Any], kind: Any) -> inspect.Parameter:
         required = field.default is dataclasses.MISSING
-        words = [f"--{field.name}"] if kind is bool else []
+        words = [f"--{field.name.replace('_', '-')}"] if kind is bool else []
         info = typer.Argument(**field.metadata) if required else typer.Option(*words, **field.metadata)
         default = inspect.Parameter.empty if required else field.default
         return inspect.Parameter(
@@ -203,6 +203,8 @@ def _print_plan(plan: Any, cost: Any, workers: int, run_url: str) -> None:
         f"batches of {recipe.batch}",
         "forwards": f"{cost.forwards} tiles through the model{' at most' if plan.has_difficulty else ''}, "
         f"{cost.region_steps} region-steps",
+        "codec": f"group norms by {recipe.codec_norm}, encoder {cost.encodes:.3g} and decoder {cost.decodes:.3g} times "
+        "over the canvas",
         "disk": f"{cost.disk_peak / 1e6:.0f} MB at most in {run_url}",
         "memory": f"{cost.memory_worker / 1e6:.0f} MB a worker at most, {max(1, workers)} "
         f"{'in this process' if workers == 0 else 'worker' + ('s' if workers > 1 else '')}",
@@ -305,13 +307,14 @@ def decode(
     step: Annotated[int, typer.Option(help="step whose latents to decode; the last one is the result")],
     output: Annotated[str, typer.Option(help="image to write")] = "step.png",
     model: Annotated[str, typer.Option(help="the model of the run, as `upscale` was given it")] = "embedded",
+    allow_pickle: Annotated[bool, typer.Option("--allow-pickle", help="as `upscale` was given it")] = False,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="replace the image if it is there")] = False,
 ) -> None:
     """Decode the latents of one step of a run in progress, as far as they are there; missing regions are black."""
     from cluster.preview import decode_step
 
     with one_line_errors():
-        done, total = decode_step(run, step, output, model=model, overwrite=overwrite)
+        done, total = decode_step(run, step, output, model=model, allow_pickle=allow_pickle, overwrite=overwrite)
         out.print(f"wrote {output}: {done} of {total} regions are at step {step}", markup=False)
 
 

@@ -22,8 +22,13 @@ class Job:
     output: str = _argument("OUTPUT", "image to write: .png, .jpg or .tif")
     scale: int = _option(4, "output pixels along each axis of one input pixel")
     recipe: str = _option("multidiffusion", "a preset's name or a TOML file")
-    model: str = _option("embedded", "embedded, analytic, a folder in diffusers' format, or a hub id")
+    model: str = _option(
+        "embedded", "embedded, analytic, a folder in diffusers' format, a hub id, or a model file (TOML)"
+    )
+    allow_pickle: bool = _option(False, "let the model's weights be pickles, which can run code of whoever made them")
     run: str | None = _option(None, "folder or s3://, gs://, az:// URL of the run; beside OUTPUT if not given")
+    difficulty: str | None = _option(None, "picture of INPUT's size: how much there is to invent, black for nothing")
+    vit: str | None = _option(None, "vision transformer whose attention says so: a folder or a hub id")
     tags: str | None = _option(
         None, "JSON or GeoJSON of tags for parts of INPUT: each tile's prompt says those of its part"
     )

@@ -10,8 +10,8 @@ from typing import Any
 
 import numpy as np
 
-from actors.worker import OUT, PIXELS
-from pipeline.plan import Plan
+from actors.worker import OUT
+from pipeline.plan import ImageFacts, Plan
 from storage.arrays import RegionArray
 from storage.box import Box, RegionGrid
 from storage.errors import CorruptRegionError
@@ -45,21 +45,22 @@ def driver_record(kind: str, **extra: Any) -> Record:
 
 def ingest(
     store: RunStore,
-    plan: Plan,
+    name: str,
+    image: ImageFacts,
     source: ImageSource,
     lease: Lease,
     records: list[Record],
     *,
     on_rows: Callable[[], None] = lambda: None,
 ) -> None:
-    """Copy the image into the store, rows in increasing order; does nothing where the journal says it is there, whole.
+    """Copy an image into the store's array ``name``, rows in increasing order; does nothing where the journal says it
+    is there, whole.
 
     ``on_rows`` is called after each row of chunks. Raises ImageError, naming the rows, where the image is damaged.
     """
-    image = plan.image
     grid = RegionGrid(height=image.height, width=image.width, side=PIXEL_SIDE)
-    array = store.array(PIXELS, channels=image.num_bands, grid=grid, dtype=image.dtype, compress=True)
-    recorded = [record for record in records if record.kind == INGEST]
+    array = store.array(name, channels=image.num_bands, grid=grid, dtype=image.dtype, compress=True)
+    recorded = [record for record in records if record.kind == INGEST and record.extra["array"] == name]
     if recorded and _intact(array, recorded[-1].extra["crc32c"]):
         return
     checksums = []
@@ -67,7 +68,7 @@ def ingest(
         for region in grid.overlapping(band_box):
             checksums.append(_write(array, region, pixels[:, *grid.box(region).within(band_box)]))
         on_rows()
-    record = driver_record(INGEST, crc32c=checksums)
+    record = driver_record(INGEST, array=name, crc32c=checksums)
     store.journal.append([record], lease.generation)
 
 

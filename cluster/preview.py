@@ -1,4 +1,7 @@
-"""Looking at a run in progress: the latents of one step, decoded as far as they are there."""
+"""Looking at a run in progress: the latents of one step, decoded as far as they are there.
+
+Group norms of an autoencoder see one window here, whatever the recipe says: the canvas's statistics are not there yet.
+"""
 
 from __future__ import annotations
 
@@ -19,7 +22,9 @@ from storage.images.georeference import GeoReference
 from storage.run import RunStore
 
 
-def decode_step(run: str, step: int, output: str, *, model: str, overwrite: bool) -> tuple[int, int]:
+def decode_step(
+    run: str, step: int, output: str, *, model: str, overwrite: bool, allow_pickle: bool = False
+) -> tuple[int, int]:
     """Write the picture of one step's latents; returns how many regions were there, and of how many.
 
     Raises ValueError for a step the plan does not have or of which nothing is kept, FileNotFoundError for no run.
@@ -37,7 +42,7 @@ def decode_step(run: str, step: int, output: str, *, model: str, overwrite: bool
     if not there:
         kept = [s for s in range(plan.num_steps + 1) if store.open_array(latent_name(s)).regions()]
         raise ValueError(f"no region of {run} is at step {step}; there is something of steps {kept or 'none'}")
-    card = describe_model(model)
+    card = describe_model(model, allow_pickle=allow_pickle)
     check_model(card, plan)
     backbone = load_backbone(card, device="cpu", dtype=plan.recipe.dtype or "float32")
     info = _plain_info(plan)

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from actors.prompts import PROMPTS_ARRAY, read_prompt
-from pipeline.backbones.loading import find_folder
+from pipeline.backbones.loading import locate_configs
 from pipeline.local_prompts import Prompter
 from pipeline.plan import Plan, plan_from_json
 from pipeline.prompt_record import PromptRecord
@@ -98,14 +98,14 @@ def count_prompts(store: RunStore) -> dict[str, int]:
     return {"tiles": int(counts[0]), "distinct": len(keys - {0}), "cut": int(counts[1])}
 
 
-def find_cuts(plan: Plan, model: str) -> tuple[str, ...]:
+def find_cuts(plan: Plan, model: str, *, allow_pickle: bool = False) -> tuple[str, ...]:
     """What falls off the prompts that are known before anything is computed, a line each.
 
     ``model``: as the user named it. Local prompts are known once their tiles are tagged; their table tells of cuts.
     """
     if plan.geometry.text_tokens is None:
         return ()
-    limit = load_text_limit(str(find_folder(model)), plan.geometry.text_tokens)
+    limit = load_text_limit(str(locate_configs(model, allow_pickle=allow_pickle)), plan.geometry.text_tokens)
     recipe, lines = plan.recipe, []
     for name, text in (("prompt", recipe.prompt), ("negative_prompt", recipe.negative_prompt)):
         if dropped := limit.cut(text).dropped:

@@ -21,7 +21,7 @@ from actors.local import LocalExecutor
 from actors.ray import Pool, RayExecutor
 from actors.resume import create_arrays, find_available
 from actors.task import Kind
-from actors.worker import WorkerSetup, build_worker
+from actors.worker import DIFFICULTY_MAP, PIXELS, WorkerSetup, build_worker
 from pipeline.device import DeviceFacts, describe_device, make_deterministic
 from pipeline.plan import Plan, differing_fields, plan_from_json
 from pipeline.price import Price
@@ -31,7 +31,15 @@ from storage.lease import Lease
 from storage.run import RunStore
 
 from . import connect
-from .binding import check_disk, check_memory, check_target, free_memory, make_plan, open_source
+from .binding import (
+    check_disk,
+    check_memory,
+    check_target,
+    free_memory,
+    make_plan,
+    open_difficulty,
+    open_source,
+)
 from .job import Job
 from .pixels import EXPORT, Exported, driver_record, export, ingest
 from .progress import Reporter
@@ -93,7 +101,8 @@ def prepare(job: Job, source: ImageSource) -> Prepared:
         memory, where = connect.cluster_memory(), "the cluster"
     plan = make_plan(job, source, device)
     cost = check_memory(plan, workers, memory, where)
-    return Prepared(plan=plan, cost=cost, workers=workers, warnings=find_cuts(plan, job.model))
+    cuts = find_cuts(plan, job.model, allow_pickle=job.allow_pickle)
+    return Prepared(plan=plan, cost=cost, workers=workers, warnings=cuts)
 
 
 def _local_device() -> str:
@@ -182,7 +191,7 @@ def _run(
     records = store.journal.replay()
     create_arrays(store, plan, graph)
     found = find_available(store, plan, graph, records)
-    coordinator = Coordinator(graph, found.available, Patience(kept_steps=plan.recipe.keep_steps or 0))
+    coordinator = Coordinator(graph, found.available, Patience(kept_steps=plan.recipe.keep_steps or 0), found.active)
     totals = graph.totals()
 
     def stop_if_asked() -> None:
@@ -194,10 +203,20 @@ def _run(
     ) as reporter:
         if coordinator.num_left[Kind.PREPARE] or not records:
             reporter.announce("ingest", f"{plan.image.height} x {plan.image.width} pixels")
-            ingest(store, plan, source, lease, records, on_rows=stop_if_asked)
+            ingest(store, PIXELS, plan.image, source, lease, records, on_rows=stop_if_asked)
+            if plan.difficulty_map is not None and job.difficulty is not None:
+                with open_difficulty(job.difficulty) as given:
+                    ingest(store, DIFFICULTY_MAP, plan.difficulty_map, given, lease, records, on_rows=stop_if_asked)
         tally = Tally()
         if not coordinator.done:
-            setup = WorkerSetup(store=store, plan=plan.to_json(), model=job.model, tagger=job.tagger)
+            setup = WorkerSetup(
+                store=store,
+                plan=plan.to_json(),
+                model=job.model,
+                allow_pickle=job.allow_pickle,
+                attention=job.vit,
+                tagger=job.tagger,
+            )
             session = Session(
                 store=store,
                 plan=plan,

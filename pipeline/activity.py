@@ -49,6 +49,17 @@ def is_tile_active(recipe: Recipe, difficulty: np.ndarray, timestep: float) -> b
     return True
 
 
+def count_active(
+    recipe: Recipe, tiles: list[Tile], box: Box, difficulty: np.ndarray, times: tuple[float, ...]
+) -> list[int]:
+    """How many of ``tiles`` are at work at each of ``times``, as far as ``difficulty`` [y, x] over ``box`` tells.
+
+    An estimate, for scheduling only: what a tile covers beyond the box is not looked at.
+    """
+    parts = [part.within(box) for tile in tiles if (part := tile.box.intersection(box))]
+    return [sum(is_tile_active(recipe, difficulty[part], timestep) for part in parts) for timestep in times]
+
+
 def active_tiles(recipe: Recipe, tiles: list[Tile], seen: Box, difficulty: np.ndarray, timestep: float) -> list[Tile]:
     """Those of ``tiles`` that the model sees; ``difficulty`` [y, x] over ``seen``, which holds all tiles."""
     return [tile for tile in tiles if is_tile_active(recipe, difficulty[tile.box.within(seen)], timestep)]

@@ -10,6 +10,8 @@ from typing import Any, Protocol, runtime_checkable
 
 import torch
 
+from .backbones.group_norm import GroupNorms
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LatentGeometry:
@@ -33,8 +35,14 @@ class LatentGeometry:
     """latent pixels a side that the autoencoder is run on at once, without its halo"""
     reads_coarse: bool
     """whether predict needs the coarse latent: the enlarged input, encoded"""
-    structure_channels: int | None
-    """channels of the picture that its ControlNet reads; None for a model without one"""
+    structures: tuple[str, ...]
+    """what its ControlNets read, each of ``image`` and ``edges`` at most once; empty for a model without one"""
+    structure: str
+    """default of what they are shown: ``none``, ``image``, ``edges`` or ``both``"""
+    reads_crops: bool
+    """whether it is told which crop of which picture a tile is (SDXL's micro-conditioning)"""
+    image_width: int | None
+    """width of the embedding of an image prompt; None for a model that reads no images"""
     restorer_halo: int | None
     """input pixels round a window that its restoration module can see; None for a model without one"""
     text_tokens: int | None
@@ -53,6 +61,14 @@ class LatentGeometry:
     """number of weights, all parts together"""
     width: int
     """feature channels of the denoiser at the latent's own resolution: what its activations are priced by"""
+    encoder_norms: int = 0
+    """group norms of the autoencoder's encoder, each over the whole of what it is given"""
+    decoder_norms: int = 0
+    norm_groups: int = 0
+    """channel groups of each of them"""
+    encoder_measuring: float = 0.0
+    """runs of the encoder that measuring its norms one after another costs"""
+    decoder_measuring: float = 0.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -72,6 +88,10 @@ class ModelCard:
     """sha256 over every config and weight file, by relative name"""
     vocabulary: tuple[str, ...] | None = None
     """every word that prompts may use; None where any will do"""
+    checkpoint: str | None = None
+    """the single file that holds all weights, where ``location`` holds the configs alone"""
+    file: Any = None
+    """the backbones.model_file.ModelFile of what is attached to it; None for a plain model"""
     degradations: tuple[str, ...] = ()
     """phrases of its own tagger that speak of damage"""
 
@@ -86,9 +106,14 @@ class Conditioning:
     """[B, T, D]: prompt embeddings"""
     pooled: torch.Tensor | None = None
     """[B, D']: pooled prompt embeddings, for models that read them"""
-    structure: torch.Tensor | None = None
-    """[B, S, H, W] in [0, 1]: what a ControlNet reads; for the embedded model the enlarged input (3 channels) and canny
-    edges (1), either of them zeros where it is not given"""
+    image: torch.Tensor | None = None
+    """[B, K, D]: embeddings of K image prompts, [B, K, T, D] where the model reads T tokens of each; zeros are no
+    image, and None leaves the model as it is without its adapter"""
+    crops: torch.Tensor | None = None
+    """[B, 6]: which crop of which picture each tile is, in output pixels: pipeline.crops; None: a picture of its own"""
+    structure: dict[str, torch.Tensor] | None = None
+    """what ControlNets are shown, in [0, 1]: ``image [B, 3, H, W]``, the enlarged input, ``edges [B, 1, H, W]``, or
+    both"""
 
 
 class Backbone(Protocol):
@@ -115,6 +140,15 @@ class Backbone(Protocol):
 
 
 @runtime_checkable
+class LookingBackbone(Backbone, Protocol):
+    """A backbone that images can prompt."""
+
+    def look(self, pixels: torch.Tensor) -> torch.Tensor:
+        """Embeddings ``[B, D]``, or ``[B, T, D]``, of pixels ``[B, 3, H, W]`` in [0, 1]; see Conditioning.image."""
+        ...
+
+
+@runtime_checkable
 class RestoringBackbone(Backbone, Protocol):
     """A backbone with a restoration module and a tagger of its own."""
 
@@ -126,10 +160,25 @@ class RestoringBackbone(Backbone, Protocol):
         """
         ...
 
+    def spread(self, coarse: torch.Tensor) -> torch.Tensor:
+        """The deviation of true latents round coarse ones, of the shape of ``coarse [B, C, h, w]``: how much is still
+        to be invented at each place."""
+        ...
+
     def steering(self, said: list[dict[str, float]]) -> torch.Tensor:
         """[prompts, phrases]: how sure each prompt's phrases are, of those that steer the restoration module."""
         ...
 
     def tag(self, low: torch.Tensor) -> list[list[tuple[str, float]]]:
         """Phrases that hold for each of ``low [B, 3, y, x]``, with their probabilities, the surest first."""
+        ...
+
+
+@runtime_checkable
+class NormalisingBackbone(Backbone, Protocol):
+    """A backbone whose autoencoder has group norms."""
+
+    @property
+    def norms(self) -> dict[str, GroupNorms]:
+        """Of its ``encoder`` and its ``decoder``."""
         ...

@@ -3,10 +3,15 @@
 from __future__ import annotations
 
 import re
+import shutil
 
 from .backbone import LatentGeometry, ModelCard
+from .backbones.options import HALF_ONLY, ON_CPU
+from .device import DeviceFacts
 from .recipe import Recipe
 from .tag_file import TagFile
+
+COMPILERS = ("g++", "clang++")
 
 
 def check_scale(scale: int, model: ModelCard) -> None:
@@ -40,12 +45,32 @@ def check_parts(recipe: Recipe, model: ModelCard) -> None:
                     f"recipe: {field} = {value!r} needs a restoration module, which the model "
                     f"{model.name} lacks: use {instead!r}"
                 )
-    if recipe.structure != "none" and model.geometry.structure_channels is None:
+    _check_structure(recipe, model)
+    if recipe.crops != "none" and not model.geometry.reads_crops:
         raise ValueError(
-            f"recipe: structure = {recipe.structure!r} needs a ControlNet, which the model {model.name} lacks: "
-            "use 'none'"
+            f"recipe: crops = {recipe.crops!r} needs a model that reads them (SDXL), which {model.name} "
+            "does not: use 'none'"
+        )
+    if recipe.image_prompts != "none" and model.geometry.image_width is None:
+        raise ValueError(
+            f"recipe: image_prompts = {recipe.image_prompts!r} needs an IP-Adapter, which the model {model.name} "
+            "lacks: use 'none', or a model file with [image_adapter]"
+        )
+    if recipe.codec_norm != "window" and not model.geometry.decoder_norms:
+        raise ValueError(
+            f"recipe: codec_norm = {recipe.codec_norm!r} needs an autoencoder with group norms, which the model "
+            f"{model.name} lacks: use 'window'"
         )
     check_words("prompt", f"{recipe.prompt} {recipe.negative_prompt}", model)
+
+
+def _check_structure(recipe: Recipe, model: ModelCard) -> None:
+    known = model.geometry.structures
+    if missing := [name for name in recipe.structures if name not in known]:
+        raise ValueError(
+            f"recipe: structure = {recipe.structure!r} needs a ControlNet for the {missing[0]}, which the model "
+            f"{model.name} lacks: use {' or '.join(repr(name) for name in ('none', *known))}"
+        )
 
 
 def check_words(where: str, text: str, model: ModelCard) -> None:
@@ -69,6 +94,39 @@ def check_tags(recipe: Recipe, model: ModelCard, tags: TagFile | None) -> None:
         if model.geometry.text_tokens is None:
             raise ValueError(f"--tags: the model {model.name} reads no text: leave the tags out")
         check_words("--tags", ", ".join(tags.phrases), model)
+
+
+def check_difficulty(recipe: Recipe, *, has_attention: bool, has_map: bool) -> None:
+    """Refuse a map or a transformer that nobody reads, and its absence where it is to be read."""
+    for source, option, what, given in (
+        ("attention", "--vit", "a vision transformer", has_attention),
+        ("file", "--difficulty", "a map of difficulty", has_map),
+    ):
+        if (recipe.difficulty == source) != given:
+            found = f"difficulty = {recipe.difficulty!r} and {what if given else 'none'}"
+            raise ValueError(f"recipe: {what} ({option}) and difficulty = {source!r} go together, got {found}")
+
+
+def check_options(recipe: Recipe, model: ModelCard, device: DeviceFacts) -> None:
+    """Refuse ways to run the denoiser that the device or this machine does not have."""
+    if recipe.attention not in ON_CPU and device.kind == "cpu":
+        raise ValueError(
+            f"recipe: attention = {recipe.attention!r} needs a GPU, the device is a CPU: use {', '.join(ON_CPU)}"
+        )
+    if recipe.attention in HALF_ONLY and device.kind != "cpu" and recipe.dtype == "float32":
+        raise ValueError(
+            f"recipe: attention = {recipe.attention!r} needs dtype float16 or bfloat16 on a GPU, got float32: "
+            "use auto, math or efficient"
+        )
+    if not recipe.compile:
+        return
+    if model.geometry.parameters == 0:
+        raise ValueError(f"recipe: compile = true, but the model {model.name} has no network to compile: leave it out")
+    if device.kind == "cpu" and not any(map(shutil.which, COMPILERS)):
+        raise ValueError(
+            f"recipe: compile = true needs a C++ compiler ({' or '.join(COMPILERS)}) on a CPU and there is none: "
+            "install one, or leave compile out"
+        )
 
 
 def check_window(recipe: Recipe, geometry: LatentGeometry) -> None:

@@ -1,16 +1,25 @@
-"""Colour from the input: the low frequencies of the enlarged input under the detail of the result.
+"""Colour from the input, the two ways of StableSR, SeeSR and "Zoomed In, Diffused Out" (arXiv 2411.12072).
 
-The wavelet way of StableSR, SeeSR and "Zoomed In, Diffused Out" (arXiv 2411.12072): five levels of an a-trous wavelet,
-each a blur with [1 2 1] x [1 2 1] / 16 whose taps are 2^level pixels apart. It sees 31 pixels round a pixel and no
-further, so regions can be corrected apart.
+``wavelet``: the low frequencies of the enlarged input under the detail of the result. Five levels of an a-trous
+wavelet, each a blur with [1 2 1] x [1 2 1] / 16 whose taps are 2^level pixels apart. It sees 31 pixels round a pixel
+and no further, so regions can be corrected apart.
+
+``adain``: every channel gets the mean and the standard deviation that it has in the enlarged input, over the whole
+picture. That needs a reduction over all regions first, and then every pixel is corrected by itself.
 """
 
 from __future__ import annotations
 
+import numpy as np
 import torch
 from torch.nn import functional
 
-COLOURS = ("none", "wavelet")
+from .moments import Moments, moments
+
+COLOURS = ("none", "wavelet", "adain")
+CHANNELS = 3
+LEAST_VARIANCE = 1e-5
+"""added to a channel's variance: an even picture has a deviation too"""
 LEVELS = 5
 REACH = 2**LEVELS - 1
 """output pixels round a pixel that its colour depends on"""
@@ -32,3 +41,21 @@ def low_frequencies(pixels: torch.Tensor) -> torch.Tensor:
 def transfer_colour(found: torch.Tensor, reference: torch.Tensor) -> torch.Tensor:
     """The detail of ``found`` with the low frequencies of ``reference``, both [c, H, W]."""
     return found - low_frequencies(found) + low_frequencies(reference)
+
+
+def colour_moments(found: torch.Tensor, reference: torch.Tensor) -> Moments:
+    """Of the channels of ``found``, then of those of ``reference``, both [3, H, W]: 6 groups."""
+    return moments(torch.cat([found, reference]))
+
+
+def colour_table(whole: Moments) -> dict[str, np.ndarray]:
+    """``colour.scale`` and ``colour.shift`` [3] that give the picture its reference's means and deviations."""
+    deviation = np.sqrt(whole.variance(correction=1) + LEAST_VARIANCE)
+    scale = deviation[CHANNELS:] / deviation[:CHANNELS]
+    return {"colour.scale": scale, "colour.shift": whole.mean[CHANNELS:] - whole.mean[:CHANNELS] * scale}
+
+
+def match_colour(found: torch.Tensor, table: dict[str, np.ndarray]) -> torch.Tensor:
+    """``found`` [3, H, W] with the means and deviations that ``colour_table`` was made for."""
+    scale, shift = (torch.from_numpy(table[name]).view(-1, 1, 1) for name in ("colour.scale", "colour.shift"))
+    return (found.double() * scale + shift).float()

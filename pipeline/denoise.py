@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import torch
@@ -33,7 +34,7 @@ class PromptTable:
     against: dict[str, torch.Tensor] | None = None
     """local negative prompts, likewise"""
 
-    def rows(self, row: int, batch: int) -> dict[str, torch.Tensor]:
+    def rows(self, row: int, batch: int) -> dict[str, Any]:
         """A row for every tile of a batch, by the names of Conditioning's fields."""
         local = self.each if row == 1 else self.against
         if local is not None:
@@ -78,7 +79,7 @@ def predict_tiles(
     """Guided predictions ``[B, C, h, w]`` for one full batch of tiles.
 
     Classifier-free guidance (Ho and Salimans, arXiv 2207.12598): u + g (c - u); the unconditional branch has the
-    negative prompt, and all else that is ``given``: guidance is about words, the picture is never in doubt.
+    negative prompt, no image prompt, and all else that is ``given``: the picture itself is never in doubt.
     """
     scaled = solver.scale_input(latents, step)
     timestep = solver.timestep(step)
@@ -86,7 +87,9 @@ def predict_tiles(
     conditional = backbone.predict(scaled, timestep, dataclasses.replace(given, **prompts.rows(1, batch)))
     if guidance == 1.0:
         return conditional
-    unconditional = backbone.predict(scaled, timestep, dataclasses.replace(given, **prompts.rows(0, batch)))
+    without = None if given.image is None else torch.zeros_like(given.image)
+    against = dataclasses.replace(given, image=without, **prompts.rows(0, batch))
+    unconditional = backbone.predict(scaled, timestep, against)
     return unconditional + guidance * (conditional - unconditional)
 
 

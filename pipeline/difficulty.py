@@ -2,9 +2,14 @@
 
 ``confidence``  1 - C of the model's restoration module (PatchScaler, arXiv 2405.17158, section 3.2).
 ``gradient``    e / (e + HALF), with e the mean squared gradient of the brightness in a square: for models without one.
+``attention``   a / (a + 1), with a what a vision transformer such as DINO attends to (YODA, arXiv 2308.07977): see
+                backbones.attention.
+``file``        the user's own map: a picture of the input's size, black where there is nothing to invent.
 """
 
 from __future__ import annotations
+
+from dataclasses import dataclass
 
 import numpy as np
 import torch
@@ -12,11 +17,23 @@ from torch.nn import functional
 
 from storage.box import Box
 
-SOURCES = ("none", "confidence", "gradient")
+SOURCES = ("none", "confidence", "gradient", "attention", "file")
 REACH = 5
 """input pixels round a place that the gradient source looks at"""
 HALF = 4e-4
 """mean squared gradient, of values in [0, 1] and a step of one input pixel, that counts as difficulty one half"""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AttentionCard:
+    """What a plan must know of a vision transformer."""
+
+    side: int
+    """input pixels a side of its window"""
+    patch: int
+    """input pixels a side of a patch"""
+    fingerprint: str
+    """sha256 over its config and weights"""
 
 
 def from_confidence(confidence: torch.Tensor) -> np.ndarray:

@@ -11,13 +11,14 @@ from typing import Any
 from storage.box import Box, RegionGrid
 
 from .backbone import LatentGeometry, ModelCard
-from .checks import check_parts, check_scale, check_smallest, check_tags, check_window
+from .checks import check_difficulty, check_options, check_parts, check_scale, check_smallest, check_tags, check_window
 from .colour import REACH as COLOUR_REACH
 from .denoise import DenoiseSettings
 from .device import DeviceFacts
+from .difficulty import AttentionCard
 from .pixels import ValueRange
 from .prompt_checks import check_prompting, check_tagger
-from .recipe import Recipe
+from .recipe import Recipe, default_group_steps, group_grid
 from .solver import Solver, build_solver, solver_name
 from .tag_file import TagFile, tag_file_from_table
 from .tagger import MOST, THRESHOLDS, Tagging
@@ -25,6 +26,9 @@ from .tiling import TileGrid, check_reach, plan_tiles
 
 FORMAT = 4
 """version of the plan record; a change to how results are computed raises it"""
+
+GROUP_STEPS = 4
+"""least default number of steps where tiles take different shares of them"""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -63,6 +67,10 @@ class Plan:
     timesteps: tuple[float, ...]
     tags: TagFile | None = None
     """the user's tags, where prompts are ``file``"""
+    attention: AttentionCard | None = None
+    """the vision transformer, where difficulty is ``attention``"""
+    difficulty_map: ImageFacts | None = None
+    """the user's map, where difficulty is ``file``"""
     tagger: Tagging | None = None
     """what tags, where prompts are ``local`` and it is not the model's own"""
     degradations: tuple[str, ...] = ()
@@ -106,7 +114,7 @@ class Plan:
     @property
     def decode_halo(self) -> int:
         """Latent pixels round a region that its output depends on: the decoder's reach, and the colour's."""
-        colour = 0 if self.recipe.colour == "none" else -(-COLOUR_REACH // self.geometry.factor)
+        colour = -(-COLOUR_REACH // self.geometry.factor) if self.recipe.colour == "wavelet" else 0
         return self.geometry.decoder_halo + colour
 
     @property
@@ -132,10 +140,17 @@ class Plan:
         )
 
     def solver(self) -> Solver:
-        assert self.recipe.solver is not None
-        assert self.recipe.steps is not None
-        strength = self.recipe.strength if self.recipe.start == "image" else 1.0
-        return build_solver(self.recipe.solver, self.scheduler, steps=self.recipe.steps, strength=strength)
+        recipe = self.recipe
+        assert recipe.solver is not None
+        assert recipe.steps is not None
+        return build_solver(
+            recipe.solver,
+            self.scheduler,
+            steps=recipe.steps,
+            strength=recipe.strength if recipe.start == "image" else 1.0,
+            spacing=recipe.spacing,
+            times=group_grid(recipe.group_times, recipe.group_steps) if recipe.group_steps else None,
+        )
 
     def to_json(self) -> bytes:
         """Canonical JSON: the same plan gives the same bytes."""
@@ -155,25 +170,32 @@ def plan_from_json(data: bytes) -> Plan:
             f"plan record of format {table.get('format')}, this gigatile reads format {FORMAT}: "
             "resume the run with the version that began it"
         )
-    recipe, tiles = dict(table["recipe"]), dict(table["tiles"])
-    for name in ("value_range", "group_bounds", "group_times"):
-        recipe[name] = tuple(recipe[name])
+    tiles, geometry = dict(table["tiles"]), table["geometry"]
+    recipe: dict[str, Any] = {
+        name: tuple(value) if isinstance(value, list) else value for name, value in table["recipe"].items()
+    }
     tiles |= {"tops": tuple(tiles["tops"]), "lefts": tuple(tiles["lefts"])}
     return Plan(
         **{
             **table,
             "recipe": Recipe(**recipe),
             "image": ImageFacts(**table["image"]),
-            "geometry": LatentGeometry(**table["geometry"]),
+            "geometry": LatentGeometry(**{**geometry, "structures": tuple(geometry["structures"])}),
             "device": DeviceFacts(**table["device"]),
             "regions": RegionGrid(**table["regions"]),
             "tiles": TileGrid(**tiles),
             "timesteps": tuple(table["timesteps"]),
+            "attention": _maybe(AttentionCard, table["attention"]),
+            "difficulty_map": _maybe(ImageFacts, table["difficulty_map"]),
             "tags": None if table["tags"] is None else tag_file_from_table(table["tags"]),
             "tagger": _tagging_from(table["tagger"]),
             "degradations": tuple(table["degradations"]),
         }
     )
+
+
+def _maybe(kind: Any, table: dict[str, Any] | None) -> Any:
+    return None if table is None else kind(**table)
 
 
 def _tagging_from(table: dict[str, Any] | None) -> Tagging | None:
@@ -211,6 +233,8 @@ def bind(
     device: DeviceFacts,
     versions: dict[str, str],
     tags: TagFile | None = None,
+    attention: AttentionCard | None = None,
+    difficulty_map: ImageFacts | None = None,
     tagger: Tagging | None = None,
 ) -> Plan:
     """Bind a recipe to an image, a model and a device. Raises ValueError with the mend for what cannot work.
@@ -219,16 +243,21 @@ def bind(
     """
     if tags is not None and recipe.prompts in (None, "local"):
         recipe = dataclasses.replace(recipe, prompts="file")
+    if recipe.difficulty is None and (attention or difficulty_map):
+        recipe = dataclasses.replace(recipe, difficulty="file" if difficulty_map else "attention")
     geometry = model.geometry
     check_scale(scale, model)
     height, width = (_canvas_side(side * scale, geometry) for side in (image.height, image.width))
     check_smallest(image.height, image.width, scale, geometry)
-    settled = _settle(recipe, model, image, tagger)
+    one_window = max(height, width) <= min(geometry.codec_window, recipe.region)
+    settled = _settle(recipe, model, image, tagger, one_window=one_window)
     check_parts(settled, model)
     check_tags(settled, model, tags)
+    check_difficulty(settled, has_attention=attention is not None, has_map=difficulty_map is not None)
     check_tagger(settled, model, tagger)
     degradations = _degradations(model, tags, tagger)
     check_prompting(settled, degradations)
+    check_options(settled, model, device)
     assert settled.window is not None
     assert settled.overlap is not None
     check_window(settled, geometry)
@@ -248,6 +277,8 @@ def bind(
         tiles=tiles,
         timesteps=(),
         tags=tags,
+        attention=attention,
+        difficulty_map=difficulty_map,
         tagger=tagger,
         degradations=degradations if settled.prompts != "global" else (),
     )
@@ -266,8 +297,11 @@ def _degradations(model: ModelCard, tags: TagFile | None, tagger: Tagging | None
     return tuple(dict.fromkeys([*(tags.degradations if tags is not None else ()), *model.degradations]))
 
 
-def _settle(recipe: Recipe, model: ModelCard, image: ImageFacts, tagger: Tagging | None) -> Recipe:
-    """Fill what the recipe leaves open from the model, the image and the tagger."""
+def _settle(recipe: Recipe, model: ModelCard, image: ImageFacts, tagger: Tagging | None, *, one_window: bool) -> Recipe:
+    """Fill what the recipe leaves open from the model, the image and the tagger.
+
+    ``one_window``: the autoencoder sees the whole canvas at once.
+    """
     geometry = model.geometry
     window = recipe.window or geometry.window
     defaults: dict[str, Any] = {
@@ -279,17 +313,25 @@ def _settle(recipe: Recipe, model: ModelCard, image: ImageFacts, tagger: Tagging
         "tag_threshold": 0.0 if tagger is None else THRESHOLDS[tagger.kind],
         "most_tags": 0 if tagger is None else MOST[tagger.kind],
         "start": "noise" if geometry.reads_coarse and recipe.activity == "all" else "image",
+        "structure": geometry.structure,
         "window": window,
         "overlap": min(geometry.overlap, window // 2),
         "batch": geometry.batch,
         "dtype": geometry.dtype,
+        "codec_norm": "window" if one_window or not geometry.decoder_norms else "fast",
         "value_range": (0.0, 255.0 if image.dtype == "uint8" else 65535.0),
     }
     if recipe.activity == "all":
         defaults["difficulty"] = "none"
         if recipe.difficulty not in (None, "none"):
-            raise ValueError('recipe: difficulty is read by activity "groups" and "mask" only: choose one of them')
+            raise ValueError(
+                f"recipe: difficulty {recipe.difficulty!r} is read by activity 'groups' and 'mask' only: choose one "
+                "of them (the presets patchscaler and yoda do), or leave the difficulty out"
+            )
     else:
         defaults["difficulty"] = "gradient" if geometry.restorer_halo is None else "confidence"
+    if recipe.activity == "groups":
+        counts = recipe.group_steps or default_group_steps(recipe.steps or max(GROUP_STEPS, geometry.steps))
+        defaults |= {"steps": counts[2], "group_steps": counts}
     open_fields = {key: value for key, value in defaults.items() if getattr(recipe, key) is None}
     return dataclasses.replace(recipe, **open_fields)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import functools
+from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager
 
 import numpy as np
@@ -12,7 +13,7 @@ from storage.box import Box
 
 from .backbone import Backbone, RestoringBackbone
 from .backbones.structure import canny_edges
-from .codec import encode_box
+from .codec import Codec, encode_box
 from .difficulty import REACH, at_latents, from_confidence, from_gradient
 from .local_prompts import Prompter
 from .pixels import CUBIC_REACH, enlarge, restore_window, source_window
@@ -31,66 +32,82 @@ class Preparer:
         read_rgb: Callable[[Box], torch.Tensor],
         in_backbone: Callable[[], AbstractContextManager[Backbone]],
         prompter: Prompter,
+        maps: Mapping[str, Callable[[Box], np.ndarray]],
     ) -> None:
-        """``read_rgb`` gives input pixels ``[3, y, x]``; ``in_backbone`` lends the model for one computation."""
-        self.plan, self.prompter = plan, prompter
-        self._read_rgb, self._in_backbone = read_rgb, in_backbone
+        """``read_rgb`` gives input pixels ``[3, y, x]``; ``in_backbone`` lends the model for one computation; ``maps``
+        give the difficulty ``[y, x]`` of input pixels by sources that are neither read off pixels nor restored."""
+        self.plan, self.prompter, self._maps = plan, prompter, maps
+        self._read_rgb, self._in_backbone, self._codec = read_rgb, in_backbone, Codec(in_backbone)
         recipe = plan.recipe
         self._restores = recipe.coarse == "restored" or recipe.difficulty == "confidence"
         halo = plan.geometry.restorer_halo if self._restores else 0
         assert halo is not None
         self._halo = max(halo, CUBIC_REACH, REACH if recipe.difficulty == "gradient" else 0)
 
-    def prepare(self, box: Box) -> tuple[np.ndarray, np.ndarray | None]:
-        """The coarse latent ``[c, h, w]`` of a box, and its difficulty ``[1, h, w]`` in [0, 1] where a recipe asks."""
+    def prepare(self, box: Box, norms: np.ndarray | None = None) -> tuple[np.ndarray, np.ndarray | None]:
+        """The coarse latent ``[c, h, w]`` of a box, and its difficulty ``[1, h, w]`` in [0, 1] where a recipe asks.
+
+        ``norms``: statistics that the encoder's group norms are given; see Codec.
+        """
         plan, factor = self.plan, self.plan.geometry.factor
         difficulty = np.empty((1, *box.shape), dtype=np.float32) if plan.has_difficulty else None
 
         def look(wide: Box) -> torch.Tensor:
-            box_out = wide.scaled(factor)
-            window = source_window(box_out, plan.scale, plan.source, self._halo)
-            low = self._read_rgb(window)
-            restored, confidence = self._restore(low, window, box_out) if self._restores else (None, None)
+            rgb, low, window, confidence = self._look(wide)
             if difficulty is not None:
                 part = wide.intersection(box)
                 assert part is not None
-                if plan.recipe.difficulty == "gradient":
-                    found = from_gradient(low.clamp(0, 1))
-                else:
-                    assert confidence is not None
-                    found = from_confidence(confidence)
+                found = self._judge(window, low, confidence)
                 difficulty[0, *part.within(box)] = at_latents(found, window, part, plan.scale, factor)
-            if plan.recipe.coarse == "restored":
-                assert restored is not None
-                return restored
-            return enlarge(low, window, box_out, plan.scale).clamp(0, 1)
+            return rgb
 
-        return encode_box(look, self._encode, plan.geometry, plan.regions.canvas, box), difficulty
+        encode = functools.partial(self._codec.encode, norms=norms)
+        return encode_box(look, encode, plan.geometry, plan.regions.canvas, box), difficulty
+
+    def coarse_pixels(self, box: Box) -> torch.Tensor:
+        """What the coarse latent of a box of latent pixels is encoded from: RGB ``[3, H, W]`` in [0, 1]."""
+        return self._look(box)[0]
+
+    def _look(self, wide: Box) -> tuple[torch.Tensor, torch.Tensor, Box, torch.Tensor | None]:
+        """The first enlargement of a box of latent pixels; the input under it, and where that lies; the confidence."""
+        plan = self.plan
+        box_out = wide.scaled(plan.geometry.factor)
+        window = source_window(box_out, plan.scale, plan.source, self._halo)
+        low = self._read_rgb(window)
+        restored, confidence = self._restore(low, window, box_out) if self._restores else (None, None)
+        if plan.recipe.coarse == "restored":
+            assert restored is not None
+            return restored, low, window, confidence
+        return enlarge(low, window, box_out, plan.scale).clamp(0, 1), low, window, confidence
+
+    def _judge(self, window: Box, low: torch.Tensor, confidence: torch.Tensor | None) -> np.ndarray:
+        """The difficulty [y, x] of the input's pixels in ``window``."""
+        source = self.plan.recipe.difficulty
+        assert source is not None
+        if source == "gradient":
+            return from_gradient(low.clamp(0, 1))
+        if source == "confidence":
+            assert confidence is not None
+            return from_confidence(confidence)
+        return self._maps[source](window)
 
     def enlarged(self, box_out: Box) -> torch.Tensor:
         """The input by bicubic over a box of the output: RGB ``[3, H, W]`` in [0, 1]."""
         window = source_window(box_out, self.plan.scale, self.plan.source)
         return enlarge(self._read_rgb(window), window, box_out, self.plan.scale).clamp(0, 1)
 
-    def structure(self, box: Box) -> torch.Tensor:
-        """What the ControlNet reads of a box of latent pixels: ``[4, H, W]``, the enlarged input and its canny edges.
+    def structure(self, box: Box) -> dict[str, torch.Tensor]:
+        """What ControlNets are shown of a box of latent pixels, where the recipe asks for it: ``image [3, H, W]``, the
+        enlarged input, and ``edges [1, H, W]``, its canny edges.
 
-        What the recipe does not ask for is zeros. Edges are found in a wider window: one can begin beside the box.
+        Edges are found in a wider window: one can begin beside the box.
         """
         plan, factor = self.plan, self.plan.geometry.factor
         wide = box.grown(EDGE_HALO, plan.regions.canvas)
         pixels = self.enlarged(wide.scaled(factor))
         ys, xs = box.scaled(factor).within(wide.scaled(factor))
-        image, edges = pixels[:, ys, xs], torch.zeros(1, box.height * factor, box.width * factor)
-        if plan.recipe.structure in ("edges", "both"):
-            edges = canny_edges(pixels)[:, ys, xs]
-        if plan.recipe.structure == "edges":
-            image = torch.zeros_like(image)
-        return torch.cat([image, edges])
-
-    def _encode(self, pixels: torch.Tensor) -> torch.Tensor:
-        with self._in_backbone() as backbone:
-            return backbone.encode(pixels)
+        makers: dict[str, Callable[[], torch.Tensor]] = {"image": lambda: pixels, "edges": lambda: canny_edges(pixels)}
+        return {name: makers[name]()[:, ys, xs] for name in plan.recipe.structures}
 
     def _restore(self, low: torch.Tensor, window: Box, box_out: Box) -> tuple[torch.Tensor, torch.Tensor]:
         """RGB ``[3, H, W]`` in [0, 1] of ``box_out``, and the confidence ``[1, y, x]`` over the window."""

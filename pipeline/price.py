@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from .plan import Plan
+from .reduction import list_reductions, shrink
 
 _BYTES = {"float32": 4, "bfloat16": 2, "float16": 2}
 
@@ -26,6 +27,10 @@ class Price:
     forwards: int
     """passes of the backbone over one tile, padding and guidance included; all tiles at all steps, so at most"""
     region_steps: int
+    encodes: float
+    """runs of the autoencoder's encoder over the canvas, measuring included; windows' halos come on top"""
+    decodes: float
+    """the same of its decoder"""
     disk_peak: int
     """bytes of the run at its largest: input, conditioning, live latents and the decoded output"""
     memory_worker: int
@@ -44,10 +49,26 @@ def price(plan: Plan) -> Price:
         tiles=plan.tiles.num_tiles,
         forwards=batches * settings.batch * branches * plan.num_steps,
         region_steps=plan.regions.num_regions * plan.num_steps,
+        encodes=_runs(plan, "encoder") if plan.uses_coarse else 0.0,
+        decodes=_runs(plan, "decoder"),
         disk_peak=_disk_peak(plan),
         memory_worker=LIBRARIES + _weights(plan) + max(_denoise_bytes(plan), _codec_bytes(plan)),
         memory_model=geometry.parameters * _BYTES[recipe.dtype or "float32"],
     )
+
+
+def _runs(plan: Plan, part: str) -> float:
+    """Runs of one part of the autoencoder over the canvas: to make its result, and to measure before that."""
+    kinds = [one.kind for one in list_reductions(plan) if one.part == part]
+    runs = 1.0 + kinds.count("colour")
+    if "shrunk" in kinds:
+        plain, copy = shrink(plan, part).grid, shrink(plan, part).shape
+        runs += copy[0] * copy[1] / plain.canvas.area
+    if "norm" in kinds:
+        # a pass ends at the norm that it measures
+        geometry = plan.geometry
+        runs += geometry.encoder_measuring if part == "encoder" else geometry.decoder_measuring
+    return runs
 
 
 def latent_bytes(plan: Plan) -> int:

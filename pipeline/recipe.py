@@ -9,16 +9,21 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from .backbones.options import ATTENTIONS, Options
 from .blend import WINDOWS
 from .colour import COLOURS
 from .difficulty import SOURCES
-from .solver import SOLVERS
+from .solver import SOLVERS, SPACINGS
 
 STARTS = ("noise", "image")
 COARSE = ("restored", "bicubic")
 PROMPTING = ("global", "local", "file")
 STRUCTURES = ("none", "image", "edges", "both")
+CODEC_NORMS = ("window", "fast", "exact")
+CROPS = ("none", "tile")
+IMAGE_PROMPTS = ("none", "tile")
 ACTIVITIES = ("all", "groups", "mask")
+HEADS = ("mean", "max")
 TRAINING_STEPS = 1000
 """T of the papers: what times are counted in"""
 DAMAGE = ("prompt", "negative")
@@ -61,6 +66,9 @@ class Recipe:
     """weight of classifier-free guidance; 1 runs the conditional branch alone"""
     solver: str | None = None
     """one of pipeline.solver.SOLVERS"""
+    spacing: str = "model"
+    """how the timesteps lie: as the ``model`` says, ``leading``, ``trailing`` (what Turbo and Lightning models want) or
+    ``linspace``"""
     start: str | None = None
     """``noise``: pure noise; ``image``: the enlarged input's latent, noised to the first timestep"""
     strength: float = 1.0
@@ -69,19 +77,33 @@ class Recipe:
     """``all``: every tile at every step; ``groups``: a tile begins when its difficulty says (PatchScaler); ``mask``: a
     latent pixel is refined while its difficulty says (YODA)"""
     difficulty: str | None = None
-    """where difficulty comes from: ``confidence`` of the model's restoration module, ``gradient``, the input's own, or
-    ``none``, where activity is ``all``"""
+    """where difficulty comes from: ``confidence`` of the model's restoration module, ``gradient``, the input's own,
+    ``attention`` of a vision transformer (--vit), ``file``, the user's map (--difficulty), or ``none``, where
+    activity is ``all``"""
+    heads: str = "mean"
+    """what becomes of the transformer's heads: their ``mean`` or ``max``"""
     group_bounds: tuple[float, float] = (0.4, 0.2)
     """gamma_1 > gamma_2: mean confidence, 1 - difficulty, from which a tile is simple, and below which it is hard"""
     group_times: tuple[float, float, float] = (400.0, 700.0, 1000.0)
     """time of 1000 at which simple, medium and hard tiles begin"""
+    group_steps: tuple[int, int, int] | None = None
+    """steps that simple, medium and hard tiles take, N1 < N2 < N3, on one grid that they join at their times; a
+    quarter, a half and all of ``steps`` where None"""
     lower_bound: float = 0.25
     """l: a place of no difficulty is refined from this share of the time on"""
-    structure: str = "none"
-    """what the model's ControlNet reads of the enlarged input: nothing (``none``), the ``image`` itself, its canny
+    structure: str | None = None
+    """what the model's ControlNets read of the enlarged input: nothing (``none``), the ``image`` itself, its canny
     ``edges``, or ``both``"""
+    image_prompts: str = "none"
+    """pictures that prompt each tile, by the model's IP-Adapter: ``tile``, the enlarged input under it, or ``none``"""
+    crops: str = "none"
+    """what SDXL is told of each tile: ``none``, it is a picture of its own; ``tile``, it is a crop of the output"""
     colour: str = "none"
-    """``wavelet``: low frequencies of the result are the enlarged input's; ``none``: the model's own"""
+    """``wavelet``: low frequencies of the result are the enlarged input's; ``adain``: so are each channel's mean and
+    deviation over the whole picture; ``none``: the model's own"""
+    codec_norm: str | None = None
+    """what the autoencoder's group norms are given: each ``window``'s own statistics, the whole canvas's as a small
+    copy of it has them (``fast``), or as it has them itself (``exact``, one pass over the canvas for every norm)"""
     window: int | None = None
     """latent pixels a side of a tile"""
     overlap: int | None = None
@@ -94,6 +116,12 @@ class Recipe:
     """tiles in one forward pass; short batches are padded, so results never depend on how many were left"""
     dtype: str | None = None
     """number format of the model's weights and activations; latents and sums are float32 always"""
+    attention: str = "auto"
+    """torch's kernel for attention: ``auto``, ``math``, ``flash``, ``efficient`` or ``cudnn``"""
+    channels_last: bool = False
+    """convolutions with their channels last in memory; the embedded model's always are"""
+    compile: bool = False
+    """torch.compile for the denoiser: minutes once for each worker, then faster steps"""
     seed: int = 0
     """seed of all noise, 0 to 2^63 - 1"""
     value_range: tuple[float, float] | None = None
@@ -103,19 +131,25 @@ class Recipe:
 
     def __post_init__(self) -> None:
         _check_choice("solver", self.solver, tuple(SOLVERS), optional=True)
+        _check_choice("spacing", self.spacing, SPACINGS)
         _check_choice("start", self.start, STARTS, optional=True)
         _check_choice("blend", self.blend, WINDOWS)
         _check_choice("coarse", self.coarse, COARSE, optional=True)
         _check_choice("prompts", self.prompts, PROMPTING, optional=True)
         _check_choice("degradations", self.degradations, DAMAGE)
         _check_choice("captions", self.captions, CAPTIONS)
+        _check_choice("attention", self.attention, tuple(ATTENTIONS))
         _check_choice("dtype", self.dtype, DTYPES, optional=True)
         _check_choice("activity", self.activity, ACTIVITIES)
+        _check_choice("crops", self.crops, CROPS)
+        _check_choice("image_prompts", self.image_prompts, IMAGE_PROMPTS)
         _check_choice("colour", self.colour, COLOURS)
-        _check_choice("structure", self.structure, STRUCTURES)
+        _check_choice("codec_norm", self.codec_norm, CODEC_NORMS, optional=True)
+        _check_choice("structure", self.structure, STRUCTURES, optional=True)
         _check_choice("difficulty", self.difficulty, SOURCES, optional=True)
+        _check_choice("heads", self.heads, HEADS)
         if self.activity != "all" and self.difficulty == "none":
-            raise ValueError(f"recipe: activity {self.activity!r} needs a difficulty: confidence or gradient")
+            raise ValueError(f"recipe: activity {self.activity!r} needs a difficulty: one of {', '.join(SOURCES[1:])}")
         self._check_activity()
         self._check_tagging()
         _check_least("steps", self.steps, 1)
@@ -129,8 +163,22 @@ class Recipe:
             raise ValueError(f"recipe: seed must be between 0 and 2^63 - 1, got {self.seed}")
         if not 0 < self.strength <= 1:
             raise ValueError(f"recipe: strength must be above 0 and at most 1, got {self.strength}")
+        if self.activity == "groups" and (self.strength != 1 or self.spacing != "model"):
+            raise ValueError('recipe: activity "groups" lays the timesteps itself: leave strength and spacing out')
         if self.value_range is not None and not self.value_range[0] < self.value_range[1]:
             raise ValueError(f"recipe: value_range must be two rising numbers, got {list(self.value_range)}")
+
+    @property
+    def options(self) -> Options:
+        """How the denoiser is run."""
+        return Options(compile=self.compile, channels_last=self.channels_last, attention=self.attention)
+
+    @property
+    def structures(self) -> tuple[str, ...]:
+        """What ControlNets are shown, by the names of Conditioning.structure."""
+        if self.structure in (None, "none"):
+            return ()
+        return ("image", "edges") if self.structure == "both" else (str(self.structure),)
 
     def _check_tagging(self) -> None:
         _check_least("most_tags", self.most_tags, 0)
@@ -150,8 +198,62 @@ class Recipe:
             raise ValueError(
                 f"recipe: group_times must rise, above 0 and at most {TRAINING_STEPS}, got {list(self.group_times)}"
             )
+        if self.group_steps is not None:
+            self._check_group_steps(self.group_steps)
         if not 0 < self.lower_bound <= 1:
             raise ValueError(f"recipe: lower_bound must be above 0 and at most 1, got {self.lower_bound}")
+
+    def _check_group_steps(self, counts: tuple[int, int, int]) -> None:
+        if self.activity != "groups":
+            raise ValueError('recipe: group_steps are read by activity "groups" only: choose it, or leave them out')
+        if not 0 < counts[0] < counts[1] < counts[2]:
+            raise ValueError(f"recipe: group_steps must rise, above 0, got {list(counts)}")
+        if self.steps not in (None, counts[2]):
+            raise ValueError(
+                f"recipe: hard tiles take every step, so steps and the last of group_steps are one number, got "
+                f"{self.steps} and {counts[2]}: leave one of them out"
+            )
+        tops = self.group_times
+        if any(top - low < count for top, low, count in zip(tops, (0, *tops), _shares(counts), strict=False)):
+            raise ValueError(f"recipe: group_steps {list(counts)} do not fit between the group_times {list(tops)}")
+
+
+LEAST_GROUP_STEPS = 3
+"""three groups of different numbers of steps need so many"""
+
+
+def default_group_steps(steps: int) -> tuple[int, int, int]:
+    """A quarter, a half and all of ``steps``, at least one apart. Raises ValueError for fewer than three.
+
+    >>> [default_group_steps(steps) for steps in (3, 4, 30)]
+    [(1, 2, 3), (1, 2, 4), (8, 15, 30)]
+    """
+    if steps < LEAST_GROUP_STEPS:
+        raise ValueError(
+            f"recipe: three groups of tiles need at least {LEAST_GROUP_STEPS} steps, got {steps}: raise steps"
+        )
+    medium = min(max(2, (steps + 1) // 2), steps - 1)
+    return min(max(1, (steps + 2) // 4), medium - 1), medium, steps
+
+
+def _shares(counts: tuple[int, int, int]) -> tuple[int, int, int]:
+    """Steps that only the hard tiles take come last: N1, N2 - N1, N3 - N2."""
+    return counts[0], counts[1] - counts[0], counts[2] - counts[1]
+
+
+def group_grid(times: tuple[float, float, float], counts: tuple[int, int, int]) -> tuple[int, ...]:
+    """One falling grid of timesteps, below 1000, on which groups that begin at ``times`` take ``counts`` steps.
+
+    The steps of each group lie evenly between its time and that of the group before, so every group's own first step
+    is its time (PatchScaler, arXiv 2405.17158, section 3.2, on one grid).
+
+    >>> group_grid((400.0, 700.0, 1000.0), (1, 2, 4))
+    (999, 849, 699, 399)
+    """
+    grid: list[int] = []
+    for top, low, share in zip(times, (0.0, *times), _shares(counts), strict=False):
+        grid += [round(top - k * (top - low) / share) - 1 for k in range(share)]
+    return tuple(sorted(grid, reverse=True))
 
 
 def _check_choice(field: str, value: str | None, choices: tuple[str, ...], *, optional: bool = False) -> None:
@@ -191,8 +293,10 @@ _KINDS: dict[str, tuple[type, ...]] = {
     "int": (int,),
     "float": (int, float),
     "str": (str,),
+    "bool": (bool,),
     "tuple[float, float]": (list, tuple),
     "tuple[float, float, float]": (list, tuple),
+    "tuple[int, int, int]": (list, tuple),
 }
 
 
@@ -215,17 +319,20 @@ def parse_recipe(table: dict[str, Any], *, where: str) -> Recipe:
             hint = f"did you mean {near[0]}?" if near else f"known keys: {', '.join(sorted(fields))}"
             raise ValueError(f"{where}: unknown key {key!r}; {hint}")
         kind = fields[key].removesuffix(" | None")
-        if isinstance(value, bool) or not isinstance(value, _KINDS[kind]):
+        if isinstance(value, bool) != (kind == "bool") or not isinstance(value, _KINDS[kind]):
             raise ValueError(f"{where}: {key} must be of type {kind}, got {value!r}")
         if kind.startswith("tuple"):
-            given[key] = _numbers(value, kind.count("float"), key, where)
+            given[key] = _numbers(value, kind, key, where)
     return Recipe(**{**PRESETS[preset], **given})
 
 
-def _numbers(value: Any, count: int, key: str, where: str) -> tuple[float, ...]:
-    if len(value) != count or not all(isinstance(v, int | float) and not isinstance(v, bool) for v in value):
-        raise ValueError(f"{where}: {key} must be {('', '', 'two', 'three')[count]} numbers, got {value!r}")
-    return tuple(float(v) for v in value)
+def _numbers(value: Any, kind: str, key: str, where: str) -> tuple[float, ...]:
+    whole, count = "int" in kind, kind.count(",") + 1
+    allowed = int if whole else int | float
+    if len(value) != count or not all(isinstance(v, allowed) and not isinstance(v, bool) for v in value):
+        named = f"{('', '', 'two', 'three')[count]} {'whole ' if whole else ''}numbers"
+        raise ValueError(f"{where}: {key} must be {named}, got {value!r}")
+    return tuple(value) if whole else tuple(float(v) for v in value)
 
 
 def load_recipe(name_or_path: str) -> Recipe:

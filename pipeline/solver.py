@@ -8,12 +8,14 @@ from __future__ import annotations
 
 import copy
 import inspect
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from fractions import Fraction
 from typing import Any
 
 import diffusers
+import numpy as np
 import torch
 
 SOLVERS: dict[str, tuple[str, dict[str, Any]]] = {
@@ -24,12 +26,16 @@ SOLVERS: dict[str, tuple[str, dict[str, Any]]] = {
     "dpm++2m": ("DPMSolverMultistepScheduler", {"algorithm_type": "dpmsolver++", "solver_order": 2}),
     "sde-dpm++2m": ("DPMSolverMultistepScheduler", {"algorithm_type": "sde-dpmsolver++", "solver_order": 2}),
     "unipc": ("UniPCMultistepScheduler", {"solver_order": 2}),
+    "lcm": ("LCMScheduler", {}),
     "flow-euler": ("FlowMatchEulerDiscreteScheduler", {}),
 }
 """solver name -> diffusers class and the settings that make it that solver; the rest is the model's own config"""
 
-STOCHASTIC = ("euler-ancestral", "ddpm", "sde-dpm++2m")
+STOCHASTIC = ("euler-ancestral", "ddpm", "sde-dpm++2m", "lcm")
 """solvers that add noise at every step"""
+
+SPACINGS = ("model", "leading", "trailing", "linspace")
+"""how a solver's timesteps lie when only their number is given (arXiv 2305.08891, table 2)"""
 
 FLOW_ONLY = ("flow-euler",)
 """solvers of flow-matching models, which take no others"""
@@ -56,6 +62,8 @@ class Solver:
     """a diffusers scheduler with its timesteps set; a template, copied for each step"""
     first_step: int = 0
     """index into the scheduler's timesteps of step 0 of the plan (above 0 where the start is a noised image)"""
+    has_own_times: bool = False
+    """whether the timesteps were given one by one, and may lie unevenly"""
 
     @property
     def timesteps(self) -> tuple[float, ...]:
@@ -96,28 +104,48 @@ class Solver:
             scheduler.set_begin_index(self.first_step)
         return scheduler.add_noise(coarse[None], noise[None], self.timestep(0)[None])[0]
 
-    def towards(self, step: int, z: torch.Tensor, clean: torch.Tensor) -> torch.Tensor:
+    def towards(
+        self, step: int, z: torch.Tensor, clean: torch.Tensor, spread: torch.Tensor | None = None
+    ) -> torch.Tensor:
         """The prediction that says of z at ``step``: it is ``clean``, noised. In the model's own terms, of z's shape.
 
         With z_t = alpha x_0 + sigma e it is e = (z - alpha clean) / sigma, the velocity alpha e - sigma clean, or
         ``clean`` itself. A deterministic step from it leads to ``clean`` with the same noise at the next level.
+
+        With ``spread``, the deviation s of pictures round ``clean``, z is taken as alpha clean + m n with
+        m^2 = alpha^2 s^2 + sigma^2, and a first-order step leads there at the next level: the states then have the
+        energy of a noised picture, not of a noised ``clean``. The last step leads to ``clean`` all the same.
         """
-        index = self.first_step + step
-        scheduler = self.scheduler
-        if self.name in FLOW_ONLY:
-            return (z - clean) / scheduler.sigmas[index]
-        if hasattr(scheduler, "sigmas"):
-            ratio = scheduler.sigmas[index]
-            alpha = (ratio**2 + 1) ** -0.5
-            sigma = ratio * alpha
-            # these solvers keep z = x_0 + ratio e; the model's terms are those of alpha z
-            z = alpha * z if hasattr(scheduler, "is_scale_input_called") else z
-        else:
-            squared = scheduler.alphas_cumprod[self.timestep(step).long()]
-            alpha, sigma = squared.sqrt(), (1 - squared).sqrt()
+        alpha, sigma = self.level(step)
+        if hasattr(self.scheduler, "is_scale_input_called"):
+            # these solvers keep z = x_0 + (sigma / alpha) e
+            z = alpha * z
+        if spread is not None and step + 1 < self.num_steps:
+            noise = (z - alpha * clean) / _marginal(alpha, sigma, spread)
+            clean = clean + self._rise(step, spread) * noise
         noise = (z - alpha * clean) / sigma
-        kind = scheduler.config.prediction_type
+        if self.name in FLOW_ONLY:
+            return noise - clean
+        kind = self.scheduler.config.prediction_type
         return {"epsilon": noise, "v_prediction": alpha * noise - sigma * clean, "sample": clean}[kind]
+
+    def level(self, step: int) -> tuple[torch.Tensor, torch.Tensor]:
+        """alpha and sigma of z at ``step``: z = alpha x_0 + sigma noise, in the model's own terms."""
+        scheduler = self.scheduler
+        if hasattr(scheduler, "sigmas"):
+            ratio = scheduler.sigmas[self.first_step + step]
+            if self.name in FLOW_ONLY:
+                return 1 - ratio, ratio
+            alpha = (ratio**2 + 1) ** -0.5
+            return alpha, ratio * alpha
+        squared = scheduler.alphas_cumprod[self.timestep(step).long()]
+        return squared.sqrt(), (1 - squared).sqrt()
+
+    def _rise(self, step: int, spread: torch.Tensor) -> torch.Tensor:
+        """k for which a first-order step towards clean + k n ends at the next level's alpha clean + m n."""
+        (alpha, sigma), (alpha_next, sigma_next) = self.level(step), self.level(step + 1)
+        here, there = _marginal(alpha, sigma, spread), _marginal(alpha_next, sigma_next, spread)
+        return (there - sigma_next * here / sigma) / (alpha_next - sigma_next * alpha / sigma)
 
     def step(
         self,
@@ -145,6 +173,11 @@ class Solver:
         scheduler = copy.copy(self.scheduler)
         if hasattr(scheduler, "_step_index"):
             scheduler._step_index = self.first_step + step
+        elif self.has_own_times and self.name == "ddim":
+            # this one divides all of the time by its number of steps to find the next: say what makes that right here
+            here = int(self.timestep(step))
+            after = int(self.timestep(step + 1)) if step + 1 < self.num_steps else -1
+            scheduler.num_inference_steps = Fraction(scheduler.config.num_train_timesteps, here - after)
         return scheduler
 
     def _restore(self, scheduler: Any, step: int, history: tuple[torch.Tensor, ...]) -> None:
@@ -192,6 +225,11 @@ class Solver:
         )
 
 
+def _marginal(alpha: torch.Tensor, sigma: torch.Tensor, spread: torch.Tensor) -> torch.Tensor:
+    """Deviation at a level of pictures that lie round a known one with deviation ``spread``."""
+    return (alpha**2 * spread**2 + sigma**2).sqrt()
+
+
 @contextmanager
 def _given_noise(scheduler: Any, noise: torch.Tensor | None) -> Iterator[None]:
     """Let a scheduler that only knows generators use ``noise``: its module draws by one function, swapped meanwhile."""
@@ -207,11 +245,21 @@ def _given_noise(scheduler: Any, noise: torch.Tensor | None) -> Iterator[None]:
         module.randn_tensor = drawn
 
 
-def build_solver(name: str, scheduler_config: dict[str, Any], *, steps: int, strength: float = 1.0) -> Solver:
+def build_solver(
+    name: str,
+    scheduler_config: dict[str, Any],
+    *,
+    steps: int,
+    strength: float = 1.0,
+    spacing: str = "model",
+    times: Sequence[int] | None = None,
+) -> Solver:
     """Bind the solver ``name`` to a model's scheduler config and to ``steps`` timesteps.
 
-    ``strength`` below 1 skips the first (1 - strength) of the steps, as img2img does. Raises ValueError for an unknown
-    solver, one that does not fit the model's prediction type, or a strength that leaves no step.
+    ``strength`` below 1 skips the first (1 - strength) of the steps, as img2img does. ``spacing`` lays the timesteps
+    otherwise than the model's config does: distilled models want their own (Turbo and Lightning: trailing). ``times``
+    gives them one by one, falling, below the number of training steps, in place of ``steps``. Raises ValueError for an
+    unknown solver, one that does not fit the model's prediction type, or a strength that leaves no step.
     """
     if name not in SOLVERS:
         raise ValueError(f"a solver is one of {', '.join(SOLVERS)}, got {name!r}")
@@ -220,9 +268,34 @@ def build_solver(name: str, scheduler_config: dict[str, Any], *, steps: int, str
         fitting = FLOW_ONLY if is_flow_model else tuple(set(SOLVERS) - set(FLOW_ONLY))
         raise ValueError(f"the solver {name} does not fit this model; one of {', '.join(sorted(fitting))} does")
     class_name, settings = SOLVERS[name]
+    if spacing != "model":
+        settings = {**settings, "timestep_spacing": spacing}
     scheduler = getattr(diffusers, class_name).from_config({**scheduler_config, **settings})
+    if times is not None:
+        _set_times(scheduler, name, times)
+        return Solver(name=name, scheduler=scheduler, has_own_times=True)
     scheduler.set_timesteps(steps)
     kept = min(steps, round(steps * strength))
     if kept < 1:
         raise ValueError(f"a strength of {strength} leaves none of {steps} steps: raise one of them")
     return Solver(name=name, scheduler=scheduler, first_step=steps - kept)
+
+
+def _set_times(scheduler: Any, name: str, times: Sequence[int]) -> None:
+    """Give a scheduler uneven timesteps: most of diffusers' own can be told, in a way of its own each."""
+    if name == "ddpm":
+        scheduler.set_timesteps(timesteps=list(times))
+        return
+    scheduler.set_timesteps(len(times))
+    there = np.asarray(times, dtype=np.float64)
+    if name in FLOW_ONLY:
+        levels = there / scheduler.config.num_train_timesteps
+    elif hasattr(scheduler, "sigmas"):
+        squared = scheduler.alphas_cumprod.double().numpy()
+        levels = (((1 - squared) / squared) ** 0.5)[list(times)]
+    else:
+        levels = None
+    if levels is not None:
+        last = float(scheduler.sigmas[-1])
+        scheduler.sigmas = torch.from_numpy(np.append(levels, last).astype(np.float32))
+    scheduler.timesteps = torch.from_numpy(there).to(scheduler.timesteps.dtype)

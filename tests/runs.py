@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from diffusers import AutoencoderKL
 
 from actors.coordinator import Coordinator, Patience
 from actors.drive import Session, Tally, drive
@@ -97,11 +98,16 @@ def make_case(
     return Case(image=image, model=model, plan=plan, tagger=tagger)
 
 
-def diffusion_case(folder: Path, *, height: int = 44, width: int = 60, **recipe: Any) -> Case:
-    """A tiny Stable Diffusion with attention and guidance: sensitive to batch shapes, as the real ones are."""
+def diffusion_case(
+    folder: Path, *, height: int = 44, width: int = 60, vae: AutoencoderKL | None = None, **recipe: Any
+) -> Case:
+    """A tiny Stable Diffusion with attention and guidance: sensitive to batch shapes, as the real ones are.
+
+    ``vae``: another autoencoder than ``tiny_vae``, the same for one folder.
+    """
     model = folder / "tiny-sd"
     if not model.is_dir():
-        write_stable_diffusion(model)
+        write_stable_diffusion(model, vae=vae)
     settings = {"region": 16, "window": 16, "overlap": 6, "steps": 3, "guidance": 2.0, "batch": 2, **recipe}
     return make_case(str(model), height=height, width=width, prompt="abc", negative_prompt="x", **settings)
 
@@ -119,7 +125,7 @@ def sit(
     create_arrays(store, case.plan, graph)
     found = find_available(store, case.plan, graph, store.journal.replay())
     patience = dataclasses.replace(patience or Patience(), kept_steps=case.plan.recipe.keep_steps)
-    coordinator = Coordinator(graph, found.available, patience)
+    coordinator = Coordinator(graph, found.available, patience, found.active)
     setup = case.setup(store)
     lease = store.acquire_lease("test", heartbeat_s=0.05, patience=2)
     try:
@@ -188,7 +194,11 @@ def serial(case: Case) -> np.ndarray:
                         z[:, ys, xs],
                         coarse[..., ys, xs],
                         embedded(top, left),
-                        _structure(case, low, ys, xs),
+                        Conditioning(
+                            structure=_structure(case, low, ys, xs),
+                            crops=_crops(plan, ys, xs),
+                            image=_image(case, backbone, low, ys, xs),
+                        ),
                     )
                 else:
                     total[:, ys, xs] += weight * solver.towards(step, z, coarse[0])[:, ys, xs]
@@ -229,8 +239,8 @@ def _difficulty(case: Case, backbone: Any, low: torch.Tensor) -> torch.Tensor:
     return found[ys][:, xs]
 
 
-def _structure(case: Case, low: torch.Tensor, ys: slice, xs: slice) -> torch.Tensor | None:
-    """[1, 4, H, W]: the enlarged input under a tile, and edges found with 16 latent pixels more on every side."""
+def _structure(case: Case, low: torch.Tensor, ys: slice, xs: slice) -> dict[str, torch.Tensor] | None:
+    """The enlarged input under a tile, and edges found with 16 latent pixels more on every side, [1, c, H, W] each."""
     plan, factor = case.plan, case.plan.geometry.factor
     if plan.recipe.structure == "none":
         return None
@@ -239,10 +249,29 @@ def _structure(case: Case, low: torch.Tensor, ys: slice, xs: slice) -> torch.Ten
     edges = torch.zeros(1, *pixels.shape[1:])
     rows, cols = (slice(max(0, s.start - 16) * factor, (s.stop + 16) * factor) for s in (ys, xs))
     edges[:, rows, cols] = canny_edges(pixels[:, rows, cols])
-    image = pixels * (plan.recipe.structure != "edges")
-    edges = edges * (plan.recipe.structure != "image")
     ys, xs = (slice(s.start * factor, s.stop * factor) for s in (ys, xs))
-    return torch.cat([image, edges])[None, :, ys, xs]
+    found = {"image": pixels[None, :, ys, xs], "edges": edges[None, :, ys, xs]}
+    return found if plan.recipe.structure == "both" else {str(plan.recipe.structure): found[plan.recipe.structure]}
+
+
+def _image(case: Case, backbone: Any, low: torch.Tensor, ys: slice, xs: slice) -> torch.Tensor | None:
+    """[1, 1, D]: what the model's eyes see of the enlarged input under a tile."""
+    plan, factor = case.plan, case.plan.geometry.factor
+    if plan.recipe.image_prompts == "none":
+        return None
+    whole = Box(top=0, left=0, height=plan.image.height, width=plan.image.width)
+    pixels = enlarge(low, whole, plan.regions.canvas.scaled(factor), plan.scale).clamp(0, 1)
+    ys, xs = (slice(s.start * factor, s.stop * factor) for s in (ys, xs))
+    return backbone.look(pixels[None, :, ys, xs])[:, None]
+
+
+def _crops(plan: Plan, ys: slice, xs: slice) -> torch.Tensor | None:
+    """[1, 6]: the tile's place in the whole output, where the recipe tells it."""
+    if plan.recipe.crops == "none":
+        return None
+    height, width = (plan.scale * side for side in (plan.image.height, plan.image.width))
+    top, left = (s.start * plan.geometry.factor for s in (ys, xs))
+    return torch.tensor([[height, width, top, left, height, width]], dtype=torch.float32)
 
 
 def _runs(plan: Plan, difficulty: torch.Tensor, ys: slice, xs: slice, timestep: float) -> bool:
@@ -281,7 +310,7 @@ def _guided(
     tile: torch.Tensor,
     coarse: torch.Tensor,
     text: dict[str, Any],
-    structure: torch.Tensor | None,
+    given: Conditioning,
 ) -> torch.Tensor:
     geometry, guidance = case.plan.geometry, case.plan.recipe.guidance
     seen = solver.scale_input(tile, step)[None]
@@ -289,7 +318,7 @@ def _guided(
     for row in (0, 1):
         under = coarse if geometry.reads_coarse else None
         rows = {name: table[row : row + 1] for name, table in text.items()}
-        branches.append(
-            backbone.predict(seen, solver.timestep(step), Conditioning(coarse=under, structure=structure, **rows))[0]
-        )
+        image = None if given.image is None else given.image * row
+        full = dataclasses.replace(given, coarse=under, image=image, **rows)
+        branches.append(backbone.predict(seen, solver.timestep(step), full)[0])
     return branches[0] + guidance * (branches[1] - branches[0])

@@ -9,7 +9,16 @@ from typing import Any
 
 import torch
 from diffusers import AutoencoderKL, DDIMScheduler, UNet2DConditionModel
-from transformers import CLIPTextConfig, CLIPTextModel, CLIPTextModelWithProjection, CLIPTokenizer
+from transformers import (
+    CLIPTextConfig,
+    CLIPTextModel,
+    CLIPTextModelWithProjection,
+    CLIPTokenizer,
+    Dinov2Config,
+    Dinov2Model,
+    ViTConfig,
+    ViTModel,
+)
 
 from pipeline.backbone import ModelCard
 from pipeline.backbones import analytic
@@ -24,33 +33,34 @@ DEVICE = DeviceFacts(kind="cpu", name="test", threads=1)
 
 def tiny_unet(*, cross: int = 16, seed: int = 0, **extra: Any) -> UNet2DConditionModel:
     torch.manual_seed(seed)
-    return UNet2DConditionModel(
-        sample_size=16,
-        in_channels=4,
-        out_channels=4,
-        block_out_channels=(8, 16),
-        layers_per_block=1,
-        norm_num_groups=4,
-        attention_head_dim=4,
-        cross_attention_dim=cross,
-        down_block_types=("DownBlock2D", "CrossAttnDownBlock2D"),
-        up_block_types=("CrossAttnUpBlock2D", "UpBlock2D"),
-        **extra,
-    ).eval()
+    settings: dict[str, Any] = {
+        "sample_size": 16,
+        "in_channels": 4,
+        "out_channels": 4,
+        "block_out_channels": (8, 16),
+        "layers_per_block": 1,
+        "norm_num_groups": 4,
+        "attention_head_dim": 4,
+        "cross_attention_dim": cross,
+        "down_block_types": ("DownBlock2D", "CrossAttnDownBlock2D"),
+        "up_block_types": ("CrossAttnUpBlock2D", "UpBlock2D"),
+    }
+    return UNet2DConditionModel(**{**settings, **extra}).eval()
 
 
-def tiny_vae(seed: int = 0) -> AutoencoderKL:
+def tiny_vae(seed: int = 0, *, levels: int = 4, attention: bool = True, layers: int = 1) -> AutoencoderKL:
     """Four levels, as Stable Diffusion's: one latent pixel is 8 x 8 pixels."""
     torch.manual_seed(seed)
     return AutoencoderKL(
         in_channels=3,
         out_channels=3,
         latent_channels=4,
-        block_out_channels=(4, 4, 8, 8),
-        down_block_types=("DownEncoderBlock2D",) * 4,
-        up_block_types=("UpDecoderBlock2D",) * 4,
+        block_out_channels=(4, 4, 8, 8)[-levels:],
+        down_block_types=("DownEncoderBlock2D",) * levels,
+        up_block_types=("UpDecoderBlock2D",) * levels,
         norm_num_groups=4,
-        layers_per_block=1,
+        layers_per_block=layers,
+        mid_block_add_attention=attention,
     ).eval()
 
 
@@ -77,8 +87,10 @@ def write_tokenizer(folder: Path) -> None:
     tokenizer.save_pretrained(folder)
 
 
-def write_stable_diffusion(folder: Path, *, xl: bool = False) -> Path:
-    """A Stable Diffusion folder (or SDXL) with tiny random weights."""
+def write_stable_diffusion(
+    folder: Path, *, xl: bool = False, v2: bool = False, vae: AutoencoderKL | None = None
+) -> Path:
+    """A Stable Diffusion 1.x folder (or SDXL, or 2.x) with tiny random weights; ``vae``: other than ``tiny_vae``."""
     text = CLIPTextConfig(
         vocab_size=54,
         hidden_size=16,
@@ -87,6 +99,7 @@ def write_stable_diffusion(folder: Path, *, xl: bool = False) -> Path:
         num_attention_heads=2,
         max_position_embeddings=16,
         projection_dim=8,
+        hidden_act="gelu" if v2 else "quick_gelu",
         bos_token_id=52,
         eos_token_id=53,
         pad_token_id=53,
@@ -98,9 +111,11 @@ def write_stable_diffusion(folder: Path, *, xl: bool = False) -> Path:
             "addition_time_embed_dim": 4,
             "projection_class_embeddings_input_dim": 8 + 6 * 4,
         }
+    if v2:
+        added = {"use_linear_projection": True, "attention_head_dim": (2, 4)}
     tiny_unet(cross=32 if xl else 16, **added).save_pretrained(folder / "unet")
-    tiny_vae().save_pretrained(folder / "vae")
-    tiny_scheduler().save_pretrained(folder / "scheduler")
+    (vae or tiny_vae()).save_pretrained(folder / "vae")
+    tiny_scheduler(prediction_type="v_prediction" if v2 else "epsilon").save_pretrained(folder / "scheduler")
     torch.manual_seed(1)
     CLIPTextModel(text).save_pretrained(folder / "text_encoder")
     write_tokenizer(folder / "tokenizer")
@@ -148,3 +163,22 @@ def small_plan(
         tags=tags,
         tagger=tagger,
     )
+
+
+def write_vit(folder: Path, *, kind: str = "vit", side: int = 32, patch: int = 8) -> Path:
+    """A vision transformer in transformers' format, such as DINO's: ``kind`` vit or dinov2."""
+    torch.manual_seed(0)
+    shared: dict[str, Any] = {
+        "hidden_size": 16,
+        "num_hidden_layers": 2,
+        "num_attention_heads": 4,
+        "image_size": side,
+        "patch_size": patch,
+        # attention of random weights is all but even otherwise
+        "initializer_range": 0.5,
+    }
+    if kind == "vit":
+        ViTModel(ViTConfig(intermediate_size=32, **shared), add_pooling_layer=False).save_pretrained(folder)
+    else:
+        Dinov2Model(Dinov2Config(mlp_ratio=2, **shared)).save_pretrained(folder)
+    return folder

@@ -14,13 +14,16 @@ import torch
 from diffusers import AutoencoderDC, ControlNetModel, DDIMScheduler, UNet2DConditionModel
 from transformers import AutoTokenizer, CLIPTextModel
 
-from ..backbone import Conditioning, LatentGeometry
+from ..backbone import Conditioning, LatentGeometry, ModelCard
+from .options import PLAIN, Options
 from .precondition import local_spread, precondition
 from .restoration import RestorationModule
 from .tagger import DEGRADATIONS, Tagger
 
 WEIGHTED = ("vae", "unet", "text_encoder", "controlnet", "restorer", "tagger")
 """folders of the parts that have weights"""
+STRUCTURES = {"image": 3, "edges": 1}
+"""what the ControlNet reads, in the order of its channels"""
 
 
 def parts(index: dict[str, Any]) -> list[str]:
@@ -48,7 +51,10 @@ def read_geometry(folder: Path, index: dict[str, Any]) -> LatentGeometry:
         decoder_halo=own["decoder_halo"],
         codec_window=256,
         reads_coarse=True,
-        structure_channels=configs["controlnet"]["conditioning_channels"],
+        structures=tuple(STRUCTURES),
+        structure="none",
+        reads_crops=False,
+        image_width=None,
         restorer_halo=own["restorer_halo"],
         text_tokens=configs["text_encoder"]["max_position_embeddings"],
         native_scale=own["native_scale"],
@@ -87,7 +93,8 @@ class Parts:
     scheduler: Any
 
 
-def load(folder: Path, geometry: LatentGeometry, *, device: str, dtype: torch.dtype) -> EmbeddedBackbone:
+def load(card: ModelCard, *, device: str, dtype: torch.dtype, options: Options = PLAIN) -> EmbeddedBackbone:
+    folder = Path(card.location)
     own = json.loads((folder / "model_index.json").read_text(encoding="utf-8"))["gigatile"]
     kinds: dict[str, Any] = {
         "vae": AutoencoderDC,
@@ -105,20 +112,29 @@ def load(folder: Path, geometry: LatentGeometry, *, device: str, dtype: torch.dt
     loaded["text_encoder"] = CLIPTextModel.from_pretrained(folder / "text_encoder", variant="fp16", dtype=dtype)
     for network in loaded.values():
         network.to(device, memory_format=torch.channels_last).eval().requires_grad_(False)
+    for part in ("unet", "controlnet"):
+        options.prepare(loaded[part])
     parts = Parts(
         **loaded,
         tokenizer=AutoTokenizer.from_pretrained(folder / "tokenizer"),
         scheduler=DDIMScheduler.from_pretrained(folder / "scheduler"),
     )
-    return EmbeddedBackbone(geometry, parts, own)
+    return EmbeddedBackbone(card.geometry, parts, own, options)
+
+
+def _picture(structure: dict[str, torch.Tensor]) -> torch.Tensor:
+    """[B, 4, H, W]: what the ControlNet reads; zeros, as in training, for what is not shown."""
+    shown = next(iter(structure.values()))
+    absent = {name: shown.new_zeros(len(shown), count, *shown.shape[2:]) for name, count in STRUCTURES.items()}
+    return torch.cat([structure.get(name, absent[name]) for name in STRUCTURES], dim=1)
 
 
 class EmbeddedBackbone:
     """Runs the networks; latents cross the border normalised to zero mean and unit variance a channel."""
 
-    def __init__(self, geometry: LatentGeometry, parts: Parts, own: dict[str, Any]) -> None:
+    def __init__(self, geometry: LatentGeometry, parts: Parts, own: dict[str, Any], options: Options = PLAIN) -> None:
         """``own`` holds latents_mean and latents_std, a number a channel, and spread, the table of local_spread."""
-        self._geometry, self._parts = geometry, parts
+        self._geometry, self._parts, self._options = geometry, parts, options
         self._mean, self._std = (torch.tensor(own[name]).view(1, -1, 1, 1) for name in ("latents_mean", "latents_std"))
         self._spread = torch.tensor(own["spread"])
 
@@ -143,18 +159,32 @@ class EmbeddedBackbone:
         squared = self._parts.scheduler.alphas_cumprod[timestep.long().expand(len(latents))]
         prepared = precondition(latents, coarse, spread, squared)
         seen, text = self._send(prepared.seen), conditioning.text.to(unet.device, unet.dtype)
-        residuals: dict[str, Any] = {}
-        if conditioning.structure is not None:
-            down, mid = self._parts.controlnet(
-                seen,
-                timestep,
-                encoder_hidden_states=text,
-                controlnet_cond=self._send(conditioning.structure),
-                return_dict=False,
-            )
-            residuals = {"down_block_additional_residuals": down, "mid_block_additional_residual": mid}
-        answer = unet(seen, timestep, encoder_hidden_states=text, **residuals).sample
+        with self._options.attending():
+            residuals = self._residuals(seen, timestep, text, conditioning.structure)
+            answer = unet(seen, timestep, encoder_hidden_states=text, **residuals).sample
         return prepared.velocity(answer.float().cpu()).contiguous()
+
+    def spread(self, coarse: torch.Tensor) -> torch.Tensor:
+        return local_spread(coarse, self._spread)
+
+    def _residuals(
+        self,
+        seen: torch.Tensor,
+        timestep: torch.Tensor,
+        text: torch.Tensor,
+        structure: dict[str, torch.Tensor] | None,
+    ) -> dict[str, Any]:
+        """What the ControlNet adds to the U-Net; nothing where it is shown nothing."""
+        if structure is None:
+            return {}
+        down, mid = self._parts.controlnet(
+            seen,
+            timestep,
+            encoder_hidden_states=text,
+            controlnet_cond=self._send(_picture(structure)),
+            return_dict=False,
+        )
+        return {"down_block_additional_residuals": down, "mid_block_additional_residual": mid}
 
     @torch.inference_mode()
     def encode(self, pixels: torch.Tensor) -> torch.Tensor:

@@ -1,4 +1,8 @@
-"""From a model's name to its card and its replica: embedded, analytic, a folder in diffusers' format, or a hub id."""
+"""From a model's name to its card and its replica.
+
+A name is embedded, analytic, a folder in diffusers' format, a hub id, a single checkpoint, or a model file (TOML) that
+names one of them and what is attached to it.
+"""
 
 from __future__ import annotations
 
@@ -14,6 +18,12 @@ from transformers.utils import logging as transformers_logging
 
 from ..backbone import Backbone, ModelCard
 from . import analytic, embedded, stable_diffusion
+from .composite import attach
+from .hub import locate
+from .model_file import ModelFile, read_model_file
+from .options import PLAIN, Options
+from .single_file import check_checkpoint, find_configs
+from .weights import num_parameters, weight_file
 
 EMBEDDED = Path(__file__).resolve().parent.parent / "embedded"
 """the model that ships with the package"""
@@ -29,75 +39,76 @@ FAMILIES = {
 """pipeline class in model_index.json -> the adapter that runs its parts"""
 
 
-def describe_model(name: str) -> ModelCard:
+def describe_model(name: str, *, allow_pickle: bool = False) -> ModelCard:
     """The card of a model, from its configs; hashes its files and loads no weight.
 
-    Raises FileNotFoundError or ValueError, one line with the mend, where the model or one of its parts is missing or
-    is of a family without an adapter.
+    Raises FileNotFoundError or ValueError, one line with the mend, where the model or one of its parts is missing, is
+    of a family without an adapter, does not fit the others, or is a pickle and none is allowed.
     """
     if name == "analytic":
         return analytic.CARD
-    folder = find_folder(name)
+    file = read_model_file(name, allow_pickle=allow_pickle)
+    return attach(_describe_base(name, file), file)
+
+
+def locate_configs(name: str, *, allow_pickle: bool = False) -> Path:
+    """The folder of a model's configs and tokenizers, not checked; errors as describe_model's."""
+    return _locate_base(name, read_model_file(name, allow_pickle=allow_pickle))[0]
+
+
+def _locate_base(name: str, file: ModelFile) -> tuple[Path, Path | None]:
+    """The folder of the configs, and the single file that the weights are in, if they are."""
+    found = EMBEDDED if file.base == "embedded" else locate(file.base, name, allow_pickle=file.allow_pickle)
+    if found.is_file():
+        return find_configs(found, file.config, name, allow_pickle=file.allow_pickle), found
+    return found, None
+
+
+def _describe_base(name: str, file: ModelFile) -> ModelCard:
+    folder, checkpoint = _locate_base(name, file)
     index = read_config(folder / "model_index.json", name)
     family = FAMILIES.get(str(index.get("_class_name")))
-    if family is None:
+    if family is None or (checkpoint is not None and family is not stable_diffusion):
         known = ", ".join(key for key, adapter in FAMILIES.items() if adapter)
         raise ValueError(f"model {name}: no adapter for {index.get('_class_name')}; there is one for {known}")
     missing = [part for part in family.parts(index) if not (folder / part).is_file()]
     if missing:
         raise FileNotFoundError(f"model {name}: lacks {', '.join(missing)}; expected a folder in diffusers' format")
-    weights = [weight_file(folder / part, name) for part in family.weighted_parts(index)]
+    geometry = family.read_geometry(folder, index)
+    weights = _weights(name, file, folder, checkpoint, family.weighted_parts(index))
     return ModelCard(
         name=name,
         family=family.__name__.rpartition(".")[2],
         location=str(folder),
-        geometry=dataclasses.replace(
-            family.read_geometry(folder, index), parameters=sum(num_parameters(path) for path in weights)
-        ),
+        geometry=dataclasses.replace(geometry, parameters=sum(num_parameters(path) for path in weights.values())),
         scheduler=read_config(folder / "scheduler" / "scheduler_config.json", name),
         vocabulary=embedded.read_vocabulary(folder) if family is embedded else None,
         degradations=embedded.read_degradations(folder) if family is embedded else (),
-        fingerprint=fingerprint_files(folder, [*family.parts(index), *(str(w.relative_to(folder)) for w in weights)]),
+        fingerprint=fingerprint_files({**{part: folder / part for part in family.parts(index)}, **weights}),
+        checkpoint=None if checkpoint is None else str(checkpoint),
     )
 
 
-def load_backbone(card: ModelCard, *, device: str, dtype: str) -> Backbone:
+def _weights(name: str, file: ModelFile, folder: Path, checkpoint: Path | None, parts: list[str]) -> dict[str, Path]:
+    """Weight files by the names that they have in the fingerprint."""
+    if checkpoint is not None:
+        check_checkpoint(checkpoint, folder, name)
+        return {"checkpoint": checkpoint}
+    if file.config is not None:
+        raise ValueError(f"model {name}: config goes with a base that is a single file; {file.base} has its own")
+    found = [weight_file(folder / part, name, allow_pickle=file.allow_pickle) for part in parts]
+    return {str(path.relative_to(folder)): path for path in found}
+
+
+def load_backbone(card: ModelCard, *, device: str, dtype: str, options: Options = PLAIN) -> Backbone:
     """One replica on ``device`` (cpu or cuda) with weights in ``dtype``."""
     if card.family == "analytic":
         return analytic.AnalyticBackbone()
-    adapter = {"embedded": embedded, "stable_diffusion": stable_diffusion}[card.family]
+    adapter: Any = {"embedded": embedded, "stable_diffusion": stable_diffusion}[card.family]
     # one line of progress is the program's own
     transformers_logging.disable_progress_bar()
     diffusers_logging.disable_progress_bar()
-    return adapter.load(Path(card.location), card.geometry, device=device, dtype=getattr(torch, dtype))
-
-
-def find_folder(name: str, *, what: str = "model") -> Path:
-    """The folder of a model or of a tagger (``what``): embedded, a folder's own name, or the download of a hub id."""
-    if name == "embedded":
-        return EMBEDDED
-    folder = Path(name)
-    if folder.is_dir():
-        return folder.resolve()
-    if name.startswith((".", "/", "~")) or name.count("/") != 1:
-        raise FileNotFoundError(
-            f"{what} {name}: no such folder; give embedded, a folder or a hub id such as owner/name"
-        )
-    return _download(name, what)
-
-
-def _download(hub_id: str, what: str) -> Path:
-    from huggingface_hub import snapshot_download
-
-    patterns = ["*.json", "*.txt", "*.model", "*.safetensors"]
-    try:
-        return Path(snapshot_download(hub_id, allow_patterns=patterns))
-    except Exception as e:
-        reason = (str(e).strip() or type(e).__name__).splitlines()[0]
-        raise FileNotFoundError(
-            f"{what} {hub_id}: no folder of that name, and the hub did not give it ({reason}); "
-            "download it where the hub can be reached and give the folder"
-        ) from e
+    return adapter.load(card, device=device, dtype=getattr(torch, dtype), options=options)
 
 
 def read_config(path: Path, name: str, *, what: str = "model") -> dict[str, Any]:
@@ -114,41 +125,11 @@ def read_config(path: Path, name: str, *, what: str = "model") -> dict[str, Any]
     return config
 
 
-def weight_file(part: Path, name: str) -> Path:
-    """The safetensors file of one part, half precision preferred. Raises FileNotFoundError naming the part."""
-    for stem in ("diffusion_pytorch_model", "model"):
-        for suffix in (".fp16.safetensors", ".safetensors"):
-            path = part / f"{stem}{suffix}"
-            if path.is_file():
-                return path
-    raise FileNotFoundError(f"model {name}: no .safetensors weights in {part.name}/; convert the model to safetensors")
-
-
-def variant(part: Path) -> str | None:
-    """``fp16`` where a part comes with half-precision weights."""
-    return "fp16" if any(part.glob("*.fp16.safetensors")) else None
-
-
-def num_parameters(path: Path) -> int:
-    from safetensors import SafetensorError, safe_open
-
-    total = 0
-    try:
-        with safe_open(path, framework="pt") as tensors:
-            for key in tensors.keys():  # noqa: SIM118 - a handle, not a dict
-                count = 1
-                for side in tensors.get_slice(key).get_shape():
-                    count *= side
-                total += count
-    except SafetensorError as e:
-        raise ValueError(f"model weights {path.parent.name}/{path.name} are damaged ({e}); copy the model again") from e
-    return total
-
-
-def fingerprint_files(folder: Path, names: list[str]) -> str:
+def fingerprint_files(files: dict[str, Path]) -> str:
+    """sha256 over files, each with the name that it counts under."""
     digest = hashlib.sha256()
-    for name in sorted(names):
+    for name, path in sorted(files.items()):
         digest.update(name.encode() + b"\0")
-        with (folder / name).open("rb") as file:
+        with path.open("rb") as file:
             digest.update(hashlib.file_digest(file, "sha256").digest())
     return digest.hexdigest()

@@ -1,19 +1,31 @@
-"""Stable Diffusion 1.x, 2.x and SDXL, from any folder in diffusers' format: U-Net, autoencoder and text encoders."""
+"""Stable Diffusion 1.x, 2.x and SDXL: U-Net, autoencoder, text encoders, and ControlNets beside them."""
 
 from __future__ import annotations
 
 import json
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import torch
-from diffusers import AutoencoderKL, UNet2DConditionModel
-from transformers import AutoTokenizer, CLIPTextModel, CLIPTextModelWithProjection
+from transformers import AutoTokenizer
 
-from ..backbone import Conditioning, LatentGeometry
+from ..backbone import Conditioning, LatentGeometry, ModelCard
+from .controls import load_control, sum_residuals
+from .group_norm import GroupNorms
+from .image_adapter import Sight, load_sight
+from .lora import merge_changes, read_changes
+from .model_file import Control, ModelFile
+from .networks import read_networks
+from .norm_order import find_norms
+from .options import PLAIN, Options
+from .receptive_field import decoder_halo, encoder_halo
+from .single_file import read_checkpoint
 
 TEXT_PARTS = (("tokenizer", "text_encoder"), ("tokenizer_2", "text_encoder_2"))
 """folders of each tokenizer and its encoder; SDXL has both pairs"""
+SPECIAL = {5: "an inpainting model", 4: "an instruct-pix2pix model", 3: "the x4 upscaler", 1: "a depth model"}
+"""what a U-Net is for that reads so many channels beside the latents"""
 
 
 def _is_xl(index: dict[str, Any]) -> bool:
@@ -33,22 +45,33 @@ def weighted_parts(index: dict[str, Any]) -> list[str]:
 
 
 def read_geometry(folder: Path, index: dict[str, Any]) -> LatentGeometry:
-    """Geometry from the configs; halos are bounds of the convolutions alone (group norms see a whole window)."""
-    vae = json.loads((folder / "vae" / "config.json").read_text(encoding="utf-8"))
-    unet = json.loads((folder / "unet" / "config.json").read_text(encoding="utf-8"))
-    text = json.loads((folder / "text_encoder" / "config.json").read_text(encoding="utf-8"))
+    """Geometry from the configs; halos are those of the convolutions alone (group norms see a whole window).
+
+    Raises ValueError, one line, where the parts do not fit each other.
+    """
+    encoders = [encoder for _, encoder in TEXT_PARTS[: 2 if _is_xl(index) else 1]]
+    configs = {
+        part: json.loads((folder / part / "config.json").read_text(encoding="utf-8"))
+        for part in ("vae", "unet", *encoders)
+    }
+    vae, unet, text = (configs[part] for part in ("vae", "unet", "text_encoder"))
+    check_parts(folder, vae, unet, sum(configs[encoder]["hidden_size"] for encoder in encoders))
     window = unet["sample_size"]
+    norms = find_norms(vae)
     return LatentGeometry(
         channels=vae["latent_channels"],
         factor=2 ** (len(vae["block_out_channels"]) - 1),
         window=window,
         overlap=window // 2,
         multiple=2 ** (len(unet["block_out_channels"]) - 1),
-        encoder_halo=8,
-        decoder_halo=16,
+        encoder_halo=encoder_halo(vae),
+        decoder_halo=decoder_halo(vae),
         codec_window=64,
         reads_coarse=False,
-        structure_channels=None,
+        structures=(),
+        structure="none",
+        reads_crops=_is_xl(index),
+        image_width=None,
         restorer_halo=None,
         text_tokens=text.get("max_position_embeddings", 77),
         native_scale=None,
@@ -58,42 +81,84 @@ def read_geometry(folder: Path, index: dict[str, Any]) -> LatentGeometry:
         dtype="float16" if torch.cuda.is_available() else "float32",
         parameters=0,
         width=unet["block_out_channels"][0],
+        encoder_norms=len(norms["encoder"].names),
+        decoder_norms=len(norms["decoder"].names),
+        norm_groups=norms["decoder"].groups,
+        encoder_measuring=round(sum(norms["encoder"].work), 3),
+        decoder_measuring=round(sum(norms["decoder"].work), 3),
     )
 
 
-def load(folder: Path, geometry: LatentGeometry, *, device: str, dtype: torch.dtype) -> StableDiffusionBackbone:
-    from .loading import variant
+def check_parts(folder: Path, vae: dict[str, Any], unet: dict[str, Any], text_width: int) -> None:
+    """Refuse a U-Net that does not read what the autoencoder and the text encoders make. Raises ValueError."""
+    read, made = unet["in_channels"], vae["latent_channels"]
+    if read != made:
+        kind = SPECIAL.get(read - made)
+        raise ValueError(
+            f"model {folder.name}: its U-Net reads {read} channels and its autoencoder makes latents of {made}"
+            + (f": it is {kind}; give a plain text-to-image model" if kind else ": the parts are of different models")
+        )
+    if unet["cross_attention_dim"] != text_width:
+        raise ValueError(
+            f"model {folder.name}: its U-Net reads text of width {unet['cross_attention_dim']} and its text encoders "
+            f"make {text_width}: the parts are of different models"
+        )
 
-    index = json.loads((folder / "model_index.json").read_text(encoding="utf-8"))
-    unet = UNet2DConditionModel.from_pretrained(folder / "unet", variant=variant(folder / "unet"), torch_dtype=dtype)
-    # the autoencoders of Stable Diffusion overflow in half precision: grey or black tiles
-    vae = AutoencoderKL.from_pretrained(folder / "vae", variant=variant(folder / "vae"), torch_dtype=torch.float32)
-    pairs = []
-    for tokenizer, encoder in TEXT_PARTS[: 2 if _is_xl(index) else 1]:
-        kind: Any = CLIPTextModelWithProjection if encoder == "text_encoder_2" else CLIPTextModel
-        model = kind.from_pretrained(folder / encoder, variant=variant(folder / encoder), dtype=dtype)
-        pairs.append((AutoTokenizer.from_pretrained(folder / tokenizer), model.to(device).eval()))
+
+def load(card: ModelCard, *, device: str, dtype: torch.dtype, options: Options = PLAIN) -> StableDiffusionBackbone:
+    folder, file = Path(card.location), card.file or ModelFile(base=card.location)
+    if card.checkpoint is None:
+        networks = read_networks(folder, dtype)
+    else:
+        networks = read_checkpoint(Path(card.checkpoint), folder, dtype)
+    for lora in file.loras:
+        merge_changes(networks, read_changes(Path(lora.model), networks, card.name), lora.scale)
+    config = json.loads((folder / "unet" / "config.json").read_text(encoding="utf-8"))
+    controls = [(one, load_control(Path(one.model), config, dtype)) for one in file.controls]
+    sight = None
+    if (adapter := file.image_adapter) is not None:
+        sight = load_sight(adapter, networks["unet"], device, dtype)
+    for network in (*networks.values(), *(net for _, net in controls)):
+        network.to(device).eval().requires_grad_(False)
+    for network in (networks["unet"], *(net for _, net in controls)):
+        options.prepare(network)
+    pairs = [(tokenizer, encoder) for tokenizer, encoder in TEXT_PARTS if encoder in networks]
     return StableDiffusionBackbone(
-        geometry,
-        vae.to(device).eval().requires_grad_(False),
-        unet.to(device).eval().requires_grad_(False),
-        pairs,
+        card.geometry,
+        Parts(
+            vae=networks["vae"],
+            unet=networks["unet"],
+            text=[(AutoTokenizer.from_pretrained(folder / tokenizer), networks[part]) for tokenizer, part in pairs],
+            controls=controls,
+            sight=sight,
+        ),
+        options,
     )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Parts:
+    """The loaded networks, on one device."""
+
+    vae: Any
+    unet: Any
+    text: list[tuple[Any, Any]]
+    """each tokenizer with its encoder"""
+    controls: list[tuple[Control, Any]]
+    """each ControlNet's settings with its network"""
+    sight: Sight | None = None
+    """the IP-Adapter"""
 
 
 class StableDiffusionBackbone:
     """Runs a Stable Diffusion model's parts; see Backbone for shapes and ranges."""
 
-    def __init__(
-        self,
-        geometry: LatentGeometry,
-        vae: Any,
-        unet: Any,
-        text: list[tuple[Any, Any]],
-    ) -> None:
-        """``text`` pairs each tokenizer with its encoder."""
-        self._geometry = geometry
-        self._vae, self._unet, self._text = vae, unet, text
+    def __init__(self, geometry: LatentGeometry, parts: Parts, options: Options = PLAIN) -> None:
+        self._geometry, self._options = geometry, options
+        self._controls, self._sight = parts.controls, parts.sight
+        self._vae, self._unet, self._text = parts.vae, parts.unet, parts.text
+        order = find_norms(parts.vae.config)
+        self.norms = {part: GroupNorms(getattr(parts.vae, part), order[part].names) for part in ("encoder", "decoder")}
 
     @property
     def geometry(self) -> LatentGeometry:
@@ -103,24 +168,35 @@ class StableDiffusionBackbone:
     def predict(self, latents: torch.Tensor, timestep: torch.Tensor, conditioning: Conditioning) -> torch.Tensor:
         assert conditioning.text is not None
         device, dtype = self._unet.device, self._unet.dtype
-        added = None
+        given: dict[str, Any] = {
+            "timestep": timestep.to(device),
+            "encoder_hidden_states": conditioning.text.to(device, dtype),
+            "added_cond_kwargs": None,
+        }
         if conditioning.pooled is not None:
-            added = {
+            given["added_cond_kwargs"] = {
                 "text_embeds": conditioning.pooled.to(device, dtype),
-                "time_ids": self._time_ids(len(latents)).to(device, dtype),
+                "time_ids": self._time_ids(latents, conditioning.crops).to(device, dtype),
             }
-        prediction = self._unet(
-            latents.to(device, dtype),
-            timestep.to(device),
-            encoder_hidden_states=conditioning.text.to(device, dtype),
-            added_cond_kwargs=added,
-        ).sample
-        return prediction.float().cpu()
+        seen = latents.to(device, dtype)
+        with self._options.attending():
+            residuals = sum_residuals(self._controls, conditioning.structure or {}, seen, **given)
+            if self._sight is not None:
+                images = self._sight.show(conditioning.image, len(seen), seen)
+                given["added_cond_kwargs"] = {**(given["added_cond_kwargs"] or {}), "image_embeds": images}
+            return self._unet(seen, **given, **residuals).sample.float().cpu()
 
-    def _time_ids(self, batch: int) -> torch.Tensor:
-        """SDXL's size conditioning: every tile is a whole picture of the native size, not cropped."""
+    @torch.inference_mode()
+    def look(self, pixels: torch.Tensor) -> torch.Tensor:
+        assert self._sight is not None
+        return self._sight.look(pixels)
+
+    def _time_ids(self, latents: torch.Tensor, crops: torch.Tensor | None) -> torch.Tensor:
+        """[B, 6]: where nothing else is said, every tile is a whole picture of the native size, not cropped."""
+        if crops is not None:
+            return crops
         side = self._geometry.window * self._geometry.factor
-        return torch.tensor([[side, side, 0, 0, side, side]], dtype=torch.float32).expand(batch, 6)
+        return torch.tensor([[side, side, 0, 0, side, side]], dtype=torch.float32).expand(len(latents), 6)
 
     @torch.inference_mode()
     def encode(self, pixels: torch.Tensor) -> torch.Tensor:

@@ -44,13 +44,17 @@ class Tagger(ModelMixin, ConfigMixin):
 
     def forward(self, low: torch.Tensor) -> torch.Tensor:
         """low [b, 3, y, x] in [0, 1], sides of at least 32 -> logits [b, phrases]."""
+        return self.head(self.norm(self.statistics(low)))
+
+    def statistics(self, low: torch.Tensor) -> torch.Tensor:
+        """[b, features]: what is measured of each crop, whatever its size."""
         mean = functional.avg_pool2d(functional.pad(low, (1, 1, 1, 1), mode="reflect"), 3, stride=1)
         colours = torch.cat([low * 2 - 1, FINE * (low - mean)], 1)
         pooled, features = [_statistics(colours)], functional.silu(self.conv_in(colours))
         for level in self.levels:
             features = functional.silu(level(features))
             pooled.append(_statistics(features))
-        return self.head(self.norm(torch.cat([*pooled, _blockiness(low)], 1)))
+        return torch.cat([*pooled, _blockiness(low)], 1)
 
     @torch.inference_mode()
     def say(self, low: torch.Tensor) -> list[list[tuple[str, float]]]:

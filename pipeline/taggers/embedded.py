@@ -7,9 +7,10 @@ from pathlib import Path
 
 import torch
 
-from ..backbones.loading import EMBEDDED, fingerprint_files, num_parameters, weight_file
+from ..backbones.loading import EMBEDDED, fingerprint_files
 from ..backbones.tagger import DEGRADATIONS
 from ..backbones.tagger import Tagger as Network
+from ..backbones.weights import num_parameters, weight_file
 from ..tagger import TaggerCard
 
 NAME = "embedded"
@@ -23,7 +24,7 @@ def describe_embedded() -> TaggerCard:
         name=NAME,
         kind="embedded",
         location=str(folder),
-        fingerprint=fingerprint_files(folder, ["config.json", weights.name]),
+        fingerprint=fingerprint_files({path.name: path for path in (folder / "config.json", weights)}),
         parameters=num_parameters(weights),
         phrases=tuple(phrase for phrase in phrases if phrase not in DEGRADATIONS),
         degradations=tuple(phrase for phrase in phrases if phrase in DEGRADATIONS),

@@ -7,7 +7,9 @@ from pathlib import Path
 from transformers import AutoTokenizer
 from transformers.utils import logging as transformers_logging
 
-from ..backbones.loading import find_folder, fingerprint_files, num_parameters, read_config
+from ..backbones.hub import locate
+from ..backbones.loading import fingerprint_files, read_config
+from ..backbones.weights import num_parameters
 from ..tagger import KINDS, ZERO_SHOT, Tagger, TaggerCard, Tagging
 from . import embedded
 from .captioner import load_captioner
@@ -24,7 +26,7 @@ def describe_tagger(name: str) -> TaggerCard:
     """
     if name == embedded.NAME:
         return embedded.describe_embedded()
-    folder = find_folder(name, what="tagger")
+    folder = locate(name, name, what="tagger")
     config = read_config(folder / "config.json", name, what="tagger")
     kind = str(config.get("model_type"))
     if kind not in KINDS:
@@ -45,7 +47,7 @@ def describe_tagger(name: str) -> TaggerCard:
         name=name,
         kind=kind,
         location=str(folder),
-        fingerprint=fingerprint_files(folder, [path.name for path in files]),
+        fingerprint=fingerprint_files({path.name: path for path in files}),
         parameters=sum(num_parameters(path) for path in weights),
     )
 

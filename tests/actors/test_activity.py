@@ -18,6 +18,7 @@ from pipeline.plan import plan_from_json
 from storage.run import RunStore
 from tests.rays import private_ray
 from tests.runs import Case, diffusion_case, digest, make_case, serial, sit
+from tests.tiny import tiny_vae
 
 SMALL = {"region": 32, "window": 32, "overlap": 12, "steps": 4, "dtype": "float32", "keep_steps": 4}
 GROUPS = {"activity": "groups", "group_bounds": (0.6, 0.55), **SMALL}
@@ -57,10 +58,11 @@ def test_equals_a_plain_loop(tmp_path: Path, recipe: dict[str, Any]) -> None:
 def test_equals_a_plain_loop_on_stable_diffusion(tmp_path: Path, activity: str, solver: str) -> None:
     """Difficulty by gradients, guidance, batches of two, solvers with memory or noise of their own.
 
-    In one region, since its autoencoder normalises whatever window it is given.
+    In several regions: the autoencoder is given the whole canvas's statistics, and has no attention.
     """
     settings = {
-        "region": 48,
+        "region": 24,
+        "vae": tiny_vae(attention=False),
         "activity": activity,
         "group_bounds": (0.5, 0.35),
         "lower_bound": 0.2,
@@ -76,15 +78,17 @@ def test_equals_a_plain_loop_on_stable_diffusion(tmp_path: Path, activity: str, 
 
 def test_all_hard_is_all(tmp_path: Path) -> None:
     whole = embedded(**SMALL, start="image")
-    hard = embedded(**SMALL, activity="groups", group_bounds=(1.0, 0.9999))
+    # times at which the groups' grid is the even one
+    hard = embedded(**SMALL, activity="groups", group_bounds=(1.0, 0.9999), group_times=(250.0, 500.0, 1000.0))
     open_mask = embedded(**SMALL, activity="mask", lower_bound=1.0)
     hashes = {digest(case, run(case, str(tmp_path / str(n)))[0]) for n, case in enumerate((whole, hard, open_mask))}
     assert len(hashes) == 1
 
 
 def test_what_is_never_active_stays_the_coarse_latent(tmp_path: Path) -> None:
-    """No forward at all: the last latents are the coarse ones."""
-    case = embedded(**SMALL, activity="groups", group_bounds=(0.002, 0.001), group_times=(1.0, 2.0, 3.0))
+    """No forward at all on an even picture: the last latents are the coarse ones."""
+    case = embedded(**SMALL, activity="mask", difficulty="gradient", lower_bound=1e-3)
+    case = dataclasses.replace(case, image=np.full_like(case.image, 128))
     store, tally = run(case, str(tmp_path / "run"))
     assert tally.forwards == 0
     coarse = store.open_array(COARSE).read(case.plan.regions.canvas)
@@ -127,10 +131,19 @@ def test_same_bytes_on_two_workers(tmp_path: Path) -> None:
     assert digest(case, store) == expected
 
 
+def test_a_group_takes_its_own_number_of_steps(tmp_path: Path) -> None:
+    """Everything in one group: as many forwards a tile as that group has steps."""
+    for bounds, count in (((0.002, 0.001), 1), ((1.0, 0.001), 2), ((1.0, 0.9999), 4)):
+        case = embedded(**SMALL, activity="groups", group_bounds=bounds)
+        assert case.plan.timesteps == (999, 849, 699, 399)
+        _, tally = run(case, str(tmp_path / str(count)))
+        assert tally.forwards == count * case.plan.tiles.num_tiles
+
+
 def test_refusals(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="needs a restoration module"):
         diffusion_case(tmp_path, activity="groups", difficulty="confidence")
-    with pytest.raises(ValueError, match="difficulty is read by activity"):
+    with pytest.raises(ValueError, match="is read by activity"):
         embedded(**{**SMALL, "difficulty": "gradient"})
 
 

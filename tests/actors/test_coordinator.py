@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+import heapq
 import random
 
 import pytest
@@ -10,10 +12,15 @@ from hypothesis import strategies as st
 
 from actors.coordinator import Attempt, Coordinator, Patience, TaskFailedError
 from actors.graph import Graph
-from actors.task import Item, Kind, Outcome
+from actors.task import Item, Kind, Outcome, Task
+from pipeline.backbones import analytic
 from tests.tiny import small_plan
 
 ALL = frozenset(Kind)
+NORMED = dataclasses.replace(
+    analytic.CARD, geometry=dataclasses.replace(analytic.GEOMETRY, decoder_norms=2, norm_groups=4)
+)
+"""a card only: the state machine asks for no model"""
 
 
 def graph(**recipe: object) -> Graph:
@@ -25,11 +32,17 @@ def commit_all(coordinator: Coordinator) -> None:
 
 
 @settings(max_examples=40, deadline=None)
-@given(seed=st.integers(0, 10_000), workers=st.integers(1, 6))
-def test_ends_whatever_fails(seed: int, workers: int) -> None:
+@given(
+    seed=st.integers(0, 10_000),
+    workers=st.integers(1, 6),
+    norms=st.sampled_from(["window", "exact"]),
+    activity=st.sampled_from(["all", "mask"]),
+)
+def test_ends_whatever_fails(seed: int, workers: int, norms: str, activity: str) -> None:
     """Workers die, contributions vanish, tasks fail and finish late, in any order; dependencies always hold."""
     rng = random.Random(seed)
-    coordinator = Coordinator(graph(), [], Patience(tries=10_000, lease_first=30.0))
+    uneven = graph(model=NORMED, codec_norm=norms, activity=activity)
+    coordinator = Coordinator(uneven, [], Patience(tries=10_000, lease_first=30.0))
     names = [f"w{i}" for i in range(workers)]
     for name in names:
         coordinator.join(name, ALL)
@@ -46,17 +59,20 @@ def test_ends_whatever_fails(seed: int, workers: int) -> None:
         assert running, "nothing runs and nothing is ready"
         attempt = running.pop(rng.randrange(len(running)))
         luck = rng.random()
-        if luck < 0.03:
+        if luck < 0.03 and attempt.worker in coordinator.members:  # nobody dies twice
             coordinator.leave(attempt.worker)
             coordinator.join(f"{attempt.worker}'", ALL)
         elif luck < 0.07:
             coordinator.fail(attempt.worker, attempt.number, "no luck", lost_inputs=attempt.task.kind is Kind.MERGE)
         else:
-            num_done += coordinator.finish(attempt.worker, attempt.number, Outcome(seconds=1.0))
+            active: tuple[int, ...] = ()
+            if activity == "mask" and attempt.task.kind is Kind.PREPARE:
+                active = tuple(rng.choice((0, 0, 1, 7)) for _ in range(coordinator.graph.num_steps))
+            num_done += coordinator.finish(attempt.worker, attempt.number, Outcome(seconds=1.0, active=active))
         if rng.random() < 0.5 or coordinator.starving:
             commit_all(coordinator)
-    assert num_done >= len(graph().needed(set()))
-    assert {item.kind for item in coordinator.available} == {"coarse", "out"}
+    assert num_done >= len(coordinator.graph.needed(set()))
+    assert {item.kind for item in coordinator.available} - {"statistics"} == {"coarse", "out"}
 
 
 def test_nothing_unlocks_before_the_journal_has_it() -> None:
@@ -162,3 +178,75 @@ def test_resume_runs_what_is_missing_and_no_more() -> None:
     assert full.needed(outs | last) == {t for t in everything if t.kind is Kind.DECODE and t.region == 0}
     assert full.needed(outs) < everything
     assert full.needed(outs | {Item("out", 0, 0)}) == set()
+
+
+def test_a_reduction_waits_for_all_regions_and_goes_first() -> None:
+    """Nothing is decoded before the table is there, and the table is made before more regions are measured."""
+    coordinator = Coordinator(graph(colour="adain"), [], Patience(in_flight=1))
+    coordinator.join("w", ALL)
+    order = []
+    while not coordinator.done:
+        (attempt,) = coordinator.assign(0.0)
+        order.append(attempt.task.kind)
+        coordinator.finish("w", attempt.number, Outcome())
+        commit_all(coordinator)
+    num = coordinator.graph.num_regions
+    assert order[-2 * num - 1 :] == [Kind.MEASURE] * num + [Kind.REDUCE] + [Kind.DECODE] * num
+    assert not [item for item in coordinator.available if item.kind in ("z", "moments")]
+
+
+def test_a_slow_reduction_is_not_late_because_another_was_quick() -> None:
+    """One norm deep in a network takes a hundred times what the first one does."""
+    plan = small_plan(model=NORMED, codec_norm="exact", start="noise")
+    coordinator = Coordinator(Graph(plan), [], Patience(in_flight=1, lease_floor=1.0, lease_first=50.0))
+    coordinator.join("w", ALL)
+    while not coordinator.done:
+        (attempt,) = coordinator.assign(0.0)
+        slow = attempt.task.kind is Kind.MEASURE and attempt.task.step == 1
+        assert coordinator.overdue(40.0 if slow else 0.4) == []
+        assert not attempt.late
+        coordinator.finish("w", attempt.number, Outcome(seconds=40.0 if slow else 0.4))
+        commit_all(coordinator)
+
+
+def simulate(patience: Patience, *, workers: int, latency: float) -> tuple[float, float]:
+    """Seconds that a run of uneven regions takes, and seconds of work in it; messages take ``latency`` each way.
+
+    One region in eight has work, a second a step; every task takes a hundredth besides. Prepared already.
+    """
+    wide = Graph(small_plan(height=125, width=250, activity="mask", region=16, window=16, overlap=8, steps=6))
+    busy = {region: (10,) * wide.num_steps for region in range(0, wide.num_regions, 8)}
+    active = {region: busy.get(region, (0,) * wide.num_steps) for region in range(wide.num_regions)}
+    coordinator = Coordinator(wide, [], patience, active)
+    for number in range(workers):
+        coordinator.join(f"w{number}", ALL)
+    free = dict.fromkeys(coordinator.members, 0.0)
+    news: list[tuple[float, int, Attempt]] = []
+    now = worked = 0.0
+    while not coordinator.done:
+        for attempt in coordinator.assign(now):
+            is_busy = attempt.task.kind is Kind.DENOISE and attempt.task.region in busy
+            seconds = 0.01 + is_busy
+            free[attempt.worker] = max(free[attempt.worker], now + latency) + seconds
+            worked += seconds
+            heapq.heappush(news, (free[attempt.worker] + latency, attempt.number, attempt))
+        now, _, attempt = heapq.heappop(news)
+        coordinator.finish(attempt.worker, attempt.number, Outcome(seconds=1.0))
+        commit_all(coordinator)
+    return now, worked
+
+
+def test_uneven_regions_keep_workers_busy() -> None:
+    """Idle regions are handed out by the handful, so messages cost little."""
+    plain, worked = simulate(Patience(most_in_flight=2), workers=2, latency=0.02)
+    balanced, _ = simulate(Patience(), workers=2, latency=0.02)
+    assert balanced < 0.9 * plain
+    assert worked / (2 * balanced) > 0.9
+
+
+def test_work_is_a_share_of_the_busiest_step() -> None:
+    coordinator = Coordinator(graph(), [], Patience(), {0: (4, 2, 0), 1: (8, 8, 1)})
+    assert [coordinator.work(Task(Kind.DENOISE, step, 0)) for step in range(3)] == [0.5, 0.25, 0.0]
+    assert coordinator.work(Task(Kind.DENOISE, 2, 1)) == 1 / 8
+    assert coordinator.work(Task(Kind.MERGE, 0, 1)) == 0
+    assert coordinator.work(Task(Kind.DENOISE, 0, 2)) == 1, "a region that nothing is known of is taken to be full"

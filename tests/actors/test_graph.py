@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections import Counter
+from typing import Any
 
 import pytest
 from hypothesis import given, settings
@@ -11,6 +12,7 @@ from hypothesis import strategies as st
 
 from actors.graph import PROMPTS, Graph
 from actors.task import Kind
+from pipeline.backbones import analytic
 from tests.tiny import small_plan
 
 
@@ -39,14 +41,24 @@ def test_sources_are_the_regions_whose_tiles_overlap(
     assert all(len(seen) <= 4 for seen in graph.destinations)
 
 
-def test_producer_and_product_are_inverse() -> None:
-    graph = Graph(small_plan())
+NORMED = dataclasses.replace(
+    analytic.CARD, geometry=dataclasses.replace(analytic.GEOMETRY, encoder_norms=3, decoder_norms=2, norm_groups=4)
+)
+"""a card only: the graph asks for no model"""
+EXACT = {"model": NORMED, "codec_norm": "exact", "colour": "adain"}
+REDUCING = pytest.mark.parametrize("recipe", [{}, {"colour": "adain"}, EXACT], ids=["plain", "adain", "exact"])
+
+
+@REDUCING
+def test_producer_and_product_are_inverse(recipe: dict[str, Any]) -> None:
+    graph = Graph(small_plan(**recipe))
     for task in graph.needed(set()):
         assert graph.producer(graph.product(task)) == task
 
 
-def test_consumers_read_what_they_are_told_of() -> None:
-    graph = Graph(small_plan())
+@REDUCING
+def test_consumers_read_what_they_are_told_of(recipe: dict[str, Any]) -> None:
+    graph = Graph(small_plan(**recipe))
     for task in graph.needed(set()):
         for item in graph.inputs(task):
             if item.kind == "coarse" and task.kind is Kind.DENOISE:
@@ -72,9 +84,9 @@ def test_regions_smaller_than_a_tile_are_refused() -> None:
         small_plan(region=32, window=48)
 
 
-@pytest.mark.parametrize("recipe", [{}, {"region": 48, "window": 24}, {"start": "image"}])
-def test_totals_are_the_counts(recipe: dict[str, object]) -> None:
-    graph = Graph(small_plan(**recipe))  # type: ignore[arg-type]
+@pytest.mark.parametrize("recipe", [{}, {"region": 48, "window": 24}, {"start": "image"}, {"colour": "adain"}, EXACT])
+def test_totals_are_the_counts(recipe: dict[str, Any]) -> None:
+    graph = Graph(small_plan(**recipe))
     counts = Counter(task.kind for task in graph.needed(set()))
     assert {kind: count for kind, count in graph.totals().items() if count} == dict(counts)
 
@@ -83,3 +95,16 @@ def test_sweep_runs_along_the_shorter_side() -> None:
     wide = Graph(small_plan(height=200, width=400))
     assert wide.front == 4
     assert wide.order[1] == 4
+
+
+def test_edges_of_reductions_are_linear_in_regions() -> None:
+    """A table stands between the regions' sums and the regions that read them: no edge from region to region."""
+
+    def num_edges(side: int) -> tuple[int, int]:
+        graph = Graph(small_plan(height=side, width=side, **EXACT))
+        tasks = [task for task in graph.needed(set()) if task.kind in (Kind.MEASURE, Kind.REDUCE, Kind.DECODE)]
+        return graph.num_regions, sum(len(graph.inputs(task)) for task in tasks)
+
+    (few, edges_few), (many, edges_many) = num_edges(96), num_edges(384)
+    assert (few, many) == (4, 36)
+    assert edges_many / many < 1.5 * edges_few / few

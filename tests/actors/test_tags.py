@@ -62,6 +62,7 @@ def test_stable_diffusion_equals_a_plain_loop(tmp_path: Path, xl: bool) -> None:
             "structure": "edges",
             "solver": "euler-ancestral",
             "coarse": "bicubic",
+            "colour": "adain",
             "parents": 1,
             "least_confidence": 0.5,
         },

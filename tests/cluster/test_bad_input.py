@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import json
 import multiprocessing
+import shutil
 import socket
 import time
 from collections.abc import Callable
@@ -18,6 +19,7 @@ from typer.testing import Result
 
 from pipeline.backbones import analytic
 from storage.run import RunStore
+from tests.composite import write_composite
 from tests.runs import picture
 from tests.tiny import write_stable_diffusion
 
@@ -192,6 +194,13 @@ def test_scale(run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Non
         ("window = 16\noverlap = 16", ["overlap"]),
         ("region = 16", ["region"]),
         ("structure = 'edges'", ["structure", "ControlNet", "analytic", "'none'"]),
+        ("attention = 'fast'", ["attention", "auto, math, flash", "fast"]),
+        ("attention = 'cudnn'", ["attention", "needs a GPU", "math"]),
+        ("compile = true", ["compile", "analytic", "no network"]),
+        ("compile = 1", ["compile", "bool"]),
+        ("steps = true", ["steps", "int"]),
+        ("image_prompts = 'tile'", ["image_prompts", "IP-Adapter", "analytic", "'none'"]),
+        ("crops = 'tile'", ["crops", "SDXL", "analytic", "'none'"]),
         ("prompts = 'local'", ["prompts", "tagger", "'global'"]),
         ("activity = 'groups'\ndifficulty = 'confidence'", ["difficulty", "restoration module", "'gradient'"]),
         ("activity = 'some'", ["activity", "groups"]),
@@ -298,6 +307,46 @@ def test_model_folder(run: Run, tmp_path: Path) -> None:
     (folder / "model_index.json").unlink()
     one_line(attempt("sd"), "model_index.json")
     nothing_left(tmp_path, "sd")
+
+
+def test_pickles(run: Run, tmp_path: Path) -> None:
+    """Refused by name, and taken where the user trusts them, with the bytes that safetensors give."""
+    import torch
+    from safetensors.torch import load_file
+
+    folder = write_stable_diffusion(tmp_path / "sd")
+    words = ["upscale", "in.png", "out.png", "--model", "sd", "--workers", "0", "--scale", "2", "--steps", "1"]
+    assert run(*words, quick=False).exit_code == 0
+    expected = (tmp_path / "out.png").read_bytes()
+    shutil.rmtree(tmp_path / "out.png.run")
+    (tmp_path / "out.png").unlink()
+    for part, stem in (("unet", "diffusion_pytorch_model"), ("text_encoder", "pytorch_model")):
+        path = next((folder / part).glob("*.safetensors"))
+        torch.save(load_file(path), folder / part / f"{stem}.bin")
+        path.unlink()
+    one_line(run(*words, quick=False), "unet/diffusion_pytorch_model.bin", "pickle", "--allow-pickle")
+    nothing_left(tmp_path, "sd")
+    result = run(*words, "--allow-pickle", quick=False)
+    assert result.exit_code == 0, result.output
+    assert (tmp_path / "out.png").read_bytes() == expected
+    (folder / "unet" / "diffusion_pytorch_model.bin").write_bytes(b"no pickle at all")
+    one_line(run(*words, "--allow-pickle", quick=False), "unet/diffusion_pytorch_model.bin", "damaged")
+
+
+def test_model_files(run: Run, tmp_path: Path) -> None:
+    def attempt(text: str, *recipe: str) -> Result:
+        (tmp_path / "model.toml").write_text(text)
+        return run("upscale", "in.png", "out.png", "--model", "model.toml", "--workers", "0", *recipe, quick=False)
+
+    write_composite(tmp_path / "all")
+    base = "base = 'all/base'\n"
+    one_line(attempt("bsae = 'all/base'"), "model.toml", "bsae", "base")
+    one_line(attempt(f"{base}[[controls]]\nmodel = 'gone'"), "controls.model", "gone", "no such file")
+    (tmp_path / "mine.toml").write_text("structure = 'both'")
+    only = f"{base}[[controls]]\nmodel = 'all/tile'"
+    one_line(attempt(only, "--recipe", "mine.toml"), "structure", "ControlNet for the edges", "'none' or 'image'")
+    one_line(attempt(base, "--recipe", "mine.toml"), "structure", "ControlNet", "use 'none'")
+    nothing_left(tmp_path, "all", "model.toml", "mine.toml")
 
 
 def test_hub_out_of_reach(run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,4 +1,4 @@
-"""Every preset by the command line, on tiny Stable Diffusion layouts and on the embedded model."""
+"""Every preset by the command line, on tiny Stable Diffusion layouts with ControlNets and on the embedded model."""
 
 from __future__ import annotations
 
@@ -12,9 +12,11 @@ from PIL import Image
 from typer.testing import Result
 
 from pipeline.recipe import PRESETS
+from tests.composite import write_composite
 from tests.tiny import write_stable_diffusion
 
 Run = Callable[..., Result]
+KINDS: dict[str, dict[str, bool]] = {"sd1": {}, "sd2": {"v2": True}, "sdxl": {"xl": True}}
 
 pytestmark = pytest.mark.usefixtures("image")
 
@@ -31,16 +33,24 @@ def tags(tmp_path: Path) -> Path:
     return tmp_path / "tags.json"
 
 
-@pytest.mark.parametrize("xl", [False, True], ids=["sd", "sdxl"])
+@pytest.fixture(scope="module")
+def models(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+    """Model files over tiny bases with two ControlNets each."""
+    folder = tmp_path_factory.mktemp("models")
+    return {kind: write_composite(folder / kind, **options) for kind, options in KINDS.items()}
+
+
+@pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("preset", PRESETS)
-def test_on_stable_diffusion(run: Run, tmp_path: Path, tags: Path, preset: str, xl: bool) -> None:
-    write_stable_diffusion(tmp_path / "model", xl=xl)
-    (tmp_path / "mine.toml").write_text(f'preset = "{preset}"\nsteps = 2\nwindow = 16\noverlap = 6\nregion = 32\n')
-    words = ["--model", "model", "--recipe", "mine.toml", "--tags", "tags.json", "--scale", "2", "--workers", "0"]
-    result = run("upscale", "in.png", "out.png", *words, quick=False)
+def test_on_stable_diffusion(
+    run: Run, tmp_path: Path, tags: Path, models: dict[str, Path], preset: str, kind: str
+) -> None:
+    (tmp_path / "mine.toml").write_text(f'preset = "{preset}"\nsteps = 3\nwindow = 16\noverlap = 6\nregion = 32\n')
+    words = ["--recipe", "mine.toml", "--tags", "tags.json", "--scale", "2", "--workers", "0"]
+    result = run("upscale", "in.png", "out.png", "--model", str(models[kind]), *words, quick=False)
     assert result.exit_code == 0, result.output
-    plan = json.loads((tmp_path / "out.png.run" / "plan.json").read_text())
-    assert (plan["recipe"]["name"], plan["recipe"]["prompts"]) == (preset, "file")
+    recipe = json.loads((tmp_path / "out.png.run" / "plan.json").read_text())["recipe"]
+    assert (recipe["name"], recipe["prompts"], recipe["structure"]) == (preset, "file", "both")
     with Image.open(tmp_path / "in.png") as low, Image.open(tmp_path / "out.png") as high:
         assert high.size == (2 * low.width, 2 * low.height)
         assert np.asarray(high).std() > 0
@@ -56,7 +66,7 @@ def test_without_tags_a_model_without_a_tagger_refuses(run: Run, tmp_path: Path)
 @pytest.mark.parametrize("preset", [name for name in PRESETS if name != "zoomed-in-seesr"])
 def test_on_the_embedded_model(run: Run, tmp_path: Path, preset: str) -> None:
     """Its prompts speak a closed vocabulary, so the authors' own words are for other models."""
-    (tmp_path / "mine.toml").write_text(f'preset = "{preset}"\nsteps = 2\nwindow = 32\noverlap = 8\nregion = 64\n')
+    (tmp_path / "mine.toml").write_text(f'preset = "{preset}"\nsteps = 3\nwindow = 32\noverlap = 8\nregion = 64\n')
     result = run(
         "upscale", "in.png", "out.png", "--model", "embedded", "--recipe", "mine.toml", "--workers", "0", quick=False
     )

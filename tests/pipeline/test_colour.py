@@ -5,7 +5,8 @@ from __future__ import annotations
 import numpy as np
 import torch
 
-from pipeline.colour import REACH, low_frequencies, transfer_colour
+from pipeline.colour import REACH, colour_moments, colour_table, low_frequencies, match_colour, transfer_colour
+from pipeline.moments import join
 
 
 def blurred(grey: np.ndarray) -> np.ndarray:
@@ -47,3 +48,23 @@ def test_detail_stays() -> None:
     assert corrected[:, :, 1::2].mean() - corrected[:, :, ::2].mean() > 0.99
     # the repeated edge leaves a trace in the middle: it is one reach away
     assert abs(float(corrected[:, 32, 32:34].mean()) - 0.3) < 2e-3
+
+
+def test_adain_is_its_definition() -> None:
+    """y = (x - mean) / std * std' + mean', unbiased variances + 1e-5, over the whole picture."""
+    found, reference = torch.rand(2, 3, 40, 31, generator=torch.Generator().manual_seed(0))
+    found = 0.3 * found + torch.tensor([0.1, 0.5, 0.7]).view(3, 1, 1)
+    table = colour_table(
+        join(colour_moments(found[:, rows], reference[:, rows]) for rows in (slice(17), slice(17, 40)))
+    )
+    (mean_x, mean_y), (std_x, std_y) = (
+        [x.flatten(1).mean(1).view(3, 1, 1) for x in (found, reference)],
+        [(x.flatten(1).var(1) + 1e-5).sqrt().view(3, 1, 1) for x in (found, reference)],
+    )
+    expected = (found - mean_x) / std_x * std_y + mean_y
+    torch.testing.assert_close(match_colour(found, table), expected)
+
+
+def test_adain_leaves_an_even_picture_even() -> None:
+    even, reference = torch.full((3, 8, 8), 0.2), torch.full((3, 8, 8), 0.6)
+    torch.testing.assert_close(match_colour(even, colour_table(colour_moments(even, reference))), reference)

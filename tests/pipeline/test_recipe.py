@@ -43,6 +43,13 @@ def test_file(tmp_path: Path) -> None:
         ({"group_times": [700, 400, 1000]}, "group_times must rise"),
         ({"group_times": [400, 1000]}, "three numbers"),
         ({"lower_bound": 0}, "lower_bound"),
+        ({"group_steps": [1, 2, 4]}, "group_steps are read by"),
+        ({"activity": "groups", "group_steps": [2, 2, 4]}, "group_steps must rise"),
+        ({"activity": "groups", "group_steps": [1, 2.5, 4]}, "three whole numbers"),
+        ({"activity": "groups", "group_steps": [1, 2, 4], "steps": 8}, "one number"),
+        ({"activity": "groups", "group_steps": [1, 2, 9], "group_times": [1, 2, 4]}, "do not fit"),
+        ({"activity": "groups", "strength": 0.5}, "lays the timesteps"),
+        ({"spacing": "even"}, "spacing must be one of"),
         ({"seed": -1}, "seed"),
     ],
 )

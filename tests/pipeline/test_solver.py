@@ -170,3 +170,83 @@ def test_towards_follows_the_noised_clean_latent(name: str, config: dict[str, An
         expected = scheduler.add_noise(clean[None], noise[None], solver.timestep(step + 1)[None])[0]
         scale = expected.abs().max()
         torch.testing.assert_close(z / scale, expected / scale, rtol=0, atol=2e-4)
+
+
+UNEVEN = (999, 849, 699, 399, 120)
+
+
+@pytest.mark.parametrize("config", [{**CONFIG, "prediction_type": kind} for kind in KINDS] + [V_ZERO_SNR])
+@pytest.mark.parametrize("name", ["ddim", "euler", "dpm++2m", "unipc"])
+def test_uneven_times_are_the_levels_of_the_states(name: str, config: dict[str, Any]) -> None:
+    noise = torch.randn(SHAPE, generator=torch.Generator().manual_seed(2))
+    clean = torch.randn(SHAPE, generator=torch.Generator().manual_seed(3))
+    solver = build_solver(name, {**config, "set_alpha_to_one": True}, steps=0, times=UNEVEN)
+    assert solver.timesteps == UNEVEN
+    z, history = solver.start(noise, clean), ()
+    for step in range(len(UNEVEN)):
+        expected = solver.scheduler.add_noise(clean[None], noise[None], solver.timestep(step)[None])[0]
+        torch.testing.assert_close(z / expected.std(), expected / expected.std(), rtol=0, atol=3e-4)
+        z, history = solver.step(step, z, solver.towards(step, z, clean), history)
+    torch.testing.assert_close(z, clean, rtol=0, atol=2e-3)
+
+
+@pytest.mark.parametrize("name", ["euler", "ddpm", "dpm++2m", "sde-dpm++2m"])
+def test_uneven_times_equal_diffusers_own(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Those of its schedulers that can be given timesteps."""
+    class_name, settings = SOLVERS[name]
+    scheduler = getattr(diffusers, class_name).from_config({**CONFIG, **settings})
+    scheduler.set_timesteps(timesteps=list(UNEVEN))
+    noises = list(torch.randn(9, *SHAPE, generator=torch.Generator().manual_seed(2)))
+    drawn = iter(noises[1:])
+    if name in STOCHASTIC:
+        module = __import__(type(scheduler).__module__, fromlist=["x"])
+        monkeypatch.setattr(module, "randn_tensor", lambda *_a, **_k: next(drawn)[None])
+    solver = build_solver(name, CONFIG, steps=0, times=UNEVEN)
+    z, history, expected = solver.start(noises[0], None), (), noises[0][None] * float(scheduler.init_noise_sigma)
+    torch.testing.assert_close(z, expected[0], rtol=1e-6, atol=0)
+    for step, t in enumerate(scheduler.timesteps):
+        expected = scheduler.step(
+            fake_model(scheduler.scale_model_input(expected, t), step), t, expected, return_dict=False
+        )[0]
+    monkeypatch.undo()
+    for step in range(len(UNEVEN)):
+        noise = noises[step + 1] if name in STOCHASTIC else None
+        z, history = solver.step(step, z, fake_model(solver.scale_input(z, step), step), history, noise)
+    torch.testing.assert_close(z, expected[0], rtol=1e-5, atol=1e-5)
+
+
+def test_even_times_one_by_one_are_the_even_spacing() -> None:
+    times = (999, 749, 499, 249)
+    given = build_solver("ddim", V_ZERO_SNR, steps=0, times=times)
+    spaced = build_solver("ddim", V_ZERO_SNR, steps=4)
+    assert given.timesteps == spaced.timesteps
+    z = torch.randn(SHAPE, generator=torch.Generator().manual_seed(1))
+    for step in range(4):
+        assert torch.equal(given.step(step, z, z.sin())[0], spaced.step(step, z, z.sin())[0])
+
+
+def test_spacing_of_distilled_models() -> None:
+    """Turbo and Lightning begin at the last timestep; LCM has a schedule of its own."""
+    assert build_solver("euler-ancestral", CONFIG, steps=4, spacing="trailing").timesteps == (999, 749, 499, 249)
+    assert build_solver("euler", CONFIG, steps=2, spacing="leading").timesteps == (501, 1)
+    assert build_solver("lcm", CONFIG, steps=4).timesteps == (999, 759, 499, 259)
+
+
+@pytest.mark.parametrize("config", [{**CONFIG, "prediction_type": kind} for kind in KINDS] + [V_ZERO_SNR])
+@pytest.mark.parametrize("name", ["ddim", "euler"])
+def test_towards_with_a_spread_keeps_the_energy_of_pictures(name: str, config: dict[str, Any]) -> None:
+    """Each state is alpha clean + m noise, m^2 = alpha^2 s^2 + sigma^2, by the same noise; the last step is clean."""
+    shape = (4, 40, 40)
+    noise, clean = (torch.randn(shape, generator=torch.Generator().manual_seed(seed)) for seed in (2, 3))
+    spread = torch.linspace(0.1, 2, 40).expand(shape)
+    solver = build_solver(name, {**config, "set_alpha_to_one": True}, steps=0, times=UNEVEN)
+    z, history, noises = solver.start(noise, None), (), []
+    for step in range(len(UNEVEN)):
+        alpha, sigma = solver.level(step)
+        plain = alpha * z if name == "euler" else z
+        noises.append((plain - alpha * clean) / (alpha**2 * spread**2 + sigma**2).sqrt())
+        z, history = solver.step(step, z, solver.towards(step, z, clean, spread), history)
+    torch.testing.assert_close(z, clean, rtol=0, atol=2e-3)
+    for found in noises[1:]:
+        torch.testing.assert_close(found, noises[1], rtol=0, atol=5e-2)
+        assert found.std(dim=(0, 1)).sub(1).abs().max() < 0.3, "of 160 numbers a column"

@@ -26,7 +26,9 @@ def test_exports_what_the_package_loads(scripts: dict[str, ModuleType], trained:
     assert backbone.decode(torch.zeros(1, 16, 8, 8)).shape == (1, 3, 32, 32)
     text = backbone.embed(["strong blur, water", ""])["text"]
     assert text.shape == (2, 24, 96)
-    conditioning = Conditioning(coarse=torch.zeros(2, 16, 12, 12), text=text, structure=torch.rand(2, 4, 48, 48))
+    conditioning = Conditioning(
+        coarse=torch.zeros(2, 16, 12, 12), text=text, structure={"edges": torch.rand(2, 1, 48, 48)}
+    )
     assert backbone.predict(torch.randn(2, 16, 12, 12), torch.tensor(999), conditioning).shape == (2, 16, 12, 12)
     index = json.loads((tmp_path / "model_index.json").read_text())
     assert [len(row) for row in index["gigatile"]["spread"]] == [3] * 16

@@ -1,0 +1,120 @@
+"""Attention of a vision transformer, such as DINO: where the picture's objects and details are.
+
+YODA (arXiv 2308.07977, section 3.2) reads the importance of each place off the last layer of a self-supervised ViT: how
+much the class token attends to each patch, the heads' mean or maximum. Any ViT or DINOv2 of transformers serves.
+
+A large image is read in windows of the transformer's own size, half over each other and blended, so the map of a place
+depends on the windows over it and on nothing else. Attention is counted in units of a window's mean and becomes
+a / (a + 1): a patch that is attended to as much as the mean counts half.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import torch
+from torch.nn import functional
+from transformers import Dinov2Model, Dinov2WithRegistersModel, ViTModel
+from transformers.utils import logging as transformers_logging
+
+from storage.box import Box
+
+from ..blend import axis_window
+from ..difficulty import AttentionCard
+from ..tiling import plan_tiles
+from .hub import locate
+from .loading import fingerprint_files, read_config
+from .weights import weight_file
+
+WHAT = "--vit"
+KINDS: dict[str, tuple[Any, dict[str, Any]]] = {
+    # its pooling layer is trained for another use, and DINO's files have none
+    "vit": (ViTModel, {"add_pooling_layer": False}),
+    "dinov2": (Dinov2Model, {}),
+    "dinov2_with_registers": (Dinov2WithRegistersModel, {}),
+}
+"""model_type in the config -> class and options"""
+MEAN, STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
+"""ImageNet's, where the model's own preprocessing says nothing"""
+
+
+def describe_attention(name: str) -> AttentionCard:
+    """The card of a ViT in transformers' format, a folder or a hub id; loads no weight.
+
+    Raises FileNotFoundError or ValueError, one line with the mend.
+    """
+    folder = locate(name, name, what=WHAT)
+    config = read_config(folder / "config.json", name, what=WHAT)
+    if config.get("model_type") not in KINDS:
+        raise ValueError(
+            f"--vit {name}: expected a vision transformer ({', '.join(KINDS)}), found {config.get('model_type')}"
+        )
+    files = ["config.json", weight_file(folder, name).name]
+    files += ["preprocessor_config.json"] if (folder / "preprocessor_config.json").is_file() else []
+    fingerprint = fingerprint_files({file: folder / file for file in files})
+    return AttentionCard(side=config["image_size"], patch=config["patch_size"], fingerprint=fingerprint)
+
+
+def load_attention(name: str, card: AttentionCard, *, heads: str, device: str) -> AttentionReader:
+    """The transformer in float32, on ``device``. Raises ValueError where this node's copy is another one."""
+    if describe_attention(name).fingerprint != card.fingerprint:
+        raise ValueError(f"--vit {name} is not the model that the plan was made with: put the same files here")
+    folder = locate(name, name, what=WHAT)
+    own: dict[str, Any] = {}
+    if (folder / "preprocessor_config.json").is_file():
+        own = json.loads((folder / "preprocessor_config.json").read_text(encoding="utf-8"))
+    kind, options = KINDS[read_config(folder / "config.json", name, what=WHAT)["model_type"]]
+    transformers_logging.disable_progress_bar()
+    model = kind.from_pretrained(folder, attn_implementation="eager", dtype=torch.float32, **options)
+    return AttentionReader(
+        model.to(device).eval().requires_grad_(False),
+        card,
+        heads=heads,
+        mean=own.get("image_mean", MEAN),
+        std=own.get("image_std", STD),
+    )
+
+
+class AttentionReader:
+    """Reads maps of difficulty, window by window."""
+
+    def __init__(self, model: Any, card: AttentionCard, *, heads: str, mean: Any, std: Any) -> None:
+        self.card, self._model, self._heads = card, model, heads
+        self._mean, self._std = (torch.tensor(values).view(1, 3, 1, 1) for values in (mean, std))
+
+    @torch.inference_mode()
+    def look(self, low: torch.Tensor) -> np.ndarray:
+        """[y, x] float32 in (0, 1) from one window of input pixels [3, y, x] in [0, 1]."""
+        height, width = low.shape[1:]
+        patch = self.card.patch
+        padded = functional.pad(low[None], (0, -width % patch, 0, -height % patch), mode="replicate")
+        pixels = ((padded - self._mean) / self._std).to(self._model.device)
+        found = self._model(pixels, output_attentions=True, interpolate_pos_encoding=True).attentions[-1][0]
+        rows, cols = padded.shape[2] // patch, padded.shape[3] // patch
+        # the class token comes first, registers after it, the patches last
+        attended = found[:, 0, -rows * cols :].float().cpu()
+        attended = attended / attended.mean(1, keepdim=True)
+        both = attended.mean(0) if self._heads == "mean" else attended.amax(0)
+        grid = (both / (both + 1)).view(1, 1, rows, cols)
+        large = functional.interpolate(grid, scale_factor=patch, mode="bilinear", align_corners=False)
+        values: np.ndarray = large[0, 0, :height, :width].numpy()
+        return values
+
+    def read(self, read_rgb: Callable[[Box], torch.Tensor], source: Box, window: Box) -> np.ndarray:
+        """[y, x] float32 in (0, 1) over ``window`` of an image ``source``, both in input pixels."""
+        side = self.card.side
+        grid = plan_tiles(source.height, source.width, window=side, stride=side // 2)
+        total, weights = np.zeros(window.shape, dtype=np.float32), np.zeros(window.shape, dtype=np.float32)
+        weight = np.outer(axis_window("cosine", grid.tile_height), axis_window("cosine", grid.tile_width))
+        for top in grid.tops:
+            for left in grid.lefts:
+                seen = Box(top=top, left=left, height=grid.tile_height, width=grid.tile_width)
+                part = seen.intersection(window)
+                if part is not None:
+                    found = self.look(read_rgb(seen).clamp(0, 1))
+                    total[part.within(window)] += (weight * found)[part.within(seen)]
+                    weights[part.within(window)] += weight[part.within(seen)]
+        return total / weights

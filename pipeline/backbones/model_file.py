@@ -1,0 +1,154 @@
+"""A model file: TOML that names a base model and what is attached to it.
+
+base = "stable-diffusion-v1-5"           # a folder, a checkpoint file, or a hub id; paths are relative to this file
+[[controls]]
+model = "control-canny"                  # a ControlNet: folder in diffusers' format, one file, or a hub id
+sees = "edges"                           # edges: canny edges of the enlarged input; image: the enlarged input itself
+scale = 0.8
+[[loras]]
+model = "detail.safetensors"
+scale = 0.7
+[image_adapter]                          # an IP-Adapter
+model = "ip-adapter_sd15.safetensors"
+encoder = "image_encoder"                # folder of the CLIP vision model that it was trained with
+scale = 0.6
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import difflib
+import tomllib
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+SIGHTS = ("image", "edges")
+CHECKPOINTS = (".safetensors", ".ckpt", ".pt", ".pth", ".bin")
+"""suffixes of files that hold weights"""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Control:
+    """A ControlNet."""
+
+    model: str
+    """folder, file or hub id"""
+    sees: str = "image"
+    """``image``: the enlarged input (tile and low-resolution ControlNets); ``edges``: its canny edges"""
+    scale: float = 1.0
+    """factor of its residuals"""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Lora:
+    """Low-rank changes to the weights."""
+
+    model: str
+    """file, or folder with one file"""
+    scale: float = 1.0
+    """factor of the change"""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ImageAdapter:
+    """An IP-Adapter: cross-attention to images."""
+
+    model: str
+    """file with ``image_proj`` and ``ip_adapter`` weights"""
+    encoder: str
+    """folder of the CLIP vision model"""
+    scale: float = 1.0
+    """weight of the attention to images"""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ModelFile:
+    """A base model and its attachments; paths are absolute, hub ids as they are."""
+
+    base: str
+    """folder in diffusers' format, checkpoint in the original layout, or hub id"""
+    config: str | None = None
+    """for a checkpoint: folder or hub id with model_index.json, the parts' configs, scheduler and tokenizers"""
+    allow_pickle: bool = False
+    """whether weights may be pickles, which can run code of whoever made them"""
+    controls: tuple[Control, ...] = ()
+    loras: tuple[Lora, ...] = ()
+    image_adapter: ImageAdapter | None = None
+
+
+def read_model_file(name: str, *, allow_pickle: bool = False) -> ModelFile:
+    """The model file ``name``; for any other name one that has it as its base.
+
+    Raises FileNotFoundError or ValueError, one line, for a file that is not there or not TOML, for unknown keys, wrong
+    types, and paths that lead nowhere.
+    """
+    path = Path(name)
+    if path.suffix != ".toml":
+        return ModelFile(base=name, allow_pickle=allow_pickle)
+    if not path.is_file():
+        raise FileNotFoundError(f"model {name}: no such file; give a folder, a hub id or a TOML file that names a base")
+    try:
+        table = tomllib.loads(path.read_text(encoding="utf-8"))
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as e:
+        raise ValueError(f"model {name}: not a TOML file: {e}") from e
+    found: ModelFile = _parse(ModelFile, table, name, "", path.resolve().parent)
+    return dataclasses.replace(found, allow_pickle=found.allow_pickle or allow_pickle)
+
+
+_TABLES: dict[str, type] = {"controls": Control, "loras": Lora, "image_adapter": ImageAdapter}
+_KINDS: dict[str, tuple[Any, str]] = {
+    "image_adapter": ((dict,), "a table, begun by [image_adapter]"),
+    "scale": ((int, float), "a number"),
+    "allow_pickle": ((bool,), "true or false"),
+}
+_PATHS = ("base", "config", "model", "encoder")
+
+
+def _parse(kind: Any, table: dict[str, Any], name: str, at: str, home: Path) -> Any:
+    """A dataclass of ``kind`` from a table; ``at`` is where in the file, for errors, ``home`` the file's folder."""
+    fields = {field.name: field for field in dataclasses.fields(kind)}
+    for key in table:
+        if key not in fields:
+            near = difflib.get_close_matches(key, fields, n=1)
+            hint = f"did you mean {near[0]}?" if near else f"known keys: {', '.join(sorted(fields))}"
+            raise ValueError(f"model {name}: unknown key {at + key!r}; {hint}")
+    given = {key: _value(key, value, name, at, home) for key, value in table.items()}
+    for key, field in fields.items():
+        if key not in given and field.default is dataclasses.MISSING:
+            raise ValueError(f"model {name}: lacks the key {at + key!r}")
+    return kind(**given)
+
+
+def _value(key: str, value: Any, name: str, at: str, home: Path) -> Any:
+    if key in ("controls", "loras"):
+        if not isinstance(value, list) or not all(isinstance(one, dict) for one in value):
+            raise ValueError(f"model {name}: {key} must be tables, each begun by [[{key}]], got {value!r}")
+        return tuple(_parse(_TABLES[key], one, name, f"{key}.", home) for one in value)
+    kinds, wanted = _KINDS.get(key, ((str,), "a string"))
+    if not isinstance(value, kinds) or (key == "scale" and isinstance(value, bool)):
+        raise ValueError(f"model {name}: {at}{key} must be {wanted}, got {value!r}")
+    if key in _TABLES:
+        return _parse(_TABLES[key], value, name, f"{key}.", home)
+    if key == "sees" and value not in SIGHTS:
+        raise ValueError(f"model {name}: {at}sees must be one of {', '.join(SIGHTS)}, got {value!r}")
+    if key in _PATHS:
+        return _place(value, name, at + key, home)
+    return float(value) if key == "scale" else value
+
+
+def _place(value: str, name: str, key: str, home: Path) -> str:
+    """An absolute path, relative to the file's folder, or a hub id."""
+    path = home / Path(value).expanduser()
+    if path.exists():
+        return str(path.resolve())
+    if is_hub_id(value):
+        return value
+    raise FileNotFoundError(
+        f"model {name}: {key} = {value!r}: no such file or folder beside {Path(name).name}, and no hub id"
+    )
+
+
+def is_hub_id(name: str) -> bool:
+    """Whether a name that is not there can be one of the hub: owner/name."""
+    return not name.startswith((".", "/", "~")) and name.count("/") == 1 and not name.endswith((*CHECKPOINTS, ".toml"))

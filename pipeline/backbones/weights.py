@@ -1,0 +1,92 @@
+"""Weight files: which file of a part is read, its shapes and its tensors; pickles only where they are allowed."""
+
+from __future__ import annotations
+
+import math
+from pathlib import Path
+from typing import Any
+
+import torch
+
+PICKLES = (".bin", ".ckpt", ".pt", ".pth")
+"""suffixes of files that torch.load reads: pickles, which can run code of whoever made them"""
+STEMS = ("diffusion_pytorch_model", "model", "pytorch_model")
+
+
+def weight_file(part: Path, name: str, *, allow_pickle: bool = False) -> Path:
+    """The weights of one part of the model ``name``: safetensors if there are any, half precision preferred.
+
+    Raises FileNotFoundError naming the part, ValueError where there is but a pickle and none is allowed.
+    """
+    for suffix in (".safetensors", ".bin"):
+        for stem in STEMS:
+            for kind in (".fp16", ""):
+                path = part / f"{stem}{kind}{suffix}"
+                if path.is_file():
+                    return check_pickle(path, name, allow_pickle=allow_pickle)
+    raise FileNotFoundError(f"model {name}: no .safetensors weights in {part.name}/; convert the model to safetensors")
+
+
+def check_pickle(path: Path, name: str, *, allow_pickle: bool) -> Path:
+    """The same path. Raises ValueError, one line, for a pickle where none is allowed."""
+    if path.suffix in PICKLES and not allow_pickle:
+        raise ValueError(
+            f"model {name}: {path.parent.name}/{path.name} is a pickle, which can run code of whoever made it: "
+            "convert it to .safetensors, or trust it and add --allow-pickle"
+        )
+    return path
+
+
+def variant(part: Path) -> str | None:
+    """``fp16`` where a part's weights, those that ``weight_file`` gives, are in half precision."""
+    return "fp16" if weight_file(part, part.name, allow_pickle=True).name.split(".")[-2] == "fp16" else None
+
+
+def read_shapes(path: Path) -> dict[str, tuple[int, ...]]:
+    """Shapes by tensor, without reading the tensors. Raises ValueError, one line, for a damaged file."""
+    if path.suffix in PICKLES:
+        return {key: tuple(tensor.shape) for key, tensor in _unpickle(path, "meta").items()}
+    from safetensors import SafetensorError, safe_open
+
+    try:
+        with safe_open(path, framework="pt") as tensors:
+            return {key: tuple(tensors.get_slice(key).get_shape()) for key in tensors.keys()}  # noqa: SIM118 - a handle
+    except SafetensorError as e:
+        raise ValueError(_damaged(path, e)) from e
+
+
+def read_tensors(path: Path) -> dict[str, torch.Tensor]:
+    """All tensors of a file, on the CPU. Raises ValueError, one line, for a damaged file."""
+    if path.suffix in PICKLES:
+        return _unpickle(path, "cpu")
+    from safetensors import SafetensorError
+    from safetensors.torch import load_file
+
+    try:
+        tensors: dict[str, torch.Tensor] = load_file(path)
+    except SafetensorError as e:
+        raise ValueError(_damaged(path, e)) from e
+    return tensors
+
+
+def _unpickle(path: Path, device: str) -> dict[str, torch.Tensor]:
+    """Even an allowed pickle may hold tensors only: torch refuses everything else."""
+    try:
+        table: Any = torch.load(path, map_location=device, weights_only=True)
+    except Exception as e:
+        raise ValueError(_damaged(path, e)) from e
+    table = table.get("state_dict", table)
+    # an IP-Adapter's has its two parts as tables of their own
+    inner = {part: one for part, one in table.items() if isinstance(one, dict)}
+    table = table | {f"{part}.{key}": value for part, one in inner.items() for key, value in one.items()}
+    return {key: value for key, value in table.items() if isinstance(value, torch.Tensor)}
+
+
+def _damaged(path: Path, error: Exception) -> str:
+    reason = (str(error).strip() or type(error).__name__).splitlines()[0]
+    return f"model weights {path.parent.name}/{path.name} are damaged ({reason}); copy the model again"
+
+
+def num_parameters(path: Path) -> int:
+    """Numbers in a weight file."""
+    return sum(math.prod(shape) for shape in read_shapes(path).values())

@@ -1,0 +1,178 @@
+"""Reductions over the whole canvas: small sums of every region, added in region order, for tasks that come later.
+
+    measure(k, r): region r's share of reduction k, a vector of float64
+    reduce(k):     all shares in region order -> a table of statistics
+
+Reductions form two chains, ``encode`` before the coarse latent and ``decode`` after the last step; in a chain each one
+may use what the one before found, and its table holds the earlier ones' entries too. So who comes after a chain reads
+one table.
+"""
+
+from __future__ import annotations
+
+import functools
+import io
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+
+from storage.box import Box, RegionGrid
+
+from .codec import Codec, cells, decode_box, measure_box
+from .colour import CHANNELS, colour_moments, colour_table
+from .moments import Moments, from_vector, join
+from .plan import Plan
+from .prepare import Preparer
+from .shrunk import Shrink, shrink_steps
+
+Table = dict[str, np.ndarray]
+"""statistics by name; empty before a chain's first reduction"""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reduction:
+    """One global sum of a plan."""
+
+    chain: str
+    """``encode`` or ``decode``"""
+    kind: str
+    """``shrunk``: a small copy of what the autoencoder is given, for all its norms; ``norm``: moments of what one group
+    norm reads, given the statistics of those before it; ``colour``: moments of the decoded picture and of the enlarged
+    input"""
+    layer: int = 0
+    """which norm, in the order in which they run"""
+
+    @property
+    def part(self) -> str:
+        """``encoder`` or ``decoder``"""
+        return f"{self.chain}r"
+
+
+def list_reductions(plan: Plan) -> tuple[Reduction, ...]:
+    """All reductions of a plan, each chain in its own order.
+
+    No two norms can share a pass: what one reads has run through the one before.
+    """
+    geometry = plan.geometry
+    num_norms = {"encode": geometry.encoder_norms if plan.uses_coarse else 0, "decode": geometry.decoder_norms}
+    found = []
+    for chain, num in num_norms.items():
+        if plan.recipe.codec_norm == "fast" and num:
+            found.append(Reduction(chain=chain, kind="shrunk"))
+        if plan.recipe.codec_norm == "exact":
+            found += [Reduction(chain=chain, kind="norm", layer=layer) for layer in range(num)]
+    if plan.recipe.colour == "adain":
+        found.append(Reduction(chain="decode", kind="colour"))
+    return tuple(found)
+
+
+def chain_end(reductions: tuple[Reduction, ...], chain: str) -> int | None:
+    """The number of a chain's last reduction; None for a chain without any."""
+    return max((k for k, one in enumerate(reductions) if one.chain == chain), default=None)
+
+
+def chain_previous(reductions: tuple[Reduction, ...], k: int) -> int | None:
+    """The number of the reduction before ``k`` in its chain; None for the first."""
+    return k - 1 if k > 0 and reductions[k - 1].chain == reductions[k].chain else None
+
+
+def share_length(plan: Plan, reduction: Reduction) -> int:
+    """Numbers in one region's share."""
+    if reduction.kind == "shrunk":
+        return shrink(plan, reduction.part).share_length
+    return 3 * (plan.geometry.norm_groups if reduction.kind == "norm" else 2 * CHANNELS)
+
+
+def shrink(plan: Plan, part: str) -> Shrink:
+    """How what ``part`` of the autoencoder is given of the canvas is shrunk to one window: pixels, or latents."""
+    regions, geometry = plan.regions, plan.geometry
+    factor, channels = (geometry.factor, CHANNELS) if part == "encoder" else (1, geometry.channels)
+    step_y, step_x = shrink_steps(regions.height, regions.width, geometry.codec_window)
+    grid = RegionGrid(height=regions.height * factor, width=regions.width * factor, side=regions.side * factor)
+    return Shrink(channels=channels, grid=grid, step_y=step_y, step_x=step_x)
+
+
+class Reducer:
+    """Measures regions and adds their shares up."""
+
+    def __init__(
+        self,
+        plan: Plan,
+        preparer: Preparer,
+        codec: Codec,
+        latents: Callable[[Box], np.ndarray],
+    ) -> None:
+        """``latents`` gives the last step's latents ``[c, h, w]`` of a box."""
+        self.plan, self.reductions = plan, list_reductions(plan)
+        self._preparer, self._codec, self._latents = preparer, codec, latents
+
+    def share(self, k: int, region: int, known: Table) -> np.ndarray:
+        """Region's share of reduction ``k``, ``[length] float64``; ``known`` is the table of the one before."""
+        reduction = self.reductions[k]
+        if reduction.kind == "shrunk":
+            return self._share_of_shrunk(reduction.part, region)
+        if reduction.kind == "norm":
+            return self._norm_moments(reduction.part, region, self._norms(known)).to_vector()
+        return self._colour_moments(region, known.get("norms")).to_vector()
+
+    def _share_of_shrunk(self, part: str, region: int) -> np.ndarray:
+        plan = self.plan
+        factor = plan.geometry.factor if part == "encoder" else 1
+        windows = cells(plan.regions.box(region), plan.geometry.codec_window)
+        parts = ((cell.scaled(factor), self._given(part, cell).numpy()) for cell in windows)
+        return shrink(plan, part).share(region, parts)
+
+    def _norm_moments(self, part: str, region: int, norms: np.ndarray) -> Moments:
+        geometry, regions = self.plan.geometry, self.plan.regions
+        halo = geometry.encoder_halo if part == "encoder" else geometry.decoder_halo
+        return measure_box(
+            lambda wide: self._given(part, wide),
+            lambda window, wide, cell: self._codec.measure(part, window, norms, wide, cell),
+            geometry,
+            halo,
+            regions.canvas,
+            regions.box(region),
+        )
+
+    def _given(self, part: str, box: Box) -> torch.Tensor:
+        """What the encoder or the decoder is given of a box of latent pixels."""
+        if part == "encoder":
+            return self._preparer.coarse_pixels(box)
+        return torch.from_numpy(self._latents(box))
+
+    def _norms(self, known: Table) -> np.ndarray:
+        return known.get("norms", np.empty((0, 2, self.plan.geometry.norm_groups)))
+
+    def _colour_moments(self, region: int, norms: np.ndarray | None) -> Moments:
+        plan, box = self.plan, self.plan.regions.box(region)
+        decode = functools.partial(self._codec.decode, norms=norms)
+        rgb = decode_box(self._latents, decode, plan.geometry, plan.regions.canvas, box)
+        inside = plan.out_regions.box(region)
+        ys, xs = inside.within(box.scaled(plan.geometry.factor))
+        return colour_moments(rgb[:, ys, xs], self._preparer.enlarged(inside))
+
+    def reduce(self, k: int, shares: np.ndarray, known: Table) -> Table:
+        """The table of reduction ``k`` from ``shares [regions, length]``, added in region order."""
+        reduction = self.reductions[k]
+        if reduction.kind == "shrunk":
+            copy = shrink(self.plan, reduction.part).assemble(shares)
+            return {**known, "norms": self._codec.collect(reduction.part, copy[None])}
+        whole = join(from_vector(share) for share in shares)
+        if reduction.kind == "norm":
+            found = np.stack([whole.mean, whole.variance()])
+            return {**known, "norms": np.concatenate([self._norms(known), found[None]])}
+        return {**known, **colour_table(whole)}
+
+
+def table_to_bytes(table: Table) -> bytes:
+    """The same table gives the same bytes."""
+    buffer = io.BytesIO()
+    np.savez(buffer, allow_pickle=False, **table)
+    return buffer.getvalue()
+
+
+def table_from_bytes(data: bytes) -> Table:
+    with np.load(io.BytesIO(data)) as stored:
+        return {name: stored[name] for name in stored.files}

@@ -1,0 +1,86 @@
+"""Texture prompts: descriptions of sharp reference textures, found by what the coarse picture shows under a tile.
+
+PatchScaler (arXiv 2405.17158, section 3.4 and Algorithm 1) keeps a memory of pairs: the key describes a reference patch
+as the coarse picture would show it, the value describes the patch itself. A tile is prompted by the values of the keys
+nearest to it. Descriptions are vectors of the model's own image encoder (Backbone.look), and reach the denoiser as
+image prompts do.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import io
+from dataclasses import dataclass
+
+import numpy as np
+
+PAIRS = 2000
+"""pairs of a memory by default, as the paper's"""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TextureMemory:
+    """Keys and values ``[n, D] float32``, row by row of the same patch."""
+
+    keys: np.ndarray
+    values: np.ndarray
+
+    def nearest(self, query: np.ndarray, count: int) -> np.ndarray:
+        """``[count, D]``: values of the keys most like ``query [D]``, the likest first; a small memory repeats itself.
+
+        Likeness is the normalised inner product (Algorithm 1). In float64 and one query at a time: the same rows
+        wherever it is asked; of equally like keys the earlier row comes first.
+        """
+        likeness = _unit(self.keys.astype(np.float64)) @ _unit(query.astype(np.float64)[None])[0]
+        order = np.argsort(-likeness, kind="stable")
+        chosen: np.ndarray = self.values[np.resize(order, count)]
+        return chosen
+
+    @property
+    def sha256(self) -> str:
+        """Of both columns, in hex."""
+        digest = hashlib.sha256()
+        for column in (self.keys, self.values):
+            digest.update(str(column.shape).encode())
+            digest.update(np.ascontiguousarray(column, dtype="<f4").tobytes())
+        return digest.hexdigest()
+
+    def to_bytes(self) -> bytes:
+        buffer = io.BytesIO()
+        np.savez(buffer, keys=self.keys, values=self.values)
+        return buffer.getvalue()
+
+
+def memory_from_bytes(data: bytes) -> TextureMemory:
+    with np.load(io.BytesIO(data)) as table:
+        return TextureMemory(keys=table["keys"], values=table["values"])
+
+
+def choose_pairs(keys: np.ndarray, values: np.ndarray, count: int) -> TextureMemory:
+    """A memory of at most ``count`` of the pairs, spread over all that the keys show (farthest-point sampling)."""
+    chosen = farthest_points(keys, count)
+    return TextureMemory(keys=keys[chosen], values=values[chosen])
+
+
+def farthest_points(points: np.ndarray, count: int) -> np.ndarray:
+    """Rows of ``points [n, D]``, at most ``count``: each the farthest from those before it, by the angle between them.
+
+    The first is the one farthest from the mean direction. O(n * count).
+
+    >>> farthest_points(np.array([[1, 0], [1, 0.1], [0, 1], [-1, 0.0]]), 3).tolist()
+    [3, 0, 2]
+    """
+    unit = _unit(points.astype(np.float64))
+    chosen = [int((unit @ unit.mean(0)).argmin())]
+    nearest = unit @ unit[chosen[0]]
+    for _ in range(min(count, len(unit)) - 1):
+        # those that were chosen are as near as can be to themselves
+        chosen.append(int(nearest.argmin()))
+        nearest = np.maximum(nearest, unit @ unit[chosen[-1]])
+    return np.array(chosen)
+
+
+def _unit(vectors: np.ndarray) -> np.ndarray:
+    lengths = np.linalg.norm(vectors, axis=1, keepdims=True)
+    unit: np.ndarray = vectors / np.maximum(lengths, 1e-12)
+    return unit

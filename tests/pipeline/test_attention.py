@@ -1,0 +1,90 @@
+"""Maps of a vision transformer's attention: against transformers itself, and window by window against the whole."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from transformers import Dinov2Model, ViTModel
+
+from pipeline.backbones.attention import AttentionReader, describe_attention, load_attention
+from storage.box import Box
+from tests.tiny import write_vit
+
+KINDS = {"vit": ViTModel, "dinov2": Dinov2Model}
+
+
+def reader(folder: Path, *, kind: str = "vit", heads: str = "mean", side: int = 32, patch: int = 8) -> AttentionReader:
+    name = str(write_vit(folder / kind, kind=kind, side=side, patch=patch))
+    return load_attention(name, describe_attention(name), heads=heads, device="cpu")
+
+
+def picture(height: int, width: int) -> torch.Tensor:
+    return torch.rand(3, height, width, generator=torch.Generator().manual_seed(1))
+
+
+@pytest.mark.parametrize("heads", ["mean", "max"])
+@pytest.mark.parametrize("kind", KINDS)
+def test_the_class_tokens_attention(tmp_path: Path, kind: str, heads: str) -> None:
+    """At the middle of every patch it is a / (a + 1), a in units of its mean over the patches."""
+    low = picture(28, 28)
+    found = reader(tmp_path, kind=kind, heads=heads, side=28, patch=7).look(low)
+    options = {"add_pooling_layer": False} if kind == "vit" else {}
+    model = KINDS[kind].from_pretrained(tmp_path / kind, attn_implementation="eager", **options).eval()
+    mean, std = torch.tensor((0.485, 0.456, 0.406)).view(3, 1, 1), torch.tensor((0.229, 0.224, 0.225)).view(3, 1, 1)
+    with torch.inference_mode():
+        attention = model(((low - mean) / std)[None], output_attentions=True).attentions[-1][0, :, 0, 1:]
+    attention = attention / attention.mean(1, keepdim=True)
+    both = (attention.mean(0) if heads == "mean" else attention.amax(0)).view(4, 4)
+    np.testing.assert_allclose(found[3::7, 3::7], both / (both + 1), atol=1e-5)
+    assert 0 < found.min() < found.max() < 1
+
+
+def test_preprocessing_is_the_models_own(tmp_path: Path) -> None:
+    folder = write_vit(tmp_path / "vit")
+    plain = load_attention(str(folder), describe_attention(str(folder)), heads="mean", device="cpu")
+    (folder / "preprocessor_config.json").write_text(json.dumps({"image_mean": [0.5] * 3, "image_std": [0.25] * 3}))
+    other = load_attention(str(folder), describe_attention(str(folder)), heads="mean", device="cpu")
+    low = picture(32, 32)
+    shifted = (low - 0.5) / 0.25
+    mean, std = torch.tensor((0.485, 0.456, 0.406)).view(3, 1, 1), torch.tensor((0.229, 0.224, 0.225)).view(3, 1, 1)
+    np.testing.assert_allclose(other.look(low), plain.look(shifted * std + mean), atol=1e-6)
+
+
+def test_an_image_of_one_window(tmp_path: Path) -> None:
+    found, low = reader(tmp_path), picture(32, 27)
+    whole = Box(top=0, left=0, height=32, width=27)
+    map_ = found.read(lambda box: low[:, *box.slices], whole, whole)
+    np.testing.assert_allclose(map_, found.look(low), atol=1e-6)
+
+
+def test_any_part_is_cut_from_one_map(tmp_path: Path) -> None:
+    """Regions read their own parts: the same numbers whichever part they are read in."""
+    found, low = reader(tmp_path), picture(75, 101)
+    source = Box(top=0, left=0, height=75, width=101)
+    whole = found.read(lambda box: low[:, *box.slices], source, source)
+    for part in (
+        Box(top=0, left=0, height=20, width=30),
+        Box(top=31, left=40, height=1, width=61),
+        Box(top=74, left=90, height=1, width=11),
+    ):
+        np.testing.assert_array_equal(found.read(lambda box: low[:, *box.slices], source, part), whole[part.slices])
+    assert np.isfinite(whole).all()
+    assert whole.std() > 0.01
+
+
+def test_refusals(tmp_path: Path) -> None:
+    with pytest.raises(FileNotFoundError, match="--vit nowhere"):
+        describe_attention("nowhere")
+    folder = write_vit(tmp_path / "vit")
+    card = describe_attention(str(folder))
+    config = json.loads((folder / "config.json").read_text())
+    (folder / "config.json").write_text(json.dumps({**config, "model_type": "clip"}))
+    with pytest.raises(ValueError, match=r"expected a vision transformer .* found clip"):
+        describe_attention(str(folder))
+    (folder / "config.json").write_text(json.dumps({**config, "layer_norm_eps": 1e-5}))
+    with pytest.raises(ValueError, match="not the model that the plan was made with"):
+        load_attention(str(folder), card, heads="mean", device="cpu")
