@@ -34,7 +34,8 @@ class Job:
         None, "JSON or GeoJSON of tags for parts of INPUT: each tile's prompt says those of its part"
     )
     tagger: str | None = _option(
-        None, "what tags INPUT in place of the model's own: folder or hub id of a SigLIP, CLIP, BLIP or Florence-2"
+        None,
+        "what tags INPUT: embedded, or folder or hub id of a SigLIP, CLIP, BLIP or Florence-2; the model's own if any",
     )
     vocabulary: str | None = _option(None, "phrases that a SigLIP or CLIP tagger chooses from, one a line")
     tagger_gpu: float = _option(0.0, "share of each GPU for workers that only prepare; 0: tile workers prepare too")

@@ -20,7 +20,7 @@ from storage.box import Box
 
 from .backbone import Backbone, RestoringBackbone
 from .blend import axis_window
-from .context import LEAST_SIDE, shrink, spread_tiles, widen
+from .context import LEAST_SIDE, read_shrunk, spread_tiles, widen
 from .pixels import source_window
 from .plan import Plan
 from .prompt_record import PromptRecord
@@ -142,7 +142,7 @@ class Prompter:
         """What is said of a crop of the input, looked at ``by`` times as small, the surest first."""
         if self.plan.tags is not None:
             return self.plan.tags.tags(crop)
-        low = shrink(self._read_rgb(crop).clamp(0, 1), by)
+        low = read_shrunk(self._read_rgb, crop, by)
         with self._in_tagger() as tagger:
             found = tagger.tag(low[None])[0]
         least = self.plan.recipe.tag_threshold

@@ -11,7 +11,8 @@ import pytest
 
 from actors.drive import StoppedError
 from actors.prompts import PROMPTS_ARRAY, read_prompt
-from actors.worker import COARSE, GLOBAL_TAGS_BLOB, build_worker, latent_name
+from actors.tagging import GLOBAL_TAGS_BLOB
+from actors.worker import COARSE, build_worker, latent_name
 from pipeline.prompt_table import read_block
 from pipeline.vocabulary import Vocabulary
 from storage.run import RunStore
@@ -129,7 +130,7 @@ def test_the_tagger_is_loaded_by_workers_that_tag_alone(tmp_path: Path, model: s
         raise AssertionError("loaded")
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("actors.worker.load_tagger", refuse)
+        patch.setattr("actors.tagging.load_tagger", refuse)
         sit(case, store)
         fresh = case.begin(str(tmp_path / "fresh"))
         with pytest.raises(AssertionError, match="loaded"):
