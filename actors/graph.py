@@ -1,6 +1,6 @@
 """Which task needs which items: the region graph of a plan. Pure geometry; nothing here runs anything.
 
-    prepare(r) -> coarse(r) -> encode(r) -> z(0, r)
+    prepare(r) -> coarse(r), with its tiles' prompts -> encode(r) -> z(0, r); tags of the whole image come first
     denoise(s, r): z(s) of the regions its tiles touch      -> contribution(s, r)
     merge(s, r):   z(s, r) and contributions that touch r   -> z(s + 1, r)
     decode(r):     z(N) of r and the decoder's halo         -> out(r)
@@ -45,6 +45,8 @@ class Graph:
         self.num_regions = regions.num_regions
         self.num_steps = plan.num_steps
         self.reads_text = plan.geometry.text_tokens is not None
+        self.reads_global_tags = plan.recipe.least_confidence > 0
+        """whether a tile's prompt can be that of the whole image"""
         self.reads_coarse, self.uses_coarse = plan.denoise_reads_coarse, plan.uses_coarse
         self.destinations: list[tuple[int, ...]] = []
         """regions that the tiles of each region touch, ascending; empty for a region where no tile starts"""
@@ -67,6 +69,8 @@ class Graph:
     def inputs(self, task: Task) -> list[Item]:
         """Items that must be there before ``task`` may start; contributions in plan order."""
         kind, step, region = task
+        if kind is Kind.PREPARE:
+            return [*([PROMPTS] if self.reads_global_tags else []), *self._statistics(self._encode_end)]
         if kind is Kind.ENCODE:
             return [Item("coarse", 0, region)] if self.uses_coarse else []
         if kind is Kind.DENOISE:
@@ -76,8 +80,6 @@ class Graph:
             return [*needed, PROMPTS] if self.reads_text else needed
         if kind is Kind.MERGE:
             return [Item("z", step, region), *(Item("contribution", step, r) for r in self.sources[region])]
-        if kind is Kind.PREPARE:
-            return self._statistics(self._encode_end)
         if kind is Kind.DECODE:
             return [*self._statistics(self._decode_end), *self._decoded(region)]
         if kind is Kind.MEASURE:
@@ -112,6 +114,8 @@ class Graph:
     def consumers(self, item: Item) -> list[Task]:
         """Tasks that read an item, but for the denoise tasks that read conditioning: see ``conditioned_regions``."""
         kind, step, region = item
+        if item == PROMPTS and self.reads_global_tags:
+            return [Task(Kind.PREPARE, 0, r) for r in range(self.num_regions)]
         if kind == "coarse":
             return [Task(Kind.ENCODE, 0, region)]
         if kind == "contribution":

@@ -15,12 +15,15 @@ import google_crc32c
 import numpy as np
 
 from pipeline.plan import Plan
+from pipeline.prompt_table import CHANNELS as PROMPT_CHANNELS
+from pipeline.prompt_table import prompt_grid
 from storage.arrays import RegionArray
 from storage.errors import CorruptRegionError
 from storage.journal import Record
 from storage.run import RunStore
 
 from .graph import PROMPTS, Graph
+from .prompts import PROMPTS_ARRAY
 from .reductions import create_moments, moments_name, statistics_blob
 from .task import Item, Kind, Task
 from .worker import COARSE, DIFFICULTY, OUT, PROMPT_BLOB, history_name, latent_name
@@ -47,12 +50,12 @@ ACTIVE = "active"
 
 
 def array_names(item: Item, has_history: bool) -> list[str]:
-    """The arrays whose regions make up an item, the last one written first; some recipes have no difficulty."""
+    """The arrays whose regions make up an item, the last one written first; some recipes lack some of them."""
     if item.kind == "z":
         return [latent_name(item.step), *([history_name(item.step)] if has_history and item.step > 0 else [])]
     if item.kind == "moments":
         return [moments_name(item.step)]
-    return {"coarse": [COARSE, DIFFICULTY], "out": [OUT]}.get(item.kind, [])
+    return {"coarse": [COARSE, DIFFICULTY, PROMPTS_ARRAY], "out": [OUT]}.get(item.kind, [])
 
 
 def blob_name(item: Item) -> str | None:
@@ -75,6 +78,8 @@ def create_arrays(store: RunStore, plan: Plan, graph: Graph) -> None:
     if plan.has_difficulty:
         store.array(DIFFICULTY, channels=1, grid=plan.regions, dtype="float32")
     create_moments(store, plan)
+    if plan.recipe.prompts != "global":
+        store.array(PROMPTS_ARRAY, channels=PROMPT_CHANNELS, grid=prompt_grid(plan), dtype="uint64", compress=True)
     store.array(OUT, channels=plan.image.num_bands, grid=plan.out_regions, dtype=plan.image.dtype, compress=True)
 
 

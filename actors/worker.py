@@ -8,6 +8,7 @@ from __future__ import annotations
 import dataclasses
 import functools
 import io
+import json
 import os
 import resource
 import socket
@@ -16,14 +17,14 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any, cast
+from typing import Any
 
 import google_crc32c
 import numpy as np
 import torch
 
 from pipeline.activity import active_pixels, active_tiles, count_active
-from pipeline.backbone import Backbone, Conditioning, ModelCard
+from pipeline.backbone import Backbone, Conditioning, ModelCard, RestoringBackbone
 from pipeline.backbones.attention import AttentionReader, load_attention
 from pipeline.backbones.loading import describe_model, load_backbone
 from pipeline.blend import weight_sum
@@ -33,18 +34,24 @@ from pipeline.contribution import Contribution
 from pipeline.crops import crop_numbers
 from pipeline.denoise import Idle, PromptTable, denoise_region, predict_tiles, reach
 from pipeline.device import describe_device, make_deterministic, package_versions
-from pipeline.local_prompts import LocalPrompts, Prompter, local_prompts_from_bytes
+from pipeline.image_prompts import ImagePrompts, image_prompts_from_bytes, look_at_tiles
+from pipeline.local_prompts import Prompter, Tags, encode_prompt
 from pipeline.merge import average, merge_region
 from pipeline.noise import keyed_noise
 from pipeline.pixels import from_rgb, to_rgb
 from pipeline.plan import Plan, plan_from_json
 from pipeline.prepare import Preparer
+from pipeline.prompt_record import PromptRecord
 from pipeline.reduction import Reducer
+from pipeline.tagger import Tagger
+from pipeline.taggers.loading import describe_tagger, load_tagger
+from pipeline.text_limit import TextLimit, load_text_limit
 from pipeline.tiling import Tile
 from storage.arrays import RegionArray
 from storage.box import Box
 from storage.run import RunStore
 
+from .prompts import PROMPTS_ARRAY, PromptStore, RegionPrompts
 from .reductions import StoredReductions
 from .task import Hello, Kind, Outcome, Task
 
@@ -65,12 +72,12 @@ def history_name(step: int) -> str:
 PIXELS, COARSE, DIFFICULTY, OUT = "pixels", "cond/coarse", "cond/difficulty", "out"
 DIFFICULTY_MAP = "cond/difficulty-map"
 """the user's own, in input pixels"""
-PROMPT_BLOB = "cond/prompts.npz"
+PROMPT_BLOB, GLOBAL_TAGS_BLOB = "cond/prompts.npz", "cond/global-tags.json"
 
 
-def local_prompt_blob(region: int) -> str:
-    """Where the local prompts of a region's tiles are kept."""
-    return f"cond/local-prompts/{region:06d}.npz"
+def image_prompt_blob(region: int) -> str:
+    """Where the image prompts of a region's tiles are kept."""
+    return f"cond/image-prompts/{region:06d}.npy"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -86,22 +93,38 @@ class WorkerSetup:
     """whether its weights may be pickles"""
     attention: str | None = None
     """the vision transformer, likewise"""
+    tagger: str | None = None
+    """the tagger likewise; None for the model's own"""
 
 
 class Worker:
     """Carries out tasks of one plan. Two threads may call ``run``: one reads and writes while the other computes."""
 
-    def __init__(self, store: RunStore, plan: Plan, backbone: Backbone, attention: str | None = None) -> None:
-        """``attention`` names the vision transformer, which is loaded where it is first asked."""
+    def __init__(
+        self,
+        store: RunStore,
+        plan: Plan,
+        backbone: Backbone,
+        text_limit: TextLimit,
+        load_tagger: Callable[[], Tagger] | None = None,
+        load_attention: Callable[[], AttentionReader] | None = None,
+    ) -> None:
+        """``load_tagger`` loads what tags in place of the model's own tagger, ``load_attention`` the vision transformer
+        that difficulty is read from, both in workers that come to need them."""
         self.store, self.plan, self.backbone = store, plan, backbone
-        self._attention_name, self._attention = attention, cast(AttentionReader | None, None)
+        self._text_limit, self._load_tagger = text_limit, load_tagger
+        self._tagger: Tagger | None = None
+        self._load_attention = load_attention
+        self._attention: AttentionReader | None = None
+        self._global: Tags | None = None
         self.solver = plan.solver()
         self._compute = threading.RLock()
         self._clock = threading.local()
         self._prompts: PromptTable | None = None
         self._arrays: dict[str, RegionArray] = {}
-        self._prompter = Prompter(plan, self._read_rgb, self._in_backbone)
         maps = {"file": self._read_map, "attention": self._read_attention}
+        self._prompter = Prompter(plan, self._read_rgb, self._in_backbone, self._in_tagger, self._global_tags)
+        self._prompt_store = PromptStore(store, plan, self._encode_prompt)
         self._preparer = Preparer(plan, self._read_rgb, self._in_backbone, self._prompter, maps)
         self._codec = Codec(self._in_backbone)
         reducer = Reducer(plan, self._preparer, self._codec, self._read_last)
@@ -163,12 +186,27 @@ class Worker:
             yield self.backbone
             self._clock.backbone += time.perf_counter() - started
 
+    @contextmanager
+    def _in_tagger(self) -> Iterator[Tagger]:
+        """As ``_in_backbone``, for the tagger; the first call loads it."""
+        with self._in_backbone() as backbone:
+            if self._load_tagger is None:
+                assert isinstance(backbone, RestoringBackbone)
+                yield backbone
+                return
+            if self._tagger is None:
+                self._tagger = self._load_tagger()
+            yield self._tagger
+
     # -- the tasks ---------------------------------------------------------------------------------------------------
 
     def _embed(self) -> tuple[int, dict[str, Any], list[Contribution]]:
         recipe = self.plan.recipe
+        if recipe.least_confidence > 0:
+            self._find_global_tags()
+        prompts = [self._text_limit.cut(text).prompt for text in (recipe.negative_prompt, recipe.prompt)]
         with self._in_backbone() as backbone:
-            table = backbone.embed([recipe.negative_prompt, recipe.prompt])
+            table = backbone.embed(prompts)
         buffer = io.BytesIO()
         arrays: dict[str, Any] = {name: tensor.numpy() for name, tensor in table.items()}
         np.savez(buffer, **arrays)
@@ -181,17 +219,44 @@ class Worker:
         box = plan.regions.box(region)
         coarse, difficulty = self._preparer.prepare(box, self._reductions.table("encode").get("norms"))
         if plan.recipe.prompts != "global" and plan.tiles.owned_by(box):
-            self._prompt_locally(region)
+            extra[PROMPTS_ARRAY] = self._prompt_locally(region)
+        if plan.recipe.image_prompts != "none" and plan.tiles.owned_by(box):
+            self._look(region)
         if difficulty is not None:
             extra[DIFFICULTY] = self._array(DIFFICULTY).write(region, difficulty)
             tiles = plan.tiles.owned_by(box)
             self._clock.active = tuple(count_active(plan.recipe, tiles, box, difficulty[0], plan.timesteps))
         return self._array(COARSE).write(region, coarse), extra, []
 
-    def _prompt_locally(self, region: int) -> LocalPrompts:
+    def _prompt_locally(self, region: int) -> int:
         """Tag the input under each tile of the region and keep the prompts; written before the coarse latent is."""
-        table = self._prompter.table(self.plan.tiles.owned_by(self.plan.regions.box(region)))
-        self.store.put_blob(local_prompt_blob(region), table.to_bytes())
+        tiles = self.plan.tiles.owned_by(self.plan.regions.box(region))
+        prompts = [self._prompter.prompt(tile) for tile in tiles]
+        return self._prompt_store.write(region, prompts)
+
+    def _encode_prompt(self, text: str) -> PromptRecord:
+        with self._in_backbone() as backbone:
+            return encode_prompt(backbone, self._text_limit, text)
+
+    def _find_global_tags(self) -> Tags:
+        tags = self._prompter.tag_all_over()
+        self.store.put_blob(GLOBAL_TAGS_BLOB, json.dumps(tags).encode())
+        return tags
+
+    def _global_tags(self) -> Tags:
+        """The content of the whole image, found once, by the task that embeds the prompts of all."""
+        if self._global is None:
+            data = self.store.get_blob(GLOBAL_TAGS_BLOB)
+            # lost with a machine's page cache: tagging again gives the same words
+            found = self._find_global_tags() if not data else json.loads(data)
+            self._global = [(phrase, sure) for phrase, sure in found]
+        return self._global
+
+    def _look(self, region: int) -> ImagePrompts:
+        """Look at the enlarged input under each tile of the region and keep what is seen, as with local prompts."""
+        tiles = self.plan.tiles.owned_by(self.plan.regions.box(region))
+        table = look_at_tiles(self.plan, tiles, self._preparer.enlarged, self._in_backbone)
+        self.store.put_blob(image_prompt_blob(region), table.to_bytes())
         return table
 
     def _read_rgb(self, window: Box) -> torch.Tensor:
@@ -206,15 +271,11 @@ class Worker:
 
     def _read_attention(self, window: Box) -> np.ndarray:
         """What the vision transformer attends to in a window of input pixels: ``[y, x]`` float32 in (0, 1)."""
-        plan = self.plan
-        assert plan.attention is not None
-        assert self._attention_name is not None
         with self._compute:
             if self._attention is None:
-                self._attention = load_attention(
-                    self._attention_name, plan.attention, heads=plan.recipe.heads, device=plan.device.kind
-                )
-            return self._attention.read(self._read_rgb, plan.source, window)
+                assert self._load_attention is not None
+                self._attention = self._load_attention()
+            return self._attention.read(self._read_rgb, self.plan.source, window)
 
     def _encode(self, region: int) -> tuple[int, dict[str, Any], list[Contribution]]:
         plan = self.plan
@@ -234,12 +295,13 @@ class Worker:
         coarse = self._array(COARSE).read(seen) if plan.denoise_reads_coarse else None
         prompts = self._prompt_table()
         local = self._local_prompts(region) if plan.recipe.prompts != "global" else None
+        images = self._image_prompts(region) if plan.recipe.image_prompts != "none" else None
         places = {tile: place for place, tile in enumerate(plan.tiles.owned_by(plan.regions.box(region)))}
 
         def predict(tiles: list[Tile], latents: torch.Tensor) -> torch.Tensor:
             under, table = None, prompts
             if local is not None:
-                table = dataclasses.replace(prompts, each=local.of([places[tile] for tile in tiles]))
+                table = local.rows([places[tile] for tile in tiles], prompts)
             if coarse is not None and plan.geometry.reads_coarse:
                 under = torch.from_numpy(np.stack([coarse[:, *tile.box.within(seen)] for tile in tiles]))
             structure = None
@@ -250,14 +312,15 @@ class Worker:
             self._clock.forwards += len(tiles) * (1 if guidance == 1.0 else 2)
             with self._in_backbone() as backbone:
                 crops = crop_numbers(plan, tiles) if plan.recipe.crops == "tile" else None
-                given = Conditioning(coarse=under, structure=structure, crops=crops)
+                image = None if images is None else images.of([places[tile] for tile in tiles])
+                given = Conditioning(coarse=under, structure=structure, crops=crops, image=image)
                 return predict_tiles(backbone, self.solver, step, latents, given, table, guidance)
 
         idle = None
         if coarse is not None and plan.has_difficulty:
             difficulty = self._array(DIFFICULTY).read(seen)[0]
             active = active_tiles(plan.recipe, [*places], seen, difficulty, plan.timesteps[step])
-            still = self.solver.towards(step, torch.from_numpy(z), torch.from_numpy(coarse))
+            still = self._towards_coarse(step, z, coarse)
             idle = Idle(tiles=frozenset(places) - set(active), prediction=still.numpy())
         with self._compute:
             made = denoise_region(plan.denoise_settings, region, seen, z, predict, idle)
@@ -285,12 +348,19 @@ class Worker:
             extra[history_name(step + 1)] = self._history(step + 1).write(region, history_next)
         return self._latents(step + 1).write(region, z_next), extra, []
 
+    def _towards_coarse(self, step: int, z: np.ndarray, coarse: np.ndarray) -> torch.Tensor:
+        """The prediction ``[c, y, x]`` of inactive places, from their state and the coarse latent."""
+        clean = torch.from_numpy(coarse)
+        spread = None
+        if isinstance(self.backbone, RestoringBackbone):
+            spread = self.backbone.spread(clean[None])[0]
+        return self.solver.towards(step, torch.from_numpy(z), clean, spread)
+
     def _masked(self, step: int, box: Box, z: np.ndarray, prediction: np.ndarray) -> np.ndarray:
         """The prediction where the mask says, and the coarse latent's elsewhere."""
         plan = self.plan
         difficulty = self._array(DIFFICULTY).read(box)[0]
-        coarse = torch.from_numpy(self._array(COARSE).read(box))
-        still = self.solver.towards(step, torch.from_numpy(z), coarse).numpy()
+        still = self._towards_coarse(step, z, self._array(COARSE).read(box)).numpy()
         masked: np.ndarray = np.where(
             active_pixels(difficulty, plan.timesteps[step], plan.recipe.lower_bound), prediction, still
         )
@@ -335,10 +405,19 @@ class Worker:
             box, channels=self.plan.geometry.channels, seed=self.plan.recipe.seed, stage=STAGE, draw=draw
         )
 
-    def _local_prompts(self, region: int) -> LocalPrompts:
-        data = self.store.get_blob(local_prompt_blob(region))
-        # lost with a machine's page cache: tagging again gives the same words
-        return self._prompt_locally(region) if data is None else local_prompts_from_bytes(data)
+    def _local_prompts(self, region: int) -> RegionPrompts:
+        found = self._prompt_store.read(region)
+        if found is None:
+            # lost with a machine's page cache: tagging again gives the same words
+            self._prompt_locally(region)
+            found = self._prompt_store.read(region)
+        assert found is not None
+        return found
+
+    def _image_prompts(self, region: int) -> ImagePrompts:
+        data = self.store.get_blob(image_prompt_blob(region))
+        # not prepared, or lost with a machine's page cache: looking again gives the same numbers
+        return self._look(region) if data is None else image_prompts_from_bytes(data)
 
     def _prompt_table(self) -> PromptTable:
         if self._prompts is None:
@@ -362,9 +441,39 @@ def build_worker(setup: WorkerSetup) -> Worker:
     make_deterministic(plan.device.threads)
     card = describe_model(setup.model, allow_pickle=setup.allow_pickle)
     check_model(card, plan)
-    assert plan.recipe.dtype is not None
-    backbone = load_backbone(card, device=plan.device.kind, dtype=plan.recipe.dtype)
-    return Worker(setup.store, plan, backbone, setup.attention)
+    recipe = plan.recipe
+    assert recipe.dtype is not None
+    backbone = load_backbone(card, device=plan.device.kind, dtype=recipe.dtype, options=recipe.options)
+    limit = load_text_limit(card.location, card.geometry.text_tokens)
+    tagger, attention = _tagger_loader(setup.tagger, plan), _attention_loader(setup.attention, plan)
+    return Worker(setup.store, plan, backbone, limit, tagger, attention)
+
+
+def _attention_loader(name: str | None, plan: Plan) -> Callable[[], AttentionReader] | None:
+    """How to load the plan's vision transformer in this process; None where there is none."""
+    if plan.attention is None:
+        return None
+    assert name is not None
+    card, heads, device = plan.attention, plan.recipe.heads, plan.device.kind
+    return lambda: load_attention(name, card, heads=heads, device=device)
+
+
+def _tagger_loader(name: str | None, plan: Plan) -> Callable[[], Tagger] | None:
+    """How to load the plan's tagger in this process; None where it is the model's own.
+
+    Raises ValueError where this node's copy of it is not the one the plan was made with.
+    """
+    if plan.tagger is None:
+        return None
+    assert name is not None
+    tagging, captions, device = plan.tagger, plan.recipe.captions, plan.device.kind
+    card = describe_tagger(name)
+    if card.fingerprint != tagging.fingerprint:
+        raise ValueError(
+            f"tagger {card.name} on {socket.gethostname()} has fingerprint {card.fingerprint[:12]}, the plan was made "
+            f"with {tagging.fingerprint[:12]}: put the same files on every node"
+        )
+    return lambda: load_tagger(card, tagging, device=device, captions=captions)
 
 
 def check_model(card: ModelCard, plan: Plan) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 import hashlib
 from pathlib import Path
 
@@ -11,11 +12,16 @@ import psutil
 from pipeline.backbones.attention import describe_attention
 from pipeline.backbones.loading import describe_model
 from pipeline.device import DeviceFacts, package_versions
+from pipeline.geojson import parse_geojson
 from pipeline.plan import ImageFacts, Plan, bind
 from pipeline.price import Price, price
 from pipeline.recipe import load_recipe
-from pipeline.tag_file import TagFile, parse_tags
+from pipeline.tag_file import TagFile, parse_tags, read_table
+from pipeline.tagger import Tagging, make_tagging
+from pipeline.taggers.loading import describe_tagger
+from pipeline.vocabulary import parse_vocabulary
 from storage.images import ImageSource, check_output, open_image
+from storage.images.ground import to_pixels
 
 from .job import Job
 
@@ -44,8 +50,9 @@ def make_plan(job: Job, source: ImageSource, device: DeviceFacts) -> Plan:
         device=device,
         versions=package_versions(),
         tags=read_tags(job, source),
-        attention=None if job.attention is None else describe_attention(job.attention),
+        attention=None if job.vit is None else describe_attention(job.vit),
         difficulty_map=describe_difficulty(job, source),
+        tagger=read_tagging(job),
     )
 
 
@@ -70,6 +77,19 @@ def open_difficulty(path: str) -> ImageSource:
     return open_image(path, bands=(1,))
 
 
+def read_tagging(job: Job) -> Tagging | None:
+    """The job's tagger and vocabulary; None for the model's own. Raises ValueError or FileNotFoundError."""
+    vocabulary = None
+    if job.vocabulary is not None:
+        if job.tagger is None:
+            raise ValueError("--vocabulary: a zero-shot tagger chooses from it, and none is given: add --tagger")
+        path = Path(job.vocabulary)
+        if not path.is_file():
+            raise FileNotFoundError(f"--vocabulary {job.vocabulary}: no such file; expected a phrase a line")
+        vocabulary = parse_vocabulary(path.read_text(encoding="utf-8", errors="replace"), where=job.vocabulary)
+    return None if job.tagger is None else make_tagging(describe_tagger(job.tagger), vocabulary)
+
+
 def read_tags(job: Job, source: ImageSource) -> TagFile | None:
     """The job's tag file, checked against the image; None where none is given."""
     if job.tags is None:
@@ -77,8 +97,12 @@ def read_tags(job: Job, source: ImageSource) -> TagFile | None:
     path = Path(job.tags)
     if not path.is_file():
         raise FileNotFoundError(f"--tags {job.tags}: no such file; expected JSON with height, width and tags")
-    text = path.read_text(encoding="utf-8", errors="replace")
-    return parse_tags(text, where=job.tags, height=source.info.height, width=source.info.width)
+    table = read_table(path.read_text(encoding="utf-8", errors="replace"), where=job.tags)
+    size = {"height": source.info.height, "width": source.info.width}
+    if isinstance(table, dict) and "type" in table:
+        place = functools.partial(to_pixels, source.info.geo)
+        return parse_geojson(table, where=job.tags, to_pixels=place, **size)
+    return parse_tags(table, where=job.tags, **size)
 
 
 def check_memory(plan: Plan, workers: int, available: int, where: str) -> Price:

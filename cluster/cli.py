@@ -1,4 +1,4 @@
-"""The command line: ``gigatile upscale | plan | status | compare | decode``."""
+"""The command line: ``gigatile upscale | plan | status | prompts | compare | decode``."""
 
 from __future__ import annotations
 
@@ -143,6 +143,7 @@ def upscale(job: Job) -> None:
 
     def on_plan(prepared: Prepared) -> None:
         _print_plan(prepared.plan, prepared.cost, prepared.workers, job.run_url)
+        _print_warnings(prepared.warnings)
 
     with one_line_errors():
         try:
@@ -156,6 +157,17 @@ def upscale(job: Job) -> None:
             return
         out.print(f"wrote {job.output} in {time.monotonic() - started:.0f} s", markup=False)
         out.print(f"pixels sha256 {result.exported.sha256}", markup=False)
+        if result.prompts.get("cut"):
+            err.print(f"{_cut_line(result.prompts)}: see `gigatile prompts {job.run_url}`", markup=False)
+
+
+def _cut_line(counts: dict[str, int]) -> str:
+    return f"gigatile: warning: prompts of {counts['cut']} of {counts['tiles']} tiles were longer than the model reads"
+
+
+def _print_warnings(warnings: tuple[str, ...]) -> None:
+    for line in warnings:
+        err.print(f"gigatile: warning: {line}", markup=False)
 
 
 @app.command()
@@ -171,9 +183,11 @@ def plan(job: Job, as_json: JsonOpt = False) -> None:
         if as_json:
             cost = dataclasses.asdict(prepared.cost)
             record = json.loads(prepared.plan.to_json())
-            print(json.dumps({"hash": prepared.plan.hash, "workers": prepared.workers, "price": cost, "plan": record}))
+            table = {"hash": prepared.plan.hash, "workers": prepared.workers, "price": cost, "plan": record}
+            print(json.dumps({**table, "warnings": prepared.warnings}))
             return
         _print_plan(prepared.plan, prepared.cost, prepared.workers, job.run_url)
+        _print_warnings(prepared.warnings)
 
 
 def _print_plan(plan: Any, cost: Any, workers: int, run_url: str) -> None:
@@ -234,6 +248,33 @@ def _print_status(table: dict[str, Any]) -> None:
     if table.get("state") == "running":
         line += f" (written {max(0.0, time.time() - table['time']):.0f} s ago)"
     out.print(line, markup=False)
+
+
+@app.command()
+def prompts(
+    run: RunArg,
+    as_json: JsonOpt = False,
+    tiles: Annotated[bool, typer.Option("--tiles", help="a line a tile, not a line a distinct prompt")] = False,
+) -> None:
+    """Print the prompts of a run's tiles, as the model read them, the commonest first."""
+    from cluster.prompts import by_frequency, count_prompts, open_prompts, tile_prompts
+
+    with one_line_errors():
+        store, plan = open_prompts(run)
+        found = list(tile_prompts(store, plan))
+        if as_json:
+            print(json.dumps({**count_prompts(store), "prompts": [one.to_table() for one in found]}))
+            return
+        heads = ("row, column",) if tiles else ("tiles",)
+        table = Table(*heads, "prompt", "negative prompt", "fell off")
+        rows = [(f"{one.tile.row}, {one.tile.col}", one) for one in found]
+        if not tiles:
+            rows = [(str(count), one) for count, one in by_frequency(found)]
+        for head, one in rows:
+            negative = plan.recipe.negative_prompt if one.negative is None else one.negative.kept
+            table.add_row(head, one.prompt.kept, negative, ", ".join(one.dropped))
+        out.print(table)
+        out.print(f"{len(found)} of {plan.tiles.num_tiles} tiles have a prompt by now", markup=False)
 
 
 @app.command()

@@ -7,7 +7,7 @@ import logging
 import os
 import socket
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import ray
@@ -43,6 +43,7 @@ from .binding import (
 from .job import Job
 from .pixels import EXPORT, Exported, driver_record, export, ingest
 from .progress import Reporter
+from .prompts import count_prompts, find_cuts
 
 log = logging.getLogger(__name__)
 
@@ -59,6 +60,8 @@ class Result:
     exported: Exported
     tally: Tally
     already_finished: bool = False
+    prompts: dict[str, int] = field(default_factory=dict)
+    """tiles with prompts of their own, distinct prompts, and tiles with one that was cut; empty for global prompts"""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -69,6 +72,8 @@ class Prepared:
     cost: Price
     workers: int
     """0: in this process"""
+    warnings: tuple[str, ...] = ()
+    """what the user should know before it runs, a line each"""
 
 
 def prepare(job: Job, source: ImageSource) -> Prepared:
@@ -78,6 +83,8 @@ def prepare(job: Job, source: ImageSource) -> Prepared:
         raise ValueError(f"device must be one of {', '.join(DEVICES)}; got {job.device!r}")
     if job.threads < 1 or (workers is not None and workers < 0):
         raise ValueError(f"threads must be at least 1 and workers at least 0, got {job.threads} and {workers}")
+    if not 0 <= job.tagger_gpu < 1:
+        raise ValueError(f"--tagger-gpu must be a share from 0 up to below 1, got {job.tagger_gpu}")
     if job.address == "local":
         kind = job.device
         if kind == "auto":
@@ -93,7 +100,9 @@ def prepare(job: Job, source: ImageSource) -> Prepared:
         workers = connect.cluster_size(device) if workers is None else workers
         memory, where = connect.cluster_memory(), "the cluster"
     plan = make_plan(job, source, device)
-    return Prepared(plan=plan, cost=check_memory(plan, workers, memory, where), workers=workers)
+    cost = check_memory(plan, workers, memory, where)
+    cuts = find_cuts(plan, job.model, allow_pickle=job.allow_pickle)
+    return Prepared(plan=plan, cost=cost, workers=workers, warnings=cuts)
 
 
 def _local_device() -> str:
@@ -205,7 +214,8 @@ def _run(
                 plan=plan.to_json(),
                 model=job.model,
                 allow_pickle=job.allow_pickle,
-                attention=job.attention,
+                attention=job.vit,
+                tagger=job.tagger,
             )
             session = Session(
                 store=store,
@@ -225,8 +235,9 @@ def _run(
         reporter.announce("export", job.output)
         result = export(store, plan, source, job.output, overwrite=job.overwrite, on_rows=stop_if_asked)
         _record_export(store, result, lease)
-        reporter.finish(tally, "finished", output=result.path, pixels_sha256=result.sha256)
-    return Result(exported=result, tally=tally)
+        prompts = count_prompts(store)
+        reporter.finish(tally, "finished", output=result.path, pixels_sha256=result.sha256, prompts=prompts)
+    return Result(exported=result, tally=tally, prompts=prompts)
 
 
 def _record_export(store: RunStore, exported: Exported, lease: Lease) -> None:
@@ -244,21 +255,31 @@ def _start_executor(job: Job, prepared: Prepared, setup: WorkerSetup, graph: Gra
         num_cpus = max(workers * plan.device.threads, os.cpu_count() or 1)
         connect.start_private(num_cpus, _object_bytes(plan, graph, workers))
     spare = int(ray.cluster_resources().get("CPU", 0)) - workers * plan.device.threads
-    return RayExecutor(plan_pools(plan, workers, spare), setup, graph)
+    return RayExecutor(plan_pools(plan, workers, spare, job.tagger_gpu), setup, graph)
 
 
-def plan_pools(plan: Plan, workers: int, spare_cpus: int) -> list[Pool]:
+def plan_pools(plan: Plan, workers: int, spare_cpus: int, tagger_gpu: float = 0.0) -> list[Pool]:
     """Tile workers that can do everything, and a prepare pool of its own where there are CPUs to spare for it.
 
-    Without a spare CPU a pool would only take time from the tile workers, which then prepare too.
+    Without a spare CPU a pool would only take time from the tile workers, which then prepare too. On GPUs it is made
+    where ``tagger_gpu`` gives it a share of each. A plan with a tagger of its own leaves preparing to the pool alone:
+    tile workers then never hold the tagger.
     """
     threads = plan.device.threads
     on_gpu = plan.device.kind == "cuda"
-    tile = Pool(name="tile", size=workers, kinds=frozenset(Kind), num_cpus=threads, num_gpus=1.0 if on_gpu else 0.0)
-    if on_gpu or spare_cpus < connect.PREPARE_CPUS:
-        return [tile]
     size = min(spare_cpus, max(1, workers // 8))
-    return [tile, Pool(name="prepare", size=size, kinds=CONTROL, num_cpus=connect.PREPARE_CPUS)]
+    if size < connect.PREPARE_CPUS or (on_gpu and not tagger_gpu):
+        size = 0
+    elif plan.tagger is not None:
+        size = min(spare_cpus, workers)
+    share = tagger_gpu if on_gpu else 0.0
+    alone = size and plan.tagger is not None
+    kinds = frozenset(Kind) - CONTROL if alone else frozenset(Kind)
+    gpus = (1.0 - share if size else 1.0) if on_gpu else 0.0
+    tile = Pool(name="tile", size=workers, kinds=kinds, num_cpus=threads, num_gpus=gpus)
+    if not size:
+        return [tile]
+    return [tile, Pool(name="prepare", size=size, kinds=CONTROL, num_cpus=connect.PREPARE_CPUS, num_gpus=share)]
 
 
 def _object_bytes(plan: Plan, graph: Graph, workers: int) -> int:

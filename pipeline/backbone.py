@@ -41,6 +41,8 @@ class LatentGeometry:
     """default of what they are shown: ``none``, ``image``, ``edges`` or ``both``"""
     reads_crops: bool
     """whether it is told which crop of which picture a tile is (SDXL's micro-conditioning)"""
+    image_width: int | None
+    """width of the embedding of an image prompt; None for a model that reads no images"""
     restorer_halo: int | None
     """input pixels round a window that its restoration module can see; None for a model without one"""
     text_tokens: int | None
@@ -86,8 +88,12 @@ class ModelCard:
     """sha256 over every config and weight file, by relative name"""
     vocabulary: tuple[str, ...] | None = None
     """every word that prompts may use; None where any will do"""
+    checkpoint: str | None = None
+    """the single file that holds all weights, where ``location`` holds the configs alone"""
     file: Any = None
     """the backbones.model_file.ModelFile of what is attached to it; None for a plain model"""
+    degradations: tuple[str, ...] = ()
+    """phrases of its own tagger that speak of damage"""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -100,6 +106,9 @@ class Conditioning:
     """[B, T, D]: prompt embeddings"""
     pooled: torch.Tensor | None = None
     """[B, D']: pooled prompt embeddings, for models that read them"""
+    image: torch.Tensor | None = None
+    """[B, K, D]: embeddings of K image prompts, [B, K, T, D] where the model reads T tokens of each; zeros are no
+    image, and None leaves the model as it is without its adapter"""
     crops: torch.Tensor | None = None
     """[B, 6]: which crop of which picture each tile is, in output pixels: pipeline.crops; None: a picture of its own"""
     structure: dict[str, torch.Tensor] | None = None
@@ -131,6 +140,15 @@ class Backbone(Protocol):
 
 
 @runtime_checkable
+class LookingBackbone(Backbone, Protocol):
+    """A backbone that images can prompt."""
+
+    def look(self, pixels: torch.Tensor) -> torch.Tensor:
+        """Embeddings ``[B, D]``, or ``[B, T, D]``, of pixels ``[B, 3, H, W]`` in [0, 1]; see Conditioning.image."""
+        ...
+
+
+@runtime_checkable
 class RestoringBackbone(Backbone, Protocol):
     """A backbone with a restoration module and a tagger of its own."""
 
@@ -140,6 +158,11 @@ class RestoringBackbone(Backbone, Protocol):
 
         ``words [B, phrases, y, x]``: how far each phrase that steers the module holds there, 0 to 1; none say nothing.
         """
+        ...
+
+    def spread(self, coarse: torch.Tensor) -> torch.Tensor:
+        """The deviation of true latents round coarse ones, of the shape of ``coarse [B, C, h, w]``: how much is still
+        to be invented at each place."""
         ...
 
     def steering(self, said: list[dict[str, float]]) -> torch.Tensor:

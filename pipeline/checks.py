@@ -3,10 +3,15 @@
 from __future__ import annotations
 
 import re
+import shutil
 
 from .backbone import LatentGeometry, ModelCard
+from .backbones.options import HALF_ONLY, ON_CPU
+from .device import DeviceFacts
 from .recipe import Recipe
 from .tag_file import TagFile
+
+COMPILERS = ("g++", "clang++")
 
 
 def check_scale(scale: int, model: ModelCard) -> None:
@@ -33,12 +38,11 @@ def check_parts(recipe: Recipe, model: ModelCard) -> None:
     if model.geometry.restorer_halo is None:
         for field, value, instead in (
             ("coarse", "restored", "bicubic"),
-            ("prompts", "local", "global"),
             ("difficulty", "confidence", "gradient"),
         ):
             if getattr(recipe, field) == value:
                 raise ValueError(
-                    f"recipe: {field} = {value!r} needs a restoration module and a tagger, which the model "
+                    f"recipe: {field} = {value!r} needs a restoration module, which the model "
                     f"{model.name} lacks: use {instead!r}"
                 )
     _check_structure(recipe, model)
@@ -47,12 +51,17 @@ def check_parts(recipe: Recipe, model: ModelCard) -> None:
             f"recipe: crops = {recipe.crops!r} needs a model that reads them (SDXL), which {model.name} "
             "does not: use 'none'"
         )
+    if recipe.image_prompts != "none" and model.geometry.image_width is None:
+        raise ValueError(
+            f"recipe: image_prompts = {recipe.image_prompts!r} needs an IP-Adapter, which the model {model.name} "
+            "lacks: use 'none', or a model file with [image_adapter]"
+        )
     if recipe.codec_norm != "window" and not model.geometry.decoder_norms:
         raise ValueError(
             f"recipe: codec_norm = {recipe.codec_norm!r} needs an autoencoder with group norms, which the model "
             f"{model.name} lacks: use 'window'"
         )
-    _check_words("prompt", f"{recipe.prompt} {recipe.negative_prompt}", model)
+    check_words("prompt", f"{recipe.prompt} {recipe.negative_prompt}", model)
 
 
 def _check_structure(recipe: Recipe, model: ModelCard) -> None:
@@ -64,7 +73,8 @@ def _check_structure(recipe: Recipe, model: ModelCard) -> None:
         )
 
 
-def _check_words(where: str, text: str, model: ModelCard) -> None:
+def check_words(where: str, text: str, model: ModelCard) -> None:
+    """Refuse words outside the closed vocabulary of a model that has one."""
     known = model.vocabulary
     if known is not None:
         said = re.findall(r"[^\s,]+", text.lower())
@@ -83,18 +93,40 @@ def check_tags(recipe: Recipe, model: ModelCard, tags: TagFile | None) -> None:
     if tags is not None:
         if model.geometry.text_tokens is None:
             raise ValueError(f"--tags: the model {model.name} reads no text: leave the tags out")
-        _check_words("--tags", ", ".join(tags.phrases), model)
+        check_words("--tags", ", ".join(tags.phrases), model)
 
 
 def check_difficulty(recipe: Recipe, *, has_attention: bool, has_map: bool) -> None:
     """Refuse a map or a transformer that nobody reads, and its absence where it is to be read."""
     for source, option, what, given in (
-        ("attention", "--attention", "a vision transformer", has_attention),
+        ("attention", "--vit", "a vision transformer", has_attention),
         ("file", "--difficulty", "a map of difficulty", has_map),
     ):
         if (recipe.difficulty == source) != given:
             found = f"difficulty = {recipe.difficulty!r} and {what if given else 'none'}"
             raise ValueError(f"recipe: {what} ({option}) and difficulty = {source!r} go together, got {found}")
+
+
+def check_options(recipe: Recipe, model: ModelCard, device: DeviceFacts) -> None:
+    """Refuse ways to run the denoiser that the device or this machine does not have."""
+    if recipe.attention not in ON_CPU and device.kind == "cpu":
+        raise ValueError(
+            f"recipe: attention = {recipe.attention!r} needs a GPU, the device is a CPU: use {', '.join(ON_CPU)}"
+        )
+    if recipe.attention in HALF_ONLY and device.kind != "cpu" and recipe.dtype == "float32":
+        raise ValueError(
+            f"recipe: attention = {recipe.attention!r} needs dtype float16 or bfloat16 on a GPU, got float32: "
+            "use auto, math or efficient"
+        )
+    if not recipe.compile:
+        return
+    if model.geometry.parameters == 0:
+        raise ValueError(f"recipe: compile = true, but the model {model.name} has no network to compile: leave it out")
+    if device.kind == "cpu" and not any(map(shutil.which, COMPILERS)):
+        raise ValueError(
+            f"recipe: compile = true needs a C++ compiler ({' or '.join(COMPILERS)}) on a CPU and there is none: "
+            "install one, or leave compile out"
+        )
 
 
 def check_window(recipe: Recipe, geometry: LatentGeometry) -> None:

@@ -23,18 +23,22 @@ from .tiling import Tile, TileGrid
 class PromptTable:
     """Embeddings of the prompts in use, each once.
 
-    Row 0 is the negative prompt, row 1 the prompt of every tile, unless ``each`` gives every tile of a batch its own.
+    Row 0 is the negative prompt, row 1 the prompt of every tile, unless ``each`` or ``against`` gives every tile of a
+    batch its own.
     """
 
     embeddings: dict[str, torch.Tensor] = dataclasses.field(default_factory=dict)
     """``text [n, T, D]`` and ``pooled [n, D']``, where the model has them"""
     each: dict[str, torch.Tensor] | None = None
     """local prompts: the same fields, a row a tile of the batch"""
+    against: dict[str, torch.Tensor] | None = None
+    """local negative prompts, likewise"""
 
     def rows(self, row: int, batch: int) -> dict[str, Any]:
         """A row for every tile of a batch, by the names of Conditioning's fields."""
-        if row == 1 and self.each is not None:
-            return self.each
+        local = self.each if row == 1 else self.against
+        if local is not None:
+            return local
         return {name: table[row : row + 1].expand(batch, *table.shape[1:]) for name, table in self.embeddings.items()}
 
 
@@ -75,7 +79,7 @@ def predict_tiles(
     """Guided predictions ``[B, C, h, w]`` for one full batch of tiles.
 
     Classifier-free guidance (Ho and Salimans, arXiv 2207.12598): u + g (c - u); the unconditional branch has the
-    negative prompt, and all else that is ``given``: guidance is about words, the picture is never in doubt.
+    negative prompt, no image prompt, and all else that is ``given``: the picture itself is never in doubt.
     """
     scaled = solver.scale_input(latents, step)
     timestep = solver.timestep(step)
@@ -83,7 +87,9 @@ def predict_tiles(
     conditional = backbone.predict(scaled, timestep, dataclasses.replace(given, **prompts.rows(1, batch)))
     if guidance == 1.0:
         return conditional
-    unconditional = backbone.predict(scaled, timestep, dataclasses.replace(given, **prompts.rows(0, batch)))
+    without = None if given.image is None else torch.zeros_like(given.image)
+    against = dataclasses.replace(given, image=without, **prompts.rows(0, batch))
+    unconditional = backbone.predict(scaled, timestep, against)
     return unconditional + guidance * (conditional - unconditional)
 
 

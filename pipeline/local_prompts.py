@@ -9,11 +9,9 @@ blended with the weights that their predictions are averaged with, so that no se
 from __future__ import annotations
 
 import functools
-import io
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import torch
@@ -22,50 +20,34 @@ from storage.box import Box
 
 from .backbone import Backbone, RestoringBackbone
 from .blend import axis_window
+from .context import LEAST_SIDE, shrink, spread_tiles, widen
 from .pixels import source_window
 from .plan import Plan
+from .prompt_record import PromptRecord
+from .tagger import Tagger, is_content
+from .text_limit import TextLimit, split_phrases
 from .tiling import Tile, TileGrid
 
-LEAST_SIDE = 32
-"""input pixels a side below which a crop is widened before it is tagged"""
 REMEMBERED = 4096
 """tiles whose prompts a process remembers: neighbouring regions ask for the same ones"""
+GLOBAL_SHARE = 0.5
+"""a tag is one of the whole image if its mean probability is at least this share of the surest one's"""
+GLOBAL_TAGS = 8
+"""most tags of the whole image"""
+PARENT_WEIGHT = 0.5
+"""how much of a probability is left, a level of context"""
+
+Tags = list[tuple[str, float]]
+"""phrases with their probabilities"""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class LocalPrompts:
-    """The prompts of a region's tiles, each distinct one encoded once."""
+@dataclass(frozen=True, slots=True)
+class TilePrompt:
+    """The two prompts of one tile, not yet cut to what the text encoders read."""
 
-    prompts: tuple[str, ...]
-    """distinct prompts, in the order in which they first occur"""
-    rows: tuple[int, ...]
-    """which prompt each of the region's tiles has, in row-major tile order"""
-    embeddings: dict[str, torch.Tensor]
-    """by the names of Conditioning's fields, first axis the prompt"""
-
-    def of(self, indices: Sequence[int]) -> dict[str, torch.Tensor]:
-        """Their embeddings for tiles by their place among the region's tiles, first axis the tile."""
-        chosen = [self.rows[index] for index in indices]
-        return {name: table[chosen] for name, table in self.embeddings.items()}
-
-    def to_bytes(self) -> bytes:
-        buffer = io.BytesIO()
-        arrays: dict[str, Any] = {f"embedding-{name}": table.numpy() for name, table in self.embeddings.items()}
-        np.savez(buffer, prompts=np.array(self.prompts), rows=np.array(self.rows), **arrays)
-        return buffer.getvalue()
-
-
-def local_prompts_from_bytes(data: bytes) -> LocalPrompts:
-    with np.load(io.BytesIO(data)) as table:
-        return LocalPrompts(
-            prompts=tuple(str(prompt) for prompt in table["prompts"]),
-            rows=tuple(int(row) for row in table["rows"]),
-            embeddings={
-                name.removeprefix("embedding-"): torch.from_numpy(table[name])
-                for name in table.files
-                if name.startswith("embedding-")
-            },
-        )
+    prompt: str
+    negative: str | None = None
+    """None where it is the recipe's own"""
 
 
 def tagged_crop(tile: Tile, scale: int, factor: int, source: Box) -> Box:
@@ -87,6 +69,20 @@ def say(tags: Sequence[tuple[str, float]], prompt: str) -> dict[str, float]:
     return own | {phrase: sure for phrase, sure in tags if phrase not in own}
 
 
+def mean_tags(said: Sequence[Tags]) -> Tags:
+    """The tags of a whole image from those of crops all over it: phrases nearly as common as the commonest.
+
+    >>> mean_tags([[("sea", 0.8)], [("sea", 0.6), ("ship", 0.2)]])
+    [('sea', 0.7)]
+    """
+    total: dict[str, float] = {}
+    for tags in said:
+        for phrase, sure in tags:
+            total[phrase] = total.get(phrase, 0.0) + sure
+    means = sorted(((phrase, found / len(said)) for phrase, found in total.items()), key=lambda pair: -pair[1])
+    return [(phrase, sure) for phrase, sure in means[:GLOBAL_TAGS] if sure >= GLOBAL_SHARE * means[0][1]]
+
+
 class Prompter:
     """The prompt of any tile of a plan, and what the prompts say at any input pixel."""
 
@@ -95,9 +91,13 @@ class Prompter:
         plan: Plan,
         read_rgb: Callable[[Box], torch.Tensor],
         in_backbone: Callable[[], AbstractContextManager[Backbone]],
+        in_tagger: Callable[[], AbstractContextManager[Tagger]],
+        global_tags: Callable[[], Tags],
     ) -> None:
-        """``read_rgb`` gives input pixels ``[3, y, x]``; ``in_backbone`` lends the model for one computation."""
-        self.plan, self._read_rgb, self._in_backbone = plan, read_rgb, in_backbone
+        """``read_rgb`` gives input pixels ``[3, y, x]``; ``in_backbone`` and ``in_tagger`` lend the model and the
+        tagger for one computation; ``global_tags`` gives what ``tag_all_over`` found, once for the whole run."""
+        self.plan, self._read_rgb = plan, read_rgb
+        self._in_backbone, self._in_tagger, self._global_tags = in_backbone, in_tagger, global_tags
         self.said = functools.lru_cache(REMEMBERED)(self._said)
         """the phrases of a tile's prompt and how sure they are: the same in whichever process they are asked for"""
 
@@ -106,34 +106,78 @@ class Prompter:
         if plan.recipe.prompts == "global":
             return say([], plan.recipe.prompt)
         crop = tagged_crop(tile, plan.scale, plan.geometry.factor, plan.source)
-        if plan.tags is not None:
-            return say(plan.tags.tags(crop), plan.recipe.prompt)
-        low = self._read_rgb(crop).clamp(0, 1)
-        with self._in_backbone() as backbone:
-            assert isinstance(backbone, RestoringBackbone)
-            return say(backbone.tag(low[None])[0], plan.recipe.prompt)
+        tags = self._own_tags(crop)
+        for level in range(1, plan.recipe.parents + 1):
+            tags += self._parent_tags(crop, level, {phrase for phrase, _ in tags})
+        return say(tags, plan.recipe.prompt)
 
-    def table(self, tiles: Sequence[Tile]) -> LocalPrompts:
-        """The prompts of ``tiles`` (at least one) and their embeddings."""
-        prompts = [", ".join(self.said(tile)) for tile in tiles]
-        distinct = tuple(dict.fromkeys(prompts))
-        with self._in_backbone() as backbone:
-            embeddings = backbone.embed(list(distinct))
-        rows = tuple(distinct.index(prompt) for prompt in prompts)
-        return LocalPrompts(prompts=distinct, rows=rows, embeddings=embeddings)
+    def _own_tags(self, crop: Box) -> Tags:
+        """A tile's own tags, the surest first; where none of content is sure enough, the whole image's content."""
+        found = self._tags(crop)
+        content, damage = self._content(found), [pair for pair in found if not self._is_content(pair[0])]
+        if max((sure for _, sure in content), default=0.0) < self.plan.recipe.least_confidence:
+            return sorted(self._global_tags() + damage, key=lambda pair: -pair[1])
+        return [pair for pair in found if pair in content or pair in damage]
+
+    def _parent_tags(self, crop: Box, level: int, known: set[str]) -> Tags:
+        """Content of the wider picture round a crop. Not its damage: shrinking hides noise and blur."""
+        wide, by = widen(crop, level, self.plan.source)
+        weight = PARENT_WEIGHT**level
+        return [(phrase, sure * weight) for phrase, sure in self._content(self._tags(wide, by)) if phrase not in known]
+
+    def tag_all_over(self) -> Tags:
+        """The content of the whole image, as crops all over it have it; see ``mean_tags``."""
+        plan = self.plan
+        crops = [tagged_crop(tile, plan.scale, plan.geometry.factor, plan.source) for tile in spread_tiles(plan.tiles)]
+        return mean_tags([self._content(self._tags(crop)) for crop in crops])
+
+    def _content(self, tags: Tags) -> Tags:
+        """The surest phrases of content."""
+        return [pair for pair in tags if self._is_content(pair[0])][: self.plan.recipe.most_tags or None]
+
+    def _is_content(self, phrase: str) -> bool:
+        return is_content(phrase, self.plan.degradations)
+
+    def _tags(self, crop: Box, by: int = 1) -> Tags:
+        """What is said of a crop of the input, looked at ``by`` times as small, the surest first."""
+        if self.plan.tags is not None:
+            return self.plan.tags.tags(crop)
+        low = shrink(self._read_rgb(crop).clamp(0, 1), by)
+        with self._in_tagger() as tagger:
+            found = tagger.tag(low[None])[0]
+        least = self.plan.recipe.tag_threshold
+        assert least is not None
+        return [(phrase, sure) for phrase, sure in found if sure >= least]
+
+    def prompt(self, tile: Tile) -> TilePrompt:
+        """What a tile's prediction is guided towards and away from."""
+        said, recipe = self.said(tile), self.plan.recipe
+        if recipe.degradations == "prompt":
+            return TilePrompt(", ".join(said))
+        own, away = split_phrases(recipe.prompt), split_phrases(recipe.negative_prompt)
+        damage = [phrase for phrase in said if phrase in self.plan.degradations and phrase not in own]
+        prompt = ", ".join(phrase for phrase in said if phrase not in damage)
+        added = [phrase for phrase in damage if phrase not in away]
+        return TilePrompt(prompt, ", ".join([*away, *added]) if added else None)
 
     def steering(self, window: Box) -> torch.Tensor:
         """[phrases, y, x]: how far each phrase of the restoration module holds at the input pixels of ``window``."""
         plan = self.plan
         places = (latents_under(window.top, window.bottom, plan), latents_under(window.left, window.right, plan))
         tiles = _covering(plan.tiles, *places)
-        said = [
-            self.said(tile) for tile in tiles
-        ]  # before the model is taken: it reads pixels, and takes the model itself
+        # before the model is taken: it reads pixels, and takes the model itself
+        said = [self.said(tile) for tile in tiles]
         with self._in_backbone() as backbone:
             assert isinstance(backbone, RestoringBackbone)
             words = backbone.steering(said)
         return blend_words(words, tiles, plan.recipe.blend, *places)
+
+
+def encode_prompt(backbone: Backbone, limit: TextLimit, text: str) -> PromptRecord:
+    """A prompt as far as it is read, encoded by itself: its numbers are the same whatever else is said in the run."""
+    cut = limit.cut(text)
+    embeddings = {name: rows[0] for name, rows in backbone.embed([cut.prompt]).items()}
+    return PromptRecord(text=text, kept=cut.prompt, dropped=cut.dropped, embeddings=embeddings)
 
 
 def latents_under(first: int, last: int, plan: Plan) -> np.ndarray:

@@ -11,15 +11,17 @@ from typing import Any
 from storage.box import Box, RegionGrid
 
 from .backbone import LatentGeometry, ModelCard
-from .checks import check_difficulty, check_parts, check_scale, check_smallest, check_tags, check_window
+from .checks import check_difficulty, check_options, check_parts, check_scale, check_smallest, check_tags, check_window
 from .colour import REACH as COLOUR_REACH
 from .denoise import DenoiseSettings
 from .device import DeviceFacts
 from .difficulty import AttentionCard
 from .pixels import ValueRange
+from .prompt_checks import check_prompting, check_tagger
 from .recipe import Recipe, default_group_steps, group_grid
 from .solver import Solver, build_solver, solver_name
-from .tag_file import TagFile
+from .tag_file import TagFile, tag_file_from_table
+from .tagger import MOST, THRESHOLDS, Tagging
 from .tiling import TileGrid, check_reach, plan_tiles
 
 FORMAT = 4
@@ -69,6 +71,10 @@ class Plan:
     """the vision transformer, where difficulty is ``attention``"""
     difficulty_map: ImageFacts | None = None
     """the user's map, where difficulty is ``file``"""
+    tagger: Tagging | None = None
+    """what tags, where prompts are ``local`` and it is not the model's own"""
+    degradations: tuple[str, ...] = ()
+    """phrases that speak of damage, of those that are said of tiles"""
     format: int = FORMAT
 
     @property
@@ -118,8 +124,8 @@ class Plan:
 
     @property
     def uses_coarse(self) -> bool:
-        """Whether there is a coarse latent at all."""
-        return self.denoise_reads_coarse or self.recipe.start == "image"
+        """Whether there is a coarse latent at all; making it is the task that makes the local prompts too."""
+        return self.denoise_reads_coarse or self.recipe.start == "image" or self.recipe.prompts != "global"
 
     @property
     def denoise_settings(self) -> DenoiseSettings:
@@ -179,9 +185,11 @@ def plan_from_json(data: bytes) -> Plan:
             "regions": RegionGrid(**table["regions"]),
             "tiles": TileGrid(**tiles),
             "timesteps": tuple(table["timesteps"]),
-            "tags": _tags_from(table["tags"]),
             "attention": _maybe(AttentionCard, table["attention"]),
             "difficulty_map": _maybe(ImageFacts, table["difficulty_map"]),
+            "tags": None if table["tags"] is None else tag_file_from_table(table["tags"]),
+            "tagger": _tagging_from(table["tagger"]),
+            "degradations": tuple(table["degradations"]),
         }
     )
 
@@ -190,8 +198,10 @@ def _maybe(kind: Any, table: dict[str, Any] | None) -> Any:
     return None if table is None else kind(**table)
 
 
-def _tags_from(table: dict[str, Any] | None) -> TagFile | None:
-    return None if table is None else TagFile(entries=tuple((Box(**box), tags) for box, tags in table["entries"]))
+def _tagging_from(table: dict[str, Any] | None) -> Tagging | None:
+    if table is None:
+        return None
+    return Tagging(**{**table, **{name: tuple(table[name]) for name in ("phrases", "degradations")}})
 
 
 def differing_fields(mine: Plan, stored: Plan) -> list[str]:
@@ -225,8 +235,12 @@ def bind(
     tags: TagFile | None = None,
     attention: AttentionCard | None = None,
     difficulty_map: ImageFacts | None = None,
+    tagger: Tagging | None = None,
 ) -> Plan:
-    """Bind a recipe to an image, a model and a device. Raises ValueError with the mend for what cannot work."""
+    """Bind a recipe to an image, a model and a device. Raises ValueError with the mend for what cannot work.
+
+    ``tagger``: what tags in place of the model's own tagger.
+    """
     if tags is not None and recipe.prompts in (None, "local"):
         recipe = dataclasses.replace(recipe, prompts="file")
     if recipe.difficulty is None and (attention or difficulty_map):
@@ -236,10 +250,14 @@ def bind(
     height, width = (_canvas_side(side * scale, geometry) for side in (image.height, image.width))
     check_smallest(image.height, image.width, scale, geometry)
     one_window = max(height, width) <= min(geometry.codec_window, recipe.region)
-    settled = _settle(recipe, model, image, one_window)
+    settled = _settle(recipe, model, image, tagger, one_window=one_window)
     check_parts(settled, model)
     check_tags(settled, model, tags)
     check_difficulty(settled, has_attention=attention is not None, has_map=difficulty_map is not None)
+    check_tagger(settled, model, tagger)
+    degradations = _degradations(model, tags, tagger)
+    check_prompting(settled, degradations)
+    check_options(settled, model, device)
     assert settled.window is not None
     assert settled.overlap is not None
     check_window(settled, geometry)
@@ -261,6 +279,8 @@ def bind(
         tags=tags,
         attention=attention,
         difficulty_map=difficulty_map,
+        tagger=tagger,
+        degradations=degradations if settled.prompts != "global" else (),
     )
     return dataclasses.replace(plan, timesteps=plan.solver().timesteps)
 
@@ -270,8 +290,15 @@ def _canvas_side(pixels_out: int, geometry: LatentGeometry) -> int:
     return -(-latents // geometry.multiple) * geometry.multiple
 
 
-def _settle(recipe: Recipe, model: ModelCard, image: ImageFacts, one_window: bool) -> Recipe:
-    """Fill what the recipe leaves open from the model and the image.
+def _degradations(model: ModelCard, tags: TagFile | None, tagger: Tagging | None) -> tuple[str, ...]:
+    """Phrases that speak of damage: the tagger's own, the tag file's and, for its file too, the model's."""
+    if tagger is not None:
+        return tagger.degradations
+    return tuple(dict.fromkeys([*(tags.degradations if tags is not None else ()), *model.degradations]))
+
+
+def _settle(recipe: Recipe, model: ModelCard, image: ImageFacts, tagger: Tagging | None, *, one_window: bool) -> Recipe:
+    """Fill what the recipe leaves open from the model, the image and the tagger.
 
     ``one_window``: the autoencoder sees the whole canvas at once.
     """
@@ -282,7 +309,9 @@ def _settle(recipe: Recipe, model: ModelCard, image: ImageFacts, one_window: boo
         "guidance": geometry.guidance,
         "solver": solver_name(str(model.scheduler.get("_class_name"))),
         "coarse": "bicubic" if geometry.restorer_halo is None else "restored",
-        "prompts": "global" if geometry.restorer_halo is None else "local",
+        "prompts": "global" if geometry.restorer_halo is None and tagger is None else "local",
+        "tag_threshold": 0.0 if tagger is None else THRESHOLDS[tagger.kind],
+        "most_tags": 0 if tagger is None else MOST[tagger.kind],
         "start": "noise" if geometry.reads_coarse and recipe.activity == "all" else "image",
         "structure": geometry.structure,
         "window": window,

@@ -87,7 +87,8 @@ def _disk_peak(plan: Plan) -> int:
 
 def _weights(plan: Plan) -> int:
     # loading holds the file's own copy of the largest part beside the converted one
-    return int(1.5 * plan.geometry.parameters * _BYTES[plan.recipe.dtype or "float32"])
+    tagger = 0 if plan.tagger is None else plan.tagger.parameters * _BYTES["float32"]
+    return int(1.5 * (plan.geometry.parameters * _BYTES[plan.recipe.dtype or "float32"] + tagger))
 
 
 def _denoise_bytes(plan: Plan) -> int:

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from .backbones.options import ATTENTIONS, Options
 from .blend import WINDOWS
 from .colour import COLOURS
 from .difficulty import SOURCES
@@ -20,10 +21,15 @@ PROMPTING = ("global", "local", "file")
 STRUCTURES = ("none", "image", "edges", "both")
 CODEC_NORMS = ("window", "fast", "exact")
 CROPS = ("none", "tile")
+IMAGE_PROMPTS = ("none", "tile")
 ACTIVITIES = ("all", "groups", "mask")
 HEADS = ("mean", "max")
 TRAINING_STEPS = 1000
 """T of the papers: what times are counted in"""
+DAMAGE = ("prompt", "negative")
+CAPTIONS = ("short", "detailed")
+MOST_PARENTS = 4
+"""the widest context is 16 times a tile's side: what one worker reads at once"""
 DTYPES = ("float32", "bfloat16", "float16")
 
 
@@ -38,8 +44,20 @@ class Recipe:
     negative_prompt: str = ""
     """what guidance moves away from"""
     prompts: str | None = None
-    """``global``: ``prompt`` for every tile; ``local``: ``prompt``, then what the model's tagger says of each tile;
-    ``file``: ``prompt``, then what the user's tag file says of it"""
+    """``global``: ``prompt`` for every tile; ``local``: ``prompt``, then what the tagger says of each tile; ``file``:
+    ``prompt``, then what the user's tag file says of it"""
+    tag_threshold: float | None = None
+    """least probability at which a tagger's phrase is said"""
+    most_tags: int | None = None
+    """most phrases of content that are said of a crop, the surest; 0 says all"""
+    least_confidence: float = 0.0
+    """a tile whose surest phrase of content is below this takes the content of the whole image instead"""
+    parents: int = 0
+    """wider crops whose content is said after a tile's own: 1 of twice the side, 2 also of four times, and so on"""
+    degradations: str = "prompt"
+    """where the words for damage go that are said of a tile: its ``prompt``, or its ``negative`` prompt"""
+    captions: str = "short"
+    """``short`` or ``detailed``, for captioners that write both"""
     coarse: str | None = None
     """first enlargement: ``restored`` by the model's restoration module, or ``bicubic``"""
     steps: int | None = None
@@ -60,7 +78,7 @@ class Recipe:
     latent pixel is refined while its difficulty says (YODA)"""
     difficulty: str | None = None
     """where difficulty comes from: ``confidence`` of the model's restoration module, ``gradient``, the input's own,
-    ``attention`` of a vision transformer (--attention), ``file``, the user's map (--difficulty), or ``none``, where
+    ``attention`` of a vision transformer (--vit), ``file``, the user's map (--difficulty), or ``none``, where
     activity is ``all``"""
     heads: str = "mean"
     """what becomes of the transformer's heads: their ``mean`` or ``max``"""
@@ -76,6 +94,8 @@ class Recipe:
     structure: str | None = None
     """what the model's ControlNets read of the enlarged input: nothing (``none``), the ``image`` itself, its canny
     ``edges``, or ``both``"""
+    image_prompts: str = "none"
+    """pictures that prompt each tile, by the model's IP-Adapter: ``tile``, the enlarged input under it, or ``none``"""
     crops: str = "none"
     """what SDXL is told of each tile: ``none``, it is a picture of its own; ``tile``, it is a crop of the output"""
     colour: str = "none"
@@ -96,6 +116,12 @@ class Recipe:
     """tiles in one forward pass; short batches are padded, so results never depend on how many were left"""
     dtype: str | None = None
     """number format of the model's weights and activations; latents and sums are float32 always"""
+    attention: str = "auto"
+    """torch's kernel for attention: ``auto``, ``math``, ``flash``, ``efficient`` or ``cudnn``"""
+    channels_last: bool = False
+    """convolutions with their channels last in memory; the embedded model's always are"""
+    compile: bool = False
+    """torch.compile for the denoiser: minutes once for each worker, then faster steps"""
     seed: int = 0
     """seed of all noise, 0 to 2^63 - 1"""
     value_range: tuple[float, float] | None = None
@@ -110,9 +136,13 @@ class Recipe:
         _check_choice("blend", self.blend, WINDOWS)
         _check_choice("coarse", self.coarse, COARSE, optional=True)
         _check_choice("prompts", self.prompts, PROMPTING, optional=True)
+        _check_choice("degradations", self.degradations, DAMAGE)
+        _check_choice("captions", self.captions, CAPTIONS)
+        _check_choice("attention", self.attention, tuple(ATTENTIONS))
         _check_choice("dtype", self.dtype, DTYPES, optional=True)
         _check_choice("activity", self.activity, ACTIVITIES)
         _check_choice("crops", self.crops, CROPS)
+        _check_choice("image_prompts", self.image_prompts, IMAGE_PROMPTS)
         _check_choice("colour", self.colour, COLOURS)
         _check_choice("codec_norm", self.codec_norm, CODEC_NORMS, optional=True)
         _check_choice("structure", self.structure, STRUCTURES, optional=True)
@@ -121,6 +151,7 @@ class Recipe:
         if self.activity != "all" and self.difficulty == "none":
             raise ValueError(f"recipe: activity {self.activity!r} needs a difficulty: one of {', '.join(SOURCES[1:])}")
         self._check_activity()
+        self._check_tagging()
         _check_least("steps", self.steps, 1)
         _check_least("window", self.window, 8)
         _check_least("overlap", self.overlap, 0)
@@ -138,11 +169,25 @@ class Recipe:
             raise ValueError(f"recipe: value_range must be two rising numbers, got {list(self.value_range)}")
 
     @property
+    def options(self) -> Options:
+        """How the denoiser is run."""
+        return Options(compile=self.compile, channels_last=self.channels_last, attention=self.attention)
+
+    @property
     def structures(self) -> tuple[str, ...]:
         """What ControlNets are shown, by the names of Conditioning.structure."""
         if self.structure in (None, "none"):
             return ()
         return ("image", "edges") if self.structure == "both" else (str(self.structure),)
+
+    def _check_tagging(self) -> None:
+        _check_least("most_tags", self.most_tags, 0)
+        for field in ("tag_threshold", "least_confidence"):
+            value = getattr(self, field)
+            if value is not None and not 0 <= value <= 1:
+                raise ValueError(f"recipe: {field} must be between 0 and 1, got {value}")
+        if not 0 <= self.parents <= MOST_PARENTS:
+            raise ValueError(f"recipe: parents must be between 0 and {MOST_PARENTS}, got {self.parents}")
 
     def _check_activity(self) -> None:
         sure, unsure = self.group_bounds
@@ -248,6 +293,7 @@ _KINDS: dict[str, tuple[type, ...]] = {
     "int": (int,),
     "float": (int, float),
     "str": (str,),
+    "bool": (bool,),
     "tuple[float, float]": (list, tuple),
     "tuple[float, float, float]": (list, tuple),
     "tuple[int, int, int]": (list, tuple),
@@ -273,7 +319,7 @@ def parse_recipe(table: dict[str, Any], *, where: str) -> Recipe:
             hint = f"did you mean {near[0]}?" if near else f"known keys: {', '.join(sorted(fields))}"
             raise ValueError(f"{where}: unknown key {key!r}; {hint}")
         kind = fields[key].removesuffix(" | None")
-        if isinstance(value, bool) or not isinstance(value, _KINDS[kind]):
+        if isinstance(value, bool) != (kind == "bool") or not isinstance(value, _KINDS[kind]):
             raise ValueError(f"{where}: {key} must be of type {kind}, got {value!r}")
         if kind.startswith("tuple"):
             given[key] = _numbers(value, kind, key, where)

@@ -104,28 +104,48 @@ class Solver:
             scheduler.set_begin_index(self.first_step)
         return scheduler.add_noise(coarse[None], noise[None], self.timestep(0)[None])[0]
 
-    def towards(self, step: int, z: torch.Tensor, clean: torch.Tensor) -> torch.Tensor:
+    def towards(
+        self, step: int, z: torch.Tensor, clean: torch.Tensor, spread: torch.Tensor | None = None
+    ) -> torch.Tensor:
         """The prediction that says of z at ``step``: it is ``clean``, noised. In the model's own terms, of z's shape.
 
         With z_t = alpha x_0 + sigma e it is e = (z - alpha clean) / sigma, the velocity alpha e - sigma clean, or
         ``clean`` itself. A deterministic step from it leads to ``clean`` with the same noise at the next level.
+
+        With ``spread``, the deviation s of pictures round ``clean``, z is taken as alpha clean + m n with
+        m^2 = alpha^2 s^2 + sigma^2, and a first-order step leads there at the next level: the states then have the
+        energy of a noised picture, not of a noised ``clean``. The last step leads to ``clean`` all the same.
         """
-        index = self.first_step + step
-        scheduler = self.scheduler
-        if self.name in FLOW_ONLY:
-            return (z - clean) / scheduler.sigmas[index]
-        if hasattr(scheduler, "sigmas"):
-            ratio = scheduler.sigmas[index]
-            alpha = (ratio**2 + 1) ** -0.5
-            sigma = ratio * alpha
-            # these solvers keep z = x_0 + ratio e; the model's terms are those of alpha z
-            z = alpha * z if hasattr(scheduler, "is_scale_input_called") else z
-        else:
-            squared = scheduler.alphas_cumprod[self.timestep(step).long()]
-            alpha, sigma = squared.sqrt(), (1 - squared).sqrt()
+        alpha, sigma = self.level(step)
+        if hasattr(self.scheduler, "is_scale_input_called"):
+            # these solvers keep z = x_0 + (sigma / alpha) e
+            z = alpha * z
+        if spread is not None and step + 1 < self.num_steps:
+            noise = (z - alpha * clean) / _marginal(alpha, sigma, spread)
+            clean = clean + self._rise(step, spread) * noise
         noise = (z - alpha * clean) / sigma
-        kind = scheduler.config.prediction_type
+        if self.name in FLOW_ONLY:
+            return noise - clean
+        kind = self.scheduler.config.prediction_type
         return {"epsilon": noise, "v_prediction": alpha * noise - sigma * clean, "sample": clean}[kind]
+
+    def level(self, step: int) -> tuple[torch.Tensor, torch.Tensor]:
+        """alpha and sigma of z at ``step``: z = alpha x_0 + sigma noise, in the model's own terms."""
+        scheduler = self.scheduler
+        if hasattr(scheduler, "sigmas"):
+            ratio = scheduler.sigmas[self.first_step + step]
+            if self.name in FLOW_ONLY:
+                return 1 - ratio, ratio
+            alpha = (ratio**2 + 1) ** -0.5
+            return alpha, ratio * alpha
+        squared = scheduler.alphas_cumprod[self.timestep(step).long()]
+        return squared.sqrt(), (1 - squared).sqrt()
+
+    def _rise(self, step: int, spread: torch.Tensor) -> torch.Tensor:
+        """k for which a first-order step towards clean + k n ends at the next level's alpha clean + m n."""
+        (alpha, sigma), (alpha_next, sigma_next) = self.level(step), self.level(step + 1)
+        here, there = _marginal(alpha, sigma, spread), _marginal(alpha_next, sigma_next, spread)
+        return (there - sigma_next * here / sigma) / (alpha_next - sigma_next * alpha / sigma)
 
     def step(
         self,
@@ -203,6 +223,11 @@ class Solver:
             torch.zeros_like(z) if before is None else before[0],
             scheduler.last_sample[0],
         )
+
+
+def _marginal(alpha: torch.Tensor, sigma: torch.Tensor, spread: torch.Tensor) -> torch.Tensor:
+    """Deviation at a level of pictures that lie round a known one with deviation ``spread``."""
+    return (alpha**2 * spread**2 + sigma**2).sqrt()
 
 
 @contextmanager

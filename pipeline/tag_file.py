@@ -5,36 +5,56 @@
         {"box": [2048, 0, 2048, 3000], "tags": {"water": 0.9, "strong noise": 0.6}}]}
 
 ``box`` is top, left, height, width in input pixels; it may reach beyond the image. Tags are phrases, or phrases with
-how sure they are, 0 to 1.
+how sure they are, 0 to 1. A list ``degradations`` beside ``tags`` names the phrases that speak of damage. GeoJSON says
+the same of polygons: see geojson.py.
 """
 
 from __future__ import annotations
 
 import json
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
+import numpy as np
+
 from storage.box import Box
+
+from .polygon import Shape, shape_from_table
 
 COVER = 0.25
 """a box speaks for a crop if it covers this share of it, or lies in it by half"""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)
 class TagFile:
-    """Boxes of input pixels and the phrases that hold in them."""
+    """Parts of the input and the phrases that hold in them."""
 
-    entries: tuple[tuple[Box, dict[str, float]], ...]
+    entries: tuple[tuple[Box | Shape, dict[str, float]], ...]
+    degradations: tuple[str, ...] = ()
+    """phrases that speak of damage"""
 
     def tags(self, crop: Box) -> list[tuple[str, float]]:
         """Phrases that hold for a crop of the input, the surest first, then by the alphabet."""
         found: dict[str, float] = {}
-        for box, tags in self.entries:
-            common = box.intersection(crop)
-            if common is not None and (common.area >= COVER * crop.area or 2 * common.area >= box.area):
+        top, left, bottom, right = self._bounds
+        near = (top < crop.bottom) & (left < crop.right) & (bottom > crop.top) & (right > crop.left)
+        for number in near.nonzero()[0]:
+            part, tags = self.entries[number]
+            common = _common(part, crop)
+            if common > 0 and (common >= COVER * crop.area or 2 * common >= part.area):
                 for phrase, sure in tags.items():
                     found[phrase] = max(sure, found.get(phrase, 0.0))
         return sorted(found.items(), key=lambda pair: (-pair[1], pair[0]))
+
+    @cached_property
+    def _bounds(self) -> np.ndarray:
+        """[4, entries]: top, left, bottom, right of each part."""
+        corners = [
+            part.bounds if isinstance(part, Shape) else (part.top, part.left, part.bottom, part.right)
+            for part, _ in self.entries
+        ]
+        return np.array(corners, dtype=np.float64).reshape(-1, 4).T
 
     @property
     def phrases(self) -> list[str]:
@@ -42,15 +62,37 @@ class TagFile:
         return list(dict.fromkeys(phrase for _, tags in self.entries for phrase in tags))
 
 
-def parse_tags(text: str, *, where: str, height: int, width: int) -> TagFile:
+def _common(part: Box | Shape, crop: Box) -> float:
+    """Input pixels that a part and a crop share."""
+    if isinstance(part, Shape):
+        return part.area_in(crop)
+    common = part.intersection(crop)
+    return 0 if common is None else common.area
+
+
+def tag_file_from_table(table: dict[str, Any]) -> TagFile:
+    """The inverse of ``dataclasses.asdict``, by way of JSON."""
+    return TagFile(
+        entries=tuple(
+            (shape_from_table(part) if "polygons" in part else Box(**part), tags) for part, tags in table["entries"]
+        ),
+        degradations=tuple(table["degradations"]),
+    )
+
+
+def read_table(text: str, *, where: str) -> Any:
+    """The JSON of a tag file. Raises ValueError, one line."""
+    try:
+        return json.loads(text)
+    except ValueError as e:
+        raise ValueError(f"{where}: not JSON ({e}); expected height, width and tags, or GeoJSON") from e
+
+
+def parse_tags(table: Any, *, where: str, height: int, width: int) -> TagFile:
     """Read tags for an image of ``height`` x ``width`` input pixels.
 
-    Raises ValueError, one line, for text that is not such a table, or one that was written for another image.
+    Raises ValueError, one line, for what is not such a table, or one that was written for another image.
     """
-    try:
-        table = json.loads(text)
-    except ValueError as e:
-        raise ValueError(f"{where}: not JSON ({e}); expected height, width and tags") from e
     if not isinstance(table, dict) or not {"height", "width", "tags"} <= table.keys():
         raise ValueError(f"{where}: expected a table with height, width and tags")
     if (table["height"], table["width"]) != (height, width):
@@ -60,7 +102,15 @@ def parse_tags(text: str, *, where: str, height: int, width: int) -> TagFile:
         )
     if not isinstance(table["tags"], list):
         raise ValueError(f"{where}: tags must be a list of boxes with their tags")
-    return TagFile(entries=tuple(_entry(one, f"{where}: tags[{n}]") for n, one in enumerate(table["tags"])))
+    return TagFile(
+        entries=tuple(_entry(one, f"{where}: tags[{n}]") for n, one in enumerate(table["tags"])),
+        degradations=parse_degradations(table, where),
+    )
+
+
+def parse_degradations(table: dict[str, Any], where: str) -> tuple[str, ...]:
+    """The phrases that a tag file names as damage; none where it names none."""
+    return tuple(parse_phrases(table.get("degradations", []), f"{where}: degradations"))
 
 
 def _entry(one: Any, where: str) -> tuple[Box, dict[str, float]]:
@@ -69,6 +119,12 @@ def _entry(one: Any, where: str) -> tuple[Box, dict[str, float]]:
     box, tags = one["box"], one["tags"]
     if not (isinstance(box, list) and len(box) == 4 and all(type(v) is int for v in box) and min(box[2:]) > 0):
         raise ValueError(f"{where}: box must be top, left, height and width in whole input pixels, got {box!r}")
+    top, left, height, width = box
+    return Box(top=top, left=left, height=height, width=width), parse_phrases(tags, where)
+
+
+def parse_phrases(tags: Any, where: str) -> dict[str, float]:
+    """Phrases, or phrases with how sure they are, as a table. Raises ValueError, one line."""
     if isinstance(tags, list):
         tags = dict.fromkeys(tags, 1.0) if all(isinstance(tag, str) for tag in tags) else None
     if not (
@@ -77,6 +133,4 @@ def _entry(one: Any, where: str) -> tuple[Box, dict[str, float]]:
         and all(isinstance(sure, int | float) and 0 <= sure <= 1 for sure in tags.values())
     ):
         raise ValueError(f"{where}: tags must be phrases without commas, or phrases with numbers from 0 to 1")
-    top, left, height, width = box
-    known = {" ".join(tag.split()): float(sure) for tag, sure in tags.items()}
-    return Box(top=top, left=left, height=height, width=width), known
+    return {" ".join(tag.split()): float(sure) for tag, sure in tags.items()}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 import hashlib
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -12,6 +13,7 @@ from typing import Any
 import numpy as np
 import torch
 from diffusers import AutoencoderKL
+from transformers import AutoTokenizer
 
 from actors.coordinator import Coordinator, Patience
 from actors.drive import Session, Tally, drive
@@ -31,6 +33,9 @@ from pipeline.noise import keyed_noise
 from pipeline.pixels import enlarge, restore_window
 from pipeline.plan import Plan
 from pipeline.tag_file import TagFile
+from pipeline.tagger import make_tagging
+from pipeline.taggers.loading import describe_tagger, load_tagger
+from pipeline.vocabulary import Vocabulary
 from storage.box import Box, RegionGrid
 from storage.run import RunStore
 from tests.tiny import small_plan, write_stable_diffusion
@@ -53,6 +58,7 @@ class Case:
     image: np.ndarray
     model: str
     plan: Plan
+    tagger: str | None = None
 
     def begin(self, url: str) -> RunStore:
         """A new run with the pixels ingested."""
@@ -66,10 +72,19 @@ class Case:
         return store
 
     def setup(self, store: RunStore) -> WorkerSetup:
-        return WorkerSetup(store=store, plan=self.plan.to_json(), model=self.model)
+        return WorkerSetup(store=store, plan=self.plan.to_json(), model=self.model, tagger=self.tagger)
 
 
-def make_case(model: str, *, height: int, width: int, tags: TagFile | None = None, **recipe: Any) -> Case:
+def make_case(
+    model: str,
+    *,
+    height: int,
+    width: int,
+    tags: TagFile | None = None,
+    tagger: str | None = None,
+    vocabulary: Vocabulary | None = None,
+    **recipe: Any,
+) -> Case:
     """A case for a model's name or folder, on this machine's CPU with one thread."""
     image = picture(height, width)
     plan = small_plan(
@@ -79,9 +94,10 @@ def make_case(model: str, *, height: int, width: int, tags: TagFile | None = Non
         device=describe_device("cpu", 1),
         versions=package_versions(),
         tags=tags,
+        tagger=None if tagger is None else make_tagging(describe_tagger(tagger), vocabulary),
         **recipe,
     )
-    return Case(image=image, model=model, plan=plan)
+    return Case(image=image, model=model, plan=plan, tagger=tagger)
 
 
 def diffusion_case(
@@ -157,14 +173,13 @@ def serial(case: Case) -> np.ndarray:
     coarse = backbone.encode(_enlarged(case, backbone, low).clamp(0, 1)[None])
     difficulty = _difficulty(case, backbone, low)
     z = solver.start(noise(0), coarse[0] if plan.recipe.start == "image" else None)
-    text = backbone.embed([plan.recipe.negative_prompt, plan.recipe.prompt])
+    rows, cols = range(len(plan.tiles.tops)), range(len(plan.tiles.lefts))
+    tags = Tags(case, backbone, low)
+    texts = {(row, col): backbone.embed(list(tags.both_prompts(row, col))) for row in rows for col in cols}
 
     def embedded(top: int, left: int) -> dict[str, torch.Tensor]:
         """Both rows of prompts of one tile."""
-        if plan.recipe.prompts == "global":
-            return text
-        said = _said(case, backbone, low, plan.tiles.tops.index(top), plan.tiles.lefts.index(left))
-        return backbone.embed([plan.recipe.negative_prompt, ", ".join(said)])
+        return texts[plan.tiles.tops.index(top), plan.tiles.lefts.index(left)]
 
     history: tuple[torch.Tensor, ...] = ()
     for step in range(plan.num_steps):
@@ -181,7 +196,11 @@ def serial(case: Case) -> np.ndarray:
                         z[:, ys, xs],
                         coarse[..., ys, xs],
                         embedded(top, left),
-                        Conditioning(structure=_structure(case, low, ys, xs), crops=_crops(plan, ys, xs)),
+                        Conditioning(
+                            structure=_structure(case, low, ys, xs),
+                            crops=_crops(plan, ys, xs),
+                            image=_image(case, backbone, low, ys, xs),
+                        ),
                     )
                 else:
                     total[:, ys, xs] += weight * solver.towards(step, z, coarse[0])[:, ys, xs]
@@ -237,6 +256,17 @@ def _structure(case: Case, low: torch.Tensor, ys: slice, xs: slice) -> dict[str,
     return found if plan.recipe.structure == "both" else {str(plan.recipe.structure): found[plan.recipe.structure]}
 
 
+def _image(case: Case, backbone: Any, low: torch.Tensor, ys: slice, xs: slice) -> torch.Tensor | None:
+    """[1, 1, D]: what the model's eyes see of the enlarged input under a tile."""
+    plan, factor = case.plan, case.plan.geometry.factor
+    if plan.recipe.image_prompts == "none":
+        return None
+    whole = Box(top=0, left=0, height=plan.image.height, width=plan.image.width)
+    pixels = enlarge(low, whole, plan.regions.canvas.scaled(factor), plan.scale).clamp(0, 1)
+    ys, xs = (slice(s.start * factor, s.stop * factor) for s in (ys, xs))
+    return backbone.look(pixels[None, :, ys, xs])[:, None]
+
+
 def _crops(plan: Plan, ys: slice, xs: slice) -> torch.Tensor | None:
     """[1, 6]: the tile's place in the whole output, where the recipe tells it."""
     if plan.recipe.crops == "none":
@@ -257,29 +287,109 @@ def _runs(plan: Plan, difficulty: torch.Tensor, ys: slice, xs: slice, timestep: 
     return recipe.activity == "all" or bool((1000 * (part + recipe.lower_bound) >= timestep).any())
 
 
-def _said(case: Case, backbone: Any, low: torch.Tensor, row: int, col: int) -> dict[str, float]:
-    """The phrases of one tile's prompt."""
-    plan = case.plan
-    if plan.recipe.prompts == "global":
-        return say([], plan.recipe.prompt)
-    whole = Box(top=0, left=0, height=plan.image.height, width=plan.image.width)
-    ys, xs = tagged_crop(plan.tiles.tile(row, col), plan.scale, plan.geometry.factor, whole).within(whole)
-    if plan.tags is not None:
-        crop = Box(top=ys.start, left=xs.start, height=ys.stop - ys.start, width=xs.stop - xs.start)
-        return say(plan.tags.tags(crop), plan.recipe.prompt)
-    return say(backbone.tag(low[None][..., ys, xs])[0], plan.recipe.prompt)
+class Tags:
+    """What is said of each tile, in plain words: no cache, no store, crops by their corners."""
+
+    def __init__(self, case: Case, backbone: Any, low: torch.Tensor) -> None:
+        self.plan, self.model, self.low = case.plan, case.model, low
+        self.tagger = backbone
+        if case.tagger is not None:
+            card, tagging = describe_tagger(case.tagger), case.plan.tagger
+            assert tagging is not None
+            self.tagger = load_tagger(card, tagging, device="cpu", captions=case.plan.recipe.captions)
+
+    def look(self, box: Box, by: int = 1) -> list[tuple[str, float]]:
+        """Tags of a crop, of which ``by x by`` pixels count as one."""
+        if self.plan.tags is not None:
+            return self.plan.tags.tags(box)
+        pixels = self.low[:, *box.slices]
+        pixels = pixels.reshape(3, box.height // by, by, box.width // by, by).mean((2, 4)) if by > 1 else pixels
+        return [pair for pair in self.tagger.tag(pixels[None])[0] if pair[1] >= (self.plan.recipe.tag_threshold or 0)]
+
+    def is_content(self, phrase: str) -> bool:
+        return phrase not in (*self.plan.degradations, "clean")
+
+    def best(self, tags: list[tuple[str, float]]) -> list[tuple[str, float]]:
+        content = [pair for pair in tags if self.is_content(pair[0])]
+        return content[: self.plan.recipe.most_tags] if self.plan.recipe.most_tags else content
+
+    def crop(self, row: int, col: int) -> Box:
+        whole = Box(top=0, left=0, height=self.plan.image.height, width=self.plan.image.width)
+        return tagged_crop(self.plan.tiles.tile(row, col), self.plan.scale, self.plan.geometry.factor, whole)
+
+    @functools.cached_property
+    def of_all(self) -> list[tuple[str, float]]:
+        """Means over all tiles, which are few here."""
+        tiles = self.plan.tiles
+        crops = [self.crop(row, col) for row in range(len(tiles.tops)) for col in range(len(tiles.lefts))]
+        found = [dict(self.best(self.look(crop))) for crop in crops]
+        words = dict.fromkeys(word for one in found for word in one)
+        means = {word: sum(one.get(word, 0.0) for one in found) / len(found) for word in words}
+        most = max(means.values(), default=0.0)
+        return sorted(((word, mean) for word, mean in means.items() if mean >= most / 2), key=lambda p: -p[1])[:8]
+
+    def said(self, row: int, col: int) -> dict[str, float]:
+        """The phrases of one tile's prompt."""
+        recipe = self.plan.recipe
+        if recipe.prompts == "global":
+            return say([], recipe.prompt)
+        box = self.crop(row, col)
+        tags = self.look(box)
+        best = self.best(tags)
+        damage = [pair for pair in tags if not self.is_content(pair[0])]
+        if not best or best[0][1] < recipe.least_confidence:
+            best = self.of_all if recipe.least_confidence else best
+        words = dict(sorted(best + damage, key=lambda pair: -pair[1]))
+        if dict(tags).keys() == words.keys():
+            words = dict(tags)
+        for level in range(1, recipe.parents + 1):
+            for phrase, sure in self.best(self.parent(box, level)):
+                words.setdefault(phrase, sure / 2**level)
+        return say(list(words.items()), recipe.prompt)
+
+    def parent(self, box: Box, level: int) -> list[tuple[str, float]]:
+        more = 2**level - 1
+        top, left = max(0, box.top - box.height * more // 2), max(0, box.left - box.width * more // 2)
+        bottom = min(self.plan.image.height, box.bottom + box.height * more // 2)
+        right = min(self.plan.image.width, box.right + box.width * more // 2)
+        by = max(1, min(2**level, (bottom - top) // 32, (right - left) // 32))
+        height, width = (bottom - top) // by * by, (right - left) // by * by
+        return self.look(Box(top=top, left=left, height=height, width=width), by)
+
+    def both_prompts(self, row: int, col: int) -> tuple[str, str]:
+        """The negative one and the positive one, as they are encoded."""
+        recipe, said = self.plan.recipe, self.said(row, col)
+        negative, prompt = recipe.negative_prompt, ", ".join(said)
+        if recipe.prompts == "global":
+            prompt = recipe.prompt
+        elif recipe.degradations == "negative":
+            own = [phrase.strip() for phrase in recipe.prompt.split(",")]
+            damage = [phrase for phrase in said if phrase in self.plan.degradations and phrase not in own]
+            prompt = ", ".join(phrase for phrase in said if phrase not in damage)
+            negative = ", ".join([negative, *damage] if negative else damage)
+        return self.cut(negative), self.cut(prompt)
+
+    def cut(self, text: str) -> str:
+        location, limit = describe_model(self.model).location, self.plan.geometry.text_tokens
+        if limit is None:
+            return text
+        tokenizer = AutoTokenizer.from_pretrained(Path(location) / "tokenizer")
+        while len(tokenizer(text, truncation=False).input_ids) > limit:
+            text = text.rpartition(", ")[0]
+        return text
 
 
 def _steering(case: Case, backbone: Any, low: torch.Tensor) -> torch.Tensor:
     """[1, phrases, y, x]: the tiles' words, averaged on the canvas and looked up under each input pixel."""
     plan, tiles = case.plan, case.plan.tiles
     weight = torch.from_numpy(tile_weight(plan.recipe.blend, tiles.tile_height, tiles.tile_width))
+    tags = Tags(case, backbone, low)
     total: Any = 0
     for row, top in enumerate(tiles.tops):
         for col, left in enumerate(tiles.lefts):
             part = torch.zeros(plan.regions.canvas.shape)
             part[top : top + tiles.tile_height, left : left + tiles.tile_width] = weight
-            said = backbone.steering([_said(case, backbone, low, row, col)])[0]
+            said = backbone.steering([tags.said(row, col)])[0]
             total = total + torch.stack([part, *(word * part for word in said)])
     field = total[1:] / total[0]
     ys, xs = (((torch.arange(side) + 0.5) * plan.scale / plan.geometry.factor).long() for side in low.shape[1:])
@@ -302,6 +412,7 @@ def _guided(
     for row in (0, 1):
         under = coarse if geometry.reads_coarse else None
         rows = {name: table[row : row + 1] for name, table in text.items()}
-        full = dataclasses.replace(given, coarse=under, **rows)
+        image = None if given.image is None else given.image * row
+        full = dataclasses.replace(given, coarse=under, image=image, **rows)
         branches.append(backbone.predict(seen, solver.timestep(step), full)[0])
     return branches[0] + guidance * (branches[1] - branches[0])

@@ -26,6 +26,7 @@ from pipeline.device import DeviceFacts
 from pipeline.plan import ImageFacts, Plan, bind
 from pipeline.recipe import Recipe
 from pipeline.tag_file import TagFile
+from pipeline.tagger import Tagging
 
 DEVICE = DeviceFacts(kind="cpu", name="test", threads=1)
 
@@ -146,6 +147,7 @@ def small_plan(
     versions: dict[str, str] | None = None,
     sha256: str = "0" * 64,
     tags: TagFile | None = None,
+    tagger: Tagging | None = None,
     **recipe: Any,
 ) -> Plan:
     """A plan of some dozen regions for an image of ``height x width`` pixels."""
@@ -159,6 +161,7 @@ def small_plan(
         device=device,
         versions=versions or {},
         tags=tags,
+        tagger=tagger,
     )
 
 

@@ -22,36 +22,11 @@ from transformers.models.blip.image_processing_pil_blip import BlipImageProcesso
 from transformers.models.clip.image_processing_pil_clip import CLIPImageProcessorPil
 from transformers.models.siglip.image_processing_pil_siglip import SiglipImageProcessorPil
 
-WORDS = [
-    "<pad>",
-    "<s>",
-    "</s>",
-    "<unk>",
-    "a",
-    "photo",
-    "of",
-    "this",
-    "is",
-    "with",
-    "water",
-    "roof",
-    "road",
-    "noise",
-    "blur",
-    ",",
-    ".",
-    "in",
-    "the",
-    "what",
-    "does",
-    "image",
-    "describe",
-    "?",
-    "detail",
-    "shown",
-    "stone",
-    "sand",
-]
+from pipeline.tagger import CAPTIONERS
+
+SPOKEN = """<pad> <s> </s> <unk> a photo of this is with water roof road noise blur , . in the what does image describe
+? detail shown stone sand"""
+WORDS = SPOKEN.split()
 VISION: dict[str, Any] = {
     "hidden_size": 16,
     "intermediate_size": 32,
@@ -97,7 +72,13 @@ def write_tagger(folder: Path, kind: str, seed: int = 0) -> Path:
         parts = {"text_config": {**TEXT, "projection_dim": 16}, "vision_config": VISION}
         model = CLIPModel(CLIPConfig(**parts, projection_dim=16))
     elif kind == "blip":
-        text = {**TEXT, "encoder_hidden_size": 16, "sep_token_id": 2, "projection_dim": 16}
+        text = {
+            **TEXT,
+            "encoder_hidden_size": 16,
+            "sep_token_id": 2,
+            "projection_dim": 16,
+            "max_position_embeddings": 64,
+        }
         model = BlipForConditionalGeneration(BlipConfig(text_config=text, vision_config=VISION, projection_dim=16))
         images = BlipImageProcessorPil(size=size)
     else:
@@ -105,7 +86,7 @@ def write_tagger(folder: Path, kind: str, seed: int = 0) -> Path:
     with torch.no_grad():
         # freshly made, the networks hardly see their input
         for weight in model.parameters():
-            weight.mul_(4 if weight.dim() > 1 else 1)
+            weight.mul_((12 if kind in CAPTIONERS else 4) if weight.dim() > 1 else 1)
     model.eval().save_pretrained(folder)
     tokenizer.save_pretrained(folder)
     images.save_pretrained(folder)

@@ -7,15 +7,9 @@ import torch
 from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, processors
 from transformers import CLIPTextConfig, CLIPTextModel, PreTrainedTokenizerFast
 
-DEGRADATIONS = (
-    "clean",
-    "slight blur",
-    "strong blur",
-    "slight noise",
-    "strong noise",
-    "slight jpeg",
-    "strong jpeg",
-)
+from pipeline.backbones.tagger import DEGRADATIONS
+
+STATES = ("clean", *DEGRADATIONS)
 CONTENT = (
     "aerial",
     "satellite",
@@ -34,7 +28,7 @@ CONTENT = (
     "red",
     "brown",
 )
-PHRASES = DEGRADATIONS + CONTENT
+PHRASES = STATES + CONTENT
 SPECIAL = ("<pad>", "<start>", "<end>", "<unknown>")
 TOKENS = 24
 """tokens of a prompt, start and end included"""

@@ -23,6 +23,7 @@ GEOMETRY = LatentGeometry(
     structures=(),
     structure="none",
     reads_crops=False,
+    image_width=None,
     restorer_halo=None,
     text_tokens=None,
     native_scale=None,

@@ -29,7 +29,7 @@ from .hub import locate
 from .loading import fingerprint_files, read_config
 from .weights import weight_file
 
-WHAT = "--attention"
+WHAT = "--vit"
 KINDS: dict[str, tuple[Any, dict[str, Any]]] = {
     # its pooling layer is trained for another use, and DINO's files have none
     "vit": (ViTModel, {"add_pooling_layer": False}),
@@ -50,19 +50,18 @@ def describe_attention(name: str) -> AttentionCard:
     config = read_config(folder / "config.json", name, what=WHAT)
     if config.get("model_type") not in KINDS:
         raise ValueError(
-            f"--attention {name}: expected a vision transformer ({', '.join(KINDS)}), found {config.get('model_type')}"
+            f"--vit {name}: expected a vision transformer ({', '.join(KINDS)}), found {config.get('model_type')}"
         )
     files = ["config.json", weight_file(folder, name).name]
     files += ["preprocessor_config.json"] if (folder / "preprocessor_config.json").is_file() else []
-    return AttentionCard(
-        side=config["image_size"], patch=config["patch_size"], fingerprint=fingerprint_files(folder, files)
-    )
+    fingerprint = fingerprint_files({file: folder / file for file in files})
+    return AttentionCard(side=config["image_size"], patch=config["patch_size"], fingerprint=fingerprint)
 
 
 def load_attention(name: str, card: AttentionCard, *, heads: str, device: str) -> AttentionReader:
     """The transformer in float32, on ``device``. Raises ValueError where this node's copy is another one."""
     if describe_attention(name).fingerprint != card.fingerprint:
-        raise ValueError(f"--attention {name} is not the model that the plan was made with: put the same files here")
+        raise ValueError(f"--vit {name} is not the model that the plan was made with: put the same files here")
     folder = locate(name, name, what=WHAT)
     own: dict[str, Any] = {}
     if (folder / "preprocessor_config.json").is_file():

@@ -6,14 +6,14 @@ import dataclasses
 import hashlib
 import json
 from pathlib import Path
-from typing import Any
 
 from ..backbone import ModelCard
 from .controls import check_control, check_control_file, control_files
 from .hub import locate
+from .image_adapter import adapter_files, check_adapter, image_width
 from .lora import lora_file, read_changes
-from .model_file import ModelFile
-from .skeleton import skeleton
+from .model_file import SIGHTS, ModelFile
+from .networks import skeleton
 from .weights import num_parameters
 
 
@@ -26,33 +26,60 @@ def attach(card: ModelCard, file: ModelFile) -> ModelCard:
         return card
     if card.family != "stable_diffusion":
         raise ValueError(f"model {card.name}: attachments need a Stable Diffusion base, {file.base} is {card.family}")
-    unet = json.loads((Path(card.location) / "unet" / "config.json").read_text(encoding="utf-8"))
-    networks = skeleton(Path(card.location)) if file.loras else {}
-    found: list[Path] = []
-    for control in file.controls:
-        found += _control(control.model, card, file, unet)
-    for lora in file.loras:
-        found.append(lora_file(locate(lora.model, card.name), card.name, allow_pickle=file.allow_pickle))
-        read_changes(found[-1], networks, card.name)
-    sights = tuple(name for name in ("image", "edges") if any(one.sees == name for one in file.controls))
-    weights = [path for path in found if path.suffix != ".json"]
+    file = _located(file, card.name)
+    found = _checked(file, card)
+    adapter = file.image_adapter
+    sights = tuple(name for name in SIGHTS if any(one.sees == name for one in file.controls))
     geometry = dataclasses.replace(
         card.geometry,
+        image_width=None if adapter is None else image_width(Path(adapter.model)),
         structures=sights,
         structure="both" if len(sights) == 2 else (sights or ("none",))[0],
-        parameters=card.geometry.parameters + sum(num_parameters(path) for path in weights),
+        parameters=card.geometry.parameters + sum(num_parameters(path) for path in found if path.suffix != ".json"),
     )
     return dataclasses.replace(card, geometry=geometry, fingerprint=_fingerprint(card, file, found), file=file)
 
 
-def _control(model: str, card: ModelCard, file: ModelFile, unet: dict[str, Any]) -> list[Path]:
-    where = locate(model, card.name)
-    found = control_files(where, card.name, allow_pickle=file.allow_pickle)
-    if where.is_dir():
-        config = json.loads(found[0].read_text(encoding="utf-8"))
-        check_control(where, config, unet, card.geometry.factor, card.name)
-    else:
-        check_control_file(where, unet, card.name)
+def _located(file: ModelFile, name: str) -> ModelFile:
+    """The same with every attachment's place on this machine; of a LoRA the file itself."""
+
+    def here(one: str) -> Path:
+        return locate(one, name, allow_pickle=file.allow_pickle)
+
+    adapter = file.image_adapter
+    if adapter is not None:
+        adapter = dataclasses.replace(adapter, model=str(here(adapter.model)), encoder=str(here(adapter.encoder)))
+    lora_files = [lora_file(here(one.model), name, allow_pickle=file.allow_pickle) for one in file.loras]
+    return dataclasses.replace(
+        file,
+        controls=tuple(dataclasses.replace(one, model=str(here(one.model))) for one in file.controls),
+        loras=tuple(
+            dataclasses.replace(one, model=str(path)) for one, path in zip(file.loras, lora_files, strict=True)
+        ),
+        image_adapter=adapter,
+    )
+
+
+def _checked(file: ModelFile, card: ModelCard) -> list[Path]:
+    """Every attachment's files, configs and weights, in order, once all of them fit the base."""
+    folder, found = Path(card.location), list[Path]()
+    networks = skeleton(folder) if file.loras or file.image_adapter else {}
+    unet = json.loads((folder / "unet" / "config.json").read_text(encoding="utf-8"))
+    for control in file.controls:
+        where = Path(control.model)
+        found += control_files(where, card.name, allow_pickle=file.allow_pickle)
+        if where.is_dir():
+            config = json.loads((where / "config.json").read_text(encoding="utf-8"))
+            check_control(where, config, unet, card.geometry.factor, card.name)
+        else:
+            check_control_file(where, unet, card.name)
+    for lora in file.loras:
+        found.append(Path(lora.model))
+        read_changes(found[-1], networks, card.name)
+    if (adapter := file.image_adapter) is not None:
+        weights, encoder = Path(adapter.model), Path(adapter.encoder)
+        found += adapter_files(weights, encoder, card.name, allow_pickle=file.allow_pickle)
+        check_adapter(weights, encoder, networks["unet"], card.name)
     return found
 
 

@@ -98,8 +98,9 @@ def load_control(where: Path, unet: dict[str, Any], dtype: torch.dtype) -> Any:
     config = control_config(unet)
     with init_empty_weights():
         net = ControlNetModel.from_config(config)
-    net.load_state_dict(_converted(read_tensors(where), config), assign=True)
-    return net.to(dtype)
+    tensors = _converted(read_tensors(where), config)
+    net.load_state_dict({key: tensor.to(dtype) for key, tensor in tensors.items()}, assign=True)
+    return net
 
 
 def sum_residuals(

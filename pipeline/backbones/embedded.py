@@ -15,9 +15,10 @@ from diffusers import AutoencoderDC, ControlNetModel, DDIMScheduler, UNet2DCondi
 from transformers import AutoTokenizer, CLIPTextModel
 
 from ..backbone import Conditioning, LatentGeometry, ModelCard
+from .options import PLAIN, Options
 from .precondition import local_spread, precondition
 from .restoration import RestorationModule
-from .tagger import Tagger
+from .tagger import DEGRADATIONS, Tagger
 
 WEIGHTED = ("vae", "unet", "text_encoder", "controlnet", "restorer", "tagger")
 """folders of the parts that have weights"""
@@ -53,6 +54,7 @@ def read_geometry(folder: Path, index: dict[str, Any]) -> LatentGeometry:
         structures=tuple(STRUCTURES),
         structure="none",
         reads_crops=False,
+        image_width=None,
         restorer_halo=own["restorer_halo"],
         text_tokens=configs["text_encoder"]["max_position_embeddings"],
         native_scale=own["native_scale"],
@@ -71,6 +73,12 @@ def read_vocabulary(folder: Path) -> tuple[str, ...]:
     return tuple(word for word in table["model"]["vocab"] if word.isalpha())
 
 
+def read_degradations(folder: Path) -> tuple[str, ...]:
+    """The tagger's phrases that speak of damage."""
+    config = json.loads((folder / "tagger" / "config.json").read_text(encoding="utf-8"))
+    return tuple(phrase for phrase in config["phrases"] if phrase in DEGRADATIONS)
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Parts:
     """The loaded networks, on one device and in one number format."""
@@ -85,7 +93,7 @@ class Parts:
     scheduler: Any
 
 
-def load(card: ModelCard, *, device: str, dtype: torch.dtype) -> EmbeddedBackbone:
+def load(card: ModelCard, *, device: str, dtype: torch.dtype, options: Options = PLAIN) -> EmbeddedBackbone:
     folder = Path(card.location)
     own = json.loads((folder / "model_index.json").read_text(encoding="utf-8"))["gigatile"]
     kinds: dict[str, Any] = {
@@ -104,12 +112,14 @@ def load(card: ModelCard, *, device: str, dtype: torch.dtype) -> EmbeddedBackbon
     loaded["text_encoder"] = CLIPTextModel.from_pretrained(folder / "text_encoder", variant="fp16", dtype=dtype)
     for network in loaded.values():
         network.to(device, memory_format=torch.channels_last).eval().requires_grad_(False)
+    for part in ("unet", "controlnet"):
+        options.prepare(loaded[part])
     parts = Parts(
         **loaded,
         tokenizer=AutoTokenizer.from_pretrained(folder / "tokenizer"),
         scheduler=DDIMScheduler.from_pretrained(folder / "scheduler"),
     )
-    return EmbeddedBackbone(card.geometry, parts, own)
+    return EmbeddedBackbone(card.geometry, parts, own, options)
 
 
 def _picture(structure: dict[str, torch.Tensor]) -> torch.Tensor:
@@ -122,9 +132,9 @@ def _picture(structure: dict[str, torch.Tensor]) -> torch.Tensor:
 class EmbeddedBackbone:
     """Runs the networks; latents cross the border normalised to zero mean and unit variance a channel."""
 
-    def __init__(self, geometry: LatentGeometry, parts: Parts, own: dict[str, Any]) -> None:
+    def __init__(self, geometry: LatentGeometry, parts: Parts, own: dict[str, Any], options: Options = PLAIN) -> None:
         """``own`` holds latents_mean and latents_std, a number a channel, and spread, the table of local_spread."""
-        self._geometry, self._parts = geometry, parts
+        self._geometry, self._parts, self._options = geometry, parts, options
         self._mean, self._std = (torch.tensor(own[name]).view(1, -1, 1, 1) for name in ("latents_mean", "latents_std"))
         self._spread = torch.tensor(own["spread"])
 
@@ -149,18 +159,32 @@ class EmbeddedBackbone:
         squared = self._parts.scheduler.alphas_cumprod[timestep.long().expand(len(latents))]
         prepared = precondition(latents, coarse, spread, squared)
         seen, text = self._send(prepared.seen), conditioning.text.to(unet.device, unet.dtype)
-        residuals: dict[str, Any] = {}
-        if conditioning.structure is not None:
-            down, mid = self._parts.controlnet(
-                seen,
-                timestep,
-                encoder_hidden_states=text,
-                controlnet_cond=self._send(_picture(conditioning.structure)),
-                return_dict=False,
-            )
-            residuals = {"down_block_additional_residuals": down, "mid_block_additional_residual": mid}
-        answer = unet(seen, timestep, encoder_hidden_states=text, **residuals).sample
+        with self._options.attending():
+            residuals = self._residuals(seen, timestep, text, conditioning.structure)
+            answer = unet(seen, timestep, encoder_hidden_states=text, **residuals).sample
         return prepared.velocity(answer.float().cpu()).contiguous()
+
+    def spread(self, coarse: torch.Tensor) -> torch.Tensor:
+        return local_spread(coarse, self._spread)
+
+    def _residuals(
+        self,
+        seen: torch.Tensor,
+        timestep: torch.Tensor,
+        text: torch.Tensor,
+        structure: dict[str, torch.Tensor] | None,
+    ) -> dict[str, Any]:
+        """What the ControlNet adds to the U-Net; nothing where it is shown nothing."""
+        if structure is None:
+            return {}
+        down, mid = self._parts.controlnet(
+            seen,
+            timestep,
+            encoder_hidden_states=text,
+            controlnet_cond=self._send(_picture(structure)),
+            return_dict=False,
+        )
+        return {"down_block_additional_residuals": down, "mid_block_additional_residual": mid}
 
     @torch.inference_mode()
     def encode(self, pixels: torch.Tensor) -> torch.Tensor:

@@ -6,12 +6,17 @@ from pathlib import Path
 
 from .model_file import is_hub_id
 
-PATTERNS = ("*.json", "*.txt", "*.model", "*.safetensors")
-PICKLED = (*PATTERNS, "*.bin")
+CONFIGS = ("*.json", "*.txt", "*.model")
+WEIGHTS = ("*.safetensors",)
+PICKLED = ("*.bin",)
 
 
-def locate(name: str, model: str, *, patterns: tuple[str, ...] = PATTERNS, what: str = "model") -> Path:
+def locate(
+    name: str, model: str, *, allow_pickle: bool = False, configs_only: bool = False, what: str = "model"
+) -> Path:
     """The folder or file called ``name``, a path or a hub id, of the model ``model`` (or whatever ``what`` says it is).
+
+    From the hub come configs and, unless ``configs_only``, weights, as pickles too where they are allowed.
 
     Raises FileNotFoundError, one line with the mend.
     """
@@ -25,8 +30,9 @@ def locate(name: str, model: str, *, patterns: tuple[str, ...] = PATTERNS, what:
         )
     from huggingface_hub import snapshot_download
 
+    patterns = [*CONFIGS, *(() if configs_only else WEIGHTS), *(PICKLED if allow_pickle else ())]
     try:
-        return Path(snapshot_download(name, allow_patterns=list(patterns)))
+        return Path(snapshot_download(name, allow_patterns=patterns))
     except Exception as e:
         reason = (str(e).strip() or type(e).__name__).splitlines()[0]
         raise FileNotFoundError(

@@ -1,5 +1,8 @@
-"""From a model's name to its card and its replica: embedded, analytic, a folder in diffusers' format, a hub id, or a
-TOML file that attaches to any of them."""
+"""From a model's name to its card and its replica.
+
+A name is embedded, analytic, a folder in diffusers' format, a hub id, a single checkpoint, or a model file (TOML) that
+names one of them and what is attached to it.
+"""
 
 from __future__ import annotations
 
@@ -16,8 +19,10 @@ from transformers.utils import logging as transformers_logging
 from ..backbone import Backbone, ModelCard
 from . import analytic, embedded, stable_diffusion
 from .composite import attach
-from .hub import PATTERNS, PICKLED, locate
+from .hub import locate
 from .model_file import ModelFile, read_model_file
+from .options import PLAIN, Options
+from .single_file import check_checkpoint, find_configs
 from .weights import num_parameters, weight_file
 
 EMBEDDED = Path(__file__).resolve().parent.parent / "embedded"
@@ -46,34 +51,56 @@ def describe_model(name: str, *, allow_pickle: bool = False) -> ModelCard:
     return attach(_describe_base(name, file), file)
 
 
+def locate_configs(name: str, *, allow_pickle: bool = False) -> Path:
+    """The folder of a model's configs and tokenizers, not checked; errors as describe_model's."""
+    return _locate_base(name, read_model_file(name, allow_pickle=allow_pickle))[0]
+
+
+def _locate_base(name: str, file: ModelFile) -> tuple[Path, Path | None]:
+    """The folder of the configs, and the single file that the weights are in, if they are."""
+    found = EMBEDDED if file.base == "embedded" else locate(file.base, name, allow_pickle=file.allow_pickle)
+    if found.is_file():
+        return find_configs(found, file.config, name, allow_pickle=file.allow_pickle), found
+    return found, None
+
+
 def _describe_base(name: str, file: ModelFile) -> ModelCard:
-    patterns = PICKLED if file.allow_pickle else PATTERNS
-    folder = EMBEDDED if file.base == "embedded" else locate(file.base, name, patterns=patterns)
+    folder, checkpoint = _locate_base(name, file)
     index = read_config(folder / "model_index.json", name)
     family = FAMILIES.get(str(index.get("_class_name")))
-    if family is None:
+    if family is None or (checkpoint is not None and family is not stable_diffusion):
         known = ", ".join(key for key, adapter in FAMILIES.items() if adapter)
         raise ValueError(f"model {name}: no adapter for {index.get('_class_name')}; there is one for {known}")
     missing = [part for part in family.parts(index) if not (folder / part).is_file()]
     if missing:
         raise FileNotFoundError(f"model {name}: lacks {', '.join(missing)}; expected a folder in diffusers' format")
-    weights = [
-        weight_file(folder / part, name, allow_pickle=file.allow_pickle) for part in family.weighted_parts(index)
-    ]
+    geometry = family.read_geometry(folder, index)
+    weights = _weights(name, file, folder, checkpoint, family.weighted_parts(index))
     return ModelCard(
         name=name,
         family=family.__name__.rpartition(".")[2],
         location=str(folder),
-        geometry=dataclasses.replace(
-            family.read_geometry(folder, index), parameters=sum(num_parameters(path) for path in weights)
-        ),
+        geometry=dataclasses.replace(geometry, parameters=sum(num_parameters(path) for path in weights.values())),
         scheduler=read_config(folder / "scheduler" / "scheduler_config.json", name),
         vocabulary=embedded.read_vocabulary(folder) if family is embedded else None,
-        fingerprint=fingerprint_files(folder, [*family.parts(index), *(str(w.relative_to(folder)) for w in weights)]),
+        degradations=embedded.read_degradations(folder) if family is embedded else (),
+        fingerprint=fingerprint_files({**{part: folder / part for part in family.parts(index)}, **weights}),
+        checkpoint=None if checkpoint is None else str(checkpoint),
     )
 
 
-def load_backbone(card: ModelCard, *, device: str, dtype: str) -> Backbone:
+def _weights(name: str, file: ModelFile, folder: Path, checkpoint: Path | None, parts: list[str]) -> dict[str, Path]:
+    """Weight files by the names that they have in the fingerprint."""
+    if checkpoint is not None:
+        check_checkpoint(checkpoint, folder, name)
+        return {"checkpoint": checkpoint}
+    if file.config is not None:
+        raise ValueError(f"model {name}: config goes with a base that is a single file; {file.base} has its own")
+    found = [weight_file(folder / part, name, allow_pickle=file.allow_pickle) for part in parts]
+    return {str(path.relative_to(folder)): path for path in found}
+
+
+def load_backbone(card: ModelCard, *, device: str, dtype: str, options: Options = PLAIN) -> Backbone:
     """One replica on ``device`` (cpu or cuda) with weights in ``dtype``."""
     if card.family == "analytic":
         return analytic.AnalyticBackbone()
@@ -81,7 +108,7 @@ def load_backbone(card: ModelCard, *, device: str, dtype: str) -> Backbone:
     # one line of progress is the program's own
     transformers_logging.disable_progress_bar()
     diffusers_logging.disable_progress_bar()
-    return adapter.load(card, device=device, dtype=getattr(torch, dtype))
+    return adapter.load(card, device=device, dtype=getattr(torch, dtype), options=options)
 
 
 def read_config(path: Path, name: str, *, what: str = "model") -> dict[str, Any]:
@@ -98,10 +125,11 @@ def read_config(path: Path, name: str, *, what: str = "model") -> dict[str, Any]
     return config
 
 
-def fingerprint_files(folder: Path, names: list[str]) -> str:
+def fingerprint_files(files: dict[str, Path]) -> str:
+    """sha256 over files, each with the name that it counts under."""
     digest = hashlib.sha256()
-    for name in sorted(names):
+    for name, path in sorted(files.items()):
         digest.update(name.encode() + b"\0")
-        with (folder / name).open("rb") as file:
+        with path.open("rb") as file:
             digest.update(hashlib.file_digest(file, "sha256").digest())
     return digest.hexdigest()

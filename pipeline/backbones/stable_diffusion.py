@@ -8,19 +8,19 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from diffusers import AutoencoderKL, UNet2DConditionModel
 from transformers import AutoTokenizer
 
 from ..backbone import Conditioning, LatentGeometry, ModelCard
 from .controls import load_control, sum_residuals
 from .group_norm import GroupNorms
-from .hub import locate
-from .lora import lora_file, merge_changes, read_changes
+from .image_adapter import Sight, load_sight
+from .lora import merge_changes, read_changes
 from .model_file import Control, ModelFile
+from .networks import read_networks
 from .norm_order import find_norms
+from .options import PLAIN, Options
 from .receptive_field import decoder_halo, encoder_halo
-from .skeleton import ENCODERS
-from .weights import variant
+from .single_file import read_checkpoint
 
 TEXT_PARTS = (("tokenizer", "text_encoder"), ("tokenizer_2", "text_encoder_2"))
 """folders of each tokenizer and its encoder; SDXL has both pairs"""
@@ -71,6 +71,7 @@ def read_geometry(folder: Path, index: dict[str, Any]) -> LatentGeometry:
         structures=(),
         structure="none",
         reads_crops=_is_xl(index),
+        image_width=None,
         restorer_halo=None,
         text_tokens=text.get("max_position_embeddings", 77),
         native_scale=None,
@@ -104,25 +105,35 @@ def check_parts(folder: Path, vae: dict[str, Any], unet: dict[str, Any], text_wi
         )
 
 
-def load(card: ModelCard, *, device: str, dtype: torch.dtype) -> StableDiffusionBackbone:
+def load(card: ModelCard, *, device: str, dtype: torch.dtype, options: Options = PLAIN) -> StableDiffusionBackbone:
     folder, file = Path(card.location), card.file or ModelFile(base=card.location)
-    index = json.loads((folder / "model_index.json").read_text(encoding="utf-8"))
-    unet = UNet2DConditionModel.from_pretrained(folder / "unet", variant=variant(folder / "unet"), torch_dtype=dtype)
-    # the autoencoders of Stable Diffusion overflow in half precision: grey or black tiles
-    vae = AutoencoderKL.from_pretrained(folder / "vae", variant=variant(folder / "vae"), torch_dtype=torch.float32)
-    text, networks = [], {"unet": unet}
-    for tokenizer, encoder in TEXT_PARTS[: 2 if _is_xl(index) else 1]:
-        model = ENCODERS[encoder].from_pretrained(folder / encoder, variant=variant(folder / encoder), dtype=dtype)
-        text.append((AutoTokenizer.from_pretrained(folder / tokenizer), model))
-        networks[encoder] = model
+    if card.checkpoint is None:
+        networks = read_networks(folder, dtype)
+    else:
+        networks = read_checkpoint(Path(card.checkpoint), folder, dtype)
     for lora in file.loras:
-        path = lora_file(locate(lora.model, card.name), card.name, allow_pickle=file.allow_pickle)
-        merge_changes(networks, read_changes(path, networks, card.name), lora.scale)
+        merge_changes(networks, read_changes(Path(lora.model), networks, card.name), lora.scale)
     config = json.loads((folder / "unet" / "config.json").read_text(encoding="utf-8"))
-    controls = [(control, load_control(locate(control.model, card.name), config, dtype)) for control in file.controls]
-    for network in (vae, unet, *(model for _, model in text), *(net for _, net in controls)):
+    controls = [(one, load_control(Path(one.model), config, dtype)) for one in file.controls]
+    sight = None
+    if (adapter := file.image_adapter) is not None:
+        sight = load_sight(adapter, networks["unet"], device, dtype)
+    for network in (*networks.values(), *(net for _, net in controls)):
         network.to(device).eval().requires_grad_(False)
-    return StableDiffusionBackbone(card.geometry, Parts(vae=vae, unet=unet, text=text, controls=controls))
+    for network in (networks["unet"], *(net for _, net in controls)):
+        options.prepare(network)
+    pairs = [(tokenizer, encoder) for tokenizer, encoder in TEXT_PARTS if encoder in networks]
+    return StableDiffusionBackbone(
+        card.geometry,
+        Parts(
+            vae=networks["vae"],
+            unet=networks["unet"],
+            text=[(AutoTokenizer.from_pretrained(folder / tokenizer), networks[part]) for tokenizer, part in pairs],
+            controls=controls,
+            sight=sight,
+        ),
+        options,
+    )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -135,13 +146,16 @@ class Parts:
     """each tokenizer with its encoder"""
     controls: list[tuple[Control, Any]]
     """each ControlNet's settings with its network"""
+    sight: Sight | None = None
+    """the IP-Adapter"""
 
 
 class StableDiffusionBackbone:
     """Runs a Stable Diffusion model's parts; see Backbone for shapes and ranges."""
 
-    def __init__(self, geometry: LatentGeometry, parts: Parts) -> None:
-        self._geometry, self._controls = geometry, parts.controls
+    def __init__(self, geometry: LatentGeometry, parts: Parts, options: Options = PLAIN) -> None:
+        self._geometry, self._options = geometry, options
+        self._controls, self._sight = parts.controls, parts.sight
         self._vae, self._unet, self._text = parts.vae, parts.unet, parts.text
         order = find_norms(parts.vae.config)
         self.norms = {part: GroupNorms(getattr(parts.vae, part), order[part].names) for part in ("encoder", "decoder")}
@@ -165,8 +179,17 @@ class StableDiffusionBackbone:
                 "time_ids": self._time_ids(latents, conditioning.crops).to(device, dtype),
             }
         seen = latents.to(device, dtype)
-        residuals = sum_residuals(self._controls, conditioning.structure or {}, seen, **given)
-        return self._unet(seen, **given, **residuals).sample.float().cpu()
+        with self._options.attending():
+            residuals = sum_residuals(self._controls, conditioning.structure or {}, seen, **given)
+            if self._sight is not None:
+                images = self._sight.show(conditioning.image, len(seen), seen)
+                given["added_cond_kwargs"] = {**(given["added_cond_kwargs"] or {}), "image_embeds": images}
+            return self._unet(seen, **given, **residuals).sample.float().cpu()
+
+    @torch.inference_mode()
+    def look(self, pixels: torch.Tensor) -> torch.Tensor:
+        assert self._sight is not None
+        return self._sight.look(pixels)
 
     def _time_ids(self, latents: torch.Tensor, crops: torch.Tensor | None) -> torch.Tensor:
         """[B, 6]: where nothing else is said, every tile is a whole picture of the native size, not cropped."""

@@ -12,6 +12,8 @@ from diffusers.models.modeling_utils import ModelMixin
 from torch import nn
 from torch.nn import functional
 
+DEGRADATIONS = ("slight blur", "strong blur", "slight noise", "strong noise", "slight jpeg", "strong jpeg")
+"""phrases that speak of damage"""
 FINE = 8.0
 """how much the difference from the 3 x 3 mean is raised"""
 BLOCK = 8

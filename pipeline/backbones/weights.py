@@ -76,6 +76,9 @@ def _unpickle(path: Path, device: str) -> dict[str, torch.Tensor]:
     except Exception as e:
         raise ValueError(_damaged(path, e)) from e
     table = table.get("state_dict", table)
+    # an IP-Adapter's has its two parts as tables of their own
+    inner = {part: one for part, one in table.items() if isinstance(one, dict)}
+    table = table | {f"{part}.{key}": value for part, one in inner.items() for key, value in one.items()}
     return {key: value for key, value in table.items() if isinstance(value, torch.Tensor)}
 
 

@@ -38,7 +38,7 @@ def describe_tagger(name: str) -> TaggerCard:
         name=name,
         kind=kind,
         location=str(folder),
-        fingerprint=fingerprint_files(folder, [path.name for path in files]),
+        fingerprint=fingerprint_files({path.name: path for path in files}),
         parameters=sum(num_parameters(path) for path in weights),
     )
 

@@ -11,7 +11,7 @@ import pytest
 from actors.drive import StoppedError
 from actors.task import Kind
 from actors.worker import latent_name
-from tests.composite import write_composite
+from tests.composite import write_composite, write_image_adapter
 from tests.runs import Case, digest, make_case, serial, sit
 
 SMALL = {"region": 16, "window": 16, "overlap": 6, "steps": 2, "guidance": 2.0, "batch": 2, "prompt": "abc"}
@@ -24,6 +24,30 @@ def composite_case(folder: Path, model: Path, **recipe: Any) -> Case:
 @pytest.fixture(scope="module")
 def xl(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return write_composite(tmp_path_factory.mktemp("xl"), xl=True)
+
+
+@pytest.fixture(scope="module")
+def seeing(xl: Path) -> Path:
+    """The same with an IP-Adapter."""
+    lines = write_image_adapter(xl.parent / "adapter", xl.parent / "base")
+    (xl.parent / "seeing.toml").write_text(xl.read_text() + lines)
+    return xl.parent / "seeing.toml"
+
+
+def test_image_prompts(tmp_path: Path, seeing: Path) -> None:
+    """The plain loop's numbers, stopped and resumed in between; prompts that are lost are made again."""
+    case = composite_case(tmp_path, seeing, image_prompts="tile", start="noise")
+    store, blobs = case.begin(str(tmp_path / "run")), tmp_path / "run" / "blobs" / "cond" / "image-prompts"
+    with pytest.raises(StoppedError):
+        sit(case, store, should_stop=lambda: sum(r.kind == Kind.MERGE for r in store.journal.replay()) > 2)
+    kept = sorted(blobs.iterdir())
+    assert kept
+    before = kept[0].read_bytes()
+    kept[0].unlink()
+    sit(case, store)
+    assert kept[0].read_bytes() == before
+    found = store.open_array(latent_name(2)).read(case.plan.regions.canvas)
+    assert np.abs(found - serial(case)).max() / np.abs(found).max() < 1e-5
 
 
 @pytest.mark.parametrize(

@@ -9,8 +9,9 @@ import numpy as np
 import pytest
 
 from actors.drive import StoppedError
-from actors.worker import latent_name, local_prompt_blob
-from pipeline.local_prompts import local_prompts_from_bytes
+from actors.prompts import PROMPTS_ARRAY, read_prompt
+from actors.worker import latent_name
+from pipeline.prompt_table import read_block
 from tests.runs import Case, digest, make_case, serial, sit
 
 SMALL = {"region": 32, "window": 32, "overlap": 12, "steps": 2, "dtype": "float32"}
@@ -43,23 +44,24 @@ def test_every_tile_has_a_prompt(case: Case, tmp_path: Path) -> None:
     store = case.begin(str(tmp_path / "run"))
     sit(case, store)
     plan = case.plan
+    table = store.open_array(PROMPTS_ARRAY)
     for region in range(plan.regions.num_regions):
         owned = plan.tiles.owned_by(plan.regions.box(region))
-        data = store.get_blob(local_prompt_blob(region))
-        assert (data is None) == (not owned)
-        if data is not None:
-            table = local_prompts_from_bytes(data)
-            assert len(table.rows) == len(owned)
-            assert all(prompt.startswith("aerial") for prompt in table.prompts)
+        assert (region in table.regions()) == bool(owned)
+        if owned:
+            keys = read_block(plan, region, table.read_region(region))
+            records = [read_prompt(store, key) for key, _ in keys]
+            assert len(records) == len(owned)
+            assert all(record is not None and record.text.startswith("aerial") for record in records)
 
 
 def test_lost_prompts_are_made_again(case: Case, expected: str, tmp_path: Path) -> None:
     store = case.begin(str(tmp_path / "run"))
-    folder = Path(store.url) / "blobs" / "cond" / "local-prompts"
+    folder = Path(store.url) / "blobs" / "cond" / "prompts"
     with pytest.raises(StoppedError):
         sit(case, store, should_stop=lambda: folder.is_dir() and any(folder.iterdir()))
-    for blob in folder.iterdir():
-        blob.unlink()
+    for number, blob in enumerate(sorted(folder.iterdir())):
+        blob.write_bytes(blob.read_bytes()[:50]) if number % 2 else blob.unlink()
     sit(case, store)
     assert digest(case, store) == expected
 

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from actors.graph import Graph
+from actors.graph import PROMPTS, Graph
 from actors.task import Kind
 from pipeline.backbones import analytic
 from tests.tiny import small_plan
@@ -65,6 +65,18 @@ def test_consumers_read_what_they_are_told_of(recipe: dict[str, Any]) -> None:
                 assert task.region in graph.conditioned_regions(item)
             else:
                 assert task in graph.consumers(item)
+
+
+def test_tags_of_the_whole_image_come_before_those_of_tiles() -> None:
+    plan = small_plan()
+    recipe = dataclasses.replace(plan.recipe, prompts="local", least_confidence=0.5)
+    graph = Graph(dataclasses.replace(plan, recipe=recipe, geometry=dataclasses.replace(plan.geometry, text_tokens=8)))
+    prepares = [task for task in graph.needed(set()) if task.kind is Kind.PREPARE]
+    assert len(prepares) == plan.regions.num_regions
+    for task in prepares:
+        assert graph.inputs(task) == [PROMPTS]
+        assert task in graph.consumers(PROMPTS)
+    assert graph.producer(PROMPTS) in graph.needed(set())
 
 
 def test_regions_smaller_than_a_tile_are_refused() -> None:

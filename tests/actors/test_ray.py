@@ -14,10 +14,14 @@ from actors.graph import Graph
 from actors.ray import Pool, RayExecutor
 from actors.task import Kind
 from actors.worker import WorkerSetup
+from cluster.prompts import count_prompts
+from pipeline.vocabulary import Vocabulary
 from storage.run import RunStore
 from tests.killing import KillingExecutor
 from tests.rays import private_ray
-from tests.runs import Case, diffusion_case, digest, sit
+from tests.runs import Case, diffusion_case, digest, make_case, sit
+from tests.tiny import write_stable_diffusion
+from tests.tiny_taggers import write_tagger
 
 pytestmark = [pytest.mark.ray, pytest.mark.slow]
 
@@ -96,3 +100,31 @@ def test_workers_that_cannot_start_end_the_run(case: Case, store: RunStore) -> N
 
     with pytest.raises(WorkersExhaustedError, match="no such folder"):
         sit(case, store, start)
+
+
+def test_a_tagger_in_the_prepare_pool_alone(tmp_path: Path) -> None:
+    """Tile workers neither tag nor embed here; all of it gives the oracle's bytes."""
+    model, tagger = write_stable_diffusion(tmp_path / "sd"), write_tagger(tmp_path / "siglip", "siglip")
+    case = make_case(
+        str(model),
+        height=70,
+        width=90,
+        tagger=str(tagger),
+        vocabulary=Vocabulary(phrases=("water", "roof"), degradations=("noise",)),
+        **{"window": 16, "overlap": 6, "region": 16, "steps": 2, "guidance": 2.0, "batch": 2, "most_tags": 1},
+        **{"tag_threshold": 0.5, "least_confidence": 0.51, "parents": 1, "degradations": "negative"},
+    )
+    control = frozenset({Kind.EMBED, Kind.PREPARE})
+    tile = Pool(name="tile", size=1, kinds=frozenset(Kind) - control, num_cpus=1)
+    prepare = Pool(name="prepare", size=1, kinds=control, num_cpus=1)
+    oracle, store = case.begin(str(tmp_path / "oracle")), case.begin(str(tmp_path / "run"))
+    sit(case, oracle)
+    sit(case, store, lambda setup, graph: RayExecutor([tile, prepare], setup, graph))
+    assert digest(case, store) == digest(case, oracle)
+    assert count_prompts(store) == count_prompts(oracle)
+    workers = {record.kind: record.worker.split("-")[0] for record in store.journal.replay()}
+    assert {kind: workers[kind] for kind in ("embed", "prepare", "merge")} == {
+        "embed": "prepare",
+        "prepare": "prepare",
+        "merge": "tile",
+    }

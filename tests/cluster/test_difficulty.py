@@ -64,7 +64,7 @@ def test_a_map_of_the_users(run: Run, tmp_path: Path) -> None:
 @pytest.mark.parametrize("kind", ["vit", "dinov2"])
 def test_a_transformers_attention(run: Run, tmp_path: Path, kind: str) -> None:
     write_vit(tmp_path / "vit", kind=kind, side=16, patch=4)
-    words = ["--model", "model", "--recipe", "mine.toml", "--attention", "vit", *WORDS]
+    words = ["--model", "model", "--recipe", "mine.toml", "--vit", "vit", *WORDS]
     result = run("upscale", "in.png", "out.png", *words, quick=False)
     assert result.exit_code == 0, result.output
     store = RunStore.open(str(tmp_path / "out.png.run"))
@@ -85,7 +85,7 @@ def test_refusals(run: Run, tmp_path: Path) -> None:
     left_black(tmp_path / "map.png", 30, 50)
     refused("--difficulty", "small.png", parts=["--difficulty small.png", "15 x 25", "30 x 50"])
     refused("--difficulty", "nowhere.png", parts=["nowhere.png"])
-    refused("--attention", "nowhere", parts=["--attention nowhere"])
+    refused("--vit", "nowhere", parts=["--vit nowhere"])
     refused("--difficulty", "map.png", recipe="multidiffusion", parts=["difficulty 'file'", "patchscaler and yoda"])
     (tmp_path / "file.toml").write_text('preset = "yoda"\ndifficulty = "file"\n')
     refused(recipe="file.toml", parts=["--difficulty", "go together", "none"])

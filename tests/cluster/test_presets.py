@@ -60,7 +60,7 @@ def test_without_tags_a_model_without_a_tagger_refuses(run: Run, tmp_path: Path)
     write_stable_diffusion(tmp_path / "model")
     result = run("upscale", "in.png", "out.png", "--model", "model", "--recipe", "zoomed-in", quick=False)
     assert result.exit_code == 1
-    assert "prompts = 'local' needs a restoration module and a tagger" in result.stderr
+    assert "prompts = 'local' needs a tagger" in result.stderr
 
 
 @pytest.mark.parametrize("preset", [name for name in PRESETS if name != "zoomed-in-seesr"])

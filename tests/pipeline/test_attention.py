@@ -77,7 +77,7 @@ def test_any_part_is_cut_from_one_map(tmp_path: Path) -> None:
 
 
 def test_refusals(tmp_path: Path) -> None:
-    with pytest.raises(FileNotFoundError, match="--attention nowhere"):
+    with pytest.raises(FileNotFoundError, match="--vit nowhere"):
         describe_attention("nowhere")
     folder = write_vit(tmp_path / "vit")
     card = describe_attention(str(folder))

@@ -1,4 +1,4 @@
-"""Which input a tile's prompt is about, and how prompts are kept."""
+"""Which input a tile's prompt is about, and what is said of it."""
 
 from __future__ import annotations
 
@@ -7,7 +7,8 @@ import pytest
 import torch
 
 from pipeline.blend import WINDOWS
-from pipeline.local_prompts import LEAST_SIDE, LocalPrompts, blend_words, local_prompts_from_bytes, tagged_crop
+from pipeline.context import LEAST_SIDE
+from pipeline.local_prompts import blend_words, tagged_crop
 from pipeline.tiling import plan_tiles
 from storage.box import Box
 
@@ -30,16 +31,6 @@ def test_a_small_crop_is_widened_inside_the_image() -> None:
         assert min(crop.height, crop.width) >= LEAST_SIDE
         assert 0 <= crop.top < crop.bottom <= 100
         assert 0 <= crop.left < crop.right <= 100
-
-
-def test_bytes() -> None:
-    embeddings = {"text": torch.randn(2, 3, 4), "pooled": torch.randn(2, 5)}
-    table = LocalPrompts(prompts=("water", "clean, é"), rows=(1, 0, 1), embeddings=embeddings)
-    again = local_prompts_from_bytes(table.to_bytes())
-    assert (again.prompts, again.rows) == (table.prompts, table.rows)
-    for name, values in embeddings.items():
-        assert torch.equal(again.of([0, 1])[name], values[[1, 0]])
-    assert again.to_bytes() == table.to_bytes()
 
 
 @pytest.mark.parametrize("blend", WINDOWS)

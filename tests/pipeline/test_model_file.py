@@ -144,3 +144,21 @@ def test_parts_that_do_not_fit_are_refused(tmp_path: Path, part: str, change: di
     path.write_text(json.dumps({**json.loads(path.read_text()), **change}))
     with pytest.raises(ValueError, match=message):
         describe_model(str(tmp_path / "sd"))
+
+
+def test_hub_ids(folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Base and attachments through the hub's cache; pickles are fetched where they are allowed alone."""
+    asked: dict[str, list[str]] = {}
+
+    def give(name: str, *, allow_patterns: list[str]) -> str:
+        asked[name] = allow_patterns
+        return str(folder / name.partition("/")[2])
+
+    monkeypatch.setattr("huggingface_hub.snapshot_download", give)
+    (tmp_path / "model.toml").write_text("base = 'owner/base'\n[[controls]]\nmodel = 'owner/canny'\n")
+    card = describe_model(str(tmp_path / "model.toml"))
+    assert card.fingerprint == describe(folder, "base = 'base'\n[[controls]]\nmodel = 'canny'").fingerprint  # type: ignore[attr-defined]
+    assert asked.keys() == {"owner/base", "owner/canny"}
+    assert "*.bin" not in asked["owner/base"]
+    describe_model(str(tmp_path / "model.toml"), allow_pickle=True)
+    assert "*.bin" in asked["owner/base"]

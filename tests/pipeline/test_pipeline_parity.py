@@ -9,14 +9,16 @@ from pathlib import Path
 from typing import Any
 
 import diffusers
+import numpy as np
 import pytest
 import torch
+from PIL import Image
 
 from pipeline.backbone import Conditioning
 from pipeline.backbones.loading import describe_model, load_backbone
 from pipeline.denoise import PromptTable, predict_tiles
 from pipeline.solver import build_solver
-from tests.composite import write_composite
+from tests.composite import write_composite, write_image_adapter
 
 STEPS, GUIDANCE = 4, 4.0
 WORDS, AGAINST = "a b c", "x y"
@@ -102,6 +104,45 @@ def test_crops(models: dict[str, Path]) -> None:
     found = ours(models["sdxl"] / "base", Conditioning(crops=crops))
     near(found, expected)
     assert (found - ours(models["sdxl"] / "base", Conditioning())).abs().max() > 1e-3
+
+
+@pytest.mark.parametrize("plus", [False, True], ids=["plain", "plus"])
+@pytest.mark.parametrize("kind", ["sd1", "sdxl"])
+def test_image_prompt(models: dict[str, Path], tmp_path: Path, kind: str, plus: bool) -> None:
+    """From the picture's pixels on: the encoder, its normalisation and the negative branch are in it."""
+    lines = write_image_adapter(tmp_path / "adapter", models[kind] / "base", plus=plus)
+    (tmp_path / "model.toml").write_text(f"base = '{models[kind] / 'base'}'\n{lines}")
+    seen = np.random.default_rng(3).integers(0, 256, (32, 32, 3), dtype=np.uint8)
+    pipe = pipeline(kind, models[kind])
+    folders = {"subfolder": "", "image_encoder_folder": "encoder"}
+    pipe.load_ip_adapter(str(tmp_path / "adapter"), weight_name="ip.safetensors", **folders)
+    pipe.set_ip_adapter_scale(0.6)
+    expected = pipe(ip_adapter_image=Image.fromarray(seen), latents=noise(), **OPTIONS).images
+
+    backbone: Any = load_backbone(describe_model(str(tmp_path / "model.toml")), device="cpu", dtype="float32")
+    pixels = torch.from_numpy(seen / np.float32(255)).permute(2, 0, 1)[None]
+    image = backbone.look(pixels)[:, None]
+    assert image.shape[-1] == backbone.geometry.image_width
+    found = ours(tmp_path / "model.toml", Conditioning(image=image))
+    near(found, expected)
+    without = ours(tmp_path / "model.toml", Conditioning())
+    near(without, ours(models[kind] / "base", Conditioning()))
+    assert (found - without).abs().max() > 1e-2
+
+
+def test_two_image_prompts(models: dict[str, Path], tmp_path: Path) -> None:
+    """diffusers takes several pictures for one adapter as embeddings [branch, picture, width]."""
+    lines = write_image_adapter(tmp_path / "adapter", models["sd1"] / "base")
+    (tmp_path / "model.toml").write_text(f"base = '{models['sd1'] / 'base'}'\n{lines}")
+    pipe = pipeline("sd1", models["sd1"])
+    pipe.load_ip_adapter(
+        str(tmp_path / "adapter"), subfolder="", weight_name="ip.safetensors", image_encoder_folder=None
+    )
+    pipe.set_ip_adapter_scale(0.6)
+    image = torch.randn(1, 2, 12, generator=torch.Generator().manual_seed(9))
+    both = torch.cat([torch.zeros_like(image), image])
+    expected = pipe(ip_adapter_image_embeds=[both], latents=noise(), **OPTIONS).images
+    near(ours(tmp_path / "model.toml", Conditioning(image=image)), expected)
 
 
 @pytest.mark.parametrize("kind", KINDS)

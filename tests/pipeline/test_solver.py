@@ -230,3 +230,23 @@ def test_spacing_of_distilled_models() -> None:
     assert build_solver("euler-ancestral", CONFIG, steps=4, spacing="trailing").timesteps == (999, 749, 499, 249)
     assert build_solver("euler", CONFIG, steps=2, spacing="leading").timesteps == (501, 1)
     assert build_solver("lcm", CONFIG, steps=4).timesteps == (999, 759, 499, 259)
+
+
+@pytest.mark.parametrize("config", [{**CONFIG, "prediction_type": kind} for kind in KINDS] + [V_ZERO_SNR])
+@pytest.mark.parametrize("name", ["ddim", "euler"])
+def test_towards_with_a_spread_keeps_the_energy_of_pictures(name: str, config: dict[str, Any]) -> None:
+    """Each state is alpha clean + m noise, m^2 = alpha^2 s^2 + sigma^2, by the same noise; the last step is clean."""
+    shape = (4, 40, 40)
+    noise, clean = (torch.randn(shape, generator=torch.Generator().manual_seed(seed)) for seed in (2, 3))
+    spread = torch.linspace(0.1, 2, 40).expand(shape)
+    solver = build_solver(name, {**config, "set_alpha_to_one": True}, steps=0, times=UNEVEN)
+    z, history, noises = solver.start(noise, None), (), []
+    for step in range(len(UNEVEN)):
+        alpha, sigma = solver.level(step)
+        plain = alpha * z if name == "euler" else z
+        noises.append((plain - alpha * clean) / (alpha**2 * spread**2 + sigma**2).sqrt())
+        z, history = solver.step(step, z, solver.towards(step, z, clean, spread), history)
+    torch.testing.assert_close(z, clean, rtol=0, atol=2e-3)
+    for found in noises[1:]:
+        torch.testing.assert_close(found, noises[1], rtol=0, atol=5e-2)
+        assert found.std(dim=(0, 1)).sub(1).abs().max() < 0.3, "of 160 numbers a column"

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from pipeline.plan import plan_from_json
-from pipeline.tag_file import TagFile, parse_tags
+from pipeline.tag_file import TagFile, parse_tags, read_table
 from storage.box import Box
 from tests.runs import make_case
 
@@ -23,7 +23,8 @@ GOOD: dict[str, Any] = {
 
 
 def parse(table: Any) -> TagFile:
-    return parse_tags(table if isinstance(table, str) else json.dumps(table), where="t.json", height=60, width=80)
+    text = table if isinstance(table, str) else json.dumps(table)
+    return parse_tags(read_table(text, where="t.json"), where="t.json", height=60, width=80)
 
 
 def test_tags_of_a_crop() -> None:

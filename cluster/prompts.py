@@ -1,0 +1,136 @@
+"""The prompts of a run for people: what is cut, before it; the table tile -> prompt, during and after it."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from actors.prompts import PROMPTS_ARRAY, read_prompt
+from pipeline.backbones.loading import locate_configs
+from pipeline.local_prompts import Prompter
+from pipeline.plan import Plan, plan_from_json
+from pipeline.prompt_record import PromptRecord
+from pipeline.prompt_table import read_block
+from pipeline.text_limit import TextLimit, load_text_limit
+from pipeline.tiling import Tile
+from storage.run import RunStore
+
+MOST_LOOKED_AT = 4096
+"""tiles whose prompts from a tag file are measured before a run; after it the table tells of all"""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TilePrompts:
+    """One tile and its prompts as they were encoded."""
+
+    tile: Tile
+    prompt: PromptRecord
+    negative: PromptRecord | None
+    """None where it is the plan's own"""
+
+    def to_table(self) -> dict[str, Any]:
+        """For JSON."""
+        table: dict[str, Any] = {"row": self.tile.row, "col": self.tile.col, "prompt": self.prompt.kept}
+        if self.negative is not None:
+            table["negative"] = self.negative.kept
+        return table | ({"dropped": list(self.dropped)} if self.dropped else {})
+
+    @property
+    def dropped(self) -> tuple[str, ...]:
+        return self.prompt.dropped + (self.negative.dropped if self.negative is not None else ())
+
+
+def open_prompts(run: str) -> tuple[RunStore, Plan]:
+    """The store and the plan of a run whose tiles have prompts of their own.
+
+    Raises FileNotFoundError where there is no run, ValueError where all tiles have one prompt.
+    """
+    store = RunStore.open(run, create=False)
+    record = store.read_plan()
+    if record is None:
+        raise FileNotFoundError(f"{run} holds no run: expected plan.json in it")
+    plan = plan_from_json(record)
+    if plan.recipe.prompts == "global":
+        raise ValueError(
+            f"the tiles of {run} have no prompts of their own: all have {plan.recipe.prompt!r}; "
+            "expected a run with prompts 'local' or 'file'"
+        )
+    return store, plan
+
+
+def tile_prompts(store: RunStore, plan: Plan) -> Iterator[TilePrompts]:
+    """The prompts of all tiles that have some by now, region by region."""
+    if not store.has_array(PROMPTS_ARRAY):
+        return
+    table = store.open_array(PROMPTS_ARRAY)
+    records: dict[int, PromptRecord | None] = {0: None}
+    for region in sorted(table.regions()):
+        tiles = plan.tiles.owned_by(plan.regions.box(region))
+        for tile, keys in zip(tiles, read_block(plan, region, table.read_region(region)), strict=True):
+            for key in keys:
+                if key not in records:
+                    records[key] = read_prompt(store, key)
+            prompt = records[keys[0]]
+            if prompt is not None:
+                yield TilePrompts(tile=tile, prompt=prompt, negative=records[keys[1]])
+
+
+def by_frequency(prompts: list[TilePrompts]) -> list[tuple[int, TilePrompts]]:
+    """Each distinct pair of prompts, with how many tiles have it; the commonest first."""
+    pairs = [(one.prompt.text, one.negative.text if one.negative else None) for one in prompts]
+    first = dict(zip(reversed(pairs), reversed(prompts), strict=True))
+    return [(count, first[pair]) for pair, count in Counter(pairs).most_common()]
+
+
+def count_prompts(store: RunStore) -> dict[str, int]:
+    """Tiles with prompts of their own, distinct prompts, and tiles with one that was cut: from the table alone."""
+    if not store.has_array(PROMPTS_ARRAY):
+        return {}
+    table, keys, counts = store.open_array(PROMPTS_ARRAY), set[int](), np.zeros(2, dtype=int)
+    for region in table.regions():
+        block = table.read_region(region)
+        keys.update(np.unique(block[:2]).tolist())
+        counts += (np.count_nonzero(block[0]), np.count_nonzero(block[2]))
+    return {"tiles": int(counts[0]), "distinct": len(keys - {0}), "cut": int(counts[1])}
+
+
+def find_cuts(plan: Plan, model: str, *, allow_pickle: bool = False) -> tuple[str, ...]:
+    """What falls off the prompts that are known before anything is computed, a line each.
+
+    ``model``: as the user named it. Local prompts are known once their tiles are tagged; their table tells of cuts.
+    """
+    if plan.geometry.text_tokens is None:
+        return ()
+    limit = load_text_limit(str(locate_configs(model, allow_pickle=allow_pickle)), plan.geometry.text_tokens)
+    recipe, lines = plan.recipe, []
+    for name, text in (("prompt", recipe.prompt), ("negative_prompt", recipe.negative_prompt)):
+        if dropped := limit.cut(text).dropped:
+            lines.append(f"{name} is longer than the model reads; these fall off: {', '.join(dropped)}")
+    if plan.tags is not None and not lines:
+        lines += _cut_tags(plan, limit)
+    return tuple(lines)
+
+
+def _cut_tags(plan: Plan, limit: TextLimit) -> list[str]:
+    """The same for the prompts that the tag file gives to tiles."""
+
+    def nothing(*_: Any) -> Any:
+        raise AssertionError("a tag file needs neither pixels nor a model")
+
+    prompter = Prompter(plan, nothing, nothing, nothing, lambda: prompter.tag_all_over())
+    grid = plan.tiles
+    tiles = (grid.tile(row, col) for row in range(len(grid.tops)) for col in range(len(grid.lefts)))
+    counts = Counter(prompter.prompt(tile) for tile, _ in zip(tiles, range(MOST_LOOKED_AT), strict=False))
+    lost: dict[str, None] = {}
+    num_cut = 0
+    for pair, count in counts.items():
+        dropped = [phrase for text in (pair.prompt, pair.negative) if text for phrase in limit.cut(text).dropped]
+        num_cut += count if dropped else 0
+        lost |= dict.fromkeys(dropped)
+    if not lost:
+        return []
+    return [f"prompts of {num_cut} tiles are longer than the model reads; these fall off: {', '.join(lost)}"]

@@ -1,0 +1,45 @@
+"""A Stable Diffusion's networks: with their weights, or without them, to check attachments against."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import torch
+from accelerate import init_empty_weights
+from diffusers import AutoencoderKL, UNet2DConditionModel
+from torch import nn
+from transformers import CLIPTextConfig, CLIPTextModel, CLIPTextModelWithProjection
+
+from .weights import variant
+
+ENCODERS: dict[str, Any] = {"text_encoder": CLIPTextModel, "text_encoder_2": CLIPTextModelWithProjection}
+"""folder of a text encoder -> its class; SDXL has both"""
+
+
+def text_encoders(folder: Path) -> list[str]:
+    return [part for part in ENCODERS if (folder / part / "config.json").is_file()]
+
+
+def skeleton(folder: Path) -> dict[str, nn.Module]:
+    """vae, unet, text_encoder and, of SDXL, text_encoder_2, on the meta device, from the configs alone."""
+    with init_empty_weights():
+        vae = AutoencoderKL.from_config(AutoencoderKL.load_config(folder / "vae"))
+        unet = UNet2DConditionModel.from_config(UNet2DConditionModel.load_config(folder / "unet"))
+        encoders = {
+            part: ENCODERS[part](CLIPTextConfig.from_pretrained(folder / part)) for part in text_encoders(folder)
+        }
+    return {"vae": vae, "unet": unet, **encoders}
+
+
+def read_networks(folder: Path, dtype: torch.dtype) -> dict[str, nn.Module]:
+    """vae, unet and the text encoders of a folder in diffusers' format, on the CPU."""
+    # the autoencoders of Stable Diffusion overflow in half precision: grey or black tiles
+    kinds: dict[str, Any] = {"vae": (AutoencoderKL, torch.float32), "unet": (UNet2DConditionModel, dtype)}
+    networks = {
+        part: kind.from_pretrained(folder / part, variant=variant(folder / part), torch_dtype=kept)
+        for part, (kind, kept) in kinds.items()
+    }
+    for part in text_encoders(folder):
+        networks[part] = ENCODERS[part].from_pretrained(folder / part, variant=variant(folder / part), dtype=dtype)
+    return networks

@@ -1,0 +1,60 @@
+"""Image prompts: pictures that tiles are conditioned on beside their words, as embeddings of the model's image encoder.
+
+``tile``  Each tile is prompted by the enlarged input under it: what the place looks like, in no words.
+"""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+
+from storage.box import Box
+
+from .backbone import Backbone, LookingBackbone
+from .plan import Plan
+from .tiling import Tile
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ImagePrompts:
+    """The image prompts of a region's tiles."""
+
+    embeddings: torch.Tensor
+    """[tiles, K, ...] float32: K pictures a tile, in row-major tile order; see Conditioning.image"""
+
+    def of(self, indices: Sequence[int]) -> torch.Tensor:
+        """Those of tiles by their place among the region's tiles, first axis the tile."""
+        return self.embeddings[list(indices)]
+
+    def to_bytes(self) -> bytes:
+        buffer = io.BytesIO()
+        np.save(buffer, self.embeddings.numpy())
+        return buffer.getvalue()
+
+
+def image_prompts_from_bytes(data: bytes) -> ImagePrompts:
+    return ImagePrompts(embeddings=torch.from_numpy(np.load(io.BytesIO(data))))
+
+
+def look_at_tiles(
+    plan: Plan,
+    tiles: Sequence[Tile],
+    enlarged: Callable[[Box], torch.Tensor],
+    in_backbone: Callable[[], AbstractContextManager[Backbone]],
+) -> ImagePrompts:
+    """The image prompts of ``tiles`` (at least one); ``enlarged`` gives RGB of a box of the output.
+
+    One picture at a time, so that an embedding does not depend on how many tiles the region has.
+    """
+    seen = []
+    for tile in tiles:
+        pixels = enlarged(tile.box.scaled(plan.geometry.factor))
+        with in_backbone() as backbone:
+            assert isinstance(backbone, LookingBackbone)
+            seen.append(backbone.look(pixels[None]))
+    return ImagePrompts(embeddings=torch.stack(seen))

@@ -1,0 +1,57 @@
+"""What cannot work of taggers and local prompts, said in one line before anything is computed."""
+
+from __future__ import annotations
+
+from .backbone import ModelCard
+from .checks import check_words
+from .recipe import Recipe
+from .tagger import CAPTIONERS, Tagging
+
+LOCAL_FIELDS = {"least_confidence": 0.0, "parents": 0, "degradations": "prompt"}
+"""fields that only local prompts read, with the value that asks for nothing"""
+
+
+def check_tagger(recipe: Recipe, model: ModelCard, tagger: Tagging | None) -> None:
+    """Refuse a tagger that nobody reads or that the model does not understand, and its absence where it is needed."""
+    if tagger is None:
+        if recipe.prompts == "local" and model.geometry.restorer_halo is None:
+            raise ValueError(
+                f"recipe: prompts = 'local' needs a tagger, which the model {model.name} lacks: give one with "
+                "--tagger, or tags with --tags, or use 'global'"
+            )
+    elif recipe.prompts != "local":
+        raise ValueError(
+            f"--tagger: a tagger is read by prompts = 'local', and this recipe says {recipe.prompts!r}: "
+            "leave one of them out"
+        )
+    elif model.geometry.text_tokens is None:
+        raise ValueError(f"--tagger: the model {model.name} reads no text: leave the tagger out")
+    elif model.vocabulary is not None and tagger.kind in CAPTIONERS:
+        raise ValueError(
+            f"--tagger: a captioner ({tagger.kind}) says any words, and the model {model.name} knows "
+            f"{len(model.vocabulary)}: use a zero-shot tagger with a --vocabulary of these"
+        )
+    else:
+        check_words("--vocabulary", ", ".join(tagger.phrases + tagger.degradations), model)
+    if recipe.captions != "short" and (tagger is None or tagger.kind != "florence2"):
+        raise ValueError(f"recipe: captions = {recipe.captions!r} needs a Florence-2 tagger (--tagger): use 'short'")
+
+
+def check_prompting(recipe: Recipe, degradations: tuple[str, ...]) -> None:
+    """Refuse what only local prompts have, without them, and words for damage that would go nowhere."""
+    if recipe.prompts == "global":
+        for field, nothing in LOCAL_FIELDS.items():
+            if getattr(recipe, field) != nothing:
+                raise ValueError(
+                    f"recipe: {field} is read by local prompts only, and prompts are 'global': use 'local' or 'file'"
+                )
+    if recipe.degradations == "negative":
+        if not degradations:
+            raise ValueError(
+                "recipe: degradations = 'negative' needs words that speak of damage: give a --vocabulary with "
+                "[degradations], or a tag file with a list of degradations"
+            )
+        if recipe.guidance == 1.0:
+            raise ValueError(
+                "recipe: degradations = 'negative' needs guidance: at 1 the negative prompt is not read; raise it"
+            )

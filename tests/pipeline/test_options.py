@@ -1,0 +1,86 @@
+"""Compiled, channels-last or with another kernel for attention, the denoiser says the same."""
+
+from __future__ import annotations
+
+import shutil
+from typing import Any
+
+import pytest
+import torch
+from torch.nn.attention import SDPBackend
+
+from pipeline.backbone import Conditioning
+from pipeline.backbones.loading import describe_model, load_backbone
+from pipeline.backbones.options import ATTENTIONS, ON_CPU, Options
+from pipeline.checks import COMPILERS
+from pipeline.device import DeviceFacts
+from pipeline.recipe import Recipe
+from tests.composite import write_composite
+from tests.tiny import small_plan
+
+COMPILER = any(map(shutil.which, COMPILERS))
+
+
+@pytest.fixture(scope="module")
+def model(tmp_path_factory: pytest.TempPathFactory) -> str:
+    return str(write_composite(tmp_path_factory.mktemp("model")))
+
+
+def predict(name: str, options: Options) -> torch.Tensor:
+    rng = torch.Generator().manual_seed(0)
+    backbone: Any = load_backbone(describe_model(name), device="cpu", dtype="float32", options=options)
+    latents, text = torch.randn(2, 4, 16, 16, generator=rng), torch.randn(2, 16, 16, generator=rng)
+    structure = {"image": torch.rand(2, 3, 128, 128, generator=rng), "edges": torch.rand(2, 1, 128, 128, generator=rng)}
+    return backbone.predict(latents, torch.tensor(500), Conditioning(text=text, structure=structure))
+
+
+@pytest.mark.parametrize("options", [Options(channels_last=True), *(Options(attention=name) for name in ON_CPU)])
+def test_says_the_same(model: str, options: Options) -> None:
+    torch.testing.assert_close(predict(model, options), predict(model, Options()), rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize("name", [name for name in ATTENTIONS if name != "auto"])
+def test_the_kernel_is_the_one_asked_for(name: str, model: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What torch may choose from while the U-Net runs."""
+    switches = {
+        SDPBackend.MATH: torch.backends.cuda.math_sdp_enabled,
+        SDPBackend.FLASH_ATTENTION: torch.backends.cuda.flash_sdp_enabled,
+        SDPBackend.EFFICIENT_ATTENTION: torch.backends.cuda.mem_efficient_sdp_enabled,
+        SDPBackend.CUDNN_ATTENTION: torch.backends.cuda.cudnn_sdp_enabled,
+    }
+    seen = []
+    attend = torch.nn.functional.scaled_dot_product_attention
+
+    def spy(*words: Any, **options: Any) -> torch.Tensor:
+        seen.append([kernel for kernel, is_on in switches.items() if is_on()])
+        with torch.nn.attention.sdpa_kernel(SDPBackend.MATH):
+            return attend(*words, **options)
+
+    monkeypatch.setattr(torch.nn.functional, "scaled_dot_product_attention", spy)
+    predict(model, Options(attention=name))
+    assert seen
+    assert all(one == [ATTENTIONS[name]] for one in seen)
+
+
+@pytest.mark.slow
+@pytest.mark.filterwarnings("ignore:`torch.jit:DeprecationWarning")
+@pytest.mark.skipif(not COMPILER, reason="torch.compile needs a C++ compiler on a CPU")
+def test_compiled_says_the_same(model: str) -> None:
+    torch.testing.assert_close(predict(model, Options(compile=True)), predict(model, Options()), rtol=1e-4, atol=1e-4)
+
+
+def test_they_are_part_of_the_plan(model: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    card = describe_model(model)
+    settings: dict[str, Any] = {"height": 30, "width": 40, "model": card, "window": 16, "overlap": 6, "region": 16}
+    changes: list[dict[str, Any]] = [{}, {"channels_last": True}, {"attention": "math"}]
+    assert len({small_plan(**settings, **change).hash for change in changes}) == 3
+    assert Recipe(compile=True, attention="flash").options == Options(compile=True, attention="flash")
+    gpu = DeviceFacts(kind="cuda", name="test", threads=1)
+    with pytest.raises(ValueError, match="needs dtype float16 or bfloat16 on a GPU"):
+        small_plan(**settings, device=gpu, attention="flash", dtype="float32")
+    assert small_plan(**settings, device=gpu, attention="flash", dtype="float16").recipe.attention == "flash"
+    with pytest.raises(ValueError, match="'efficient' needs a GPU"):
+        small_plan(**settings, attention="efficient")
+    monkeypatch.setattr(shutil, "which", lambda name: None)
+    with pytest.raises(ValueError, match=r"needs a C\+\+ compiler \(g\+\+ or clang\+\+\)"):
+        small_plan(**settings, compile=True)
