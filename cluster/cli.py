@@ -203,7 +203,7 @@ def _print_plan(plan: Any, cost: Any, workers: int, run_url: str) -> None:
         f"batches of {recipe.batch}",
         "forwards": f"{cost.forwards} tiles through the model{' at most' if plan.has_difficulty else ''}, "
         f"{cost.region_steps} region-steps",
-        "codec": f"group norms by {recipe.codec_norm}, encoder {cost.encodes:.3g} and decoder {cost.decodes:.3g} times "
+        "codec": f"norms {recipe.codec_norm}, the encoder {cost.encodes:.3g} and the decoder {cost.decodes:.3g} times "
         "over the canvas",
         "disk": f"{cost.disk_peak / 1e6:.0f} MB at most in {run_url}",
         "memory": f"{cost.memory_worker / 1e6:.0f} MB a worker at most, {max(1, workers)} "
