@@ -7,10 +7,10 @@ from pathlib import Path
 
 import torch
 
-from ..backbones.loading import EMBEDDED, fingerprint_files
+from ..backbones.loading import EMBEDDED
 from ..backbones.tagger import DEGRADATIONS
 from ..backbones.tagger import Tagger as Network
-from ..backbones.weights import num_parameters, weight_file
+from ..backbones.weights import fingerprint_files, num_parameters, weight_file
 from ..tagger import TaggerCard
 
 NAME = "embedded"
