@@ -320,8 +320,13 @@ class Worker:
         if coarse is not None and plan.has_difficulty:
             difficulty = self._array(DIFFICULTY).read(seen)[0]
             active = active_tiles(plan.recipe, [*places], seen, difficulty, plan.timesteps[step])
-            still = self._towards_coarse(step, z, coarse)
-            idle = Idle(tiles=frozenset(places) - set(active), prediction=still.numpy())
+            known = coarse
+
+            def rest(tile: Tile) -> np.ndarray:
+                part = tile.box.within(seen)
+                return self._towards_coarse(step, z[:, *part], known[:, *part]).numpy()
+
+            idle = Idle(tiles=frozenset(places) - set(active), predict=rest)
         with self._compute:
             made = denoise_region(plan.denoise_settings, region, seen, z, predict, idle)
         return 0, {}, [made[destination] for destination in sorted(made)]

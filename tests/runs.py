@@ -201,14 +201,36 @@ def serial(case: Case) -> np.ndarray:
                         ),
                     )
                 else:
-                    total[:, ys, xs] += weight * solver.towards(step, z, coarse[0])[:, ys, xs]
+                    total[:, ys, xs] += weight * _still(case, backbone, step, z[:, ys, xs], coarse[0, :, ys, xs])
                 weights[ys, xs] += weight
         prediction = total / weights
         if plan.recipe.activity == "mask":
             masked = 1000 * (difficulty + plan.recipe.lower_bound) >= plan.timesteps[step]
-            prediction = torch.where(masked, prediction, solver.towards(step, z, coarse[0]))
+            still = torch.empty_like(z)
+            for region in range(plan.regions.num_regions):
+                ys, xs = plan.regions.box(region).slices
+                still[:, ys, xs] = _still(case, backbone, step, z[:, ys, xs], coarse[0, :, ys, xs])
+            prediction = torch.where(masked, prediction, still)
         z, history = solver.step(step, z, prediction, history, noise(step + 1) if solver.is_stochastic else None)
     return z.numpy()
+
+
+def _still(case: Case, backbone: Any, step: int, z: torch.Tensor, coarse: torch.Tensor) -> torch.Tensor:
+    """The velocity (or noise) that keeps z on its way to the coarse latent, with a share of a picture's energy.
+
+    Written for first-order solvers of these two kinds where there is a spread: x_0 = c + k n, with k so that the next
+    state is alpha c + m n.
+    """
+    solver, recipe = case.plan.solver(), case.plan.recipe
+    if not hasattr(backbone, "spread"):
+        return solver.towards(step, z, coarse)
+    (a, s), spread = solver.level(step), recipe.idle_spread * backbone.spread(coarse[None])[0]
+    n, clean = (z - a * coarse) / (a**2 * spread**2 + s**2).sqrt(), coarse
+    if step + 1 < case.plan.num_steps:
+        b, t = solver.level(step + 1)
+        here, there = ((x**2 * spread**2 + y**2).sqrt() for x, y in ((a, s), (b, t)))
+        clean = coarse + (there - t * here / s) / (b - t * a / s) * n
+    return a * (z - a * clean) / s - s * clean
 
 
 def _embedded(backbone: Any, negative: str, prompt: str) -> dict[str, torch.Tensor]:
