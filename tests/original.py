@@ -44,7 +44,7 @@ def original_unet_path(path: str, *, layers: int, has_attention: tuple[bool, ...
         return f"input_hint_block.{ {'conv_in': 0, 'conv_out': 14}.get(hint[1], 2 * int(hint[2] or 0) + 2) }"
     if path == "controlnet_mid_block":
         return "middle_block_out.0"
-    if zero := re.fullmatch(r"controlnet_down_blocks\.(\d)", path):
+    if zero := re.fullmatch(r"controlnet_down_blocks\.(\d+)", path):
         return f"zero_convs.{zero[1]}.0"
     found = re.fullmatch(r"(down|up)_blocks\.(\d)\.(\w+)\.(\d)\.(.*)", path)
     assert found is not None, path

@@ -98,7 +98,10 @@ def read_changes(path: Path, networks: dict[str, nn.Module], name: str) -> list[
     config: Any = networks["unet"].config
     tensors = read_tensors(path)
     if any(key.startswith("lora_unet_") for key in tensors):
-        tensors = map_original_blocks(tensors, config)
+        try:
+            tensors = map_original_blocks(tensors, config)
+        except (KeyError, ValueError, IndexError) as e:
+            raise refuse(f"names its layers in a layout that is not read ({e})") from e
     for key, tensor in tensors.items():
         role = _ROLE.search(key)
         if role is None:

@@ -166,6 +166,7 @@ def test_several_add_up(tmp_path: Path, base: Path) -> None:
     ("change", "message"),
     [
         (lambda t: {"unet.conv_in.dora_scale": torch.ones(1)} | t, "holds unet.conv_in.dora_scale, which is no plain"),
+        (lambda t: {"lora_unet_input_blocks_4_9_x.lora_down.weight": torch.ones(2, 2)}, "layout that is not read"),
         (lambda t: {"lora_unet_conv_in.hada_w1_a": torch.ones(1)}, "no plain LoRA"),
         (lambda t: {k.replace("mid_block", "middle_part"): v for k, v in t.items()}, "which the base does not have"),
         (lambda t: {k: v for k, v in t.items() if "lora_B" not in k}, "which the base does not have"),
