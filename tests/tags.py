@@ -87,14 +87,15 @@ class Tags:
     def both_prompts(self, row: int, col: int) -> tuple[str, str]:
         """The negative one and the positive one, as they are encoded."""
         recipe, said = self.plan.recipe, self.said(row, col)
-        negative, prompt = recipe.negative_prompt, ", ".join(said)
-        if recipe.prompts == "global":
-            prompt = recipe.prompt
-        elif recipe.degradations == "negative":
-            own = [phrase.strip() for phrase in recipe.prompt.split(",")]
-            damage = [phrase for phrase in said if phrase in self.plan.degradations and phrase not in own]
-            prompt = ", ".join(phrase for phrase in said if phrase not in damage)
-            negative = ", ".join([negative, *damage] if negative else damage)
+        negative, prompt = recipe.negative_prompt, recipe.prompt
+        if recipe.prompts != "global":
+            own, away = ([phrase.strip() for phrase in text.split(",")] for text in (prompt, negative))
+            words = [phrase for phrase in said if not (phrase in away and phrase not in own)]
+            damage = [phrase for phrase in words if phrase in self.plan.degradations and phrase not in own]
+            if recipe.degradations == "negative":
+                words = [phrase for phrase in words if phrase not in damage]
+                negative = ", ".join([negative, *damage] if negative else damage)
+            prompt = ", ".join(words)
         return self.cut(negative), self.cut(prompt)
 
     def cut(self, text: str) -> str:

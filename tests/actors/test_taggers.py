@@ -62,7 +62,7 @@ def prompts_of(case: Case, store: RunStore) -> list[tuple[str, str | None]]:
 @pytest.mark.parametrize(
     ("kind", "recipe"),
     [
-        ("siglip", {}),
+        ("siglip", {"negative_prompt": "x, blur"}),
         ("clip", {"degradations": "negative"}),
         (
             "siglip",
@@ -85,6 +85,9 @@ def test_equals_a_plain_loop(
     said = prompts_of(case, store)
     assert len(said) == case.plan.tiles.num_tiles
     assert len({prompt for prompt, _ in said}) > 1
+    if recipe.get("negative_prompt"):
+        assert {"a, noise"} <= {prompt for prompt, _ in said}
+        assert not any("blur" in prompt for prompt, _ in said)
     if recipe.get("degradations") == "negative":
         aways = {away for _, away in said}
         assert aways <= {"x, noise", "x, blur", "x, noise, blur", "x, blur, noise", None}
