@@ -22,9 +22,8 @@ import google_crc32c
 import numpy as np
 import torch
 
-from pipeline.activity import active_pixels, active_tiles, count_active
-from pipeline.backbone import Backbone, Conditioning, ModelCard, RestoringBackbone
-from pipeline.backbones.attention import AttentionReader, load_attention
+from pipeline.activity import active_tiles, count_active
+from pipeline.backbone import Backbone, Conditioning, ModelCard
 from pipeline.backbones.loading import describe_model, load_backbone
 from pipeline.blend import weight_sum
 from pipeline.codec import Codec, decode_box
@@ -33,7 +32,6 @@ from pipeline.contribution import Contribution
 from pipeline.crops import crop_numbers
 from pipeline.denoise import Idle, PromptTable, denoise_region, embed_own, predict_tiles, reach
 from pipeline.device import describe_device, make_deterministic, package_versions
-from pipeline.image_prompts import ImagePrompts, image_prompts_from_bytes, look_at_tiles
 from pipeline.local_prompts import Prompter, encode_prompt
 from pipeline.merge import average, merge_region
 from pipeline.noise import keyed_noise
@@ -42,14 +40,16 @@ from pipeline.plan import Plan, plan_from_json
 from pipeline.prepare import Preparer
 from pipeline.prompt_record import PromptRecord
 from pipeline.reduction import Reducer
+from pipeline.rest import mask, rest
 from pipeline.tagger import Tagger
 from pipeline.text_limit import TextLimit, load_text_limit
-from pipeline.textures import TextureMemory, memory_from_bytes
 from pipeline.tiling import Tile
 from storage.arrays import RegionArray
 from storage.box import Box
 from storage.run import RunStore
 
+from .difficulty import DifficultyMaps
+from .image_prompts import StoredImagePrompts
 from .prompts import PROMPTS_ARRAY, PromptStore, RegionPrompts
 from .reductions import StoredReductions
 from .tagging import GlobalTags, LazyTagger
@@ -70,18 +70,7 @@ def history_name(step: int) -> str:
 
 
 PIXELS, COARSE, DIFFICULTY, OUT = "pixels", "cond/coarse", "cond/difficulty", "out"
-DIFFICULTY_MAP = "cond/difficulty-map"
-"""the user's own, in input pixels"""
 PROMPT_BLOB = "cond/prompts.npz"
-
-
-TEXTURES_BLOB = "cond/textures.npz"
-"""the memory of reference textures"""
-
-
-def image_prompt_blob(region: int) -> str:
-    """Where the image prompts of a region's tiles are kept."""
-    return f"cond/image-prompts/{region:06d}.npy"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -95,7 +84,7 @@ class WorkerSetup:
     """the model as the user named it: each node finds its own copy"""
     allow_pickle: bool = False
     """whether its weights may be pickles"""
-    attention: str | None = None
+    vit: str | None = None
     """the vision transformer, likewise"""
     tagger: str | None = None
     """the tagger likewise; None for the model's own"""
@@ -111,25 +100,22 @@ class Worker:
         backbone: Backbone,
         text_limit: TextLimit,
         tagger: LazyTagger,
-        load_attention: Callable[[], AttentionReader] | None = None,
+        vit: str | None = None,
     ) -> None:
-        """``load_attention`` loads the vision transformer that difficulty is read from, in workers that come to need
-        it."""
+        """``vit`` names the vision transformer that difficulty is read from."""
         self.store, self.plan, self.backbone = store, plan, backbone
         self._text_limit, self._tagger = text_limit, tagger
-        self._load_attention = load_attention
-        self._attention: AttentionReader | None = None
-        self._textures: TextureMemory | None = None
         self.solver = plan.solver()
         self._compute = threading.RLock()
         self._clock = threading.local()
         self._prompts: PromptTable | None = None
         self._arrays: dict[str, RegionArray] = {}
-        maps = {"file": self._read_map, "attention": self._read_attention}
+        maps = DifficultyMaps(store, plan, self._read_rgb, vit, self._compute)
         self._global_tags = GlobalTags(store, lambda: self._prompter.tag_all_over())
         self._prompter = Prompter(plan, self._read_rgb, self._in_backbone, self._in_tagger, self._global_tags.read)
         self._prompt_store = PromptStore(store, plan, self._encode_prompt)
-        self._preparer = Preparer(plan, self._read_rgb, self._in_backbone, self._prompter, maps)
+        self._preparer = Preparer(plan, self._read_rgb, self._in_backbone, self._prompter, maps.sources)
+        self._images = StoredImagePrompts(store, plan, self._preparer, self._in_backbone)
         self._codec = Codec(self._in_backbone)
         reducer = Reducer(plan, self._preparer, self._codec, self._read_last)
         self._reductions = StoredReductions(store, plan, reducer)
@@ -218,7 +204,7 @@ class Worker:
         if plan.recipe.prompts != "global" and plan.tiles.owned_by(box):
             extra[PROMPTS_ARRAY] = self._prompt_locally(region)
         if plan.recipe.image_prompts != "none" and plan.tiles.owned_by(box):
-            self._look(region)
+            self._images.look(region)
         if difficulty is not None:
             extra[DIFFICULTY] = self._array(DIFFICULTY).write(region, difficulty)
             tiles = plan.tiles.owned_by(box)
@@ -235,47 +221,9 @@ class Worker:
         with self._in_backbone() as backbone:
             return encode_prompt(backbone, self._text_limit, text)
 
-    def _look(self, region: int) -> ImagePrompts:
-        """Look at the enlarged input under each tile of the region and keep what is seen, as with local prompts."""
-        tiles = self.plan.tiles.owned_by(self.plan.regions.box(region))
-        if self.plan.textures is None:
-            table = look_at_tiles(self.plan, tiles, self._enlarged, self._in_backbone)
-        else:
-            # what a tile looks like without the input's damage: the keys of the memory are such pictures
-            table = look_at_tiles(self.plan, tiles, self._preparer.coarse_pixels, self._in_backbone, self._memory())
-        self.store.put_blob(image_prompt_blob(region), table.to_bytes())
-        return table
-
-    def _enlarged(self, box: Box) -> torch.Tensor:
-        """The enlarged input over a box of latent pixels: RGB ``[3, H, W]`` in [0, 1]."""
-        return self._preparer.enlarged(box.scaled(self.plan.geometry.factor))
-
-    def _memory(self) -> TextureMemory:
-        """The memory of textures, which the driver puts into the store before any worker starts."""
-        if self._textures is None:
-            data = self.store.get_blob(TEXTURES_BLOB)
-            assert data is not None
-            self._textures = memory_from_bytes(data)
-            assert self._textures.sha256 == self.plan.textures
-        return self._textures
-
     def _read_rgb(self, window: Box) -> torch.Tensor:
         """Input pixels of a window: ``[3, y, x]``, 0 and 1 at the ends of the value range, not clipped."""
         return to_rgb(self.plan.value_range.to_unit(self._array(PIXELS).read(window)))
-
-    def _read_map(self, window: Box) -> np.ndarray:
-        """The user's map of difficulty over a window of input pixels: ``[y, x]`` float32 in [0, 1]."""
-        values = self._array(DIFFICULTY_MAP).read(window)[0]
-        unit: np.ndarray = values.astype(np.float32) / np.float32(np.iinfo(values.dtype).max)
-        return unit
-
-    def _read_attention(self, window: Box) -> np.ndarray:
-        """What the vision transformer attends to in a window of input pixels: ``[y, x]`` float32 in (0, 1)."""
-        with self._compute:
-            if self._attention is None:
-                assert self._load_attention is not None
-                self._attention = self._load_attention()
-            return self._attention.read(self._read_rgb, self.plan.source, window)
 
     def _encode(self, region: int) -> tuple[int, dict[str, Any], list[Contribution]]:
         plan = self.plan
@@ -295,7 +243,7 @@ class Worker:
         coarse = self._array(COARSE).read(seen) if plan.denoise_reads_coarse else None
         prompts = self._prompt_table()
         local = self._local_prompts(region) if plan.recipe.prompts != "global" else None
-        images = self._image_prompts(region) if plan.recipe.image_prompts != "none" else None
+        images = self._images.read(region) if plan.recipe.image_prompts != "none" else None
         places = {tile: place for place, tile in enumerate(plan.tiles.owned_by(plan.regions.box(region)))}
 
         def predict(tiles: list[Tile], latents: torch.Tensor) -> torch.Tensor:
@@ -316,20 +264,22 @@ class Worker:
                 given = Conditioning(coarse=under, structure=structure, crops=crops, image=image)
                 return predict_tiles(backbone, self.solver, step, latents, given, table, guidance)
 
-        idle = None
-        if coarse is not None and plan.has_difficulty:
-            difficulty = self._array(DIFFICULTY).read(seen)[0]
-            active = active_tiles(plan.recipe, [*places], seen, difficulty, plan.timesteps[step])
-            known = coarse
-
-            def rest(tile: Tile) -> np.ndarray:
-                part = tile.box.within(seen)
-                return self._towards_coarse(step, z[:, *part], known[:, *part]).numpy()
-
-            idle = Idle(tiles=frozenset(places) - set(active), predict=rest)
+        idle = self._idle(step, seen, [*places], z, coarse) if coarse is not None and plan.has_difficulty else None
         with self._compute:
             made = denoise_region(plan.denoise_settings, region, seen, z, predict, idle)
         return 0, {}, [made[destination] for destination in sorted(made)]
+
+    def _idle(self, step: int, seen: Box, tiles: list[Tile], z: np.ndarray, coarse: np.ndarray) -> Idle:
+        """Those of ``tiles`` that the model does not see at ``step``; z and coarse over ``seen``."""
+        recipe = self.plan.recipe
+        difficulty = self._array(DIFFICULTY).read(seen)[0]
+        active = set(active_tiles(recipe, tiles, seen, difficulty, self.plan.timesteps[step]))
+
+        def predict(tile: Tile) -> np.ndarray:
+            part = tile.box.within(seen)
+            return rest(recipe, self.solver, self.backbone, step, z[:, *part], coarse[:, *part])
+
+        return Idle(tiles=frozenset(tiles) - active, predict=predict)
 
     def _merge(
         self, step: int, region: int, contributions: Sequence[Contribution]
@@ -340,7 +290,9 @@ class Worker:
         weights = weight_sum(plan.recipe.blend, plan.tiles, plan.regions.canvas, box)
         prediction = average(contributions, box, weights, channels=len(z))
         if plan.recipe.activity == "mask":
-            prediction = self._masked(step, box, z, prediction)
+            difficulty, coarse = self._array(DIFFICULTY).read(box)[0], self._array(COARSE).read(box)
+            resting = rest(plan.recipe, self.solver, self.backbone, step, z, coarse)
+            prediction = mask(plan.recipe, difficulty, plan.timesteps[step], prediction, resting)
         history = self._history(step).read(box) if self.solver.num_history and step > 0 else None
         noise = self._noise(box, draw=step + 1) if self.solver.is_stochastic else None
         z_next, history_next = merge_region(self.solver, step, z, prediction, history, noise)
@@ -352,24 +304,6 @@ class Worker:
         if history_next is not None and step + 1 < plan.num_steps:
             extra[history_name(step + 1)] = self._history(step + 1).write(region, history_next)
         return self._latents(step + 1).write(region, z_next), extra, []
-
-    def _towards_coarse(self, step: int, z: np.ndarray, coarse: np.ndarray) -> torch.Tensor:
-        """The prediction ``[c, y, x]`` of inactive places, from their state and the coarse latent."""
-        clean = torch.from_numpy(coarse)
-        spread = None
-        if isinstance(self.backbone, RestoringBackbone):
-            spread = self.plan.recipe.idle_spread * self.backbone.spread(clean[None])[0]
-        return self.solver.towards(step, torch.from_numpy(z), clean, spread)
-
-    def _masked(self, step: int, box: Box, z: np.ndarray, prediction: np.ndarray) -> np.ndarray:
-        """The prediction where the mask says, and the coarse latent's elsewhere."""
-        plan = self.plan
-        difficulty = self._array(DIFFICULTY).read(box)[0]
-        still = self._towards_coarse(step, z, self._array(COARSE).read(box)).numpy()
-        masked: np.ndarray = np.where(
-            active_pixels(difficulty, plan.timesteps[step], plan.recipe.lower_bound), prediction, still
-        )
-        return masked
 
     def _decode(self, region: int) -> tuple[int, dict[str, Any], list[Contribution]]:
         plan, geometry = self.plan, self.plan.geometry
@@ -419,11 +353,6 @@ class Worker:
         assert found is not None
         return found
 
-    def _image_prompts(self, region: int) -> ImagePrompts:
-        data = self.store.get_blob(image_prompt_blob(region))
-        # not prepared, or lost with a machine's page cache: looking again gives the same numbers
-        return self._look(region) if data is None else image_prompts_from_bytes(data)
-
     def _prompt_table(self) -> PromptTable:
         if self._prompts is None:
             if self.plan.geometry.text_tokens is None:
@@ -450,17 +379,7 @@ def build_worker(setup: WorkerSetup) -> Worker:
     assert recipe.dtype is not None
     backbone = load_backbone(card, device=plan.device.kind, dtype=recipe.dtype, options=recipe.options)
     limit = load_text_limit(card.location, card.geometry.text_tokens)
-    attention = _attention_loader(setup.attention, plan)
-    return Worker(setup.store, plan, backbone, limit, LazyTagger(setup.tagger, plan), attention)
-
-
-def _attention_loader(name: str | None, plan: Plan) -> Callable[[], AttentionReader] | None:
-    """How to load the plan's vision transformer in this process; None where there is none."""
-    if plan.attention is None:
-        return None
-    assert name is not None
-    card, heads, device = plan.attention, plan.recipe.heads, plan.device.kind
-    return lambda: load_attention(name, card, heads=heads, device=device)
+    return Worker(setup.store, plan, backbone, limit, LazyTagger(setup.tagger, plan), setup.vit)
 
 
 def check_model(card: ModelCard, plan: Plan) -> None:

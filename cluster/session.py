@@ -13,15 +13,17 @@ from pathlib import Path
 import ray
 
 from actors.coordinator import Coordinator, Patience
+from actors.difficulty import DIFFICULTY_MAP
 from actors.drive import Session, StoppedError, Tally, drive
 from actors.executor import Executor
 from actors.graph import Graph
 from actors.heartbeat import keep_beating
+from actors.image_prompts import TEXTURES_BLOB
 from actors.local import LocalExecutor
 from actors.ray import Pool, RayExecutor
 from actors.resume import create_arrays, find_available
 from actors.task import Kind
-from actors.worker import DIFFICULTY_MAP, PIXELS, TEXTURES_BLOB, WorkerSetup, build_worker
+from actors.worker import PIXELS, WorkerSetup, build_worker
 from pipeline.device import DeviceFacts, describe_device, make_deterministic
 from pipeline.plan import Plan, differing_fields, plan_from_json
 from pipeline.price import Price
@@ -225,7 +227,7 @@ def _run(
                 plan=plan.to_json(),
                 model=job.model,
                 allow_pickle=job.allow_pickle,
-                attention=job.vit,
+                vit=job.vit,
                 tagger=job.tagger,
             )
             session = Session(

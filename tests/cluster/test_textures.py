@@ -1,4 +1,4 @@
-"""Memories of textures by the command line: made of a folder of pictures, read by a run, refused where they cannot be."""
+"""Memories of textures by the command line: made of a folder of pictures, read by a run, or refused."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import torch
 from PIL import Image
 from typer.testing import Result
 
-from actors.worker import TEXTURES_BLOB
+from actors.image_prompts import TEXTURES_BLOB
 from pipeline.backbones.loading import describe_model, load_backbone
 from pipeline.textures import memory_from_bytes
 from storage.run import RunStore

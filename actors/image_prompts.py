@@ -1,0 +1,69 @@
+"""Image prompts in the run store: what a region's tiles are shown, and the memory of textures that it may come from.
+
+cond/image-prompts/<region>.npy   embeddings of what each of the region's tiles is shown
+cond/textures.npz                 the memory, put there by the driver before any worker starts
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from contextlib import AbstractContextManager
+
+import torch
+
+from pipeline.backbone import Backbone
+from pipeline.image_prompts import ImagePrompts, image_prompts_from_bytes, look_at_tiles
+from pipeline.plan import Plan
+from pipeline.prepare import Preparer
+from pipeline.textures import TextureMemory, memory_from_bytes
+from storage.box import Box
+from storage.run import RunStore
+
+TEXTURES_BLOB = "cond/textures.npz"
+
+
+def image_prompt_blob(region: int) -> str:
+    """Where the image prompts of a region's tiles are kept."""
+    return f"cond/image-prompts/{region:06d}.npy"
+
+
+class StoredImagePrompts:
+    """Makes, keeps and reads the image prompts of regions."""
+
+    def __init__(
+        self,
+        store: RunStore,
+        plan: Plan,
+        preparer: Preparer,
+        in_backbone: Callable[[], AbstractContextManager[Backbone]],
+    ) -> None:
+        self._store, self._plan, self._preparer, self._in_backbone = store, plan, preparer, in_backbone
+        self._memory: TextureMemory | None = None
+
+    def look(self, region: int) -> ImagePrompts:
+        """Look at what lies under each tile of the region, and keep what its tiles are shown."""
+        tiles = self._plan.tiles.owned_by(self._plan.regions.box(region))
+        if self._plan.textures is None:
+            made = look_at_tiles(self._plan, tiles, self._enlarged, self._in_backbone)
+        else:
+            # what a tile looks like without the input's damage: the keys of the memory are such pictures
+            made = look_at_tiles(self._plan, tiles, self._preparer.coarse_pixels, self._in_backbone, self._textures())
+        self._store.put_blob(image_prompt_blob(region), made.to_bytes())
+        return made
+
+    def read(self, region: int) -> ImagePrompts:
+        data = self._store.get_blob(image_prompt_blob(region))
+        # not prepared, or lost with a machine's page cache: looking again gives the same numbers
+        return self.look(region) if data is None else image_prompts_from_bytes(data)
+
+    def _enlarged(self, box: Box) -> torch.Tensor:
+        """The enlarged input over a box of latent pixels: RGB ``[3, H, W]`` in [0, 1]."""
+        return self._preparer.enlarged(box.scaled(self._plan.geometry.factor))
+
+    def _textures(self) -> TextureMemory:
+        if self._memory is None:
+            data = self._store.get_blob(TEXTURES_BLOB)
+            assert data is not None
+            self._memory = memory_from_bytes(data)
+            assert self._memory.sha256 == self._plan.textures
+        return self._memory

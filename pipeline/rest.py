@@ -1,0 +1,35 @@
+"""Rest: what is predicted where the model does not look, so that those places follow the noised coarse latent."""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+
+from .activity import active_pixels
+from .backbone import Backbone, RestoringBackbone
+from .recipe import Recipe
+from .solver import Solver
+
+
+def rest(
+    recipe: Recipe, solver: Solver, backbone: Backbone, step: int, z: np.ndarray, coarse: np.ndarray
+) -> np.ndarray:
+    """The prediction ``[c, y, x] float32`` that leads z to the coarse latent; both of that shape.
+
+    Where the model knows how far pictures lie from their coarse latents, the state keeps a share of their energy
+    (Recipe.idle_spread), so a place that becomes active has detail to begin from.
+    """
+    clean = torch.from_numpy(coarse)
+    spread = None
+    if isinstance(backbone, RestoringBackbone):
+        spread = recipe.idle_spread * backbone.spread(clean[None])[0]
+    found: np.ndarray = solver.towards(step, torch.from_numpy(z), clean, spread).numpy()
+    return found
+
+
+def mask(
+    recipe: Recipe, difficulty: np.ndarray, timestep: float, prediction: np.ndarray, resting: np.ndarray
+) -> np.ndarray:
+    """The prediction where YODA's mask says, and what rests elsewhere; all [c, y, x], ``difficulty`` [y, x]."""
+    masked: np.ndarray = np.where(active_pixels(difficulty, timestep, recipe.lower_bound), prediction, resting)
+    return masked
