@@ -52,6 +52,8 @@ log = logging.getLogger(__name__)
 
 DEVICES = ("auto", "cpu", "cuda")
 
+ENOUGH = 4
+"""tile workers that one worker which only prepares can keep busy"""
 CONTROL = frozenset({Kind.EMBED, Kind.PREPARE})
 """what the prepare pool does"""
 
@@ -275,8 +277,8 @@ def plan_pools(plan: Plan, workers: int, spare_cpus: int, tagger_gpu: float = 0.
     """Tile workers that can do everything, and a prepare pool of its own where there are CPUs to spare for it.
 
     Without a spare CPU a pool would only take time from the tile workers, which then prepare too. On GPUs it is made
-    where ``tagger_gpu`` gives it a share of each. A plan with a tagger of its own leaves preparing to the pool alone:
-    tile workers then never hold the tagger.
+    where ``tagger_gpu`` gives it a share of each. A plan with a tagger of its own leaves preparing to the pool alone,
+    where that is large enough for all to have work: tile workers then do not hold the tagger.
     """
     threads = plan.device.threads
     on_gpu = plan.device.kind == "cuda"
@@ -286,7 +288,7 @@ def plan_pools(plan: Plan, workers: int, spare_cpus: int, tagger_gpu: float = 0.
     elif plan.tagger is not None:
         size = min(spare_cpus, workers)
     share = tagger_gpu if on_gpu else 0.0
-    alone = size and plan.tagger is not None
+    alone = plan.tagger is not None and size * ENOUGH >= workers
     kinds = frozenset(Kind) - CONTROL if alone else frozenset(Kind)
     gpus = (1.0 - share if size else 1.0) if on_gpu else 0.0
     tile = Pool(name="tile", size=workers, kinds=kinds, num_cpus=threads, num_gpus=gpus)

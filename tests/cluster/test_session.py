@@ -34,6 +34,8 @@ def test_spare_cpus_prepare() -> None:
 
 
 def test_a_tagger_of_its_own_lives_in_the_prepare_pool_alone() -> None:
+    """Where that is not too small for the tile workers to have work."""
     assert pools("cpu", True, 16, 5) == [("tile", 16, EVERYTHING - CONTROL, 0.0), ("prepare", 5, CONTROL, 0.0)]
+    assert pools("cpu", True, 16, 3) == [("tile", 16, EVERYTHING, 0.0), ("prepare", 3, CONTROL, 0.0)]
     assert pools("cuda", True, 4, 9, 0.25) == [("tile", 4, EVERYTHING - CONTROL, 0.75), ("prepare", 4, CONTROL, 0.25)]
     assert pools("cuda", True, 4, 0, 0.25) == [("tile", 4, EVERYTHING, 1.0)]
