@@ -225,6 +225,8 @@ def _still(case: Case, backbone: Any, step: int, z: torch.Tensor, coarse: torch.
     if not hasattr(backbone, "spread"):
         return solver.towards(step, z, coarse)
     (a, s), spread = solver.level(step), recipe.idle_spread * backbone.spread(coarse[None])[0]
+    if "euler" in solver.name:
+        z = a * z
     n, clean = (z - a * coarse) / (a**2 * spread**2 + s**2).sqrt(), coarse
     if step + 1 < case.plan.num_steps:
         b, t = solver.level(step + 1)

@@ -66,7 +66,15 @@ def test_stable_diffusion_equals_a_plain_loop(tmp_path: Path, xl: bool) -> None:
             "parents": 1,
             "least_confidence": 0.5,
         },
-        {"activity": "groups", "difficulty": "gradient", "structure": "image", "blend": "gaussian", "solver": "ddpm"},
+        {
+            "activity": "groups",
+            "difficulty": "gradient",
+            "structure": "image",
+            "blend": "gaussian",
+            "solver": "ddpm",
+            "steps": 3,
+            "keep_steps": 3,
+        },
     ],
 )
 def test_ingredients_combine(tmp_path: Path, recipe: dict[str, Any]) -> None:

@@ -202,7 +202,7 @@ def test_scale(run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Non
         ("image_prompts = 'tile'", ["image_prompts", "IP-Adapter", "analytic", "'none'"]),
         ("crops = 'tile'", ["crops", "SDXL", "analytic", "'none'"]),
         ("prompts = 'local'", ["prompts", "tagger", "'global'"]),
-        ("activity = 'groups'\ndifficulty = 'confidence'", ["difficulty", "restoration module", "'gradient'"]),
+        ("activity = 'mask'\ndifficulty = 'confidence'", ["difficulty", "restoration module", "'gradient'"]),
         ("activity = 'some'", ["activity", "groups"]),
         ("difficulty = 'gradient'", ["difficulty", "activity"]),
         ("group_bounds = [0.2, 0.4]", ["group_bounds", "fall"]),
