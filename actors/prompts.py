@@ -27,7 +27,7 @@ from storage.errors import CorruptRegionError, MissingRegionError
 from storage.run import RunStore
 
 PROMPTS_ARRAY = "cond/prompt"
-REMEMBERED = 256
+REMEMBERED = 128
 """records that a process keeps: some hundred kilobytes each, with the embeddings of a large text encoder"""
 
 

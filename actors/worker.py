@@ -8,7 +8,6 @@ from __future__ import annotations
 import dataclasses
 import functools
 import io
-import json
 import os
 import resource
 import socket
@@ -35,7 +34,7 @@ from pipeline.crops import crop_numbers
 from pipeline.denoise import Idle, PromptTable, denoise_region, embed_own, predict_tiles, reach
 from pipeline.device import describe_device, make_deterministic, package_versions
 from pipeline.image_prompts import ImagePrompts, image_prompts_from_bytes, look_at_tiles
-from pipeline.local_prompts import Prompter, Tags, encode_prompt
+from pipeline.local_prompts import Prompter, encode_prompt
 from pipeline.merge import average, merge_region
 from pipeline.noise import keyed_noise
 from pipeline.pixels import from_rgb, to_rgb
@@ -44,8 +43,8 @@ from pipeline.prepare import Preparer
 from pipeline.prompt_record import PromptRecord
 from pipeline.reduction import Reducer
 from pipeline.tagger import Tagger
-from pipeline.taggers.loading import describe_tagger, load_tagger
 from pipeline.text_limit import TextLimit, load_text_limit
+from pipeline.textures import TextureMemory, memory_from_bytes
 from pipeline.tiling import Tile
 from storage.arrays import RegionArray
 from storage.box import Box
@@ -53,6 +52,7 @@ from storage.run import RunStore
 
 from .prompts import PROMPTS_ARRAY, PromptStore, RegionPrompts
 from .reductions import StoredReductions
+from .tagging import GlobalTags, LazyTagger
 from .task import Hello, Kind, Outcome, Task
 
 STAGE = 0
@@ -72,7 +72,11 @@ def history_name(step: int) -> str:
 PIXELS, COARSE, DIFFICULTY, OUT = "pixels", "cond/coarse", "cond/difficulty", "out"
 DIFFICULTY_MAP = "cond/difficulty-map"
 """the user's own, in input pixels"""
-PROMPT_BLOB, GLOBAL_TAGS_BLOB = "cond/prompts.npz", "cond/global-tags.json"
+PROMPT_BLOB = "cond/prompts.npz"
+
+
+TEXTURES_BLOB = "cond/textures.npz"
+"""the memory of reference textures"""
 
 
 def image_prompt_blob(region: int) -> str:
@@ -106,24 +110,24 @@ class Worker:
         plan: Plan,
         backbone: Backbone,
         text_limit: TextLimit,
-        load_tagger: Callable[[], Tagger] | None = None,
+        tagger: LazyTagger,
         load_attention: Callable[[], AttentionReader] | None = None,
     ) -> None:
-        """``load_tagger`` loads what tags in place of the model's own tagger, ``load_attention`` the vision transformer
-        that difficulty is read from, both in workers that come to need them."""
+        """``load_attention`` loads the vision transformer that difficulty is read from, in workers that come to need
+        it."""
         self.store, self.plan, self.backbone = store, plan, backbone
-        self._text_limit, self._load_tagger = text_limit, load_tagger
-        self._tagger: Tagger | None = None
+        self._text_limit, self._tagger = text_limit, tagger
         self._load_attention = load_attention
         self._attention: AttentionReader | None = None
-        self._global: Tags | None = None
+        self._textures: TextureMemory | None = None
         self.solver = plan.solver()
         self._compute = threading.RLock()
         self._clock = threading.local()
         self._prompts: PromptTable | None = None
         self._arrays: dict[str, RegionArray] = {}
         maps = {"file": self._read_map, "attention": self._read_attention}
-        self._prompter = Prompter(plan, self._read_rgb, self._in_backbone, self._in_tagger, self._global_tags)
+        self._global_tags = GlobalTags(store, lambda: self._prompter.tag_all_over())
+        self._prompter = Prompter(plan, self._read_rgb, self._in_backbone, self._in_tagger, self._global_tags.read)
         self._prompt_store = PromptStore(store, plan, self._encode_prompt)
         self._preparer = Preparer(plan, self._read_rgb, self._in_backbone, self._prompter, maps)
         self._codec = Codec(self._in_backbone)
@@ -188,22 +192,15 @@ class Worker:
 
     @contextmanager
     def _in_tagger(self) -> Iterator[Tagger]:
-        """As ``_in_backbone``, for the tagger; the first call loads it."""
         with self._in_backbone() as backbone:
-            if self._load_tagger is None:
-                assert isinstance(backbone, RestoringBackbone)
-                yield backbone
-                return
-            if self._tagger is None:
-                self._tagger = self._load_tagger()
-            yield self._tagger
+            yield self._tagger.get(backbone)
 
     # -- the tasks ---------------------------------------------------------------------------------------------------
 
     def _embed(self) -> tuple[int, dict[str, Any], list[Contribution]]:
         recipe = self.plan.recipe
         if recipe.least_confidence > 0:
-            self._find_global_tags()
+            self._global_tags.find()
         negative, prompt = (self._text_limit.cut(text).prompt for text in (recipe.negative_prompt, recipe.prompt))
         with self._in_backbone() as backbone:
             table = embed_own(backbone, negative, prompt)
@@ -238,26 +235,29 @@ class Worker:
         with self._in_backbone() as backbone:
             return encode_prompt(backbone, self._text_limit, text)
 
-    def _find_global_tags(self) -> Tags:
-        tags = self._prompter.tag_all_over()
-        self.store.put_blob(GLOBAL_TAGS_BLOB, json.dumps(tags).encode())
-        return tags
-
-    def _global_tags(self) -> Tags:
-        """The content of the whole image, found once, by the task that embeds the prompts of all."""
-        if self._global is None:
-            data = self.store.get_blob(GLOBAL_TAGS_BLOB)
-            # lost with a machine's page cache: tagging again gives the same words
-            found = self._find_global_tags() if not data else json.loads(data)
-            self._global = [(phrase, sure) for phrase, sure in found]
-        return self._global
-
     def _look(self, region: int) -> ImagePrompts:
         """Look at the enlarged input under each tile of the region and keep what is seen, as with local prompts."""
         tiles = self.plan.tiles.owned_by(self.plan.regions.box(region))
-        table = look_at_tiles(self.plan, tiles, self._preparer.enlarged, self._in_backbone)
+        if self.plan.textures is None:
+            table = look_at_tiles(self.plan, tiles, self._enlarged, self._in_backbone)
+        else:
+            # what a tile looks like without the input's damage: the keys of the memory are such pictures
+            table = look_at_tiles(self.plan, tiles, self._preparer.coarse_pixels, self._in_backbone, self._memory())
         self.store.put_blob(image_prompt_blob(region), table.to_bytes())
         return table
+
+    def _enlarged(self, box: Box) -> torch.Tensor:
+        """The enlarged input over a box of latent pixels: RGB ``[3, H, W]`` in [0, 1]."""
+        return self._preparer.enlarged(box.scaled(self.plan.geometry.factor))
+
+    def _memory(self) -> TextureMemory:
+        """The memory of textures, which the driver puts into the store before any worker starts."""
+        if self._textures is None:
+            data = self.store.get_blob(TEXTURES_BLOB)
+            assert data is not None
+            self._textures = memory_from_bytes(data)
+            assert self._textures.sha256 == self.plan.textures
+        return self._textures
 
     def _read_rgb(self, window: Box) -> torch.Tensor:
         """Input pixels of a window: ``[3, y, x]``, 0 and 1 at the ends of the value range, not clipped."""
@@ -320,8 +320,13 @@ class Worker:
         if coarse is not None and plan.has_difficulty:
             difficulty = self._array(DIFFICULTY).read(seen)[0]
             active = active_tiles(plan.recipe, [*places], seen, difficulty, plan.timesteps[step])
-            still = self._towards_coarse(step, z, coarse)
-            idle = Idle(tiles=frozenset(places) - set(active), prediction=still.numpy())
+            known = coarse
+
+            def rest(tile: Tile) -> np.ndarray:
+                part = tile.box.within(seen)
+                return self._towards_coarse(step, z[:, *part], known[:, *part]).numpy()
+
+            idle = Idle(tiles=frozenset(places) - set(active), predict=rest)
         with self._compute:
             made = denoise_region(plan.denoise_settings, region, seen, z, predict, idle)
         return 0, {}, [made[destination] for destination in sorted(made)]
@@ -353,7 +358,7 @@ class Worker:
         clean = torch.from_numpy(coarse)
         spread = None
         if isinstance(self.backbone, RestoringBackbone):
-            spread = self.backbone.spread(clean[None])[0]
+            spread = self.plan.recipe.idle_spread * self.backbone.spread(clean[None])[0]
         return self.solver.towards(step, torch.from_numpy(z), clean, spread)
 
     def _masked(self, step: int, box: Box, z: np.ndarray, prediction: np.ndarray) -> np.ndarray:
@@ -445,8 +450,8 @@ def build_worker(setup: WorkerSetup) -> Worker:
     assert recipe.dtype is not None
     backbone = load_backbone(card, device=plan.device.kind, dtype=recipe.dtype, options=recipe.options)
     limit = load_text_limit(card.location, card.geometry.text_tokens)
-    tagger, attention = _tagger_loader(setup.tagger, plan), _attention_loader(setup.attention, plan)
-    return Worker(setup.store, plan, backbone, limit, tagger, attention)
+    attention = _attention_loader(setup.attention, plan)
+    return Worker(setup.store, plan, backbone, limit, LazyTagger(setup.tagger, plan), attention)
 
 
 def _attention_loader(name: str | None, plan: Plan) -> Callable[[], AttentionReader] | None:
@@ -456,24 +461,6 @@ def _attention_loader(name: str | None, plan: Plan) -> Callable[[], AttentionRea
     assert name is not None
     card, heads, device = plan.attention, plan.recipe.heads, plan.device.kind
     return lambda: load_attention(name, card, heads=heads, device=device)
-
-
-def _tagger_loader(name: str | None, plan: Plan) -> Callable[[], Tagger] | None:
-    """How to load the plan's tagger in this process; None where it is the model's own.
-
-    Raises ValueError where this node's copy of it is not the one the plan was made with.
-    """
-    if plan.tagger is None:
-        return None
-    assert name is not None
-    tagging, captions, device = plan.tagger, plan.recipe.captions, plan.device.kind
-    card = describe_tagger(name)
-    if card.fingerprint != tagging.fingerprint:
-        raise ValueError(
-            f"tagger {card.name} on {socket.gethostname()} has fingerprint {card.fingerprint[:12]}, the plan was made "
-            f"with {tagging.fingerprint[:12]}: put the same files on every node"
-        )
-    return lambda: load_tagger(card, tagging, device=device, captions=captions)
 
 
 def check_model(card: ModelCard, plan: Plan) -> None:

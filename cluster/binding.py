@@ -24,6 +24,7 @@ from storage.images import ImageSource, check_output, open_image
 from storage.images.ground import to_pixels
 
 from .job import Job
+from .textures import memory_for
 
 
 def open_source(job: Job) -> ImageSource:
@@ -53,6 +54,7 @@ def make_plan(job: Job, source: ImageSource, device: DeviceFacts) -> Plan:
         attention=None if job.vit is None else describe_attention(job.vit),
         difficulty_map=describe_difficulty(job, source),
         tagger=read_tagging(job),
+        textures=None if job.textures is None else memory_for(job.textures, model).sha256,
     )
 
 

@@ -1,4 +1,4 @@
-"""The command line: ``gigatile upscale | plan | status | prompts | compare | decode``."""
+"""The command line: ``gigatile upscale | plan | status | prompts | compare | textures | decode``."""
 
 from __future__ import annotations
 
@@ -203,7 +203,7 @@ def _print_plan(plan: Any, cost: Any, workers: int, run_url: str) -> None:
         f"batches of {recipe.batch}",
         "forwards": f"{cost.forwards} tiles through the model{' at most' if plan.has_difficulty else ''}, "
         f"{cost.region_steps} region-steps",
-        "codec": f"group norms by {recipe.codec_norm}, encoder {cost.encodes:.3g} and decoder {cost.decodes:.3g} times "
+        "codec": f"norms {recipe.codec_norm}, the encoder {cost.encodes:.3g} and the decoder {cost.decodes:.3g} times "
         "over the canvas",
         "disk": f"{cost.disk_peak / 1e6:.0f} MB at most in {run_url}",
         "memory": f"{cost.memory_worker / 1e6:.0f} MB a worker at most, {max(1, workers)} "
@@ -211,6 +211,9 @@ def _print_plan(plan: Any, cost: Any, workers: int, run_url: str) -> None:
         "device": f"{plan.device.kind} ({plan.device.name}), {plan.device.threads} thread(s), {recipe.dtype}",
         "plan": plan.hash,
     }
+    if plan.tagger is not None:
+        words = f"{len(plan.tagger.phrases)} phrases and {len(plan.tagger.degradations)} of damage"
+        rows["tagger"] = plan.tagger.kind + (f", {words}" if plan.tagger.phrases else "")
     for key, value in rows.items():
         out.print(f"{key:9} {value}", markup=False)
 
@@ -296,6 +299,39 @@ def compare(
         for name, value in figures.items():
             table.add_row(name, "-" if value is None else f"{value:.4f}")
         out.print(table)
+
+
+@app.command()
+def textures(
+    folder: Annotated[str, typer.Argument(metavar="FOLDER", help="folder of sharp pictures")],
+    output: Annotated[str, typer.Argument(metavar="OUTPUT", help="folder or URL of the memory to make")],
+    model: Annotated[str, typer.Option(help="the model of the runs that will read it")] = "embedded",
+    allow_pickle: Annotated[bool, typer.Option("--allow-pickle", help="let its weights be pickles")] = False,
+    scale: Annotated[int, typer.Option(help="the scale of those runs")] = 4,
+    side: Annotated[int, typer.Option(help="pixels a side of a patch")] = 256,
+    pairs: Annotated[int, typer.Option(help="pairs to keep, at most")] = 2000,
+    patches: Annotated[int, typer.Option(help="patches to look at, at most")] = 20000,
+) -> None:
+    """Make a memory of reference textures, for `upscale --textures`."""
+    from cluster.textures import Order, build_memory
+
+    def show(done: int, total: int) -> None:
+        if done % 50 == 0 or done == total:
+            err.print(f"looked at {done} of {total} patches", markup=False)
+
+    with one_line_errors():
+        order = Order(
+            folder=folder,
+            output=output,
+            model=model,
+            allow_pickle=allow_pickle,
+            scale=scale,
+            side=side,
+            pairs=pairs,
+            patches=patches,
+        )
+        memory = build_memory(order, show)
+        out.print(f"wrote {output}: {len(memory.keys)} pairs of width {memory.keys.shape[1]}", markup=False)
 
 
 @app.command()

@@ -28,12 +28,14 @@ class Job:
     allow_pickle: bool = _option(False, "let the model's weights be pickles, which can run code of whoever made them")
     run: str | None = _option(None, "folder or s3://, gs://, az:// URL of the run; beside OUTPUT if not given")
     difficulty: str | None = _option(None, "picture of INPUT's size: how much there is to invent, black for nothing")
+    textures: str | None = _option(None, "memory of sharp textures, by `gigatile textures`, that prompt each tile")
     vit: str | None = _option(None, "vision transformer whose attention says so: a folder or a hub id")
     tags: str | None = _option(
         None, "JSON or GeoJSON of tags for parts of INPUT: each tile's prompt says those of its part"
     )
     tagger: str | None = _option(
-        None, "what tags INPUT in place of the model's own: folder or hub id of a SigLIP, CLIP, BLIP or Florence-2"
+        None,
+        "what tags INPUT: embedded, or folder or hub id of a SigLIP, CLIP, BLIP or Florence-2; the model's own if any",
     )
     vocabulary: str | None = _option(None, "phrases that a SigLIP or CLIP tagger chooses from, one a line")
     tagger_gpu: float = _option(0.0, "share of each GPU for workers that only prepare; 0: tile workers prepare too")

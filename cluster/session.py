@@ -21,7 +21,7 @@ from actors.local import LocalExecutor
 from actors.ray import Pool, RayExecutor
 from actors.resume import create_arrays, find_available
 from actors.task import Kind
-from actors.worker import DIFFICULTY_MAP, PIXELS, WorkerSetup, build_worker
+from actors.worker import DIFFICULTY_MAP, PIXELS, TEXTURES_BLOB, WorkerSetup, build_worker
 from pipeline.device import DeviceFacts, describe_device, make_deterministic
 from pipeline.plan import Plan, differing_fields, plan_from_json
 from pipeline.price import Price
@@ -44,6 +44,7 @@ from .job import Job
 from .pixels import EXPORT, Exported, driver_record, export, ingest
 from .progress import Reporter
 from .prompts import count_prompts, find_cuts
+from .textures import read_memory, to_memory
 
 log = logging.getLogger(__name__)
 
@@ -140,10 +141,20 @@ def upscale(job: Job, *, should_stop: Callable[[], bool], on_plan: Callable[[Pre
         try:
             with keep_beating(lease):
                 store.write_plan(plan.to_json())
+                if job.textures is not None:
+                    _keep_textures(store, plan, job.textures)
                 store.sweep()
                 return _run(job, source, store, prepared, lease, should_stop)
         finally:
             lease.release()
+
+
+def _keep_textures(store: RunStore, plan: Plan, url: str) -> None:
+    """Copy the memory of textures into the run, which then needs nothing but itself."""
+    memory = to_memory(read_memory(url))
+    if memory.sha256 != plan.textures:
+        raise ValueError(f"--textures {url}: changed while the run was planned: start again")
+    store.put_blob(TEXTURES_BLOB, memory.to_bytes())
 
 
 def _owner() -> str:

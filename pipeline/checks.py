@@ -107,6 +107,19 @@ def check_difficulty(recipe: Recipe, *, has_attention: bool, has_map: bool) -> N
             raise ValueError(f"recipe: {what} ({option}) and difficulty = {source!r} go together, got {found}")
 
 
+def check_textures(recipe: Recipe, model: ModelCard, *, has_memory: bool) -> None:
+    """Refuse a memory of textures that nobody reads, its absence where it is to be read, and a model that cannot."""
+    if (recipe.image_prompts == "textures") != has_memory:
+        found = f"image_prompts = {recipe.image_prompts!r} and {'a' if has_memory else 'no'} memory"
+        raise ValueError(
+            f"recipe: a memory of textures (--textures) and image_prompts = 'textures' go together, got {found}"
+        )
+    if has_memory and model.sight is None:
+        raise ValueError(
+            f"--textures: the model {model.name} reads no textures: use one with a plain IP-Adapter, or leave them out"
+        )
+
+
 def check_options(recipe: Recipe, model: ModelCard, device: DeviceFacts) -> None:
     """Refuse ways to run the denoiser that the device or this machine does not have."""
     if recipe.attention not in ON_CPU and device.kind == "cpu":

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import torch
 
 from storage.box import Box
@@ -10,6 +12,8 @@ from .tiling import Tile, TileGrid
 
 LEAST_SIDE = 32
 """input pixels a side below which a crop is widened before it is tagged"""
+BAND = 512
+"""input rows that are read at once"""
 ALL_OVER = 64
 """most tiles that speak for the whole image"""
 
@@ -35,9 +39,18 @@ def _span(start: int, length: int, times: int, limit: int) -> tuple[int, int]:
     return max(0, start - margin), min(limit, start + length + margin)
 
 
-def shrink(pixels: torch.Tensor, by: int) -> torch.Tensor:
-    """Area means of ``[3, y, x]``; sides are multiples of ``by``."""
-    return pixels if by == 1 else torch.nn.functional.avg_pool2d(pixels[None], by)[0]
+def read_shrunk(read_rgb: Callable[[Box], torch.Tensor], box: Box, by: int) -> torch.Tensor:
+    """The input in ``box``, clipped to [0, 1], ``by x by`` pixels as their mean: ``[3, y, x]``.
+
+    The box's sides are multiples of ``by``. It is read in bands: the widest context of a large tile is gigabytes.
+    """
+    bands = []
+    rows = max(1, BAND // by) * by
+    for top in range(box.top, box.bottom, rows):
+        band = Box(top=top, left=box.left, height=min(rows, box.bottom - top), width=box.width)
+        pixels = read_rgb(band).clamp(0, 1)
+        bands.append(pixels if by == 1 else torch.nn.functional.avg_pool2d(pixels[None], by)[0])
+    return torch.cat(bands, dim=1)
 
 
 def spread_tiles(grid: TileGrid) -> list[Tile]:

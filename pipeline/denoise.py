@@ -106,8 +106,8 @@ class Idle:
     """Tiles that the model does not see at a step, and what is predicted for them."""
 
     tiles: frozenset[Tile]
-    prediction: np.ndarray
-    """[c, y, x] float32 over all that the region's tiles see"""
+    predict: Callable[[Tile], np.ndarray]
+    """gives [c, h, w] float32 for one of them, which depends on the tile alone"""
 
 
 def denoise_region(
@@ -132,7 +132,7 @@ def denoise_region(
         active = [tile for tile in owned if tile not in idle.tiles]
         for tile in owned:
             if tile in idle.tiles:
-                _add(sums, tile.box, idle.prediction[:, *tile.box.within(seen)] * weight)
+                _add(sums, tile.box, idle.predict(tile) * weight)
     for tiles in _batches(active, settings.batch):
         padded = tiles + tiles[-1:] * (settings.batch - len(tiles))
         latents = torch.from_numpy(np.stack([z[:, *tile.box.within(seen)] for tile in padded]))

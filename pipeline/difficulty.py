@@ -55,6 +55,21 @@ def from_gradient(low: torch.Tensor) -> np.ndarray:
     return difficulty
 
 
+def weigh(difficulty: np.ndarray, cell: int, power: float) -> np.ndarray:
+    """[..., y, x]: the mean of each ``cell`` x ``cell`` square from the first pixel on, to a power.
+
+    >>> weigh(np.array([[0.0, 1.0, 0.5]]), 2, 2.0).tolist()
+    [[0.25, 0.25, 0.25]]
+    """
+    height, width = difficulty.shape[-2:]
+    rows, cols = np.arange(0, height, cell), np.arange(0, width, cell)
+    sums = np.add.reduceat(np.add.reduceat(difficulty.astype(np.float64), rows, axis=-2), cols, axis=-1)
+    counts = np.outer(np.minimum(cell, height - rows), np.minimum(cell, width - cols))
+    spread = np.repeat(np.repeat(sums / counts, cell, axis=-2), cell, axis=-1)[..., :height, :width]
+    weighed: np.ndarray = (spread**power).astype(np.float32)
+    return weighed
+
+
 def at_latents(found: np.ndarray, window: Box, box: Box, scale: int, factor: int) -> np.ndarray:
     """[h, w] at the latent pixels of ``box`` from a map [y, x] over ``window`` of the input; its edge is repeated."""
     ys = (2 * np.arange(box.top, box.bottom) + 1) * factor // (2 * scale) - window.top

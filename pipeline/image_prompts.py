@@ -1,6 +1,8 @@
 """Image prompts: pictures that tiles are conditioned on beside their words, as embeddings of the model's image encoder.
 
-``tile``  Each tile is prompted by the enlarged input under it: what the place looks like, in no words.
+``tile``      Each tile is prompted by the enlarged input under it: what the place looks like, in no words.
+``textures``  Each tile is prompted by sharp reference textures, those whose coarse pictures look most like the tile's:
+              PatchScaler's texture prompts (see textures.py).
 """
 
 from __future__ import annotations
@@ -17,6 +19,7 @@ from storage.box import Box
 
 from .backbone import Backbone, LookingBackbone
 from .plan import Plan
+from .textures import TextureMemory
 from .tiling import Tile
 
 
@@ -44,17 +47,22 @@ def image_prompts_from_bytes(data: bytes) -> ImagePrompts:
 def look_at_tiles(
     plan: Plan,
     tiles: Sequence[Tile],
-    enlarged: Callable[[Box], torch.Tensor],
+    picture: Callable[[Box], torch.Tensor],
     in_backbone: Callable[[], AbstractContextManager[Backbone]],
+    memory: TextureMemory | None = None,
 ) -> ImagePrompts:
-    """The image prompts of ``tiles`` (at least one); ``enlarged`` gives RGB of a box of the output.
+    """The image prompts of ``tiles`` (at least one); ``picture`` gives RGB of a box of latent pixels.
 
-    One picture at a time, so that an embedding does not depend on how many tiles the region has.
+    ``memory``: what is remembered of reference textures is shown instead of what is seen. One picture at a time, so
+    that an embedding does not depend on how many tiles the region has.
     """
-    seen = []
+    shown = []
     for tile in tiles:
-        pixels = enlarged(tile.box.scaled(plan.geometry.factor))
+        pixels = picture(tile.box)
         with in_backbone() as backbone:
             assert isinstance(backbone, LookingBackbone)
-            seen.append(backbone.look(pixels[None]))
-    return ImagePrompts(embeddings=torch.stack(seen))
+            seen = backbone.look(pixels[None])
+        if memory is not None:
+            seen = torch.from_numpy(memory.nearest(seen[0].numpy(), plan.recipe.texture_count))
+        shown.append(seen)
+    return ImagePrompts(embeddings=torch.stack(shown))

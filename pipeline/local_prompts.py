@@ -20,7 +20,7 @@ from storage.box import Box
 
 from .backbone import Backbone, RestoringBackbone
 from .blend import axis_window
-from .context import LEAST_SIDE, shrink, spread_tiles, widen
+from .context import LEAST_SIDE, read_shrunk, spread_tiles, widen
 from .pixels import source_window
 from .plan import Plan
 from .prompt_record import PromptRecord
@@ -142,7 +142,7 @@ class Prompter:
         """What is said of a crop of the input, looked at ``by`` times as small, the surest first."""
         if self.plan.tags is not None:
             return self.plan.tags.tags(crop)
-        low = shrink(self._read_rgb(crop).clamp(0, 1), by)
+        low = read_shrunk(self._read_rgb, crop, by)
         with self._in_tagger() as tagger:
             found = tagger.tag(low[None])[0]
         least = self.plan.recipe.tag_threshold
@@ -150,15 +150,15 @@ class Prompter:
         return [(phrase, sure) for phrase, sure in found if sure >= least]
 
     def prompt(self, tile: Tile) -> TilePrompt:
-        """What a tile's prediction is guided towards and away from."""
-        said, recipe = self.said(tile), self.plan.recipe
+        """What a tile's prediction is guided towards and away from. No tag is both: the user's own words count."""
+        recipe = self.plan.recipe
+        own, away = say([], recipe.prompt), split_phrases(recipe.negative_prompt)
+        said = [phrase for phrase in self.said(tile) if phrase in own or phrase not in away]
         if recipe.degradations == "prompt":
             return TilePrompt(", ".join(said))
-        own, away = split_phrases(recipe.prompt), split_phrases(recipe.negative_prompt)
         damage = [phrase for phrase in said if phrase in self.plan.degradations and phrase not in own]
         prompt = ", ".join(phrase for phrase in said if phrase not in damage)
-        added = [phrase for phrase in damage if phrase not in away]
-        return TilePrompt(prompt, ", ".join([*away, *added]) if added else None)
+        return TilePrompt(prompt, ", ".join([*away, *damage]) if damage else None)
 
     def steering(self, window: Box) -> torch.Tensor:
         """[phrases, y, x]: how far each phrase of the restoration module holds at the input pixels of ``window``."""

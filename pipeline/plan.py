@@ -11,7 +11,16 @@ from typing import Any
 from storage.box import Box, RegionGrid
 
 from .backbone import LatentGeometry, ModelCard
-from .checks import check_difficulty, check_options, check_parts, check_scale, check_smallest, check_tags, check_window
+from .checks import (
+    check_difficulty,
+    check_options,
+    check_parts,
+    check_scale,
+    check_smallest,
+    check_tags,
+    check_textures,
+    check_window,
+)
 from .colour import REACH as COLOUR_REACH
 from .denoise import DenoiseSettings
 from .device import DeviceFacts
@@ -71,6 +80,8 @@ class Plan:
     """the vision transformer, where difficulty is ``attention``"""
     difficulty_map: ImageFacts | None = None
     """the user's map, where difficulty is ``file``"""
+    textures: str | None = None
+    """sha256 of the memory of textures, where image prompts are ``textures``"""
     tagger: Tagging | None = None
     """what tags, where prompts are ``local`` and it is not the model's own"""
     degradations: tuple[str, ...] = ()
@@ -235,6 +246,7 @@ def bind(
     tags: TagFile | None = None,
     attention: AttentionCard | None = None,
     difficulty_map: ImageFacts | None = None,
+    textures: str | None = None,
     tagger: Tagging | None = None,
 ) -> Plan:
     """Bind a recipe to an image, a model and a device. Raises ValueError with the mend for what cannot work.
@@ -243,6 +255,8 @@ def bind(
     """
     if tags is not None and recipe.prompts in (None, "local"):
         recipe = dataclasses.replace(recipe, prompts="file")
+    if textures is not None and recipe.image_prompts == "none":
+        recipe = dataclasses.replace(recipe, image_prompts="textures")
     if recipe.difficulty is None and (attention or difficulty_map):
         recipe = dataclasses.replace(recipe, difficulty="file" if difficulty_map else "attention")
     geometry = model.geometry
@@ -257,6 +271,7 @@ def bind(
     check_tagger(settled, model, tagger)
     degradations = _degradations(model, tags, tagger)
     check_prompting(settled, degradations)
+    check_textures(settled, model, has_memory=textures is not None)
     check_options(settled, model, device)
     assert settled.window is not None
     assert settled.overlap is not None
@@ -279,6 +294,7 @@ def bind(
         tags=tags,
         attention=attention,
         difficulty_map=difficulty_map,
+        textures=textures,
         tagger=tagger,
         degradations=degradations if settled.prompts != "global" else (),
     )

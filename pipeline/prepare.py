@@ -14,7 +14,7 @@ from storage.box import Box
 from .backbone import Backbone, RestoringBackbone
 from .backbones.structure import canny_edges
 from .codec import Codec, encode_box
-from .difficulty import REACH, at_latents, from_confidence, from_gradient
+from .difficulty import REACH, at_latents, from_confidence, from_gradient, weigh
 from .local_prompts import Prompter
 from .pixels import CUBIC_REACH, enlarge, restore_window, source_window
 from .plan import Plan
@@ -62,7 +62,10 @@ class Preparer:
             return rgb
 
         encode = functools.partial(self._codec.encode, norms=norms)
-        return encode_box(look, encode, plan.geometry, plan.regions.canvas, box), difficulty
+        coarse = encode_box(look, encode, plan.geometry, plan.regions.canvas, box)
+        if difficulty is not None:
+            difficulty = weigh(difficulty, plan.recipe.difficulty_cell, plan.recipe.difficulty_power)
+        return coarse, difficulty
 
     def coarse_pixels(self, box: Box) -> torch.Tensor:
         """What the coarse latent of a box of latent pixels is encoded from: RGB ``[3, H, W]`` in [0, 1]."""

@@ -21,9 +21,10 @@ PROMPTING = ("global", "local", "file")
 STRUCTURES = ("none", "image", "edges", "both")
 CODEC_NORMS = ("window", "fast", "exact")
 CROPS = ("none", "tile")
-IMAGE_PROMPTS = ("none", "tile")
+IMAGE_PROMPTS = ("none", "tile", "textures")
 ACTIVITIES = ("all", "groups", "mask")
 HEADS = ("mean", "max")
+MOST_POWER = 16.0
 TRAINING_STEPS = 1000
 """T of the papers: what times are counted in"""
 DAMAGE = ("prompt", "negative")
@@ -82,6 +83,13 @@ class Recipe:
     activity is ``all``"""
     heads: str = "mean"
     """what becomes of the transformer's heads: their ``mean`` or ``max``"""
+    difficulty_cell: int = 1
+    """latent pixels a side of the squares over which difficulty is averaged, before it is raised to its power"""
+    difficulty_power: float = 1.0
+    """above 1, only the most difficult places count as such"""
+    idle_spread: float = 0.5
+    """how much of a picture's energy a place keeps while it is not denoised: 1, it is as noisy as a picture at that
+    time; 0, as the coarse latent, which has less detail to begin from. Models with a restoration module read it"""
     group_bounds: tuple[float, float] = (0.4, 0.2)
     """gamma_1 > gamma_2: mean confidence, 1 - difficulty, from which a tile is simple, and below which it is hard"""
     group_times: tuple[float, float, float] = (400.0, 700.0, 1000.0)
@@ -95,7 +103,10 @@ class Recipe:
     """what the model's ControlNets read of the enlarged input: nothing (``none``), the ``image`` itself, its canny
     ``edges``, or ``both``"""
     image_prompts: str = "none"
-    """pictures that prompt each tile, by the model's IP-Adapter: ``tile``, the enlarged input under it, or ``none``"""
+    """pictures that prompt each tile, by the model's IP-Adapter: ``tile``, the enlarged input under it; ``textures``,
+    the nearest of a memory of sharp textures (--textures); or ``none``"""
+    texture_count: int = 4
+    """K: textures that prompt each tile"""
     crops: str = "none"
     """what SDXL is told of each tile: ``none``, it is a picture of its own; ``tile``, it is a crop of the output"""
     colour: str = "none"
@@ -153,6 +164,7 @@ class Recipe:
         self._check_activity()
         self._check_tagging()
         _check_least("steps", self.steps, 1)
+        _check_least("texture_count", self.texture_count, 1)
         _check_least("window", self.window, 8)
         _check_least("overlap", self.overlap, 0)
         _check_least("region", self.region, 8)
@@ -200,6 +212,17 @@ class Recipe:
             )
         if self.group_steps is not None:
             self._check_group_steps(self.group_steps)
+        _check_least("difficulty_cell", self.difficulty_cell, 1)
+        if not 0 < self.difficulty_power <= MOST_POWER:
+            raise ValueError(
+                f"recipe: difficulty_power must be above 0 and at most {MOST_POWER:g}, got {self.difficulty_power}"
+            )
+        if self.region % self.difficulty_cell:
+            raise ValueError(
+                f"recipe: difficulty_cell must divide the region of {self.region}, got {self.difficulty_cell}"
+            )
+        if not 0 <= self.idle_spread <= 1:
+            raise ValueError(f"recipe: idle_spread must be between 0 and 1, got {self.idle_spread}")
         if not 0 < self.lower_bound <= 1:
             raise ValueError(f"recipe: lower_bound must be above 0 and at most 1, got {self.lower_bound}")
 

@@ -5,7 +5,7 @@
 
 Reductions form two chains, ``encode`` before the coarse latent and ``decode`` after the last step; in a chain each one
 may use what the one before found, and its table holds the earlier ones' entries too. So who comes after a chain reads
-one table.
+one table. What else needs a sum over the canvas adds a kind here, and a chain where it stands elsewhere in the run.
 """
 
 from __future__ import annotations

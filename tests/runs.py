@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import functools
 import hashlib
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -13,7 +12,6 @@ from typing import Any
 import numpy as np
 import torch
 from diffusers import AutoencoderKL
-from transformers import AutoTokenizer
 
 from actors.coordinator import Coordinator, Patience
 from actors.drive import Session, Tally, drive
@@ -28,16 +26,16 @@ from pipeline.backbones.structure import canny_edges
 from pipeline.blend import tile_weight
 from pipeline.device import describe_device, make_deterministic, package_versions
 from pipeline.difficulty import from_gradient
-from pipeline.local_prompts import say, tagged_crop
 from pipeline.noise import keyed_noise
 from pipeline.pixels import enlarge, restore_window
 from pipeline.plan import Plan
 from pipeline.tag_file import TagFile
 from pipeline.tagger import make_tagging
-from pipeline.taggers.loading import describe_tagger, load_tagger
+from pipeline.taggers.loading import describe_tagger
 from pipeline.vocabulary import Vocabulary
 from storage.box import Box, RegionGrid
 from storage.run import RunStore
+from tests.tags import Tags
 from tests.tiny import small_plan, write_stable_diffusion
 
 PIXEL_SIDE = 32
@@ -203,14 +201,36 @@ def serial(case: Case) -> np.ndarray:
                         ),
                     )
                 else:
-                    total[:, ys, xs] += weight * solver.towards(step, z, coarse[0])[:, ys, xs]
+                    total[:, ys, xs] += weight * _still(case, backbone, step, z[:, ys, xs], coarse[0, :, ys, xs])
                 weights[ys, xs] += weight
         prediction = total / weights
         if plan.recipe.activity == "mask":
             masked = 1000 * (difficulty + plan.recipe.lower_bound) >= plan.timesteps[step]
-            prediction = torch.where(masked, prediction, solver.towards(step, z, coarse[0]))
+            still = torch.empty_like(z)
+            for region in range(plan.regions.num_regions):
+                ys, xs = plan.regions.box(region).slices
+                still[:, ys, xs] = _still(case, backbone, step, z[:, ys, xs], coarse[0, :, ys, xs])
+            prediction = torch.where(masked, prediction, still)
         z, history = solver.step(step, z, prediction, history, noise(step + 1) if solver.is_stochastic else None)
     return z.numpy()
+
+
+def _still(case: Case, backbone: Any, step: int, z: torch.Tensor, coarse: torch.Tensor) -> torch.Tensor:
+    """The velocity (or noise) that keeps z on its way to the coarse latent, with a share of a picture's energy.
+
+    Written for first-order solvers of these two kinds where there is a spread: x_0 = c + k n, with k so that the next
+    state is alpha c + m n.
+    """
+    solver, recipe = case.plan.solver(), case.plan.recipe
+    if not hasattr(backbone, "spread"):
+        return solver.towards(step, z, coarse)
+    (a, s), spread = solver.level(step), recipe.idle_spread * backbone.spread(coarse[None])[0]
+    n, clean = (z - a * coarse) / (a**2 * spread**2 + s**2).sqrt(), coarse
+    if step + 1 < case.plan.num_steps:
+        b, t = solver.level(step + 1)
+        here, there = ((x**2 * spread**2 + y**2).sqrt() for x, y in ((a, s), (b, t)))
+        clean = coarse + (there - t * here / s) / (b - t * a / s) * n
+    return a * (z - a * clean) / s - s * clean
 
 
 def _embedded(backbone: Any, negative: str, prompt: str) -> dict[str, torch.Tensor]:
@@ -292,98 +312,6 @@ def _runs(plan: Plan, difficulty: torch.Tensor, ys: slice, xs: slice, timestep: 
         start = simple if sure >= recipe.group_bounds[0] else medium if sure >= recipe.group_bounds[1] else hard
         return start >= timestep
     return recipe.activity == "all" or bool((1000 * (part + recipe.lower_bound) >= timestep).any())
-
-
-class Tags:
-    """What is said of each tile, in plain words: no cache, no store, crops by their corners."""
-
-    def __init__(self, case: Case, backbone: Any, low: torch.Tensor) -> None:
-        self.plan, self.model, self.low = case.plan, case.model, low
-        self.tagger = backbone
-        if case.tagger is not None:
-            card, tagging = describe_tagger(case.tagger), case.plan.tagger
-            assert tagging is not None
-            self.tagger = load_tagger(card, tagging, device="cpu", captions=case.plan.recipe.captions)
-
-    def look(self, box: Box, by: int = 1) -> list[tuple[str, float]]:
-        """Tags of a crop, of which ``by x by`` pixels count as one."""
-        if self.plan.tags is not None:
-            return self.plan.tags.tags(box)
-        pixels = self.low[:, *box.slices]
-        pixels = pixels.reshape(3, box.height // by, by, box.width // by, by).mean((2, 4)) if by > 1 else pixels
-        return [pair for pair in self.tagger.tag(pixels[None])[0] if pair[1] >= (self.plan.recipe.tag_threshold or 0)]
-
-    def is_content(self, phrase: str) -> bool:
-        return phrase not in (*self.plan.degradations, "clean")
-
-    def best(self, tags: list[tuple[str, float]]) -> list[tuple[str, float]]:
-        content = [pair for pair in tags if self.is_content(pair[0])]
-        return content[: self.plan.recipe.most_tags] if self.plan.recipe.most_tags else content
-
-    def crop(self, row: int, col: int) -> Box:
-        whole = Box(top=0, left=0, height=self.plan.image.height, width=self.plan.image.width)
-        return tagged_crop(self.plan.tiles.tile(row, col), self.plan.scale, self.plan.geometry.factor, whole)
-
-    @functools.cached_property
-    def of_all(self) -> list[tuple[str, float]]:
-        """Means over all tiles, which are few here."""
-        tiles = self.plan.tiles
-        crops = [self.crop(row, col) for row in range(len(tiles.tops)) for col in range(len(tiles.lefts))]
-        found = [dict(self.best(self.look(crop))) for crop in crops]
-        words = dict.fromkeys(word for one in found for word in one)
-        means = {word: sum(one.get(word, 0.0) for one in found) / len(found) for word in words}
-        most = max(means.values(), default=0.0)
-        return sorted(((word, mean) for word, mean in means.items() if mean >= most / 2), key=lambda p: -p[1])[:8]
-
-    def said(self, row: int, col: int) -> dict[str, float]:
-        """The phrases of one tile's prompt."""
-        recipe = self.plan.recipe
-        if recipe.prompts == "global":
-            return say([], recipe.prompt)
-        box = self.crop(row, col)
-        tags = self.look(box)
-        best = self.best(tags)
-        damage = [pair for pair in tags if not self.is_content(pair[0])]
-        if not best or best[0][1] < recipe.least_confidence:
-            best = self.of_all if recipe.least_confidence else best
-        words = dict(sorted(best + damage, key=lambda pair: -pair[1]))
-        if dict(tags).keys() == words.keys():
-            words = dict(tags)
-        for level in range(1, recipe.parents + 1):
-            for phrase, sure in self.best(self.parent(box, level)):
-                words.setdefault(phrase, sure / 2**level)
-        return say(list(words.items()), recipe.prompt)
-
-    def parent(self, box: Box, level: int) -> list[tuple[str, float]]:
-        more = 2**level - 1
-        top, left = max(0, box.top - box.height * more // 2), max(0, box.left - box.width * more // 2)
-        bottom = min(self.plan.image.height, box.bottom + box.height * more // 2)
-        right = min(self.plan.image.width, box.right + box.width * more // 2)
-        by = max(1, min(2**level, (bottom - top) // 32, (right - left) // 32))
-        height, width = (bottom - top) // by * by, (right - left) // by * by
-        return self.look(Box(top=top, left=left, height=height, width=width), by)
-
-    def both_prompts(self, row: int, col: int) -> tuple[str, str]:
-        """The negative one and the positive one, as they are encoded."""
-        recipe, said = self.plan.recipe, self.said(row, col)
-        negative, prompt = recipe.negative_prompt, ", ".join(said)
-        if recipe.prompts == "global":
-            prompt = recipe.prompt
-        elif recipe.degradations == "negative":
-            own = [phrase.strip() for phrase in recipe.prompt.split(",")]
-            damage = [phrase for phrase in said if phrase in self.plan.degradations and phrase not in own]
-            prompt = ", ".join(phrase for phrase in said if phrase not in damage)
-            negative = ", ".join([negative, *damage] if negative else damage)
-        return self.cut(negative), self.cut(prompt)
-
-    def cut(self, text: str) -> str:
-        location, limit = describe_model(self.model).location, self.plan.geometry.text_tokens
-        if limit is None:
-            return text
-        tokenizer = AutoTokenizer.from_pretrained(Path(location) / "tokenizer")
-        while len(tokenizer(text, truncation=False).input_ids) > limit:
-            text = text.rpartition(", ")[0]
-        return text
 
 
 def _steering(case: Case, backbone: Any, low: torch.Tensor) -> torch.Tensor:

@@ -15,12 +15,15 @@ from typing import Any
 
 import diffusers
 import torch
+from ip_adapter import adapter_modules, adapter_weights, new_adapter
 from pairs import load_autoencoder, load_restoration
+from safetensors.torch import save_file
 from train_controlnet import build_controlnet, load_denoiser
 from train_denoiser import WIDTHS, build_scheduler
 from vocabulary import PHRASES, build_tokenizer
 
 from pipeline.backbones.tagger import Tagger
+from pipeline.backbones.texture_encoder import TextureEncoder
 
 FACTOR = 4
 CLASSES = {
@@ -31,6 +34,7 @@ CLASSES = {
     "controlnet": ["diffusers", "ControlNetModel"],
     "restorer": ["pipeline.backbones.restoration", "RestorationModule"],
     "tagger": ["pipeline.backbones.tagger", "Tagger"],
+    "texture_encoder": ["pipeline.backbones.texture_encoder", "TextureEncoder"],
     "scheduler": ["diffusers", "DDIMScheduler"],
 }
 
@@ -68,6 +72,18 @@ def load_tagger(out: Path) -> Tagger:
     return tagger
 
 
+def load_textures(out: Path, unet: Any) -> tuple[TextureEncoder, dict[str, torch.Tensor]]:
+    """The texture encoder, and the adapter's averaged weights by the names of an IP-Adapter's file."""
+    record = torch.load(out / "textures.pt", weights_only=True)
+    width, features = record["encoder"]["components"].shape
+    encoder = TextureEncoder(features=features, width=width)
+    encoder.load_state_dict(record["encoder"])
+    unet._load_ip_adapter_weights([new_adapter(unet, width, 0)], low_cpu_mem_usage=False)
+    modules = adapter_modules(unet)
+    modules.load_state_dict(record["average"])
+    return encoder, adapter_weights(modules)
+
+
 def export(out: Path, to: Path, *, steps: int, guidance: float = 1.0, widths: tuple[int, ...] = WIDTHS) -> None:
     """Write ``to``: every part's folder and model_index.json. A part not trained yet is named in the error."""
     autoencoder, restorer = load_autoencoder(out, "cpu"), load_restoration(out, "cpu")
@@ -77,9 +93,16 @@ def export(out: Path, to: Path, *, steps: int, guidance: float = 1.0, widths: tu
     encoder_halo, decoder_halo = measure_halos(autoencoder)
     networks = {"vae": autoencoder, "unet": unet, "text_encoder": text, "controlnet": controlnet}
     networks |= {"restorer": restorer, "tagger": load_tagger(out)}
+    networks["texture_encoder"], adapter = load_textures(out, copy.deepcopy(unet))
     for name, network in networks.items():
         shutil.rmtree(to / name, ignore_errors=True)
         network.half().save_pretrained(to / name, variant="fp16")
+    (to / "image_adapter").mkdir(parents=True, exist_ok=True)
+    save_file(
+        {name: value.half().contiguous() for name, value in adapter.items()},
+        to / "image_adapter" / "model.fp16.safetensors",
+        metadata={"format": "pt"},
+    )
     build_tokenizer().save_pretrained(to / "tokenizer")
     build_scheduler().save_pretrained(to / "scheduler")
     own: dict[str, Any] = {

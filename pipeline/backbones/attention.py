@@ -27,8 +27,7 @@ from ..difficulty import AttentionCard
 from ..tiling import plan_tiles
 from .configs import read_config
 from .hub import locate
-from .loading import fingerprint_files
-from .weights import weight_file
+from .weights import fingerprint_files, weight_file
 
 WHAT = "--vit"
 KINDS: dict[str, tuple[Any, dict[str, Any]]] = {

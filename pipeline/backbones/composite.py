@@ -11,11 +11,11 @@ from ..backbone import ModelCard
 from .configs import read_config
 from .controls import check_control, check_control_file, control_files
 from .hub import locate
-from .image_adapter import adapter_files, check_adapter, image_width
+from .image_adapter import adapter_files, check_adapter, image_width, is_plain
 from .lora import lora_file, read_changes
-from .model_file import SIGHTS, ModelFile
+from .model_file import SIGHTS, ImageAdapter, ModelFile
 from .networks import skeleton
-from .weights import num_parameters
+from .weights import fingerprint_files, num_parameters, weight_file
 
 
 def attach(card: ModelCard, file: ModelFile) -> ModelCard:
@@ -38,7 +38,8 @@ def attach(card: ModelCard, file: ModelFile) -> ModelCard:
         structure="both" if len(sights) == 2 else (sights or ("none",))[0],
         parameters=card.geometry.parameters + sum(num_parameters(path) for path in found if path.suffix != ".json"),
     )
-    return dataclasses.replace(card, geometry=geometry, fingerprint=_fingerprint(card, file, found), file=file)
+    fingerprint, sight = _fingerprint(card, file, found), None if adapter is None else _sight(adapter)
+    return dataclasses.replace(card, geometry=geometry, fingerprint=fingerprint, file=file, sight=sight)
 
 
 def _located(file: ModelFile, name: str) -> ModelFile:
@@ -81,6 +82,15 @@ def _checked(file: ModelFile, card: ModelCard) -> list[Path]:
         found += adapter_files(weights, encoder, card.name, allow_pickle=file.allow_pickle)
         check_adapter(weights, encoder, networks["unet"], card.name)
     return found
+
+
+def _sight(adapter: ImageAdapter) -> str | None:
+    """See ModelCard.sight."""
+    if not is_plain(Path(adapter.model)):
+        return None
+    encoder = Path(adapter.encoder)
+    weights = weight_file(encoder, encoder.name, allow_pickle=True)
+    return fingerprint_files({path.name: path for path in (encoder / "config.json", weights)})
 
 
 def _fingerprint(card: ModelCard, file: ModelFile, found: list[Path]) -> str:

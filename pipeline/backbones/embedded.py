@@ -15,10 +15,13 @@ from diffusers import AutoencoderDC, ControlNetModel, DDIMScheduler, UNet2DCondi
 from transformers import AutoTokenizer, CLIPTextModel
 
 from ..backbone import Conditioning, LatentGeometry, ModelCard
+from .image_adapter import read_adapter
 from .options import PLAIN, Options
 from .precondition import local_spread, precondition
 from .restoration import RestorationModule
 from .tagger import DEGRADATIONS, Tagger
+from .texture_encoder import TextureEncoder
+from .weights import fingerprint_files, weight_file
 
 WEIGHTED = ("vae", "unet", "text_encoder", "controlnet", "restorer", "tagger")
 """folders of the parts that have weights"""
@@ -26,14 +29,31 @@ STRUCTURES = {"image": 3, "edges": 1}
 """what the ControlNet reads, in the order of its channels"""
 
 
+TEXTURES = ("texture_encoder", "image_adapter")
+"""and of those that texture prompts need, which a model may lack"""
+
+
+def _reads_textures(index: dict[str, Any]) -> bool:
+    return "texture_encoder" in index
+
+
 def parts(index: dict[str, Any]) -> list[str]:
     """Configs that must be there, relative to the model's folder."""
     names = ["model_index.json", "scheduler/scheduler_config.json", "tokenizer/tokenizer.json"]
-    return [*names, "tokenizer/tokenizer_config.json", *(f"{part}/config.json" for part in WEIGHTED)]
+    configured = [*WEIGHTED, *(TEXTURES[:1] if _reads_textures(index) else ())]
+    return [*names, "tokenizer/tokenizer_config.json", *(f"{part}/config.json" for part in configured)]
 
 
 def weighted_parts(index: dict[str, Any]) -> list[str]:
-    return list(WEIGHTED)
+    return [*WEIGHTED, *(TEXTURES if _reads_textures(index) else ())]
+
+
+def read_sight(folder: Path, index: dict[str, Any]) -> str | None:
+    """See ModelCard.sight: the tagger measures, the texture encoder describes."""
+    if not _reads_textures(index):
+        return None
+    files = {part: weight_file(folder / part, part) for part in ("tagger", "texture_encoder")}
+    return fingerprint_files(files | {f"{part}/config.json": folder / part / "config.json" for part in files})
 
 
 def read_geometry(folder: Path, index: dict[str, Any]) -> LatentGeometry:
@@ -41,6 +61,9 @@ def read_geometry(folder: Path, index: dict[str, Any]) -> LatentGeometry:
     own = index["gigatile"]
     configs = {part: json.loads((folder / part / "config.json").read_text(encoding="utf-8")) for part in WEIGHTED}
     vae = configs["vae"]
+    width = None
+    if _reads_textures(index):
+        width = json.loads((folder / "texture_encoder" / "config.json").read_text(encoding="utf-8"))["width"]
     return LatentGeometry(
         channels=vae["latent_channels"],
         factor=2 ** (len(vae["encoder_block_out_channels"]) - 1),
@@ -55,7 +78,7 @@ def read_geometry(folder: Path, index: dict[str, Any]) -> LatentGeometry:
         structure="none",
         zero_negative=False,
         reads_crops=False,
-        image_width=None,
+        image_width=width,
         restorer_halo=own["restorer_halo"],
         text_tokens=configs["text_encoder"]["max_position_embeddings"],
         native_scale=own["native_scale"],
@@ -92,6 +115,10 @@ class Parts:
     restorer: Any
     tagger: Any
     scheduler: Any
+    texture_encoder: Any = None
+    """describes pictures; None for a model without texture prompts"""
+    adapter: Path | None = None
+    """the weights by which the U-Net reads descriptions, loaded when there are some to read"""
 
 
 def load(card: ModelCard, *, device: str, dtype: torch.dtype, options: Options = PLAIN) -> EmbeddedBackbone:
@@ -110,6 +137,12 @@ def load(card: ModelCard, *, device: str, dtype: torch.dtype, options: Options =
         )
         for part, kind in kinds.items()
     }
+    adapter = None
+    if card.geometry.image_width is not None:
+        adapter = weight_file(folder / "image_adapter", card.name)
+        loaded["texture_encoder"] = TextureEncoder.from_pretrained(
+            folder / "texture_encoder", variant="fp16", torch_dtype=torch.float32
+        )
     loaded["text_encoder"] = CLIPTextModel.from_pretrained(folder / "text_encoder", variant="fp16", dtype=dtype)
     for network in loaded.values():
         network.to(device, memory_format=torch.channels_last).eval().requires_grad_(False)
@@ -119,6 +152,7 @@ def load(card: ModelCard, *, device: str, dtype: torch.dtype, options: Options =
         **loaded,
         tokenizer=AutoTokenizer.from_pretrained(folder / "tokenizer"),
         scheduler=DDIMScheduler.from_pretrained(folder / "scheduler"),
+        adapter=adapter,
     )
     return EmbeddedBackbone(card.geometry, parts, own, options)
 
@@ -138,6 +172,8 @@ class EmbeddedBackbone:
         self._geometry, self._parts, self._options = geometry, parts, options
         self._mean, self._std = (torch.tensor(own[name]).view(1, -1, 1, 1) for name in ("latents_mean", "latents_std"))
         self._spread = torch.tensor(own["spread"])
+        self._reader: list[Any] | None = None
+        """attentions to image prompts, once some were given"""
 
     @property
     def geometry(self) -> LatentGeometry:
@@ -162,8 +198,30 @@ class EmbeddedBackbone:
         seen, text = self._send(prepared.seen), conditioning.text.to(unet.device, unet.dtype)
         with self._options.attending():
             residuals = self._residuals(seen, timestep, text, conditioning.structure)
-            answer = unet(seen, timestep, encoder_hidden_states=text, **residuals).sample
+            shown = self._show(conditioning.image, seen)
+            answer = unet(seen, timestep, encoder_hidden_states=text, added_cond_kwargs=shown, **residuals).sample
         return prepared.velocity(answer.float().cpu()).contiguous()
+
+    def _show(self, image: torch.Tensor | None, seen: torch.Tensor) -> dict[str, Any] | None:
+        """What the U-Net is given of image prompts, [B, K, D]; it is as it was until it is first given some."""
+        if image is None and self._reader is None:
+            return None
+        if self._reader is None:
+            assert self._parts.adapter is not None
+            self._reader = read_adapter(self._parts.unet, self._parts.adapter)
+        for processor in self._reader:
+            processor.scale = [float(image is not None)]
+        if image is None:
+            image = torch.zeros(len(seen), 1, self._geometry.image_width or 0)
+        return {"image_embeds": [image.to(seen.device, seen.dtype)]}
+
+    @torch.inference_mode()
+    def look(self, pixels: torch.Tensor) -> torch.Tensor:
+        """Descriptions [B, D] of textures: pixels [B, 3, H, W] in [0, 1], sides of at least 32."""
+        assert self._parts.texture_encoder is not None
+        weight = self._parts.tagger.conv_in.weight
+        described: torch.Tensor = self._parts.texture_encoder(self._parts.tagger.statistics(pixels.to(weight.device)))
+        return described.float().cpu()
 
     def spread(self, coarse: torch.Tensor) -> torch.Tensor:
         return local_spread(coarse, self._spread)

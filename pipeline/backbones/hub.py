@@ -26,7 +26,7 @@ def locate(
     if not is_hub_id(name):
         raise FileNotFoundError(
             f"{what} {model}: no such folder{'' if name == model else f': {name}'}; "
-            f"give {'embedded, ' if what == 'model' else ''}a folder or a hub id such as owner/name"
+            f"give {'embedded, ' if what in ('model', 'tagger') else ''}a folder or a hub id such as owner/name"
         )
     from huggingface_hub import snapshot_download
 

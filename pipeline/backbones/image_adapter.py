@@ -44,6 +44,11 @@ def image_width(weights: Path) -> int | None:
     return next((shapes[kind][1] for kind in (PLAIN, PLUS) if kind in shapes), None)
 
 
+def is_plain(weights: Path) -> bool:
+    """Whether the adapter reads one embedding of an image, not many tokens."""
+    return PLAIN in read_shapes(weights)
+
+
 def check_adapter(weights: Path, encoder: Path, unet: Any, name: str) -> None:
     """Refuse an adapter that does not fit its encoder or the U-Net, which may be on the meta device.
 
@@ -115,15 +120,25 @@ def _encode(encoder: Any, pixels: torch.Tensor, *, tokens: bool) -> torch.Tensor
     return encoder(given).image_embeds.float().cpu()
 
 
-def load_sight(adapter: ImageAdapter, unet: nn.Module, device: str, dtype: torch.dtype) -> Sight:
-    """Load the adapter into the U-Net, and its encoder beside it."""
+def _split(path: Path) -> dict[str, dict[str, torch.Tensor]]:
     parts: dict[str, dict[str, torch.Tensor]] = {"image_proj": {}, "ip_adapter": {}}
-    for key, tensor in read_tensors(Path(adapter.model)).items():
+    for key, tensor in read_tensors(path).items():
         part, _, rest = key.partition(".")
         if part in parts:
             parts[part][rest] = tensor
-    network: Any = unet
-    network._load_ip_adapter_weights([parts])
+    return parts
+
+
+def read_adapter(unet: Any, path: Path) -> list[Any]:
+    """Load an adapter's weights into a U-Net: the processors of its cross-attentions, which now read images too."""
+    unet._load_ip_adapter_weights([_split(path)])
+    return [layer.processor for layer in _cross_attentions(unet)]
+
+
+def load_sight(adapter: ImageAdapter, unet: nn.Module, device: str, dtype: torch.dtype) -> Sight:
+    """Load the adapter into the U-Net, and its encoder beside it."""
+    parts = _split(Path(adapter.model))
+    processors = read_adapter(unet, Path(adapter.model))
     encoder = Path(adapter.encoder)
     eyes: Any = CLIPVisionModelWithProjection.from_pretrained(encoder, variant=variant(encoder), dtype=dtype)
     eyes.to(device).eval().requires_grad_(False)
@@ -134,7 +149,7 @@ def load_sight(adapter: ImageAdapter, unet: nn.Module, device: str, dtype: torch
             nothing = _encode(eyes, torch.zeros(1, 3, side, side), tokens=True)[0]
     return Sight(
         encoder=eyes,
-        processors=[layer.processor for layer in _cross_attentions(network)],
+        processors=processors,
         scale=adapter.scale,
         nothing=nothing,
         width=eyes.config.projection_dim if nothing is None else eyes.config.hidden_size,

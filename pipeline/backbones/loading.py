@@ -7,7 +7,6 @@ names one of them and what is attached to it.
 from __future__ import annotations
 
 import dataclasses
-import hashlib
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +22,7 @@ from .hub import locate
 from .model_file import ModelFile, read_model_file
 from .options import PLAIN, Options
 from .single_file import check_checkpoint, find_configs
-from .weights import num_parameters, weight_file
+from .weights import fingerprint_files, num_parameters, weight_file
 
 EMBEDDED = Path(__file__).resolve().parent.parent / "embedded"
 """the model that ships with the package"""
@@ -84,6 +83,7 @@ def _describe_base(name: str, file: ModelFile) -> ModelCard:
         scheduler=read_config(folder / "scheduler" / "scheduler_config.json", name),
         vocabulary=embedded.read_vocabulary(folder) if family is embedded else None,
         degradations=embedded.read_degradations(folder) if family is embedded else (),
+        sight=embedded.read_sight(folder, index) if family is embedded else None,
         fingerprint=fingerprint_files({**{part: folder / part for part in family.parts(index)}, **weights}),
         checkpoint=None if checkpoint is None else str(checkpoint),
     )
@@ -109,13 +109,3 @@ def load_backbone(card: ModelCard, *, device: str, dtype: str, options: Options 
     transformers_logging.disable_progress_bar()
     diffusers_logging.disable_progress_bar()
     return adapter.load(card, device=device, dtype=getattr(torch, dtype), options=options)
-
-
-def fingerprint_files(files: dict[str, Path]) -> str:
-    """sha256 over files, each with the name that it counts under."""
-    digest = hashlib.sha256()
-    for name, path in sorted(files.items()):
-        digest.update(name.encode() + b"\0")
-        with path.open("rb") as file:
-            digest.update(hashlib.file_digest(file, "sha256").digest())
-    return digest.hexdigest()

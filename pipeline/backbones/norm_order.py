@@ -6,6 +6,7 @@ Found by running the network without data (torch's meta device), since modules a
 from __future__ import annotations
 
 import functools
+import json
 from collections.abc import Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass
@@ -28,13 +29,25 @@ class NormOrder:
 
 
 def find_norms(config: Mapping[str, Any]) -> dict[str, NormOrder]:
-    """The norms of an AutoencoderKL's ``encoder`` and ``decoder``, from its config; no weight is made."""
-    with torch.device("meta"):
-        vae = AutoencoderKL.from_config(config)
-        factor = 2 ** (len(vae.config.block_out_channels) - 1)
-        pixels = torch.empty(1, vae.config.in_channels, 16 * factor, 16 * factor)
-        latents = torch.empty(1, vae.config.latent_channels, 16, 16)
-    return {"encoder": _order(vae.encoder, pixels), "decoder": _order(vae.decoder, latents)}
+    """The norms of an AutoencoderKL's ``encoder`` and ``decoder``, from its config; no weight is made.
+
+    Raises ValueError, one line, for a config that is none of an AutoencoderKL.
+    """
+    return _find(json.dumps({key: value for key, value in config.items() if not key.startswith("_")}, sort_keys=True))
+
+
+@functools.lru_cache(maxsize=8)
+def _find(config: str) -> dict[str, NormOrder]:
+    try:
+        with torch.device("meta"):
+            vae = AutoencoderKL.from_config(json.loads(config))
+            factor = 2 ** (len(vae.config.block_out_channels) - 1)
+            pixels = torch.empty(1, vae.config.in_channels, 16 * factor, 16 * factor)
+            latents = torch.empty(1, vae.config.latent_channels, 16, 16)
+        return {"encoder": _order(vae.encoder, pixels), "decoder": _order(vae.decoder, latents)}
+    except Exception as e:
+        reason = (str(e).strip() or type(e).__name__).splitlines()[0]
+        raise ValueError(f"vae/config.json: expected the config of an AutoencoderKL ({reason}): copy it again") from e
 
 
 @torch.no_grad()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import math
 from pathlib import Path
 from typing import Any
@@ -90,3 +91,13 @@ def _damaged(path: Path, error: Exception) -> str:
 def num_parameters(path: Path) -> int:
     """Numbers in a weight file."""
     return sum(math.prod(shape) for shape in read_shapes(path).values())
+
+
+def fingerprint_files(files: dict[str, Path]) -> str:
+    """sha256 over files, each with the name that it counts under."""
+    digest = hashlib.sha256()
+    for name, path in sorted(files.items()):
+        digest.update(name.encode() + b"\0")
+        with path.open("rb") as file:
+            digest.update(hashlib.file_digest(file, "sha256").digest())
+    return digest.hexdigest()

@@ -18,7 +18,7 @@ from transformers import (
 from transformers.models.blip.image_processing_pil_blip import BlipImageProcessorPil
 from transformers.models.clip.image_processing_pil_clip import CLIPImageProcessorPil
 
-from .zero_shot import to_image
+from .zero_shot import load_whole, to_image
 
 TASKS = {"short": "<CAPTION>", "detailed": "<DETAILED_CAPTION>"}
 """Florence-2's task prompts"""
@@ -28,18 +28,16 @@ TOKENS = {"short": 24, "detailed": 72}
 
 def load_captioner(folder: Path, kind: str, *, device: str, captions: str) -> Captioner:
     tokenizer = AutoTokenizer.from_pretrained(folder)
-    model: Any
     if kind == "blip":
-        model = BlipForConditionalGeneration.from_pretrained(folder, dtype=torch.float32)
+        model = load_whole(BlipForConditionalGeneration, folder, device)
         prepare: Any = BlipImageProcessorPil.from_pretrained(folder)
     else:
-        model = Florence2ForConditionalGeneration.from_pretrained(folder, dtype=torch.float32)
+        model = load_whole(Florence2ForConditionalGeneration, folder, device)
         florence = Florence2Processor(CLIPImageProcessorPil.from_pretrained(folder), tokenizer)
 
         def prepare(image: Any, return_tensors: str) -> Any:
             return florence(text=TASKS[captions], images=image, return_tensors=return_tensors)
 
-    model.to(device).eval().requires_grad_(False)
     return Captioner(model, prepare, tokenizer, most_tokens=TOKENS[captions])
 
 

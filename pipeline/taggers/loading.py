@@ -1,4 +1,4 @@
-"""From a tagger's name to its card and to the tagger: a folder in transformers' format, or a hub id."""
+"""From a tagger's name to its card and to the tagger: embedded, a folder in transformers' format, or a hub id."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ from transformers.utils import logging as transformers_logging
 
 from ..backbones.configs import read_config
 from ..backbones.hub import locate
-from ..backbones.loading import fingerprint_files
-from ..backbones.weights import num_parameters
+from ..backbones.weights import fingerprint_files, num_parameters
 from ..tagger import KINDS, ZERO_SHOT, Tagger, TaggerCard, Tagging
+from . import embedded
 from .captioner import load_captioner
 from .zero_shot import load_zero_shot
 
@@ -24,10 +24,18 @@ def describe_tagger(name: str) -> TaggerCard:
 
     Raises FileNotFoundError or ValueError, one line with the mend, where it is missing, damaged or of another kind.
     """
+    if name == embedded.NAME:
+        return embedded.describe_embedded()
     folder = locate(name, name, what="tagger")
-    kind = str(read_config(folder / "config.json", name, what="tagger").get("model_type"))
+    config = read_config(folder / "config.json", name, what="tagger")
+    kind = str(config.get("model_type"))
     if kind not in KINDS:
         raise ValueError(f"tagger {name}: no tagger for models of type {kind!r}; there is one for {', '.join(KINDS)}")
+    if kind == "florence2" and "auto_map" in config:
+        raise ValueError(
+            f"tagger {name}: Florence-2 as its authors first wrote it, with code of its own; expected it converted for "
+            "transformers, such as florence-community/Florence-2-base"
+        )
     if not any((folder / file).is_file() for file in ("preprocessor_config.json", "processor_config.json")):
         raise FileNotFoundError(f"tagger {name}: lacks preprocessor_config.json; copy the whole model")
     files = sorted(path for path in folder.iterdir() if path.suffix in SUFFIXES)
@@ -58,6 +66,8 @@ def load_tagger(card: TaggerCard, tagging: Tagging, *, device: str, captions: st
     ``captions``: ``short`` or ``detailed``, for captioners that know both.
     """
     transformers_logging.disable_progress_bar()
+    if card.kind == "embedded":
+        return embedded.EmbeddedTagger(Path(card.location), device)
     if card.kind in ZERO_SHOT:
         return load_zero_shot(Path(card.location), tagging, device=device)
     return load_captioner(Path(card.location), card.kind, device=device, captions=captions)

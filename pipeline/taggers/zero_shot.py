@@ -33,8 +33,16 @@ def load_zero_shot(folder: Path, tagging: Tagging, *, device: str) -> ZeroShotTa
     model_class: Any = SiglipModel if tagging.kind == "siglip" else CLIPModel
     # the processors by PIL always: torchvision's would give other bytes on nodes that have it
     images: Any = SiglipImageProcessorPil if tagging.kind == "siglip" else CLIPImageProcessorPil
-    model = model_class.from_pretrained(folder, dtype=torch.float32).to(device).eval().requires_grad_(False)
+    model = load_whole(model_class, folder, device)
     return ZeroShotTagger(model, images.from_pretrained(folder), AutoTokenizer.from_pretrained(folder), tagging)
+
+
+def load_whole(model_class: Any, folder: Path, device: str) -> Any:
+    """A model with every weight from its folder, in float32; ValueError where some are not there."""
+    model, info = model_class.from_pretrained(folder, dtype=torch.float32, output_loading_info=True)
+    if missing := sorted(info["missing_keys"]):
+        raise ValueError(f"tagger {folder}: its weights lack {missing[0]} and {len(missing) - 1} more: copy it again")
+    return model.to(device).eval().requires_grad_(False)
 
 
 def to_image(low: torch.Tensor) -> Image.Image:

@@ -11,7 +11,8 @@ import pytest
 
 from actors.drive import StoppedError
 from actors.prompts import PROMPTS_ARRAY, read_prompt
-from actors.worker import COARSE, GLOBAL_TAGS_BLOB, build_worker, latent_name
+from actors.tagging import GLOBAL_TAGS_BLOB
+from actors.worker import COARSE, build_worker, latent_name
 from pipeline.prompt_table import read_block
 from pipeline.vocabulary import Vocabulary
 from storage.run import RunStore
@@ -61,7 +62,7 @@ def prompts_of(case: Case, store: RunStore) -> list[tuple[str, str | None]]:
 @pytest.mark.parametrize(
     ("kind", "recipe"),
     [
-        ("siglip", {}),
+        ("siglip", {"negative_prompt": "x, blur"}),
         ("clip", {"degradations": "negative"}),
         (
             "siglip",
@@ -84,6 +85,9 @@ def test_equals_a_plain_loop(
     said = prompts_of(case, store)
     assert len(said) == case.plan.tiles.num_tiles
     assert len({prompt for prompt, _ in said}) > 1
+    if recipe.get("negative_prompt"):
+        assert {"a, noise"} <= {prompt for prompt, _ in said}
+        assert not any("blur" in prompt for prompt, _ in said)
     if recipe.get("degradations") == "negative":
         aways = {away for _, away in said}
         assert aways <= {"x, noise", "x, blur", "x, noise, blur", "x, blur, noise", None}
@@ -129,7 +133,7 @@ def test_the_tagger_is_loaded_by_workers_that_tag_alone(tmp_path: Path, model: s
         raise AssertionError("loaded")
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("actors.worker.load_tagger", refuse)
+        patch.setattr("actors.tagging.load_tagger", refuse)
         sit(case, store)
         fresh = case.begin(str(tmp_path / "fresh"))
         with pytest.raises(AssertionError, match="loaded"):

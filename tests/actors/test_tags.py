@@ -49,8 +49,23 @@ def test_stable_diffusion_equals_a_plain_loop(tmp_path: Path, xl: bool) -> None:
 @pytest.mark.parametrize(
     "recipe",
     [
-        {"activity": "groups", "structure": "both", "solver": "unipc", "steps": 4, "keep_steps": 4},
-        {"activity": "mask", "structure": "edges", "solver": "euler-ancestral", "coarse": "bicubic", "colour": "adain"},
+        {
+            "activity": "groups",
+            "structure": "both",
+            "solver": "unipc",
+            "steps": 4,
+            "keep_steps": 4,
+            "degradations": "negative",
+        },
+        {
+            "activity": "mask",
+            "structure": "edges",
+            "solver": "euler-ancestral",
+            "coarse": "bicubic",
+            "colour": "adain",
+            "parents": 1,
+            "least_confidence": 0.5,
+        },
         {"activity": "groups", "difficulty": "gradient", "structure": "image", "blend": "gaussian", "solver": "ddpm"},
     ],
 )

@@ -107,7 +107,7 @@ def test_stopped_and_resumed(run: Run, tmp_path: Path, image: np.ndarray, monkey
 def test_plan_prints_and_makes_nothing(run: Run, tmp_path: Path) -> None:
     result = run("plan", "in.png", "out.png")
     assert result.exit_code == 0, result.output
-    for word in ("tiles", "forwards", "disk", "memory", "30 x 50 -> 120 x 200"):
+    for word in ("tiles", "forwards", "the decoder 1 times", "disk", "memory", "30 x 50 -> 120 x 200"):
         assert word in result.stdout
     table = json.loads(run("plan", "in.png", "out.png", "--json").stdout)
     assert table["price"]["tiles"] == 1

@@ -103,3 +103,18 @@ def test_on_the_embedded_model(run: Run, tmp_path: Path, preset: str) -> None:
     )
     assert result.exit_code == 0, result.output
     assert json.loads((tmp_path / "out.png.run" / "plan.json").read_text())["recipe"]["prompts"] == "local"
+
+
+def test_the_embedded_tagger_beside_stable_diffusion(run: Run, tmp_path: Path) -> None:
+    """The authors' recipe with nothing but a model: words for damage go where the recipe says."""
+    write_stable_diffusion(tmp_path / "model")
+    numbers = 'steps = 2\nwindow = 16\noverlap = 6\nregion = 32\nprompt = "a"\nnegative_prompt = "x"\n'
+    (tmp_path / "mine.toml").write_text(f'preset = "zoomed-in-seesr"\n{numbers}degradations = "negative"\n')
+    words = ["--model", "model", "--recipe", "mine.toml", "--tagger", "embedded", "--scale", "2", "--workers", "0"]
+    result = run("upscale", "in.png", "out.png", *words, quick=False)
+    assert result.exit_code == 0, result.output
+    assert "tagger    embedded, 17 phrases and 6 of damage" in result.stdout
+    table = json.loads(run("prompts", "out.png.run", "--json").stdout)
+    assert all(one["prompt"].startswith("a") for one in table["prompts"])
+    said = {phrase for one in table["prompts"] for phrase in (*one["negative"].split(", "), *one.get("dropped", []))}
+    assert said & {"slight noise", "strong noise", "slight blur", "strong blur", "slight jpeg", "strong jpeg"}

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import pytest
 import torch
 
-from pipeline.context import ALL_OVER, LEAST_SIDE, shrink, spread_tiles, widen
+from pipeline.context import ALL_OVER, LEAST_SIDE, read_shrunk, spread_tiles, widen
 from pipeline.tiling import TileGrid, plan_tiles
 from storage.box import Box
 
@@ -32,10 +32,22 @@ def test_wider_crops_stay_inside_and_about_as_large(level: int) -> None:
             assert 2 * wide.top + wide.height == 2 * crop.top + crop.height
 
 
-def test_shrinking_takes_area_means() -> None:
-    pixels = torch.rand(3, 12, 20)
-    torch.testing.assert_close(shrink(pixels, 4), pixels.reshape(3, 3, 4, 5, 4).mean((2, 4)))
-    assert shrink(pixels, 1) is pixels
+@pytest.mark.parametrize(("by", "band"), [(1, 5), (4, 8), (4, 9), (4, 1000), (12, 1)])
+def test_shrinking_takes_area_means_band_by_band(monkeypatch: pytest.MonkeyPatch, by: int, band: int) -> None:
+    monkeypatch.setattr("pipeline.context.BAND", band)
+    pixels = torch.rand(3, 30, 40) * 1.2 - 0.1
+    box = Box(top=4, left=3, height=24, width=36)
+    read: list[int] = []
+
+    def read_rgb(window: Box) -> torch.Tensor:
+        read.append(window.height)
+        return pixels[:, *window.slices]
+
+    found = read_shrunk(read_rgb, box, by)
+    expected = pixels.clamp(0, 1)[:, 4:28, 3:39].reshape(3, 24 // by, by, 36 // by, by).mean((2, 4))
+    torch.testing.assert_close(found, expected)
+    assert sum(read) == 24
+    assert max(read) <= max(band, by)
 
 
 @pytest.mark.parametrize(("rows", "cols"), [(1, 1), (1, 5), (3, 7), (8, 8), (1, 1000), (1000, 2), (300, 400), (3, 90)])

@@ -175,3 +175,9 @@ def test_order_and_work() -> None:
         assert part.work[-1] > 0.99
     # before the decoder's first norm: 4 -> 512 channels, of 1.24e12 multiplications for 64 x 64
     assert order["decoder"].work[0] == pytest.approx(4 * 512 * 9 * 64 * 64 / 1.24008e12, rel=1e-4)
+
+
+def test_a_config_of_something_else_is_refused_in_a_line() -> None:
+    with pytest.raises(ValueError, match=r"vae/config\.json: expected the config of an AutoencoderKL") as refused:
+        find_norms({"block_out_channels": (8, 8), "down_block_types": ("NoSuchBlock",) * 2})
+    assert "\n" not in str(refused.value)

@@ -6,9 +6,10 @@ import json
 from pathlib import Path
 
 import pytest
+from safetensors.torch import load_file, save_file
 
 from pipeline.tagger import KINDS, make_tagging
-from pipeline.taggers.loading import describe_tagger
+from pipeline.taggers.loading import describe_tagger, load_tagger
 from pipeline.vocabulary import Vocabulary
 from tests.tiny_taggers import write_tagger
 
@@ -25,7 +26,9 @@ def test_card(tmp_path: Path, kind: str) -> None:
 
 
 def test_refusals(tmp_path: Path) -> None:
-    with pytest.raises(FileNotFoundError, match=r"tagger ./nowhere: no such folder; give a folder or a hub id"):
+    with pytest.raises(
+        FileNotFoundError, match=r"tagger ./nowhere: no such folder; give embedded, a folder or a hub id"
+    ):
         describe_tagger("./nowhere")
     folder = write_tagger(tmp_path / "clip", "clip")
     (folder / "preprocessor_config.json").rename(folder / "kept")
@@ -53,8 +56,26 @@ def test_damaged_weights(tmp_path: Path) -> None:
         describe_tagger(str(tmp_path / "siglip"))
 
 
+def test_weights_that_lack_a_tensor(tmp_path: Path) -> None:
+    """transformers would make it up."""
+    path = write_tagger(tmp_path / "siglip", "siglip") / "model.safetensors"
+    tensors = load_file(path)
+    del tensors["logit_bias"]
+    save_file(tensors, path, metadata={"format": "pt"})
+    card = describe_tagger(str(path.parent))
+    with pytest.raises(ValueError, match="its weights lack logit_bias and 0 more"):
+        load_tagger(card, make_tagging(card, None), device="cpu", captions="short")
+
+
+def test_florence_with_code_of_its_own(tmp_path: Path) -> None:
+    config = write_tagger(tmp_path / "florence2", "florence2") / "config.json"
+    config.write_text(json.dumps({**json.loads(config.read_text()), "auto_map": {}}))
+    with pytest.raises(ValueError, match="expected it converted for transformers"):
+        describe_tagger(str(config.parent))
+
+
 def test_captioners_read_no_vocabulary(tmp_path: Path) -> None:
     card = describe_tagger(str(write_tagger(tmp_path / "blip", "blip")))
     assert make_tagging(card, None).phrases == ()
-    with pytest.raises(ValueError, match=r"--vocabulary: .* writes its own words"):
+    with pytest.raises(ValueError, match=r"--vocabulary: .* says its own words"):
         make_tagging(card, Vocabulary(phrases=("water",), degradations=()))
