@@ -10,7 +10,7 @@ import pytest
 import torch
 from torch.nn.attention import SDPBackend
 
-from pipeline.backbone import Conditioning
+from pipeline.backbone import Backbone, Conditioning
 from pipeline.backbones.loading import describe_model, load_backbone
 from pipeline.backbones.options import ATTENTIONS, ON_CPU, Options
 from pipeline.checks import COMPILERS
@@ -27,9 +27,12 @@ def model(tmp_path_factory: pytest.TempPathFactory) -> str:
     return str(write_composite(tmp_path_factory.mktemp("model")))
 
 
-def predict(name: str, options: Options) -> torch.Tensor:
+def load(name: str, options: Options) -> Backbone:
+    return load_backbone(describe_model(name), device="cpu", dtype="float32", options=options)
+
+
+def predict(backbone: Backbone) -> torch.Tensor:
     rng = torch.Generator().manual_seed(0)
-    backbone: Any = load_backbone(describe_model(name), device="cpu", dtype="float32", options=options)
     latents, text = torch.randn(2, 4, 16, 16, generator=rng), torch.randn(2, 16, 16, generator=rng)
     structure = {"image": torch.rand(2, 3, 128, 128, generator=rng), "edges": torch.rand(2, 1, 128, 128, generator=rng)}
     return backbone.predict(latents, torch.tensor(500), Conditioning(text=text, structure=structure))
@@ -37,7 +40,7 @@ def predict(name: str, options: Options) -> torch.Tensor:
 
 @pytest.mark.parametrize("options", [Options(channels_last=True), *(Options(attention=name) for name in ON_CPU)])
 def test_says_the_same(model: str, options: Options) -> None:
-    torch.testing.assert_close(predict(model, options), predict(model, Options()), rtol=1e-4, atol=1e-5)
+    torch.testing.assert_close(predict(load(model, options)), predict(load(model, Options())), rtol=1e-4, atol=1e-5)
 
 
 @pytest.mark.parametrize("name", [name for name in ATTENTIONS if name != "auto"])
@@ -49,7 +52,7 @@ def test_the_kernel_is_the_one_asked_for(name: str, model: str, monkeypatch: pyt
         SDPBackend.EFFICIENT_ATTENTION: torch.backends.cuda.mem_efficient_sdp_enabled,
         SDPBackend.CUDNN_ATTENTION: torch.backends.cuda.cudnn_sdp_enabled,
     }
-    seen = []
+    seen, backbone = [], load(model, Options(attention=name))
     attend = torch.nn.functional.scaled_dot_product_attention
 
     def spy(*words: Any, **options: Any) -> torch.Tensor:
@@ -58,9 +61,8 @@ def test_the_kernel_is_the_one_asked_for(name: str, model: str, monkeypatch: pyt
             return attend(*words, **options)
 
     monkeypatch.setattr(torch.nn.functional, "scaled_dot_product_attention", spy)
-    predict(model, Options(attention=name))
-    assert seen
-    assert all(one == [ATTENTIONS[name]] for one in seen)
+    predict(backbone)
+    assert {tuple(one) for one in seen} == {(ATTENTIONS[name],)}
 
 
 @pytest.mark.slow
@@ -72,7 +74,7 @@ def test_compiled_says_the_same(tmp_path: Path) -> None:
     small = {"block_out_channels": (8,), "mid_block_type": None}
     blocks = {"down_block_types": ("CrossAttnDownBlock2D",), "up_block_types": ("UpBlock2D",)}
     tiny_unet(**small, **blocks).save_pretrained(base / "unet")
-    found, expected = (predict(str(base), Options(compile=on)) for on in (True, False))
+    found, expected = (predict(load(str(base), Options(compile=on))) for on in (True, False))
     torch.testing.assert_close(found, expected, rtol=1e-4, atol=1e-4)
 
 
