@@ -1,0 +1,100 @@
+"""Every preset killed outright in the middle, and gone on with: the same bytes as undisturbed.
+
+The sitting that is killed runs in a process of its own, forked from a server that has the libraries loaded, without Ray:
+workers that die under Ray are the same for every recipe, and are killed in tests/actors/test_ray.py.
+"""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import signal
+import time
+from collections.abc import Iterator
+from multiprocessing.context import ForkServerContext
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from pipeline.recipe import PRESETS
+from pipeline.tag_file import TagFile
+from storage.box import Box
+from storage.run import RunStore
+from tests.composite import write_composite
+from tests.runs import Case, digest, make_case, sit
+
+pytestmark = pytest.mark.chaos
+
+TAGS = TagFile(entries=((Box(top=0, left=0, height=44, width=30), {"water": 1.0}),))
+SMALL: dict[str, Any] = {"region": 16, "window": 16, "overlap": 6, "steps": 4, "dtype": "float32", "batch": 2}
+EMBEDDED: dict[str, Any] = {**SMALL, "region": 32, "window": 32, "overlap": 8, "batch": 1}
+
+
+@pytest.fixture(scope="module")
+def server() -> Iterator[ForkServerContext]:
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload(["tests.runs", "tests.composite", "pipeline.taggers.embedded"])
+    yield context
+
+
+@pytest.fixture(scope="module")
+def composite(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return write_composite(tmp_path_factory.mktemp("models"))
+
+
+def settings(preset: str, **small: Any) -> dict[str, Any]:
+    """The preset's switches at toy size; the seesr preset's own number of steps is cut."""
+    return {**PRESETS[preset], **small}
+
+
+def begin_and_sit(case: Case, url: str) -> None:
+    """What the process that is killed does."""
+    os.environ["OMP_NUM_THREADS"] = "1"
+    sit(case, case.begin(url))
+
+
+def count(url: Path) -> int:
+    """Journalled region-steps."""
+    return sum(entry.read_text().count('"merge"') for entry in (url / "journal").glob("[0-9]" * 8))
+
+
+def killed_and_resumed(case: Case, server: ForkServerContext, url: Path, after: int) -> str:
+    """The digest of a run whose first sitting is killed once ``after`` region-steps are journalled."""
+    process = server.Process(target=begin_and_sit, args=(case, str(url)))
+    process.start()
+    deadline = time.monotonic() + 120
+    while count(url) < after and process.is_alive() and time.monotonic() < deadline:
+        time.sleep(0.005)
+    assert process.pid is not None
+    assert process.is_alive(), "it ended before it could be killed"
+    os.kill(process.pid, signal.SIGKILL)
+    process.join()
+    left = case.plan.regions.num_regions * case.plan.num_steps - count(url)
+    assert 0 < left, "nothing was left to do"
+    store = RunStore.open(str(url))
+    sit(case, store)
+    return digest(case, store)
+
+
+def undisturbed(case: Case, url: Path) -> str:
+    store = case.begin(str(url))
+    sit(case, store)
+    return digest(case, store)
+
+
+@pytest.mark.parametrize("preset", PRESETS)
+def test_on_stable_diffusion_with_controlnets(
+    tmp_path: Path, server: ForkServerContext, composite: Path, preset: str
+) -> None:
+    case = make_case(str(composite), height=44, width=60, tags=TAGS, **settings(preset, **SMALL))
+    killed = killed_and_resumed(case, server, tmp_path / "killed", after=case.plan.regions.num_regions)
+    assert killed == undisturbed(case, tmp_path / "whole")
+
+
+@pytest.mark.parametrize("preset", [name for name in PRESETS if name != "zoomed-in-seesr"])
+def test_on_the_embedded_model(tmp_path: Path, server: ForkServerContext, preset: str) -> None:
+    """Tagged, restored and judged by itself."""
+    case = make_case("embedded", height=44, width=60, **settings(preset, **EMBEDDED))
+    killed = killed_and_resumed(case, server, tmp_path / "killed", after=2)
+    assert killed == undisturbed(case, tmp_path / "whole")
