@@ -13,10 +13,13 @@ from typing import Any
 
 import torch
 from diffusers import AutoencoderDC, ControlNetModel, UNet2DConditionModel
+from ip_adapter import adapter_modules
 from safetensors.torch import load_file
 
+from pipeline.backbones.image_adapter import read_adapter
 from pipeline.backbones.restoration import RestorationModule
 from pipeline.backbones.tagger import Tagger
+from pipeline.backbones.texture_encoder import TextureEncoder
 
 PARTS: dict[str, tuple[str, Any]] = {
     "autoencoder": ("vae", AutoencoderDC),
@@ -36,6 +39,9 @@ def unpack(model: Path, out: Path) -> None:
         record = _record(model, name, own)
         torch.save(record, out / f"{name}.pt")
         print(f"{out / name}.pt: {sum(v.numel() for v in record['model'].values()) / 1e6:.2f} M parameters")
+    if (model / "texture_encoder").is_dir():
+        torch.save(_textures(model), out / "textures.pt")
+        print(f"{out / 'textures'}.pt")
 
 
 def _record(model: Path, name: str, own: dict[str, Any]) -> dict[str, Any]:
@@ -51,6 +57,16 @@ def _record(model: Path, name: str, own: dict[str, Any]) -> dict[str, Any]:
         mean, std = (torch.tensor(own[key]).view(1, -1, 1, 1) for key in ("latents_mean", "latents_std"))
         record["extra"] = {"mean": mean, "std": std, "spread": torch.tensor(own["spread"])}
     return record
+
+
+def _textures(model: Path) -> dict[str, Any]:
+    """The checkpoint of train_textures.py: what the adapter added to the U-Net, and the texture encoder."""
+    unet = UNet2DConditionModel.from_pretrained(model / "unet", variant="fp16")
+    read_adapter(unet, model / "image_adapter" / "model.fp16.safetensors")
+    weights = {key: value.float() for key, value in adapter_modules(unet).state_dict().items()}
+    encoder = TextureEncoder.from_pretrained(model / "texture_encoder", variant="fp16")
+    described = {key: value.float() for key, value in encoder.state_dict().items()}
+    return {"model": weights, "average": weights, "encoder": described, "extra": {}}
 
 
 def main() -> None:

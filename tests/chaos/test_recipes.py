@@ -1,7 +1,7 @@
 """Every preset killed outright in the middle, and gone on with: the same bytes as undisturbed.
 
-The sitting that is killed runs in a process of its own, forked from a server that has the libraries loaded, without Ray:
-workers that die under Ray are the same for every recipe, and are killed in tests/actors/test_ray.py.
+The sitting that is killed runs in a process of its own, forked from a server that has the libraries loaded, without
+Ray: workers that die under Ray are the same for every recipe, and are killed in tests/actors/test_ray.py.
 """
 
 from __future__ import annotations
@@ -10,7 +10,6 @@ import multiprocessing
 import os
 import signal
 import time
-from collections.abc import Iterator
 from multiprocessing.context import ForkServerContext
 from pathlib import Path
 from typing import Any
@@ -32,10 +31,10 @@ EMBEDDED: dict[str, Any] = {**SMALL, "region": 32, "window": 32, "overlap": 8, "
 
 
 @pytest.fixture(scope="module")
-def server() -> Iterator[ForkServerContext]:
+def server() -> ForkServerContext:
     context = multiprocessing.get_context("forkserver")
     context.set_forkserver_preload(["tests.runs", "tests.composite", "pipeline.taggers.embedded"])
-    yield context
+    return context
 
 
 @pytest.fixture(scope="module")
@@ -71,7 +70,7 @@ def killed_and_resumed(case: Case, server: ForkServerContext, url: Path, after: 
     os.kill(process.pid, signal.SIGKILL)
     process.join()
     left = case.plan.regions.num_regions * case.plan.num_steps - count(url)
-    assert 0 < left, "nothing was left to do"
+    assert left > 0, "nothing was left to do"
     store = RunStore.open(str(url))
     sit(case, store)
     return digest(case, store)

@@ -16,7 +16,7 @@ def test_what_was_exported_comes_back(scripts: dict[str, ModuleType], trained: P
     scripts["unpack"].unpack(model, out)
     for path in trained.glob("*.pt"):
         before, after = (torch.load(folder / path.name, weights_only=True) for folder in (trained, out))
-        for key in {"average", "average_text"} & before.keys():
+        for key in {"average", "average_text", "encoder"} & before.keys():
             for name, value in before[key].items():
                 torch.testing.assert_close(after[key][name], value.half().float(), rtol=0, atol=0)
         for name in {"mean", "std", "spread"} & before["extra"].keys():
