@@ -30,7 +30,7 @@ from pipeline.codec import Codec, decode_box
 from pipeline.colour import match_colour, transfer_colour
 from pipeline.contribution import Contribution
 from pipeline.crops import crop_numbers
-from pipeline.denoise import Idle, PromptTable, denoise_region, embed_own, predict_tiles, reach
+from pipeline.denoise import Idle, PromptTable, denoise_region, embed_own, num_branches, predict_tiles, reach
 from pipeline.device import describe_device, make_deterministic, package_versions
 from pipeline.local_prompts import Prompter, encode_prompt
 from pipeline.merge import average, merge_region
@@ -257,7 +257,7 @@ class Worker:
                 shown = [self._preparer.structure(tile.box) for tile in tiles]
                 structure = {name: torch.stack([one[name] for one in shown]) for name in plan.recipe.structures}
             guidance = plan.denoise_settings.guidance
-            self._clock.forwards += len(tiles) * (1 if guidance == 1.0 else 2)
+            self._clock.forwards += len(tiles) * num_branches(plan.geometry, guidance)
             with self._in_backbone() as backbone:
                 crops = crop_numbers(plan, tiles) if plan.recipe.crops == "tile" else None
                 image = None if images is None else images.of([places[tile] for tile in tiles])

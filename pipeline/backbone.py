@@ -63,6 +63,8 @@ class LatentGeometry:
     """number of weights, all parts together"""
     width: int
     """feature channels of the denoiser at the latent's own resolution: what its activations are priced by"""
+    embeds_guidance: bool = False
+    """whether the weight of guidance is an input of the denoiser, as in latent consistency models: one branch does"""
     encoder_norms: int = 0
     """group norms of the autoencoder's encoder, each over the whole of what it is given"""
     decoder_norms: int = 0
@@ -115,6 +117,8 @@ class Conditioning:
     image, and None leaves the model as it is without its adapter"""
     crops: torch.Tensor | None = None
     """[B, 6]: which crop of which picture each tile is, in output pixels: pipeline.crops; None: a picture of its own"""
+    guidance: float | None = None
+    """the weight of guidance, for models that have it embedded"""
     structure: dict[str, torch.Tensor] | None = None
     """what ControlNets are shown, in [0, 1]: ``image [B, 3, H, W]``, the enlarged input, ``edges [B, 1, H, W]``, or
     both"""

@@ -12,7 +12,7 @@ import torch
 
 from storage.box import Box, RegionGrid
 
-from .backbone import Backbone, Conditioning
+from .backbone import Backbone, Conditioning, LatentGeometry
 from .blend import tile_weight
 from .contribution import Contribution
 from .solver import Solver
@@ -75,6 +75,11 @@ def reach(tiles: TileGrid, regions: RegionGrid, region: int) -> Box | None:
     return Box(top=top, left=left, height=last.bottom - top, width=last.right - left)
 
 
+def num_branches(geometry: LatentGeometry, guidance: float) -> int:
+    """Passes of the denoiser that one guided prediction takes."""
+    return 1 if guidance == 1.0 or geometry.embeds_guidance else 2
+
+
 def predict_tiles(
     backbone: Backbone,
     solver: Solver,
@@ -92,8 +97,9 @@ def predict_tiles(
     scaled = solver.scale_input(latents, step)
     timestep = solver.timestep(step)
     batch = len(latents)
+    given = dataclasses.replace(given, guidance=guidance)
     conditional = backbone.predict(scaled, timestep, dataclasses.replace(given, **prompts.rows(1, batch)))
-    if guidance == 1.0:
+    if num_branches(backbone.geometry, guidance) == 1:
         return conditional
     without = None if given.image is None else torch.zeros_like(given.image)
     against = dataclasses.replace(given, image=without, **prompts.rows(0, batch))

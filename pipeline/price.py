@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from .denoise import num_branches
 from .plan import Plan
 from .reduction import list_reductions, shrink
 
@@ -44,7 +45,7 @@ def price(plan: Plan) -> Price:
     recipe, geometry, settings = plan.recipe, plan.geometry, plan.denoise_settings
     owned = [len(plan.tiles.owned_by(plan.regions.box(r))) for r in range(plan.regions.num_regions)]
     batches = sum(-(-count // settings.batch) for count in owned)
-    branches = 1 if settings.guidance == 1.0 else 2
+    branches = num_branches(geometry, settings.guidance)
     return Price(
         tiles=plan.tiles.num_tiles,
         forwards=batches * settings.batch * branches * plan.num_steps,

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from diffusers import AutoencoderKL, DDIMScheduler, UNet2DConditionModel
+from diffusers import AutoencoderKL, DDIMScheduler, LCMScheduler, UNet2DConditionModel
 from transformers import (
     CLIPTextConfig,
     CLIPTextModel,
@@ -88,9 +88,12 @@ def write_tokenizer(folder: Path) -> None:
 
 
 def write_stable_diffusion(
-    folder: Path, *, xl: bool = False, v2: bool = False, vae: AutoencoderKL | None = None
+    folder: Path, *, xl: bool = False, v2: bool = False, lcm: bool = False, vae: AutoencoderKL | None = None
 ) -> Path:
-    """A Stable Diffusion 1.x folder (or SDXL, or 2.x) with tiny random weights; ``vae``: other than ``tiny_vae``."""
+    """A Stable Diffusion 1.x folder (or SDXL, 2.x, or a latent consistency model) with tiny random weights.
+
+    ``vae``: another one than ``tiny_vae``.
+    """
     text = CLIPTextConfig(
         vocab_size=54,
         hidden_size=16,
@@ -113,18 +116,24 @@ def write_stable_diffusion(
         }
     if v2:
         added = {"use_linear_projection": True, "attention_head_dim": (2, 4)}
+    if lcm:
+        added = {"time_cond_proj_dim": 8}
     tiny_unet(cross=32 if xl else 16, **added).save_pretrained(folder / "unet")
     (vae or tiny_vae()).save_pretrained(folder / "vae")
-    tiny_scheduler(prediction_type="v_prediction" if v2 else "epsilon").save_pretrained(folder / "scheduler")
+    scheduler = tiny_scheduler(prediction_type="v_prediction" if v2 else "epsilon")
+    if lcm:
+        scheduler = LCMScheduler.from_config(scheduler.config)
+    scheduler.save_pretrained(folder / "scheduler")
     torch.manual_seed(1)
     CLIPTextModel(text).save_pretrained(folder / "text_encoder")
     write_tokenizer(folder / "tokenizer")
+    name = "LatentConsistencyModel" if lcm else "StableDiffusionXL" if xl else "StableDiffusion"
     index: dict[str, Any] = {
-        "_class_name": "StableDiffusionXLPipeline" if xl else "StableDiffusionPipeline",
+        "_class_name": f"{name}Pipeline",
         "_diffusers_version": "0.42.1",
         "unet": ["diffusers", "UNet2DConditionModel"],
         "vae": ["diffusers", "AutoencoderKL"],
-        "scheduler": ["diffusers", "DDIMScheduler"],
+        "scheduler": ["diffusers", type(scheduler).__name__],
         "text_encoder": ["transformers", "CLIPTextModel"],
         "tokenizer": ["transformers", "CLIPTokenizer"],
     }

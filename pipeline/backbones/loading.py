@@ -31,6 +31,8 @@ FAMILIES = {
     "GigatileSuperResolver": embedded,
     "StableDiffusionPipeline": stable_diffusion,
     "StableDiffusionImg2ImgPipeline": stable_diffusion,
+    "LatentConsistencyModelPipeline": stable_diffusion,
+    "LatentConsistencyModelImg2ImgPipeline": stable_diffusion,
     "StableDiffusionUpscalePipeline": None,
     "StableDiffusionXLPipeline": stable_diffusion,
     "StableDiffusionXLImg2ImgPipeline": stable_diffusion,

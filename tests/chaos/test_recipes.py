@@ -27,6 +27,7 @@ pytestmark = pytest.mark.chaos
 
 TAGS = TagFile(entries=((Box(top=0, left=0, height=44, width=30), {"water": 1.0}),))
 SMALL: dict[str, Any] = {"region": 16, "window": 16, "overlap": 6, "steps": 4, "dtype": "float32", "batch": 2}
+SMALL |= {"difficulty_cell": 8}
 EMBEDDED: dict[str, Any] = {**SMALL, "region": 32, "window": 32, "overlap": 8, "batch": 1}
 
 

@@ -28,6 +28,7 @@ WORDS = ["--scale", "2", "--workers", "0"]
 def model(tmp_path: Path) -> None:
     write_stable_diffusion(tmp_path / "model")
     numbers = {"steps": 4, "window": 8, "overlap": 0, "region": 16, "lower_bound": 0.0005, "batch": 1, "keep_steps": 4}
+    numbers |= {"difficulty_cell": 1, "difficulty_power": 1}
     lines = ['preset = "yoda"', *(f"{key} = {value}" for key, value in numbers.items())]
     (tmp_path / "mine.toml").write_text("\n".join(lines))
 

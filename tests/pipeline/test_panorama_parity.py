@@ -10,6 +10,7 @@ import pytest
 import torch
 
 from pipeline.backbone import Conditioning
+from pipeline.backbones import analytic
 from pipeline.blend import weight_sum
 from pipeline.contribution import Contribution
 from pipeline.denoise import DenoiseSettings, PromptTable, denoise_region, predict_tiles, reach
@@ -27,6 +28,8 @@ HEIGHT, WIDTH, WINDOW, STRIDE = 72, 80, 64, 8
 
 class UnetBackbone:
     """The U-Net alone, as Backbone.predict."""
+
+    geometry = analytic.CARD.geometry
 
     def __init__(self) -> None:
         self.unet = tiny_unet()

@@ -5,6 +5,7 @@ Tiny random weights, guidance above one, the same start latents; what is compare
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,7 @@ from pipeline.backbones.loading import describe_model, load_backbone
 from pipeline.denoise import PromptTable, embed_own, predict_tiles
 from pipeline.solver import build_solver
 from tests.composite import write_composite, write_image_adapter
+from tests.tiny import write_stable_diffusion
 
 STEPS, GUIDANCE = 4, 4.0
 WORDS, AGAINST = "a b c", "x y"
@@ -166,3 +168,28 @@ def test_two_controls(models: dict[str, Path], kind: str) -> None:
     pictures = [both["edges"].expand(1, 3, 128, 128), both["image"]]
     expected = pipe(image=pictures, controlnet_conditioning_scale=[0.8, 0.5], latents=noise(), **OPTIONS).images
     near(ours(models[kind] / "model.toml", Conditioning(structure=both)), expected)
+
+
+def test_a_latent_consistency_model(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its guidance is an input, its solver draws noise at every step but the last: the same noise for both."""
+    write_stable_diffusion(tmp_path, lcm=True)
+    drawn = [torch.randn(1, 4, 16, 16, generator=torch.Generator().manual_seed(9 + n)) for n in range(STEPS)]
+    card = describe_model(str(tmp_path))
+    assert (card.geometry.steps, card.geometry.guidance) == (4, 8.5)
+    backbone, solver = (
+        load_backbone(card, device="cpu", dtype="float32"),
+        build_solver("lcm", card.scheduler, steps=STEPS),
+    )
+    prompts, z = PromptTable(embeddings=embed_own(backbone, "", WORDS)), solver.start(noise(), None)
+    for step in range(STEPS):
+        prediction = predict_tiles(backbone, solver, step, z, Conditioning(), prompts, GUIDANCE)
+        z = solver.step(step, z[0], prediction[0], (), drawn[step][0])[0][None]
+
+    pipe = diffusers.LatentConsistencyModelPipeline.from_pretrained(
+        tmp_path, safety_checker=None, feature_extractor=None
+    )
+    pipe.set_progress_bar_config(disable=True)
+    left, module = iter(drawn), sys.modules[type(pipe.scheduler).__module__]
+    monkeypatch.setattr(module, "randn_tensor", lambda *_a, **_k: next(left))
+    options = {key: value for key, value in OPTIONS.items() if key != "negative_prompt"}
+    near(z, pipe(latents=noise(), **options).images)
