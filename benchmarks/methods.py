@@ -53,10 +53,11 @@ def resampling(name: str) -> Method:
 def recipe_method(words: str, *, model: str, threads: int) -> Method:
     """A recipe such as ``steps=1 prompts=global`` (TOML values; a bare word is a string), by ``gigatile upscale``.
 
-    ``tags=whole`` tags the whole picture once and gives every tile those tags.
+    ``tags=whole`` tags the whole picture once and gives every tile those tags; ``textures=FOLDER`` is a memory of
+    textures, as ``gigatile textures`` makes it.
     """
     given = dict(word.split("=", 1) for word in words.split())
-    once = given.pop("tags", None) == "whole"
+    once, memory = given.pop("tags", None) == "whole", given.pop("textures", None)
     text = "".join(f"{key} = {_toml(value)}\n" for key, value in given.items())
     tomllib.loads(text)
 
@@ -72,6 +73,7 @@ def recipe_method(words: str, *, model: str, threads: int) -> Method:
                 output=str(folder / "high.png"),
                 recipe=str(folder / "recipe.toml"),
                 tags=str(folder / "tags.json") if once else None,
+                textures=memory,
                 model=model,
                 workers=0,
                 threads=threads,
