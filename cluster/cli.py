@@ -195,7 +195,7 @@ def _print_plan(plan: Any, cost: Any, workers: int, run_url: str) -> None:
     rows = {
         "recipe": f"{recipe.name}, {recipe.solver}, {plan.num_steps} steps, guidance {recipe.guidance:g}, "
         f"start {recipe.start}, coarse {recipe.coarse}, prompts {recipe.prompts}, seed {recipe.seed}",
-        "activity": recipe.activity if recipe.activity == "all" else f"{recipe.activity}, by {recipe.difficulty}",
+        "activity": _activity(recipe),
         "image": f"{plan.image.height} x {plan.image.width} -> {plan.height_out} x {plan.width_out} pixels "
         f"(height x width), {plan.image.num_bands} bands of {plan.image.dtype}",
         "regions": f"{regions.rows} x {regions.cols} of {regions.side} latent pixels",
@@ -216,6 +216,17 @@ def _print_plan(plan: Any, cost: Any, workers: int, run_url: str) -> None:
         rows["tagger"] = plan.tagger.kind + (f", {words}" if plan.tagger.phrases else "")
     for key, value in rows.items():
         out.print(f"{key:9} {value}", markup=False)
+
+
+def _activity(recipe: Any) -> str:
+    """Which tiles work when, in words."""
+    if recipe.activity == "all":
+        return "all"
+    words = f"{recipe.activity}, by {recipe.difficulty}"
+    if recipe.group_steps is not None:
+        groups = zip(recipe.group_steps, recipe.group_times, strict=True)
+        words += "; steps of simple, medium and hard tiles: " + ", ".join(f"{n} from {t:g} on" for n, t in groups)
+    return words
 
 
 @app.command()
