@@ -85,6 +85,34 @@ def test_a_missing_part_is_named(tmp_path: Path, part: str) -> None:
         describe_model(str(folder))
 
 
+def test_the_vocabulary_counts_and_must_be_there(tmp_path: Path) -> None:
+    folder = write_stable_diffusion(tmp_path / "sd")
+    before = describe_model(str(folder)).fingerprint
+    (folder / "tokenizer" / "README.md").write_text("says nothing")
+    assert describe_model(str(folder)).fingerprint == before
+    vocabulary = folder / "tokenizer" / "tokenizer.json"
+    vocabulary.write_text(vocabulary.read_text().replace('"a":', '"A":'))
+    assert describe_model(str(folder)).fingerprint != before
+    vocabulary.unlink()
+    describe_model(str(folder))
+    (folder / "tokenizer" / "merges.txt").unlink()
+    with pytest.raises(FileNotFoundError, match=r"lacks the vocabulary of tokenizer/: tokenizer\.json, or vocab\.json"):
+        describe_model(str(folder))
+
+
+def test_broken_configs_are_named(tmp_path: Path) -> None:
+    folder = write_stable_diffusion(tmp_path / "sd")
+    path = folder / "unet" / "config.json"
+    table = json.loads(path.read_text())
+    del table["sample_size"]
+    path.write_text(json.dumps(table))
+    with pytest.raises(ValueError, match="its configs lack 'sample_size'"):
+        describe_model(str(folder))
+    path.write_text("[]")
+    with pytest.raises(ValueError, match=r"config\.json is no JSON table"):
+        describe_model(str(folder))
+
+
 def test_missing_and_damaged_weights(tmp_path: Path) -> None:
     folder = write_stable_diffusion(tmp_path / "sd")
     path = folder / "vae" / "diffusion_pytorch_model.safetensors"
