@@ -88,6 +88,17 @@ def _damaged(path: Path, error: Exception) -> str:
     return f"model weights {path.parent.name}/{path.name} are damaged ({reason}); copy the model again"
 
 
+def read_whole(kind: Any, folder: Path, what: str, **options: Any) -> Any:
+    """A network of diffusers' or transformers' class ``kind`` with every weight from its folder.
+
+    Raises ValueError, beginning with ``what``, where some are not there: the libraries would make them up.
+    """
+    network, info = kind.from_pretrained(folder, output_loading_info=True, **options)
+    if missing := sorted(info["missing_keys"]):
+        raise ValueError(f"{what}: its weights lack {missing[0]} and {len(missing) - 1} more: copy it again")
+    return network
+
+
 def num_parameters(path: Path) -> int:
     """Numbers in a weight file."""
     return sum(math.prod(shape) for shape in read_shapes(path).values())

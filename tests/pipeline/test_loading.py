@@ -8,6 +8,7 @@ from pathlib import Path
 import diffusers
 import pytest
 import torch
+from safetensors.torch import load_file, save_file
 
 from pipeline.backbone import Conditioning
 from pipeline.backbones.loading import EMBEDDED, describe_model, load_backbone
@@ -123,6 +124,20 @@ def test_missing_and_damaged_weights(tmp_path: Path) -> None:
     path.unlink()
     with pytest.raises(FileNotFoundError, match=r"no \.safetensors weights in vae"):
         describe_model(str(folder))
+
+
+@pytest.mark.parametrize("part", ["unet", "vae", "text_encoder"])
+def test_weights_that_lack_a_tensor(tmp_path: Path, part: str) -> None:
+    """transformers would make it up, another one in every worker."""
+    folder = write_stable_diffusion(tmp_path / "sd")
+    path = next((folder / part).glob("*.safetensors"))
+    tensors = load_file(path)
+    key = min(tensors)
+    del tensors[key]
+    save_file(tensors, path, metadata={"format": "pt"})
+    card = describe_model(str(folder))
+    with pytest.raises(ValueError, match=f"{part}: its weights lack {key} and 0 more"):
+        load_backbone(card, device="cpu", dtype="float32")
 
 
 def test_other_families_are_refused(tmp_path: Path) -> None:
