@@ -76,7 +76,9 @@ def _unpickle(path: Path, device: str) -> dict[str, torch.Tensor]:
         table: Any = torch.load(path, map_location=device, weights_only=True)
     except Exception as e:
         raise ValueError(_damaged(path, e)) from e
-    table = table.get("state_dict", table)
+    table = table.get("state_dict", table) if isinstance(table, dict) else None
+    if not isinstance(table, dict):
+        raise ValueError(f"model weights {path.parent.name}/{path.name} are no table of tensors: give another file")
     # an IP-Adapter's has its two parts as tables of their own
     inner = {part: one for part, one in table.items() if isinstance(one, dict)}
     table = table | {f"{part}.{key}": value for part, one in inner.items() for key, value in one.items()}
