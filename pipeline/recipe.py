@@ -239,9 +239,12 @@ class Recipe:
                 f"recipe: hard tiles take every step, so steps and the last of group_steps are one number, got "
                 f"{self.steps} and {counts[2]}: leave one of them out"
             )
-        tops = self.group_times
-        if any(top - low < count for top, low, count in zip(tops, (0, *tops), _shares(counts), strict=False)):
-            raise ValueError(f"recipe: group_steps {list(counts)} do not fit between the group_times {list(tops)}")
+        grid = group_grid(self.group_times, counts)
+        if len(set(grid)) < len(grid) or grid[-1] < 0:
+            raise ValueError(
+                f"recipe: group_steps {list(counts)} do not fit between the group_times {list(self.group_times)}: "
+                "take fewer steps"
+            )
 
 
 LEAST_GROUP_STEPS = 3

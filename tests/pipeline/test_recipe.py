@@ -53,6 +53,10 @@ def test_file(tmp_path: Path) -> None:
         ({"activity": "groups", "group_steps": [1, 2.5, 4]}, "three whole numbers"),
         ({"activity": "groups", "group_steps": [1, 2, 4], "steps": 8}, "one number"),
         ({"activity": "groups", "group_steps": [1, 2, 9], "group_times": [1, 2, 4]}, "do not fit"),
+        (
+            {"activity": "groups", "group_steps": [4, 8, 12], "group_times": [4.5, 8.5, 12.5]},
+            "do not fit .*: take fewer steps",
+        ),
         ({"activity": "groups", "strength": 0.5}, "lays the timesteps"),
         ({"spacing": "even"}, "spacing must be one of"),
         ({"seed": -1}, "seed"),
