@@ -12,8 +12,9 @@ import torch
 
 from .version import __version__
 
-PACKAGES = ("torch", "diffusers", "transformers", "numpy")
-"""packages, besides gigatile, whose version can change a bit of the result"""
+PACKAGES = ("torch", "diffusers", "transformers", "tokenizers", "numpy", "pillow", "scikit-image", "scipy")
+"""packages, besides gigatile, whose version can change a bit of the result: the last three scale what taggers see and
+find edges"""
 
 _CPU_FLAGS = ("avx2", "avx512f", "avx512_bf16", "avx512_fp16", "amx_bf16", "asimd", "bf16", "sve")
 """instruction sets by which the CPU libraries choose their kernels"""

@@ -53,7 +53,8 @@ def parse_geojson(table: dict[str, Any], *, where: str, to_pixels: ToPixels, hei
 def _crs(crs: Any, where: str) -> str | None:
     if crs is None:
         return None
-    name = crs.get("properties", {}).get("name") if isinstance(crs, dict) else None
+    properties = crs.get("properties") if isinstance(crs, dict) else None
+    name = properties.get("name") if isinstance(properties, dict) else None
     if not isinstance(name, str):
         raise ValueError(f'{where}: crs must be {{"type": "name", "properties": {{"name": ...}}}}, got {crs!r}')
     return name
@@ -64,8 +65,8 @@ def _feature(feature: Any, where: str) -> tuple[list[list[Ring]], dict[str, floa
     properties = feature.get("properties") if isinstance(feature, dict) else None
     if not isinstance(properties, dict) or "tags" not in properties:
         raise ValueError(f"{where}: expected a feature with tags in its properties")
-    geometry = feature.get("geometry") or {}
-    kind, coordinates = geometry.get("type"), geometry.get("coordinates")
+    geometry = feature.get("geometry")
+    kind, coordinates = (geometry.get("type"), geometry.get("coordinates")) if isinstance(geometry, dict) else (None, 0)
     if kind not in ("Polygon", "MultiPolygon"):
         raise ValueError(f"{where}: expected a Polygon or MultiPolygon, got {kind!r}")
     polygons = [coordinates] if kind == "Polygon" else coordinates

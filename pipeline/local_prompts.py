@@ -62,10 +62,10 @@ def say(tags: Sequence[tuple[str, float]], prompt: str) -> dict[str, float]:
 
     Joined by commas it is the tile's prompt: what is too long loses tags.
 
-    >>> say([("aerial", 0.9), ("strong blur", 0.7)], "water, aerial")
-    {'water': 1.0, 'aerial': 1.0, 'strong blur': 0.7}
+    >>> say([("flat roof", 0.9), ("strong blur", 0.7)], "water, flat  roof")
+    {'water': 1.0, 'flat roof': 1.0, 'strong blur': 0.7}
     """
-    own = {phrase.strip(): 1.0 for phrase in prompt.split(",") if phrase.strip()}
+    own = dict.fromkeys(split_phrases(prompt), 1.0)
     return own | {phrase: sure for phrase, sure in tags if phrase not in own}
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import difflib
+import math
 import tomllib
 from dataclasses import dataclass
 from pathlib import Path
@@ -171,14 +172,16 @@ class Recipe:
         _check_least("batch", self.batch, 1)
         _check_least("keep_steps", self.keep_steps, 0)
         _check_least("guidance", self.guidance, 0.0)
+        if self.guidance == math.inf:
+            raise ValueError("recipe: guidance must be finite, got inf")
         if not 0 <= self.seed < 2**63:
             raise ValueError(f"recipe: seed must be between 0 and 2^63 - 1, got {self.seed}")
         if not 0 < self.strength <= 1:
             raise ValueError(f"recipe: strength must be above 0 and at most 1, got {self.strength}")
         if self.activity == "groups" and (self.strength != 1 or self.spacing != "model"):
             raise ValueError('recipe: activity "groups" lays the timesteps itself: leave strength and spacing out')
-        if self.value_range is not None and not self.value_range[0] < self.value_range[1]:
-            raise ValueError(f"recipe: value_range must be two rising numbers, got {list(self.value_range)}")
+        if self.value_range is not None and not -math.inf < self.value_range[0] < self.value_range[1] < math.inf:
+            raise ValueError(f"recipe: value_range must be two rising, finite numbers, got {list(self.value_range)}")
 
     @property
     def options(self) -> Options:
@@ -236,9 +239,12 @@ class Recipe:
                 f"recipe: hard tiles take every step, so steps and the last of group_steps are one number, got "
                 f"{self.steps} and {counts[2]}: leave one of them out"
             )
-        tops = self.group_times
-        if any(top - low < count for top, low, count in zip(tops, (0, *tops), _shares(counts), strict=False)):
-            raise ValueError(f"recipe: group_steps {list(counts)} do not fit between the group_times {list(tops)}")
+        grid = group_grid(self.group_times, counts)
+        if len(set(grid)) < len(grid) or grid[-1] < 0:
+            raise ValueError(
+                f"recipe: group_steps {list(counts)} do not fit between the group_times {list(self.group_times)}: "
+                "take fewer steps"
+            )
 
 
 LEAST_GROUP_STEPS = 3
@@ -287,7 +293,8 @@ def _check_choice(field: str, value: str | None, choices: tuple[str, ...], *, op
 
 
 def _check_least(field: str, value: float | None, least: float) -> None:
-    if value is not None and value < least:
+    # put so that it refuses nan too
+    if value is not None and not value >= least:
         raise ValueError(f"recipe: {field} must be at least {least}, got {value}")
 
 
@@ -341,7 +348,7 @@ def parse_recipe(table: dict[str, Any], *, where: str) -> Recipe:
     """
     given = dict(table)
     preset = given.pop("preset", "multidiffusion")
-    if preset not in PRESETS:
+    if not isinstance(preset, str) or preset not in PRESETS:
         raise ValueError(f"{where}: preset must be one of {', '.join(PRESETS)}, got {preset!r}")
     fields = {field.name: str(field.type) for field in dataclasses.fields(Recipe)}
     for key, value in given.items():

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import copy
 import inspect
+import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -230,6 +231,10 @@ def _marginal(alpha: torch.Tensor, sigma: torch.Tensor, spread: torch.Tensor) ->
     return (alpha**2 * spread**2 + sigma**2).sqrt()
 
 
+_DRAWING = threading.Lock()
+"""held while a module of diffusers draws by our function: a worker's two threads may step at once"""
+
+
 @contextmanager
 def _given_noise(scheduler: Any, noise: torch.Tensor | None) -> Iterator[None]:
     """Let a scheduler that only knows generators use ``noise``: its module draws by one function, swapped meanwhile."""
@@ -237,12 +242,13 @@ def _given_noise(scheduler: Any, noise: torch.Tensor | None) -> Iterator[None]:
     if noise is None or not hasattr(module, "randn_tensor"):
         yield
         return
-    drawn = module.randn_tensor
-    module.randn_tensor = lambda *_args, **_options: noise
-    try:
-        yield
-    finally:
-        module.randn_tensor = drawn
+    with _DRAWING:
+        drawn = module.randn_tensor
+        module.randn_tensor = lambda *_args, **_options: noise
+        try:
+            yield
+        finally:
+            module.randn_tensor = drawn
 
 
 def build_solver(

@@ -130,7 +130,7 @@ def parse_phrases(tags: Any, where: str) -> dict[str, float]:
     if not (
         isinstance(tags, dict)
         and all(tag.strip() and "," not in tag for tag in tags)
-        and all(isinstance(sure, int | float) and 0 <= sure <= 1 for sure in tags.values())
+        and all(type(sure) in (int, float) and 0 <= sure <= 1 for sure in tags.values())
     ):
         raise ValueError(f"{where}: tags must be phrases without commas, or phrases with numbers from 0 to 1")
     return {" ".join(tag.split()): float(sure) for tag, sure in tags.items()}

@@ -78,5 +78,9 @@ def _facts(root: ObjectRoot) -> dict[str, Any] | None:
     """The group's attributes; None where there is no group, or one that Zarr made for its first array."""
     if not root.exists(_GROUP):
         return None
-    facts: dict[str, Any] = json.loads(root.get(_GROUP)).get("attributes", {})
-    return facts if "columns" in facts else None
+    try:
+        group = json.loads(root.get(_GROUP))
+    except ValueError as e:
+        raise ValueError(f"{root.url}: {_GROUP} is damaged ({e}); make the table again") from e
+    facts: Any = group.get("attributes") if isinstance(group, dict) else None
+    return facts if isinstance(facts, dict) and "columns" in facts else None

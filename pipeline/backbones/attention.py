@@ -27,7 +27,7 @@ from ..difficulty import AttentionCard
 from ..tiling import plan_tiles
 from .configs import read_config
 from .hub import locate
-from .weights import fingerprint_files, weight_file
+from .weights import fingerprint_files, read_whole, variant, weight_file
 
 WHAT = "--vit"
 KINDS: dict[str, tuple[Any, dict[str, Any]]] = {
@@ -52,6 +52,9 @@ def describe_attention(name: str) -> AttentionCard:
         raise ValueError(
             f"--vit {name}: expected a vision transformer ({', '.join(KINDS)}), found {config.get('model_type')}"
         )
+    for key in ("image_size", "patch_size"):
+        if type(config.get(key)) is not int:
+            raise ValueError(f"--vit {name}: expected {key} in config.json as a whole number, found {config.get(key)}")
     files = ["config.json", weight_file(folder, name).name]
     files += ["preprocessor_config.json"] if (folder / "preprocessor_config.json").is_file() else []
     fingerprint = fingerprint_files({file: folder / file for file in files})
@@ -59,7 +62,7 @@ def describe_attention(name: str) -> AttentionCard:
 
 
 def load_attention(name: str, card: AttentionCard, *, heads: str, device: str) -> AttentionReader:
-    """The transformer in float32, on ``device``. Raises ValueError where this node's copy is another one."""
+    """The transformer in float32, on ``device``. Raises ValueError where this node's copy differs or lacks weights."""
     if describe_attention(name).fingerprint != card.fingerprint:
         raise ValueError(f"--vit {name} is not the model that the plan was made with: put the same files here")
     folder = locate(name, name, what=WHAT)
@@ -68,7 +71,8 @@ def load_attention(name: str, card: AttentionCard, *, heads: str, device: str) -
         own = json.loads((folder / "preprocessor_config.json").read_text(encoding="utf-8"))
     kind, options = KINDS[read_config(folder / "config.json", name, what=WHAT)["model_type"]]
     transformers_logging.disable_progress_bar()
-    model = kind.from_pretrained(folder, attn_implementation="eager", dtype=torch.float32, **options)
+    options = {**options, "variant": variant(folder), "attn_implementation": "eager", "dtype": torch.float32}
+    model = read_whole(kind, folder, f"--vit {name}", **options)
     return AttentionReader(
         model.to(device).eval().requires_grad_(False),
         card,

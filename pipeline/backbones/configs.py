@@ -1,10 +1,13 @@
-"""The JSON configs of a model's parts."""
+"""The JSON configs of a model's parts, and the files of its tokenizers."""
 
 from __future__ import annotations
 
 import json
 from pathlib import Path
 from typing import Any
+
+TOKENIZER_SUFFIXES = (".json", ".txt", ".model")
+"""of the files that a tokenizer is made of"""
 
 
 def read_config(path: Path, name: str, *, what: str = "model") -> dict[str, Any]:
@@ -18,4 +21,22 @@ def read_config(path: Path, name: str, *, what: str = "model") -> dict[str, Any]
         config: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
     except ValueError as e:
         raise ValueError(f"{what} {name}: {path.name} is not JSON ({e}); copy the model again") from e
+    if not isinstance(config, dict):
+        raise ValueError(f"{what} {name}: {path.name} is no JSON table; copy the model again")
     return config
+
+
+def tokenizer_files(folder: Path, name: str) -> dict[str, Path]:
+    """Every file of a model's tokenizers, by its name relative to the folder: each of them can change a token.
+
+    Raises FileNotFoundError for a tokenizer without a vocabulary: transformers would make one that knows no word.
+    """
+    found: dict[str, Path] = {}
+    for home in sorted(path for path in folder.glob("tokenizer*") if path.is_dir()):
+        own = {path.name: path for path in home.iterdir() if path.suffix in TOKENIZER_SUFFIXES}
+        if "tokenizer.json" not in own and not {"vocab.json", "merges.txt"} <= own.keys():
+            raise FileNotFoundError(
+                f"model {name}: lacks the vocabulary of {home.name}/: tokenizer.json, or vocab.json and merges.txt"
+            )
+        found |= {f"{home.name}/{file}": path for file, path in own.items()}
+    return found

@@ -15,7 +15,7 @@ from diffusers import ControlNetModel
 from diffusers.loaders.single_file_utils import convert_controlnet_checkpoint
 
 from .model_file import Control
-from .weights import check_pickle, read_shapes, read_tensors, variant, weight_file
+from .weights import check_pickle, read_shapes, read_tensors, read_whole, variant, weight_file
 
 FITTING = ("in_channels", "block_out_channels", "layers_per_block", "cross_attention_dim", "addition_embed_type")
 """what a ControlNet must have in common with its U-Net"""
@@ -92,9 +92,9 @@ def _converted(tensors: dict[str, torch.Tensor], config: dict[str, Any]) -> dict
 
 
 def load_control(where: Path, unet: dict[str, Any], dtype: torch.dtype) -> Any:
-    """The network, from a folder or a single file."""
+    """The network, from a folder or a single file. Raises ValueError, one line, where weights are missing."""
     if where.is_dir():
-        return ControlNetModel.from_pretrained(where, variant=variant(where), torch_dtype=dtype)
+        return read_whole(ControlNetModel, where, f"the ControlNet {where}", variant=variant(where), torch_dtype=dtype)
     config = control_config(unet)
     with init_empty_weights():
         net = ControlNetModel.from_config(config)

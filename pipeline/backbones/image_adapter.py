@@ -18,7 +18,7 @@ from transformers.utils.constants import OPENAI_CLIP_MEAN, OPENAI_CLIP_STD
 
 from .configs import read_config
 from .model_file import ImageAdapter
-from .weights import check_pickle, read_shapes, read_tensors, variant, weight_file
+from .weights import check_pickle, read_shapes, read_tensors, read_whole, variant, weight_file
 
 PLAIN, PLUS = "image_proj.proj.weight", "image_proj.proj_in.weight"
 """tensors by which the two kinds are known; their second axis is the width of what they read"""
@@ -140,7 +140,8 @@ def load_sight(adapter: ImageAdapter, unet: nn.Module, device: str, dtype: torch
     parts = _split(Path(adapter.model))
     processors = read_adapter(unet, Path(adapter.model))
     encoder = Path(adapter.encoder)
-    eyes: Any = CLIPVisionModelWithProjection.from_pretrained(encoder, variant=variant(encoder), dtype=dtype)
+    what, kind = f"the image encoder {encoder}", CLIPVisionModelWithProjection
+    eyes = read_whole(kind, encoder, what, variant=variant(encoder), dtype=dtype)
     eyes.to(device).eval().requires_grad_(False)
     nothing = None
     if "latents" in parts["image_proj"]:

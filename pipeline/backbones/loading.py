@@ -17,7 +17,7 @@ from transformers.utils import logging as transformers_logging
 from ..backbone import Backbone, ModelCard
 from . import analytic, embedded, stable_diffusion
 from .composite import attach
-from .configs import read_config
+from .configs import read_config, tokenizer_files
 from .hub import locate
 from .model_file import ModelFile, read_model_file
 from .options import PLAIN, Options
@@ -75,7 +75,11 @@ def _describe_base(name: str, file: ModelFile) -> ModelCard:
     missing = [part for part in family.parts(index) if not (folder / part).is_file()]
     if missing:
         raise FileNotFoundError(f"model {name}: lacks {', '.join(missing)}; expected a folder in diffusers' format")
-    geometry = family.read_geometry(folder, index)
+    configs = {**{part: folder / part for part in family.parts(index)}, **tokenizer_files(folder, name)}
+    try:
+        geometry = family.read_geometry(folder, index)
+    except KeyError as e:
+        raise ValueError(f"model {name}: its configs lack {e.args[0]!r}; copy the model again") from e
     weights = _weights(name, file, folder, checkpoint, family.weighted_parts(index))
     return ModelCard(
         name=name,
@@ -86,7 +90,7 @@ def _describe_base(name: str, file: ModelFile) -> ModelCard:
         vocabulary=embedded.read_vocabulary(folder) if family is embedded else None,
         degradations=embedded.read_degradations(folder) if family is embedded else (),
         sight=embedded.read_sight(folder, index) if family is embedded else None,
-        fingerprint=fingerprint_files({**{part: folder / part for part in family.parts(index)}, **weights}),
+        fingerprint=fingerprint_files({**configs, **weights}),
         checkpoint=None if checkpoint is None else str(checkpoint),
     )
 

@@ -11,7 +11,7 @@ from diffusers import AutoencoderKL, UNet2DConditionModel
 from torch import nn
 from transformers import CLIPTextConfig, CLIPTextModel, CLIPTextModelWithProjection
 
-from .weights import variant
+from .weights import read_whole, variant
 
 ENCODERS: dict[str, Any] = {"text_encoder": CLIPTextModel, "text_encoder_2": CLIPTextModelWithProjection}
 """folder of a text encoder -> its class; SDXL has both"""
@@ -33,13 +33,16 @@ def skeleton(folder: Path) -> dict[str, nn.Module]:
 
 
 def read_networks(folder: Path, dtype: torch.dtype) -> dict[str, nn.Module]:
-    """vae, unet and the text encoders of a folder in diffusers' format, on the CPU."""
+    """vae, unet and the text encoders of a folder in diffusers' format, on the CPU.
+
+    Raises ValueError, one line, where weights are missing.
+    """
     # the autoencoders of Stable Diffusion overflow in half precision: grey or black tiles
     kinds: dict[str, Any] = {"vae": (AutoencoderKL, torch.float32), "unet": (UNet2DConditionModel, dtype)}
-    networks = {
-        part: kind.from_pretrained(folder / part, variant=variant(folder / part), torch_dtype=kept)
-        for part, (kind, kept) in kinds.items()
-    }
-    for part in text_encoders(folder):
-        networks[part] = ENCODERS[part].from_pretrained(folder / part, variant=variant(folder / part), dtype=dtype)
-    return networks
+    networks = {part: _read(kind, folder / part, torch_dtype=kept) for part, (kind, kept) in kinds.items()}
+    return networks | {part: _read(ENCODERS[part], folder / part, dtype=dtype) for part in text_encoders(folder)}
+
+
+def _read(kind: Any, part: Path, **options: Any) -> nn.Module:
+    network: nn.Module = read_whole(kind, part, f"model {part}", variant=variant(part), **options)
+    return network

@@ -76,7 +76,9 @@ def _unpickle(path: Path, device: str) -> dict[str, torch.Tensor]:
         table: Any = torch.load(path, map_location=device, weights_only=True)
     except Exception as e:
         raise ValueError(_damaged(path, e)) from e
-    table = table.get("state_dict", table)
+    table = table.get("state_dict", table) if isinstance(table, dict) else None
+    if not isinstance(table, dict):
+        raise ValueError(f"model weights {path.parent.name}/{path.name} are no table of tensors: give another file")
     # an IP-Adapter's has its two parts as tables of their own
     inner = {part: one for part, one in table.items() if isinstance(one, dict)}
     table = table | {f"{part}.{key}": value for part, one in inner.items() for key, value in one.items()}
@@ -86,6 +88,17 @@ def _unpickle(path: Path, device: str) -> dict[str, torch.Tensor]:
 def _damaged(path: Path, error: Exception) -> str:
     reason = (str(error).strip() or type(error).__name__).splitlines()[0]
     return f"model weights {path.parent.name}/{path.name} are damaged ({reason}); copy the model again"
+
+
+def read_whole(kind: Any, folder: Path, what: str, **options: Any) -> Any:
+    """A network of diffusers' or transformers' class ``kind`` with every weight from its folder.
+
+    Raises ValueError, beginning with ``what``, where some are not there: the libraries would make them up.
+    """
+    network, info = kind.from_pretrained(folder, output_loading_info=True, **options)
+    if missing := sorted(info["missing_keys"]):
+        raise ValueError(f"{what}: its weights lack {missing[0]} and {len(missing) - 1} more: copy it again")
+    return network
 
 
 def num_parameters(path: Path) -> int:

@@ -17,6 +17,7 @@ from transformers import AutoTokenizer, CLIPModel, SiglipModel
 from transformers.models.clip.image_processing_pil_clip import CLIPImageProcessorPil
 from transformers.models.siglip.image_processing_pil_siglip import SiglipImageProcessorPil
 
+from ..backbones.weights import read_whole
 from ..tagger import Tagging
 
 CONTENT = {"siglip": "This is a photo of {}.", "clip": "a photo of {}."}
@@ -39,9 +40,7 @@ def load_zero_shot(folder: Path, tagging: Tagging, *, device: str) -> ZeroShotTa
 
 def load_whole(model_class: Any, folder: Path, device: str) -> Any:
     """A model with every weight from its folder, in float32; ValueError where some are not there."""
-    model, info = model_class.from_pretrained(folder, dtype=torch.float32, output_loading_info=True)
-    if missing := sorted(info["missing_keys"]):
-        raise ValueError(f"tagger {folder}: its weights lack {missing[0]} and {len(missing) - 1} more: copy it again")
+    model = read_whole(model_class, folder, f"tagger {folder}", dtype=torch.float32)
     return model.to(device).eval().requires_grad_(False)
 
 

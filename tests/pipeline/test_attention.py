@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
+from safetensors.torch import load_file, save_file
 from transformers import Dinov2Model, ViTModel
 
 from pipeline.backbones.attention import AttentionReader, describe_attention, load_attention
@@ -54,6 +56,17 @@ def test_preprocessing_is_the_models_own(tmp_path: Path) -> None:
     np.testing.assert_allclose(other.look(low), plain.look(shifted * std + mean), atol=1e-6)
 
 
+def test_the_weights_that_are_hashed_are_the_ones_that_are_read(tmp_path: Path) -> None:
+    folder = write_vit(tmp_path / "vit")
+    low, name = picture(32, 32), str(folder)
+    expected = load_attention(name, describe_attention(name), heads="mean", device="cpu").look(low)
+    path = folder / "model.safetensors"
+    shutil.copy(path, folder / "model.fp16.safetensors")
+    save_file({key: torch.zeros_like(one) for key, one in load_file(path).items()}, path, metadata={"format": "pt"})
+    found = load_attention(name, describe_attention(name), heads="mean", device="cpu").look(low)
+    np.testing.assert_array_equal(found, expected)
+
+
 def test_an_image_of_one_window(tmp_path: Path) -> None:
     found, low = reader(tmp_path), picture(32, 27)
     whole = Box(top=0, left=0, height=32, width=27)
@@ -63,13 +76,13 @@ def test_an_image_of_one_window(tmp_path: Path) -> None:
 
 def test_any_part_is_cut_from_one_map(tmp_path: Path) -> None:
     """Regions read their own parts: the same numbers whichever part they are read in."""
-    found, low = reader(tmp_path), picture(75, 101)
-    source = Box(top=0, left=0, height=75, width=101)
+    found, low = reader(tmp_path), picture(43, 59)
+    source = Box(top=0, left=0, height=43, width=59)
     whole = found.read(lambda box: low[:, *box.slices], source, source)
     for part in (
         Box(top=0, left=0, height=20, width=30),
-        Box(top=31, left=40, height=1, width=61),
-        Box(top=74, left=90, height=1, width=11),
+        Box(top=31, left=20, height=1, width=39),
+        Box(top=42, left=48, height=1, width=11),
     ):
         np.testing.assert_array_equal(found.read(lambda box: low[:, *box.slices], source, part), whole[part.slices])
     assert np.isfinite(whole).all()
@@ -84,6 +97,9 @@ def test_refusals(tmp_path: Path) -> None:
     config = json.loads((folder / "config.json").read_text())
     (folder / "config.json").write_text(json.dumps({**config, "model_type": "clip"}))
     with pytest.raises(ValueError, match=r"expected a vision transformer .* found clip"):
+        describe_attention(str(folder))
+    (folder / "config.json").write_text(json.dumps({**config, "patch_size": [8, 8]}))
+    with pytest.raises(ValueError, match=r"expected patch_size .* whole number, found \[8, 8\]"):
         describe_attention(str(folder))
     (folder / "config.json").write_text(json.dumps({**config, "layer_norm_eps": 1e-5}))
     with pytest.raises(ValueError, match="not the model that the plan was made with"):

@@ -83,6 +83,8 @@ def test_features_beside_the_image_are_left_out() -> None:
         (collection(feature(["a"], [["x", 0]] * 5)), "x, y in finite numbers"),
         (collection(feature(["a"])), "polygons as lists of rings"),
         (collection(feature(["a"], SQUARE), crs="EPSG:4326"), "crs must be"),
+        (collection(feature(["a"], SQUARE), crs={"type": "name", "properties": None}), "crs must be"),
+        (collection({"type": "Feature", "properties": {"tags": ["a"]}, "geometry": "sea"}), "MultiPolygon, got None"),
         (collection(feature(["a"], SQUARE), degradations=[3]), "degradations: tags must be phrases"),
         (
             collection(feature(["a"], SQUARE), crs={"type": "name", "properties": {"name": "EPSG:9"}}),

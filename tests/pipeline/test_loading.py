@@ -8,6 +8,7 @@ from pathlib import Path
 import diffusers
 import pytest
 import torch
+from safetensors.torch import load_file, save_file
 
 from pipeline.backbone import Conditioning
 from pipeline.backbones.loading import EMBEDDED, describe_model, load_backbone
@@ -85,6 +86,34 @@ def test_a_missing_part_is_named(tmp_path: Path, part: str) -> None:
         describe_model(str(folder))
 
 
+def test_the_vocabulary_counts_and_must_be_there(tmp_path: Path) -> None:
+    folder = write_stable_diffusion(tmp_path / "sd")
+    before = describe_model(str(folder)).fingerprint
+    (folder / "tokenizer" / "README.md").write_text("says nothing")
+    assert describe_model(str(folder)).fingerprint == before
+    vocabulary = folder / "tokenizer" / "tokenizer.json"
+    vocabulary.write_text(vocabulary.read_text().replace('"a":', '"A":'))
+    assert describe_model(str(folder)).fingerprint != before
+    vocabulary.unlink()
+    describe_model(str(folder))
+    (folder / "tokenizer" / "merges.txt").unlink()
+    with pytest.raises(FileNotFoundError, match=r"lacks the vocabulary of tokenizer/: tokenizer\.json, or vocab\.json"):
+        describe_model(str(folder))
+
+
+def test_broken_configs_are_named(tmp_path: Path) -> None:
+    folder = write_stable_diffusion(tmp_path / "sd")
+    path = folder / "unet" / "config.json"
+    table = json.loads(path.read_text())
+    del table["sample_size"]
+    path.write_text(json.dumps(table))
+    with pytest.raises(ValueError, match="its configs lack 'sample_size'"):
+        describe_model(str(folder))
+    path.write_text("[]")
+    with pytest.raises(ValueError, match=r"config\.json is no JSON table"):
+        describe_model(str(folder))
+
+
 def test_missing_and_damaged_weights(tmp_path: Path) -> None:
     folder = write_stable_diffusion(tmp_path / "sd")
     path = folder / "vae" / "diffusion_pytorch_model.safetensors"
@@ -95,6 +124,20 @@ def test_missing_and_damaged_weights(tmp_path: Path) -> None:
     path.unlink()
     with pytest.raises(FileNotFoundError, match=r"no \.safetensors weights in vae"):
         describe_model(str(folder))
+
+
+@pytest.mark.parametrize("part", ["unet", "vae", "text_encoder"])
+def test_weights_that_lack_a_tensor(tmp_path: Path, part: str) -> None:
+    """transformers would make it up, another one in every worker."""
+    folder = write_stable_diffusion(tmp_path / "sd")
+    path = next((folder / part).glob("*.safetensors"))
+    tensors = load_file(path)
+    key = min(tensors)
+    del tensors[key]
+    save_file(tensors, path, metadata={"format": "pt"})
+    card = describe_model(str(folder))
+    with pytest.raises(ValueError, match=f"{part}: its weights lack {key} and 0 more"):
+        load_backbone(card, device="cpu", dtype="float32")
 
 
 def test_other_families_are_refused(tmp_path: Path) -> None:

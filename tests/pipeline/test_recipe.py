@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 from typing import Any
 
@@ -35,6 +36,10 @@ def test_file(tmp_path: Path) -> None:
         ({"solver": "heun"}, "solver must be one of"),
         ({"value_range": [1]}, "two numbers"),
         ({"value_range": [2, 1]}, "rising"),
+        ({"value_range": [0, math.inf]}, "finite"),
+        ({"guidance": math.nan}, "guidance must be at least 0.0, got nan"),
+        ({"guidance": math.inf}, "guidance must be finite"),
+        ({"preset": ["yoda"]}, "preset must be one of"),
         ({"strength": 0}, "strength"),
         ({"activity": "some"}, "activity must be one of"),
         ({"activity": "mask", "difficulty": "none"}, "needs a difficulty"),
@@ -48,6 +53,10 @@ def test_file(tmp_path: Path) -> None:
         ({"activity": "groups", "group_steps": [1, 2.5, 4]}, "three whole numbers"),
         ({"activity": "groups", "group_steps": [1, 2, 4], "steps": 8}, "one number"),
         ({"activity": "groups", "group_steps": [1, 2, 9], "group_times": [1, 2, 4]}, "do not fit"),
+        (
+            {"activity": "groups", "group_steps": [4, 8, 12], "group_times": [4.5, 8.5, 12.5]},
+            "do not fit .*: take fewer steps",
+        ),
         ({"activity": "groups", "strength": 0.5}, "lays the timesteps"),
         ({"spacing": "even"}, "spacing must be one of"),
         ({"seed": -1}, "seed"),

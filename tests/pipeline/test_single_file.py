@@ -84,6 +84,14 @@ def test_a_pickle(models: dict[str, Path], tmp_path: Path) -> None:
     same(loaded(tmp_path / "model.toml", allow_pickle=True)._unet, loaded(models["sd1"] / "base")._unet)
 
 
+@pytest.mark.parametrize("held", [torch.zeros(3), {"state_dict": [1]}], ids=["a tensor", "a list"])
+def test_a_pickle_of_something_else(models: dict[str, Path], tmp_path: Path, held: Any) -> None:
+    torch.save(held, tmp_path / "all.ckpt")
+    (tmp_path / "model.toml").write_text(f"base = 'all.ckpt'\nconfig = '{models['sd1'] / 'base'}'")
+    with pytest.raises(ValueError, match=r"all\.ckpt are no table of tensors"):
+        describe_model(str(tmp_path / "model.toml"), allow_pickle=True)
+
+
 def test_without_configs_and_without_the_hub(models: dict[str, Path], monkeypatch: pytest.MonkeyPatch) -> None:
     asked = []
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import diffusers
@@ -75,6 +76,18 @@ def test_equals_the_stateful_scheduler(name: str, steps: int, monkeypatch: pytes
     config = config_for(name)
     found = ours(name, config, steps, noises)
     assert torch.equal(found, theirs(name, config, steps, noises, monkeypatch))
+
+
+@pytest.mark.parametrize("name", STOCHASTIC)
+def test_two_threads_step_with_noise_of_their_own(name: str) -> None:
+    """A worker merges two regions at once; diffusers' schedulers draw by one function of their module."""
+    solver = build_solver(name, CONFIG, steps=4)
+    z = torch.zeros(SHAPE)
+    noises = [torch.full(SHAPE, float(n)) for n in range(8)]
+    expected = [solver.step(0, z, z, (), noise)[0] for noise in noises]
+    with ThreadPoolExecutor(4) as pool:
+        found = [*pool.map(lambda n: [solver.step(0, z, z, (), noises[n])[0] for _ in range(50)], range(8))]
+    assert all(torch.equal(one, alone) for many, alone in zip(found, expected, strict=True) for one in many)
 
 
 @pytest.mark.parametrize("name", ["ddim", "euler", "dpm++2m", "unipc"])

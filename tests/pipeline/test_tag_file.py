@@ -57,6 +57,7 @@ def test_the_surest_saying_counts() -> None:
         ({**GOOD, "tags": [{"box": [0, 0, 0, 5], "tags": []}]}, "top, left, height and width"),
         ({**GOOD, "tags": [{"box": [0, 0, 5, 5], "tags": "water"}]}, "phrases"),
         ({**GOOD, "tags": [{"box": [0, 0, 5, 5], "tags": {"water": 2}}]}, "0 to 1"),
+        ({**GOOD, "tags": [{"box": [0, 0, 5, 5], "tags": {"water": True}}]}, "0 to 1"),
         ({**GOOD, "tags": [{"box": [0, 0, 5, 5], "tags": ["a, b"]}]}, "without commas"),
     ],
 )

@@ -55,6 +55,17 @@ def test_a_lost_chunk_is_an_error(tmp_path: Path) -> None:
         read_table(str(tmp_path / "t"))
 
 
+def test_a_damaged_group_is_named(tmp_path: Path) -> None:
+    write_table(str(tmp_path / "t"), table(rows=2))
+    group = tmp_path / "t" / "zarr.json"
+    group.write_text(group.read_text()[:-3])
+    with pytest.raises(ValueError, match=r"zarr\.json is damaged .* make the table again"):
+        read_table(str(tmp_path / "t"))
+    group.write_text("[]")
+    with pytest.raises(FileNotFoundError, match="holds no table"):
+        read_table(str(tmp_path / "t"))
+
+
 def test_columns_are_of_one_length(tmp_path: Path) -> None:
     uneven = VectorTable(columns={"a": np.zeros((2, 1)), "b": np.zeros((3, 1))}, facts={})
     with pytest.raises(ValueError, match="as many rows"):
