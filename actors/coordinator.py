@@ -176,7 +176,7 @@ class Coordinator:
                     hung.append(name)
                     break
                 attempt.late = True
-                attempt.deadline = now + self._lease(attempt.task)
+                attempt.deadline = now + self._lease(attempt.task, member)
                 self.requeues["late"] += 1
                 self._offer(attempt.task, again=True)
         return hung
@@ -302,7 +302,7 @@ class Coordinator:
         return max(4 * workers, 2 * self.graph.front + 2 * workers + 4)
 
     def _start(self, task: Task, name: str, member: Member, now: float) -> Attempt:
-        attempt = Attempt(task=task, number=self._next_attempt, worker=name, deadline=now + self._lease(task))
+        attempt = Attempt(task=task, number=self._next_attempt, worker=name, deadline=now + self._lease(task, member))
         self._next_attempt += 1
         member.attempts[attempt.number] = attempt
         if task.kind is Kind.DENOISE:
@@ -310,12 +310,19 @@ class Coordinator:
         self._running[task].append(attempt)
         return attempt
 
-    def _lease(self, task: Task) -> float:
-        times = self._seconds[_sort(task)]
-        if not times:
+    def _lease(self, task: Task, member: Member) -> float:
+        """Seconds that a task may take, the wait behind all that its worker has in hand among them."""
+        before = sum(self._median(attempt.task) for attempt in member.attempts.values() if attempt.task != task)
+        own = self._median(task)
+        if not own:
             return self.patience.lease_first
-        expected = self.patience.lease_factor * statistics.median(times) * self.patience.in_flight
+        expected = self.patience.lease_factor * max(self.patience.in_flight * own, before + own)
         return max(self.patience.lease_floor, expected)
+
+    def _median(self, task: Task) -> float:
+        """Seconds that a task of this sort takes; 0 where none has finished yet."""
+        times = self._seconds[_sort(task)]
+        return statistics.median(times) if times else 0.0
 
     def _end(self, worker: str, number: int) -> Attempt | None:
         member = self.members.get(worker)

@@ -1,6 +1,6 @@
 """Image prompts in the run store: what a region's tiles are shown, and the memory of textures that it may come from.
 
-cond/image-prompts/<region>.npy   embeddings of what each of the region's tiles is shown
+cond/image-prompts/<region>.npz   embeddings of what each of the region's tiles is shown
 cond/textures.npz                 the memory, put there by the driver before any worker starts
 """
 
@@ -24,7 +24,7 @@ TEXTURES_BLOB = "cond/textures.npz"
 
 def image_prompt_blob(region: int) -> str:
     """Where the image prompts of a region's tiles are kept."""
-    return f"cond/image-prompts/{region:06d}.npy"
+    return f"cond/image-prompts/{region:06d}.npz"
 
 
 class StoredImagePrompts:
@@ -53,8 +53,9 @@ class StoredImagePrompts:
 
     def read(self, region: int) -> ImagePrompts:
         data = self._store.get_blob(image_prompt_blob(region))
-        # not prepared, or lost with a machine's page cache: looking again gives the same numbers
-        return self.look(region) if data is None else image_prompts_from_bytes(data)
+        # not prepared, lost or damaged with a machine's page cache: looking again gives the same numbers
+        kept = None if data is None else image_prompts_from_bytes(data)
+        return self.look(region) if kept is None else kept
 
     def _enlarged(self, box: Box) -> torch.Tensor:
         """The enlarged input over a box of latent pixels: RGB ``[3, H, W]`` in [0, 1]."""

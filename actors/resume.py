@@ -138,20 +138,24 @@ def _present(
                 present.add(item)
             else:
                 num_deleted += _delete(store, item, has_history and step < plan.num_steps)
+    return present, num_deleted + _sweep_companions(store, plan, present, has_history)
+
+
+def _sweep_companions(store: RunStore, plan: Plan, present: set[Item], has_history: bool) -> int:
+    """Delete what was written before the array that tells of an item, where the item is not there.
+
+    It would be written again, and a write over damaged bytes is refused.
+    """
+    companions = [(DIFFICULTY, "coarse", 0), (PROMPTS_ARRAY, "coarse", 0)]
     if has_history:
-        num_deleted += _sweep_history(store, plan, checksums)
-    return present, num_deleted
-
-
-def _sweep_history(store: RunStore, plan: Plan, checksums: dict[Item, dict[str, int]]) -> int:
-    """Delete history whose z was never journalled: it is written first."""
+        companions += [(history_name(step), "z", step) for step in range(1, plan.num_steps)]
     num_deleted = 0
-    for step in range(1, plan.num_steps):
-        if not store.has_array(history_name(step)):
+    for name, kind, step in companions:
+        if not store.has_array(name):
             continue
-        array = store.open_array(history_name(step))
+        array = store.open_array(name)
         for region in array.regions():
-            if Item("z", step, region) not in checksums:
+            if Item(kind, step, region) not in present:
                 array.delete(region)
                 num_deleted += 1
     return num_deleted

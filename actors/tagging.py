@@ -64,7 +64,15 @@ class GlobalTags:
 
     def read(self) -> Tags:
         if self._tags is None:
-            data = self._store.get_blob(GLOBAL_TAGS_BLOB)
-            # lost with a machine's page cache: tagging again gives the same words
-            self._tags = [(phrase, sure) for phrase, sure in json.loads(data)] if data else self.find()
+            kept = _tags_from_bytes(self._store.get_blob(GLOBAL_TAGS_BLOB))
+            # lost or damaged with a machine's page cache: tagging again gives the same words
+            self._tags = self.find() if kept is None else kept
         return self._tags
+
+
+def _tags_from_bytes(data: bytes | None) -> Tags | None:
+    """What ``find`` wrote; None where it is not there, or damaged."""
+    try:
+        return [(phrase, sure) for phrase, sure in json.loads(data or b"")]
+    except ValueError:
+        return None

@@ -216,7 +216,7 @@ def _run(
     with Reporter(
         store=store, plan=plan, totals=totals, left={kind: coordinator.num_left[kind] for kind in totals}
     ) as reporter:
-        if coordinator.num_left[Kind.PREPARE] or not records:
+        if not coordinator.done:  # colour, structure and prompts that are lost read pixels when all is prepared, too
             reporter.announce("ingest", f"{plan.image.height} x {plan.image.width} pixels")
             ingest(store, PIXELS, plan.image, source, lease, records, on_rows=stop_if_asked)
             if plan.difficulty_map is not None and job.difficulty is not None:

@@ -8,6 +8,7 @@
 from __future__ import annotations
 
 import io
+import zipfile
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
@@ -36,12 +37,17 @@ class ImagePrompts:
 
     def to_bytes(self) -> bytes:
         buffer = io.BytesIO()
-        np.save(buffer, self.embeddings.numpy())
+        np.savez(buffer, embeddings=self.embeddings.numpy())
         return buffer.getvalue()
 
 
-def image_prompts_from_bytes(data: bytes) -> ImagePrompts:
-    return ImagePrompts(embeddings=torch.from_numpy(np.load(io.BytesIO(data))))
+def image_prompts_from_bytes(data: bytes) -> ImagePrompts | None:
+    """What ``to_bytes`` wrote; None where the bytes are damaged."""
+    try:
+        with np.load(io.BytesIO(data)) as table:
+            return ImagePrompts(embeddings=torch.from_numpy(table["embeddings"]))
+    except (zipfile.BadZipFile, ValueError, KeyError, EOFError, OSError):
+        return None
 
 
 def look_at_tiles(

@@ -16,7 +16,6 @@ from actors.task import Kind
 from actors.worker import COARSE, DIFFICULTY, latent_name
 from pipeline.plan import plan_from_json
 from storage.run import RunStore
-from tests.rays import private_ray
 from tests.runs import Case, diffusion_case, digest, make_case, serial, sit
 from tests.tiny import tiny_vae
 
@@ -32,8 +31,13 @@ def half_even(case: Case) -> Case:
     return dataclasses.replace(case, image=image)
 
 
-def embedded(**recipe: Any) -> Case:
-    return half_even(make_case("embedded", height=92, width=44, **recipe))
+def embedded(height: int = 72, width: int = 44, **recipe: Any) -> Case:
+    return half_even(make_case("embedded", height=height, width=width, **recipe))
+
+
+def small(**recipe: Any) -> Case:
+    """Of two tiles."""
+    return embedded(44, 32, **recipe)
 
 
 def run(case: Case, url: str) -> tuple[RunStore, Tally]:
@@ -45,10 +49,20 @@ def last(case: Case, store: RunStore) -> np.ndarray:
     return store.open_array(latent_name(case.plan.num_steps)).read(case.plan.regions.canvas)
 
 
-@pytest.mark.parametrize("recipe", [GROUPS, MASK], ids=["groups", "mask"])
-def test_equals_a_plain_loop(tmp_path: Path, recipe: dict[str, Any]) -> None:
-    case = embedded(**recipe)
-    store, tally = run(case, str(tmp_path / "run"))
+@pytest.fixture(scope="module")
+def whole(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> tuple[Case, RunStore, Tally]:
+    """Undisturbed, once for each of the recipes that a test asks for."""
+    case = embedded(**request.param)
+    return case, *run(case, str(tmp_path_factory.mktemp("whole") / "run"))
+
+
+groups = pytest.param(GROUPS, id="groups")
+mask = pytest.param(MASK, id="mask")
+
+
+@pytest.mark.parametrize("whole", [groups, mask], indirect=True)
+def test_equals_a_plain_loop(whole: tuple[Case, RunStore, Tally]) -> None:
+    case, store, tally = whole
     assert np.abs(last(case, store) - serial(case)).max() < 1e-3
     assert 0 < tally.forwards < case.plan.tiles.num_tiles * 4
 
@@ -77,17 +91,19 @@ def test_equals_a_plain_loop_on_stable_diffusion(tmp_path: Path, activity: str, 
 
 
 def test_all_hard_is_all(tmp_path: Path) -> None:
-    whole = embedded(**SMALL, start="image")
+    everything = small(**SMALL, start="image")
     # times at which the groups' grid is the even one
-    hard = embedded(**SMALL, activity="groups", group_bounds=(1.0, 0.9999), group_times=(250.0, 500.0, 1000.0))
-    open_mask = embedded(**SMALL, activity="mask", lower_bound=1.0)
-    hashes = {digest(case, run(case, str(tmp_path / str(n)))[0]) for n, case in enumerate((whole, hard, open_mask))}
+    hard = small(**SMALL, activity="groups", group_bounds=(1.0, 0.9999), group_times=(250.0, 500.0, 1000.0))
+    open_mask = small(**SMALL, activity="mask", lower_bound=1.0)
+    hashes = {
+        digest(case, run(case, str(tmp_path / str(n)))[0]) for n, case in enumerate((everything, hard, open_mask))
+    }
     assert len(hashes) == 1
 
 
 def test_what_is_never_active_stays_the_coarse_latent(tmp_path: Path) -> None:
     """No forward at all on an even picture: the last latents are the coarse ones."""
-    case = embedded(**SMALL, activity="mask", difficulty="gradient", lower_bound=1e-3)
+    case = small(**SMALL, activity="mask", difficulty="gradient", lower_bound=1e-3)
     case = dataclasses.replace(case, image=np.full_like(case.image, 128))
     store, tally = run(case, str(tmp_path / "run"))
     assert tally.forwards == 0
@@ -95,46 +111,45 @@ def test_what_is_never_active_stays_the_coarse_latent(tmp_path: Path) -> None:
     np.testing.assert_allclose(last(case, store), coarse, atol=1e-3)
 
 
-def test_every_place_has_a_difficulty(tmp_path: Path) -> None:
-    case = embedded(**MASK)
-    store, _ = run(case, str(tmp_path / "run"))
+@pytest.mark.parametrize("whole", [mask], indirect=True)
+def test_every_place_has_a_difficulty(whole: tuple[Case, RunStore, Tally]) -> None:
+    case, store, _ = whole
     found = store.open_array(DIFFICULTY).read(case.plan.regions.canvas)
     assert 0 <= found.min() < found.max() <= 1
 
 
-@pytest.mark.parametrize("recipe", [GROUPS, MASK], ids=["groups", "mask"])
-def test_stopped_and_damaged_it_ends_the_same(tmp_path: Path, recipe: dict[str, Any]) -> None:
-    case = embedded(**recipe)
-    expected = digest(case, run(case, str(tmp_path / "whole"))[0])
+@pytest.mark.parametrize("whole", [groups, mask], indirect=True)
+def test_stopped_and_damaged_it_ends_the_same(tmp_path: Path, whole: tuple[Case, RunStore, Tally]) -> None:
+    case, undisturbed, _ = whole
     store = case.begin(str(tmp_path / "run"))
     with pytest.raises(StoppedError):
         sit(case, store, should_stop=lambda: any(store.open_array(latent_name(1)).regions()))
     store.open_array(DIFFICULTY).delete(0)
     sit(case, store)
-    assert digest(case, store) == expected
+    assert digest(case, store) == digest(case, undisturbed)
 
 
 @pytest.mark.ray
 @pytest.mark.slow
-def test_same_bytes_on_two_workers(tmp_path: Path) -> None:
+@pytest.mark.usefixtures("shared_ray")
+@pytest.mark.parametrize("whole", [groups], indirect=True)
+def test_same_bytes_on_two_workers(tmp_path: Path, whole: tuple[Case, RunStore, Tally]) -> None:
     """Local prompts, the steered restoration and the groups that its confidence sets."""
-    case = embedded(**GROUPS)
-    expected = digest(case, run(case, str(tmp_path / "whole"))[0])
+    case, undisturbed, _ = whole
     store = case.begin(str(tmp_path / "run"))
     pool = Pool(name="tile", size=2, kinds=frozenset(Kind), num_cpus=1)
 
     def start(setup, graph: Graph) -> RayExecutor:  # type: ignore[no-untyped-def]
         return RayExecutor([pool], setup, graph)
 
-    with private_ray(num_cpus=2):
-        sit(case, store, start)
-    assert digest(case, store) == expected
+    sit(case, store, start)
+    assert digest(case, store) == digest(case, undisturbed)
 
 
 def test_a_group_takes_its_own_number_of_steps(tmp_path: Path) -> None:
     """Everything in one group: as many forwards a tile as that group has steps."""
     for bounds, count in (((0.002, 0.001), 1), ((1.0, 0.001), 2), ((1.0, 0.9999), 4)):
-        case = embedded(**SMALL, activity="groups", group_bounds=bounds)
+        case = small(**SMALL, activity="groups", group_bounds=bounds)
         assert case.plan.timesteps == (999, 849, 699, 399)
         _, tally = run(case, str(tmp_path / str(count)))
         assert tally.forwards == count * case.plan.tiles.num_tiles

@@ -22,7 +22,6 @@ from pipeline.price import price
 from pipeline.reduction import list_reductions, table_from_bytes
 from storage.box import Box
 from storage.run import RunStore
-from tests.rays import private_ray
 from tests.runs import Case, diffusion_case, digest, make_case, serial, sit
 from tests.tiny import tiny_vae
 
@@ -148,6 +147,7 @@ def test_stopped_in_either_chain_it_ends_the_same(
 
 @pytest.mark.ray
 @pytest.mark.slow
+@pytest.mark.usefixtures("shared_ray")
 def test_same_bytes_on_two_workers(exact: tuple[Case, RunStore], tmp_path: Path) -> None:
     case, expected = exact
     store = case.begin(str(tmp_path / "run"))
@@ -156,8 +156,7 @@ def test_same_bytes_on_two_workers(exact: tuple[Case, RunStore], tmp_path: Path)
     def start(setup, graph: Graph) -> RayExecutor:  # type: ignore[no-untyped-def]
         return RayExecutor([pool], setup, graph)
 
-    with private_ray(num_cpus=2):
-        sit(case, store, start)
+    sit(case, store, start)
     assert digest(case, store) == digest(case, expected)
 
 

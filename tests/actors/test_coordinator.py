@@ -212,7 +212,7 @@ def test_a_slow_reduction_is_not_late_because_another_was_quick() -> None:
 def simulate(patience: Patience, *, workers: int, latency: float) -> tuple[float, float]:
     """Seconds that a run of uneven regions takes, and seconds of work in it; messages take ``latency`` each way.
 
-    One region in eight has work, a second a step; every task takes a hundredth besides. Prepared already.
+    One region in eight has work, a second a step; every task takes a hundredth besides. None may be called late.
     """
     wide = Graph(small_plan(height=125, width=250, activity="mask", region=16, window=16, overlap=8, steps=6))
     busy = {region: (10,) * wide.num_steps for region in range(0, wide.num_regions, 8)}
@@ -221,7 +221,7 @@ def simulate(patience: Patience, *, workers: int, latency: float) -> tuple[float
     for number in range(workers):
         coordinator.join(f"w{number}", ALL)
     free = dict.fromkeys(coordinator.members, 0.0)
-    news: list[tuple[float, int, Attempt]] = []
+    news: list[tuple[float, int, float, Attempt]] = []
     now = worked = 0.0
     while not coordinator.done:
         for attempt in coordinator.assign(now):
@@ -229,10 +229,12 @@ def simulate(patience: Patience, *, workers: int, latency: float) -> tuple[float
             seconds = 0.01 + is_busy
             free[attempt.worker] = max(free[attempt.worker], now + latency) + seconds
             worked += seconds
-            heapq.heappush(news, (free[attempt.worker] + latency, attempt.number, attempt))
-        now, _, attempt = heapq.heappop(news)
-        coordinator.finish(attempt.worker, attempt.number, Outcome(seconds=1.0))
+            heapq.heappush(news, (free[attempt.worker] + latency, attempt.number, seconds, attempt))
+        now, _, seconds, attempt = heapq.heappop(news)
+        assert coordinator.overdue(now) == []
+        coordinator.finish(attempt.worker, attempt.number, Outcome(seconds=seconds))
         commit_all(coordinator)
+    assert not coordinator.requeues
     return now, worked
 
 
@@ -242,6 +244,11 @@ def test_uneven_regions_keep_workers_busy() -> None:
     balanced, _ = simulate(Patience(), workers=2, latency=0.02)
     assert balanced < 0.9 * plain
     assert worked / (2 * balanced) > 0.9
+
+
+def test_a_quick_task_behind_slow_ones_is_not_late() -> None:
+    """A merge takes a hundredth of the denoise task that its worker has in hand already."""
+    simulate(Patience(lease_floor=0.3), workers=2, latency=0.02)
 
 
 def test_work_is_a_share_of_the_busiest_step() -> None:

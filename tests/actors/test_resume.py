@@ -12,7 +12,7 @@ from actors.drive import StoppedError
 from actors.graph import Graph
 from actors.resume import find_available
 from actors.task import Kind
-from actors.worker import COARSE, OUT, history_name, latent_name
+from actors.worker import COARSE, DIFFICULTY, OUT, history_name, latent_name
 from storage.run import RunStore
 from tests.runs import Case, diffusion_case, digest, make_case, sit
 
@@ -105,6 +105,18 @@ def test_regions_without_a_record_are_made_again(case: Case, expected: str, tmp_
     assert found.num_deleted > 0
     sit(case, RunStore.open(store.url))
     assert digest(case, store) == expected
+
+
+def test_what_was_written_before_a_lost_array_is_no_obstacle(tmp_path: Path) -> None:
+    """Its coarse latents gone, a region is prepared again, over a difficulty that is damaged."""
+    uneven = make_case("analytic", height=75, width=125, activity="mask", steps=4)
+    whole, store = uneven.begin(str(tmp_path / "whole")), half_done(uneven, str(tmp_path / "run"))
+    sit(uneven, whole)
+    for coarse, difficulty in zip(*(chunk_files(store, name) for name in (COARSE, DIFFICULTY)), strict=True):
+        coarse.unlink()
+        difficulty.write_bytes(difficulty.read_bytes()[:-7])
+    sit(uneven, RunStore.open(store.url))
+    assert digest(uneven, store) == digest(uneven, whole)
 
 
 def test_damaged_output_is_decoded_again(tmp_path: Path) -> None:

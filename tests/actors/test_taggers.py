@@ -96,7 +96,7 @@ def test_equals_a_plain_loop(
 
 
 def test_stopped_and_resumed(tmp_path: Path, model: str, taggers: dict[str, str]) -> None:
-    """With every prompt lost in between, the table damaged and the tags of the whole image gone: the same bytes."""
+    """Every prompt lost in between, the table damaged and the tags of the whole image cut short: the same bytes."""
     recipe = {"degradations": "negative", "parents": 1, "least_confidence": 0.52, "tag_threshold": 0.48}
     case = make_case(model, height=70, width=90, tagger=taggers["siglip"], vocabulary=WORDS, **{**SMALL, **recipe})
     whole = case.begin(str(tmp_path / "whole"))
@@ -105,8 +105,10 @@ def test_stopped_and_resumed(tmp_path: Path, model: str, taggers: dict[str, str]
     with pytest.raises(StoppedError):
         sit(case, store, should_stop=lambda: any(store.open_array(latent_name(1)).regions()))
     folder = Path(store.url) / "blobs" / "cond"
-    for blob in [*(folder / "prompts").iterdir(), Path(store.url) / "blobs" / GLOBAL_TAGS_BLOB]:
+    for blob in (folder / "prompts").iterdir():
         blob.unlink()
+    tags = Path(store.url) / "blobs" / GLOBAL_TAGS_BLOB
+    tags.write_bytes(tags.read_bytes()[:10])
     for chunk in (Path(store.url) / PROMPTS_ARRAY).glob("c/0/*/*"):
         chunk.write_bytes(b"\x00" + chunk.read_bytes()[1:])
     sit(case, store)

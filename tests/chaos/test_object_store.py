@@ -16,13 +16,12 @@ from actors.task import Kind
 from actors.worker import WorkerSetup
 from storage.run import RunStore
 from tests.killing import KillingExecutor
-from tests.rays import private_ray
 from tests.runs import diffusion_case, digest, sit
 from tests.s3 import s3_server, s3_url
 
 __all__ = ["s3_server", "s3_url"]
 
-pytestmark = [pytest.mark.ray, pytest.mark.slow, pytest.mark.chaos]
+pytestmark = [pytest.mark.ray, pytest.mark.slow, pytest.mark.chaos, pytest.mark.usefixtures("shared_ray")]
 
 
 def test_same_bytes_on_s3(s3_url: str, tmp_path: Path) -> None:
@@ -37,6 +36,5 @@ def test_same_bytes_on_s3(s3_url: str, tmp_path: Path) -> None:
     def start(setup: WorkerSetup, graph: Graph) -> Executor:
         return KillingExecutor(RayExecutor([pool], setup, graph), [4], lambda killer: killer.send(signal.SIGKILL))
 
-    with private_ray(num_cpus=2):
-        sit(case, RunStore.open(s3_url), start)
+    sit(case, RunStore.open(s3_url), start)
     assert digest(case, store) == digest(case, oracle)

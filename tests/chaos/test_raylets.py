@@ -33,6 +33,7 @@ FAST_HEALTH_CHECKS = {
 @pytest.fixture
 def cluster() -> Iterator[Any]:
     """A head without work of its own, and three nodes of one CPU."""
+    ray.shutdown()  # the one that other tests share
     cluster = Cluster(
         initialize_head=True,
         connect=False,

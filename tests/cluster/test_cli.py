@@ -104,6 +104,21 @@ def test_stopped_and_resumed(run: Run, tmp_path: Path, image: np.ndarray, monkey
 
 
 @pytest.mark.usefixtures("image")
+def test_pixels_damaged_when_all_is_prepared(run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Decoding reads them for the colours: the sitting that resumes puts them there again."""
+    (tmp_path / "colour.toml").write_text("colour = 'wavelet'")
+    words = ["--recipe", "colour.toml"]
+    expected = sha_of(run("upscale", "in.png", "whole.png", *words))
+    with monkeypatch.context() as patch:
+        folder = tmp_path / "parts.png.run"
+        patch.setattr(StopSwitch, "__call__", lambda self: (folder / "z/0/s0001/c").is_dir())
+        assert run("upscale", "in.png", "parts.png", *words).exit_code == 130
+    (chunk,) = folder.glob("pixels/c/*/*/*")
+    chunk.write_bytes(chunk.read_bytes()[:-7])
+    assert sha_of(run("upscale", "in.png", "parts.png", *words)) == expected
+
+
+@pytest.mark.usefixtures("image")
 def test_plan_prints_and_makes_nothing(run: Run, tmp_path: Path) -> None:
     result = run("plan", "in.png", "out.png")
     assert result.exit_code == 0, result.output

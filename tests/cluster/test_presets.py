@@ -16,12 +16,19 @@ from typer.testing import Result
 from pipeline.recipe import PRESETS
 from tests.composite import low_rank, write_composite, write_image_adapter
 from tests.original import original_tensors
+from tests.runs import picture
 from tests.tiny import write_stable_diffusion
 
 Run = Callable[..., Result]
 KINDS: dict[str, dict[str, bool]] = {"sd1": {}, "sd2": {"v2": True}, "sdxl": {"xl": True}}
 
 pytestmark = pytest.mark.usefixtures("image")
+
+
+@pytest.fixture
+def image(tmp_path: Path) -> None:
+    """``in.png``, smaller than the other tests' picture: it is enlarged some thirty times."""
+    Image.fromarray(picture(24, 30).transpose(1, 2, 0)).save(tmp_path / "in.png")
 
 
 @pytest.fixture
