@@ -89,7 +89,7 @@ class ModelCard:
     scheduler: dict[str, Any]
     """the scheduler's config, as in scheduler/scheduler_config.json"""
     fingerprint: str
-    """sha256 over every config and weight file, by relative name"""
+    """sha256 over every config, tokenizer and weight file, by relative name"""
     vocabulary: tuple[str, ...] | None = None
     """every word that prompts may use; None where any will do"""
     checkpoint: str | None = None

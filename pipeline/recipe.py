@@ -172,8 +172,6 @@ class Recipe:
         _check_least("batch", self.batch, 1)
         _check_least("keep_steps", self.keep_steps, 0)
         _check_least("guidance", self.guidance, 0.0)
-        if self.guidance == math.inf:
-            raise ValueError("recipe: guidance must be finite, got inf")
         if not 0 <= self.seed < 2**63:
             raise ValueError(f"recipe: seed must be between 0 and 2^63 - 1, got {self.seed}")
         if not 0 < self.strength <= 1:
@@ -294,8 +292,9 @@ def _check_choice(field: str, value: str | None, choices: tuple[str, ...], *, op
 
 def _check_least(field: str, value: float | None, least: float) -> None:
     # put so that it refuses nan too
-    if value is not None and not value >= least:
-        raise ValueError(f"recipe: {field} must be at least {least}, got {value}")
+    if value is not None and not least <= value < math.inf:
+        finite = "finite and " if value == math.inf else ""
+        raise ValueError(f"recipe: {field} must be {finite}at least {least}, got {value}")
 
 
 ZOOMED_IN: dict[str, Any] = {"prompts": "local", "start": "image", "blend": "uniform", "colour": "wavelet"}
