@@ -101,7 +101,8 @@ class Coordinator:
         """denoise tasks whose contributions can be dropped"""
         self.requeues: dict[str, int] = defaultdict(int)
         self._finished: set[Task] = set()
-        self._ready: list[tuple[tuple[int, int, int, int], Task]] = []
+        self._ready: dict[Kind, list[tuple[tuple[int, int, int, int], Task]]] = {kind: [] for kind in Kind}
+        """a heap for each kind: workers that cannot prepare do not wade through what waits to be prepared"""
         self._queued: set[Task] = set()
         self._running: dict[Task, list[Attempt]] = defaultdict(list)
         self._failures: dict[Task, int] = defaultdict(int)
@@ -251,7 +252,7 @@ class Coordinator:
             return
         if self._has_inputs(task):
             self._queued.add(task)
-            heapq.heappush(self._ready, (self._priority(task), task))
+            heapq.heappush(self._ready[task.kind], (self._priority(task), task))
 
     def _has_inputs(self, task: Task) -> bool:
         if task.kind is Kind.REDUCE and self._num_measured[task.step] < self.graph.num_regions:
@@ -270,8 +271,11 @@ class Coordinator:
     def _take(self, name: str, member: Member) -> Task | None:
         """The best queued task this worker can do; others stay queued."""
         passed, found = [], None
-        while self._ready and found is None:
-            entry = heapq.heappop(self._ready)
+        while found is None:
+            heaps = [self._ready[kind] for kind in member.kinds if self._ready[kind]]
+            if not heaps:
+                break
+            entry = heapq.heappop(min(heaps, key=lambda heap: heap[0]))
             task = entry[1]
             if not self._still_wanted(task):
                 self._queued.discard(task)
@@ -283,14 +287,14 @@ class Coordinator:
                 if len(passed) > 4 * len(self.members) + 16:
                     break
         for entry in passed:
-            heapq.heappush(self._ready, entry)
+            heapq.heappush(self._ready[entry[1].kind], entry)
         return found
 
     def _still_wanted(self, task: Task) -> bool:
         return task in self.todo and task not in self._finished and self._has_inputs(task)
 
     def _fits(self, task: Task, name: str, member: Member) -> bool:
-        if task.kind not in member.kinds or any(a.worker == name for a in self._running.get(task, ())):
+        if any(a.worker == name for a in self._running.get(task, ())):
             return False
         # bound the contributions alive, but never so that nothing moves
         busy = any(m.attempts for m in self.members.values()) or bool(self.uncommitted)

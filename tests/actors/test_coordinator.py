@@ -170,6 +170,19 @@ def test_contributions_alive_are_bounded() -> None:
     assert any(a.task.kind is Kind.MERGE for a in coordinator.assign(0.0))
 
 
+def test_tile_workers_begin_while_others_still_prepare() -> None:
+    """With no kind in common, and a long queue of regions to prepare."""
+    coordinator = Coordinator(Graph(small_plan(height=400, width=400)), [], Patience(in_flight=1))
+    control = frozenset({Kind.EMBED, Kind.PREPARE})
+    coordinator.join("tile", ALL - control)
+    coordinator.join("prepare", control)
+    (prepare,) = coordinator.assign(0.0)
+    coordinator.finish("prepare", prepare.number, Outcome())
+    commit_all(coordinator)
+    assert coordinator.num_left[Kind.PREPARE] > 40
+    assert {a.task.kind for a in coordinator.assign(0.0)} == {Kind.ENCODE, Kind.PREPARE}
+
+
 def test_resume_runs_what_is_missing_and_no_more() -> None:
     full = graph()
     everything = full.needed(set())
