@@ -11,7 +11,7 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -50,13 +50,15 @@ class Head:
             check=False,
         )
 
-    def submit(self, name: str, entrypoint: list[str]) -> None:
+    def submit(self, name: str, entrypoint: list[str], *options: str) -> subprocess.CompletedProcess[str]:
+        """Returns when the job has ended, unless the options say otherwise."""
         runtime = json.dumps({"env_vars": {"PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"}})
         done = self.ray(
-            "job", "submit", "--address", self.dashboard, "--submission-id", name, "--no-wait",
-            "--runtime-env-json", runtime, "--", *entrypoint,
+            "job", "submit", "--address", self.dashboard, "--submission-id", name, "--runtime-env-json", runtime,
+            *options, "--", *entrypoint, timeout=240,
         )  # fmt: skip
         assert done.returncode == 0, done.stdout + done.stderr
+        return done
 
     def status(self, name: str) -> str:
         done = self.ray("job", "status", "--address", self.dashboard, name)
@@ -64,8 +66,12 @@ class Head:
         assert found, done.stdout + done.stderr
         return found[1].upper()
 
-    def logs(self, name: str) -> str:
-        return self.ray("job", "logs", "--address", self.dashboard, name).stdout
+    def ended(self, name: str) -> str:
+        """How a job ended; waits for it."""
+        deadline = time.monotonic() + 120
+        while (found := self.status(name)) in ("PENDING", "RUNNING"):
+            assert time.monotonic() < deadline, f"waited for the {name} job"
+        return found
 
 
 @pytest.fixture
@@ -83,7 +89,7 @@ def head(tmp_path: Path) -> Iterator[Head]:
     process = subprocess.Popen(
         [
             RAY, "start", "--head", "--block", "--node-ip-address=127.0.0.1", f"--port={free_port()}",
-            f"--dashboard-port={dashboard_port}", "--dashboard-host=127.0.0.1", "--num-cpus=3",
+            f"--dashboard-port={dashboard_port}", "--dashboard-host=127.0.0.1", "--num-cpus=2",
             f"--object-store-memory={200 << 20}", f"--ray-client-server-port={free_port()}",
         ],
         env=environment,
@@ -108,32 +114,27 @@ def head(tmp_path: Path) -> Iterator[Head]:
             process.wait()
 
 
-def wait_for(what: str, ready, seconds: float, every: float = 0.5) -> None:  # type: ignore[no-untyped-def]
+def wait_for(what: str, ready: Callable[[], bool], seconds: float) -> None:
+    """Looks at files: each word of Ray's own command takes a core for seconds."""
     deadline = time.monotonic() + seconds
     while not ready():
         assert time.monotonic() < deadline, f"waited {seconds} s for {what}"
-        time.sleep(every)
+        time.sleep(0.2)
 
 
 def test_a_stopped_job_submitted_again_ends_with_the_same_hash(head: Head, tmp_path: Path) -> None:
     write_stable_diffusion(tmp_path / "model")
-    (tmp_path / "recipe.toml").write_text(RECIPE.replace("steps = 8", "steps = 40"))
+    (tmp_path / "recipe.toml").write_text(RECIPE.replace("steps = 12", "steps = 40"))
     Image.fromarray(picture(100, 120).transpose(1, 2, 0)).save(tmp_path / "in.png")
     expected = finish(command(tmp_path, "whole.png", 0))
     entrypoint = [*command(tmp_path, "job.png", 2), "--address", "auto"]
     run = tmp_path / "job.png.run"
-    head.submit("first", entrypoint)
+    head.submit("first", entrypoint, "--no-wait")
     wait_for("the job's first results", lambda: count_merges(run) > 20, 120)
     stopped = head.ray("job", "stop", "--address", head.dashboard, "first")
     assert stopped.returncode == 0, stopped.stderr
-    wait_for("the job to end", lambda: head.status("first") not in ("RUNNING", "PENDING"), 60)
-    assert head.status("first") == "STOPPED"
+    assert head.ended("first") == "STOPPED"
     assert not (tmp_path / "job.png").exists()
     done_before = count_merges(run)
-    head.submit("second", entrypoint)
-    # each look starts a process of Ray's, which takes a core from the job for seconds
-    wait_for("the second job", lambda: head.status("second") in ("SUCCEEDED", "FAILED"), 180, every=6)
-    logs = head.logs("second")
-    assert head.status("second") == "SUCCEEDED", logs
-    assert f"pixels sha256 {expected}" in logs
+    assert f"pixels sha256 {expected}" in head.submit("second", entrypoint).stdout
     assert count_merges(run) > done_before > 20

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import functools
+import os
 import shutil
 from pathlib import Path
 from typing import Any
@@ -19,7 +21,10 @@ from pipeline.recipe import Recipe
 from tests.composite import write_composite
 from tests.tiny import small_plan, tiny_unet, write_stable_diffusion
 
-COMPILER = any(map(shutil.which, COMPILERS))
+IN_CPP = pytest.mark.skipif(not any(map(shutil.which, COMPILERS)), reason="torch.compile needs a C++ compiler on a CPU")
+AT_WILL = pytest.mark.skipif(
+    "GIGATILE_SLOW" not in os.environ, reason="compiling takes a minute or two: set GIGATILE_SLOW=1 to have it tested"
+)
 
 
 @pytest.fixture(scope="module")
@@ -65,11 +70,12 @@ def test_the_kernel_is_the_one_asked_for(name: str, model: str, monkeypatch: pyt
     assert {tuple(one) for one in seen} == {(ATTENTIONS[name],)}
 
 
-@pytest.mark.slow
 @pytest.mark.filterwarnings("ignore:`torch.jit:DeprecationWarning")
-@pytest.mark.skipif(not COMPILER, reason="torch.compile needs a C++ compiler on a CPU")
-def test_compiled_says_the_same(tmp_path: Path) -> None:
-    """A U-Net of one block down and one up: compiling is slow."""
+@pytest.mark.parametrize("backend", ["aot_eager", pytest.param("inductor", marks=[pytest.mark.slow, IN_CPP, AT_WILL])])
+def test_compiled_says_the_same(tmp_path: Path, backend: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A U-Net of one block down and one up, traced; and compiled to C++ besides, which is torch's part and slow."""
+    compiling = functools.partialmethod(torch.nn.Module.compile, backend=backend)
+    monkeypatch.setattr(torch.nn.Module, "compile", compiling)
     base = write_stable_diffusion(tmp_path / "base")
     small = {"block_out_channels": (8,), "mid_block_type": None}
     blocks = {"down_block_types": ("CrossAttnDownBlock2D",), "up_block_types": ("UpBlock2D",)}
