@@ -53,10 +53,16 @@ class Head:
     def submit(self, name: str, entrypoint: list[str], *options: str) -> subprocess.CompletedProcess[str]:
         """Returns when the job has ended, unless the options say otherwise."""
         runtime = json.dumps({"env_vars": {"PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"}})
-        done = self.ray(
-            "job", "submit", "--address", self.dashboard, "--submission-id", name, "--runtime-env-json", runtime,
-            *options, "--", *entrypoint, timeout=240,
-        )  # fmt: skip
+        deadline = time.monotonic() + 90
+        while True:
+            done = self.ray(
+                "job", "submit", "--address", self.dashboard, "--submission-id", name, "--runtime-env-json", runtime,
+                *options, "--", *entrypoint, timeout=240,
+            )  # fmt: skip
+            # the dashboard answers before the agent that starts jobs is there
+            if "No available agent" not in done.stdout + done.stderr or time.monotonic() > deadline:
+                break
+            time.sleep(2)
         assert done.returncode == 0, done.stdout + done.stderr
         return done
 
