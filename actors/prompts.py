@@ -62,7 +62,6 @@ class PromptStore:
     def __init__(self, store: RunStore, plan: Plan, encode: Callable[[str], PromptRecord]) -> None:
         self._store, self._plan, self._encode = store, plan, encode
         self._records: OrderedDict[int, PromptRecord] = OrderedDict()
-        self._array: RegionArray | None = None
         self._lock = threading.Lock()
 
     def write(self, region: int, prompts: Sequence[TilePrompt]) -> int:
@@ -123,9 +122,7 @@ class PromptStore:
             self._records.popitem(last=False)
 
     def _table(self) -> RegionArray:
-        if self._array is None:
-            self._array = self._store.open_array(PROMPTS_ARRAY)
-        return self._array
+        return self._store.open_array(PROMPTS_ARRAY)
 
 
 def read_prompt(store: RunStore, key: int) -> PromptRecord | None:

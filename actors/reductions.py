@@ -43,7 +43,6 @@ class StoredReductions:
     def __init__(self, store: RunStore, plan: Plan, reducer: Reducer) -> None:
         self._store, self._reducer = store, reducer
         self._reductions = list_reductions(plan)
-        self._arrays: dict[int, RegionArray] = {}
         self._tables: dict[int, Table] = {}
 
     def measure(self, k: int, region: int) -> int:
@@ -80,6 +79,4 @@ class StoredReductions:
         return table
 
     def _array(self, k: int) -> RegionArray:
-        if k not in self._arrays:
-            self._arrays[k] = self._store.open_array(moments_name(k))
-        return self._arrays[k]
+        return self._store.open_array(moments_name(k))

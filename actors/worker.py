@@ -109,7 +109,6 @@ class Worker:
         self._compute = threading.RLock()
         self._clock = threading.local()
         self._prompts: PromptTable | None = None
-        self._arrays: dict[str, RegionArray] = {}
         maps = DifficultyMaps(store, plan, self._read_rgb, vit, self._compute)
         self._global_tags = GlobalTags(store, lambda: self._prompter.tag_all_over())
         self._prompter = Prompter(plan, self._read_rgb, self._in_backbone, self._in_tagger, self._global_tags.read)
@@ -206,10 +205,10 @@ class Worker:
         if plan.recipe.image_prompts != "none" and plan.tiles.owned_by(box):
             self._images.look(region)
         if difficulty is not None:
-            extra[DIFFICULTY] = self._array(DIFFICULTY).write(region, difficulty)
+            extra[DIFFICULTY] = self.store.open_array(DIFFICULTY).write(region, difficulty)
             tiles = plan.tiles.owned_by(box)
             self._clock.active = tuple(count_active(plan.recipe, tiles, box, difficulty[0], plan.timesteps))
-        return self._array(COARSE).write(region, coarse), extra, []
+        return self.store.open_array(COARSE).write(region, coarse), extra, []
 
     def _prompt_locally(self, region: int) -> int:
         """Tag the input under each tile of the region and keep the prompts; written before the coarse latent is."""
@@ -223,7 +222,7 @@ class Worker:
 
     def _read_rgb(self, window: Box) -> torch.Tensor:
         """Input pixels of a window: ``[3, y, x]``, 0 and 1 at the ends of the value range, not clipped."""
-        return to_rgb(self.plan.value_range.to_unit(self._array(PIXELS).read(window)))
+        return to_rgb(self.plan.value_range.to_unit(self.store.open_array(PIXELS).read(window)))
 
     def _encode(self, region: int) -> tuple[int, dict[str, Any], list[Contribution]]:
         plan = self.plan
@@ -231,7 +230,7 @@ class Worker:
         noise = torch.from_numpy(self._noise(box, draw=0))
         coarse = None
         if plan.recipe.start == "image":
-            coarse = torch.from_numpy(self._array(COARSE).read(box))
+            coarse = torch.from_numpy(self.store.open_array(COARSE).read(box))
         z = self.solver.start(noise, coarse)
         return self._latents(0).write(region, z.numpy()), {}, []
 
@@ -240,7 +239,7 @@ class Worker:
         seen = reach(plan.tiles, plan.regions, region)
         assert seen is not None
         z = self._latents(step).read(seen)
-        coarse = self._array(COARSE).read(seen) if plan.denoise_reads_coarse else None
+        coarse = self.store.open_array(COARSE).read(seen) if plan.denoise_reads_coarse else None
         prompts = self._prompt_table()
         local = self._local_prompts(region) if plan.recipe.prompts != "global" else None
         images = self._images.read(region) if plan.recipe.image_prompts != "none" else None
@@ -272,7 +271,7 @@ class Worker:
     def _idle(self, step: int, seen: Box, tiles: list[Tile], z: np.ndarray, coarse: np.ndarray) -> Idle:
         """Those of ``tiles`` that the model does not see at ``step``; z and coarse over ``seen``."""
         recipe = self.plan.recipe
-        difficulty = self._array(DIFFICULTY).read(seen)[0]
+        difficulty = self.store.open_array(DIFFICULTY).read(seen)[0]
         active = set(active_tiles(recipe, tiles, seen, difficulty, self.plan.timesteps[step]))
 
         def predict(tile: Tile) -> np.ndarray:
@@ -290,7 +289,7 @@ class Worker:
         weights = weight_sum(plan.recipe.blend, plan.tiles, plan.regions.canvas, box)
         prediction = average(contributions, box, weights, channels=len(z))
         if plan.recipe.activity == "mask":
-            difficulty, coarse = self._array(DIFFICULTY).read(box)[0], self._array(COARSE).read(box)
+            difficulty, coarse = self.store.open_array(DIFFICULTY).read(box)[0], self.store.open_array(COARSE).read(box)
             resting = rest(plan.recipe, self.solver, self.backbone, step, z, coarse)
             prediction = mask(plan.recipe, difficulty, plan.timesteps[step], prediction, resting)
         history = self._history(step).read(box) if self.solver.num_history and step > 0 else None
@@ -320,24 +319,19 @@ class Worker:
             rgb = match_colour(rgb, found)
         ys, xs = inside.within(wide.scaled(geometry.factor))
         values = plan.value_range.from_unit(from_rgb(rgb[:, ys, xs], plan.image.num_bands))
-        return self._array(OUT).write(region, values), {}, []
+        return self.store.open_array(OUT).write(region, values), {}, []
 
     # -- what the tasks read -----------------------------------------------------------------------------------------
 
-    def _array(self, name: str) -> RegionArray:
-        if name not in self._arrays:
-            self._arrays[name] = self.store.open_array(name)
-        return self._arrays[name]
-
     def _latents(self, step: int) -> RegionArray:
-        return self._array(latent_name(step))
+        return self.store.open_array(latent_name(step))
 
     def _read_last(self, box: Box) -> np.ndarray:
         """Latents ``[c, h, w]`` after the last step."""
         return self._latents(self.plan.num_steps).read(box)
 
     def _history(self, step: int) -> RegionArray:
-        return self._array(history_name(step))
+        return self.store.open_array(history_name(step))
 
     def _noise(self, box: Box, draw: int) -> np.ndarray:
         return keyed_noise(

@@ -77,12 +77,14 @@ class RunStore:
         return RegionArray(root=self.root, name=name, metadata=wanted)
 
     def open_array(self, name: str) -> RegionArray:
-        """Open the array ``name``; KeyError where it is absent."""
-        try:
-            metadata = self.root.get(f"{name}/zarr.json")
-        except KeyError:
-            raise KeyError(f"no array {name} in {self.url}") from None
-        return RegionArray(root=self.root, name=name, metadata=metadata.decode())
+        """Open the array ``name``, whose metadata is read once a process; KeyError where it is absent."""
+        if name not in self._opened:
+            try:
+                metadata = self.root.get(f"{name}/zarr.json")
+            except KeyError:
+                raise KeyError(f"no array {name} in {self.url}") from None
+            self._opened[name] = RegionArray(root=self.root, name=name, metadata=metadata.decode())
+        return self._opened[name]
 
     def has_array(self, name: str) -> bool:
         return self.root.exists(f"{name}/zarr.json")
@@ -91,6 +93,12 @@ class RunStore:
         """Remove an array and all its regions; an absent one is fine."""
         if self.has_array(name):
             self.open_array(name).delete_all()
+        self._opened.pop(name, None)
+
+    @cached_property
+    def _opened(self) -> dict[str, RegionArray]:
+        """Arrays by name: what describes one never changes while it is there."""
+        return {}
 
     @cached_property
     def journal(self) -> Journal:
