@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import random
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -67,7 +68,7 @@ def build_memory(order: Order, on_patch: Callable[[int, int], None] = lambda _do
     backbone = load_backbone(card, device=order.device, dtype="float32")
     assert isinstance(backbone, LookingBackbone)
     keys, values = [], []
-    for done, pixels in enumerate(_read(places, order.side), 1):
+    for done, pixels in enumerate(_read(places), 1):
         values.append(backbone.look(pixels[None])[0].numpy())
         keys.append(backbone.look(coarse_of(pixels, backbone, order.scale)[None])[0].numpy())
         on_patch(done, len(places))
@@ -111,14 +112,13 @@ def _open(path: Path) -> ImageSource:
         return open_image(str(path), bands=(1, 2, 3))
 
 
-def _read(places: list[tuple[Path, Box]], side: int) -> Iterator[torch.Tensor]:
-    """Patches ``[3, side, side]`` in [0, 1], a picture opened once."""
-    for path in dict.fromkeys(path for path, _ in places):
+def _read(places: list[tuple[Path, Box]]) -> Iterator[torch.Tensor]:
+    """Patches ``[3, side, side]`` in [0, 1]; ``places`` of one picture come together, and it is opened once."""
+    for path, here in itertools.groupby(places, key=lambda place: place[0]):
         with _open(path) as source:
             limit = np.iinfo(source.info.dtype).max
-            for one, box in places:
-                if one == path:
-                    yield to_rgb(torch.from_numpy(source.read(box).astype(np.float32) / limit))
+            for _, box in here:
+                yield to_rgb(torch.from_numpy(source.read(box).astype(np.float32) / limit))
 
 
 def coarse_of(pixels: torch.Tensor, backbone: Backbone, scale: int) -> torch.Tensor:

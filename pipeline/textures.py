@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import hashlib
 import io
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 
@@ -24,6 +24,11 @@ class TextureMemory:
 
     keys: np.ndarray
     values: np.ndarray
+    _directions: np.ndarray = field(init=False, repr=False, compare=False)
+    """the keys at unit length, float64"""
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "_directions", _unit(self.keys.astype(np.float64)))
 
     def nearest(self, query: np.ndarray, count: int) -> np.ndarray:
         """``[count, D]``: values of the keys most like ``query [D]``, the likest first; a small memory repeats itself.
@@ -31,7 +36,7 @@ class TextureMemory:
         Likeness is the normalised inner product (Algorithm 1). In float64 and one query at a time: the same rows
         wherever it is asked; of equally like keys the earlier row comes first.
         """
-        likeness = _unit(self.keys.astype(np.float64)) @ _unit(query.astype(np.float64)[None])[0]
+        likeness = self._directions @ _unit(query.astype(np.float64)[None])[0]
         order = np.argsort(-likeness, kind="stable")
         chosen: np.ndarray = self.values[np.resize(order, count)]
         return chosen
