@@ -17,7 +17,7 @@ from degradations import enlarge
 from diffusers import ControlNetModel, UNet2DConditionModel
 from loop import Loop, fast_numbers, parse_options
 from pairs import load_autoencoder, make_pairs
-from train_denoiser import WIDTHS, Learner, build
+from train_denoiser import WIDTHS, Learner, build, train_beside
 from vocabulary import build_text_encoder
 
 from pipeline.backbones.structure import canny_edges
@@ -88,29 +88,24 @@ def train(
     )
     learner = Learner(made, extra["spread"], device)
     mean, std = made.mean.to(device), made.std.to(device)
-    for _ in loop:
-        clean, coarse, chosen = made.cut(rng, batch, side)
+
+    def shown(clean: torch.Tensor, chosen: list[int]) -> torch.Tensor:
         with torch.inference_mode(), fast_numbers(device):
             decoded = autoencoder.decode(clean.to(device) * std + mean).sample.float().cpu().add(1).div(2).clamp(0, 1)
-        low = made.low[chosen].float() / 255
-        structure = structure_of(decoded, low, rng).to(device)
-        states = text(learner.tokens(chosen, rng)).last_hidden_state.clone()
+        return structure_of(decoded, made.low[chosen].float() / 255, rng)
 
-        def predict(seen: torch.Tensor, times: torch.Tensor, structure: Any = structure, states: Any = states) -> Any:
-            down, mid = model(seen, times, encoder_hidden_states=states, controlnet_cond=structure, return_dict=False)
-            return unet(
-                seen,
-                times,
-                encoder_hidden_states=states,
-                down_block_additional_residuals=down,
-                mid_block_additional_residual=mid,
-            ).sample
+    def predict(seen: torch.Tensor, times: torch.Tensor, states: torch.Tensor, structure: torch.Tensor) -> torch.Tensor:
+        down, mid = model(seen, times, encoder_hidden_states=states, controlnet_cond=structure, return_dict=False)
+        return unet(
+            seen,
+            times,
+            encoder_hidden_states=states,
+            down_block_additional_residuals=down,
+            mid_block_additional_residual=mid,
+        ).sample
 
-        loss = learner.loss(predict, clean.to(device), coarse.to(device), FREE_SHARE, rng)
-        loop.descend(loss)
-        loop.average(average, model, EMA)
-        loop.report(loss=loss.item())
-    return average
+    sizes: dict[str, Any] = {"batch": batch, "side": side, "free_share": FREE_SHARE, "keep": EMA}
+    return train_beside(loop, learner, rng, text=text, shown=shown, predict=predict, **sizes)
 
 
 def main() -> None:

@@ -9,6 +9,7 @@ same command resumes.
 from __future__ import annotations
 
 import copy
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -116,6 +117,39 @@ class Learner:
         with fast_numbers(device):
             answer = predict(seen, times.to(device))
         return (weights * (answer.float() - prepared.answer(velocity)) ** 2).mean()
+
+
+def train_beside(
+    loop: Loop,
+    learner: Learner,
+    rng: np.random.Generator,
+    *,
+    text: Any,
+    batch: int,
+    side: int,
+    free_share: float,
+    keep: float,
+    shown: Callable[[torch.Tensor, list[int]], torch.Tensor],
+    predict: Callable[[torch.Tensor, torch.Tensor, torch.Tensor, torch.Tensor], torch.Tensor],
+) -> Any:
+    """Train what conditions a frozen denoiser; the averaged network, the loop's state ``average``.
+
+    ``shown(clean, chosen)`` makes the condition of a batch, ``predict(seen, times, states, shown)`` runs both networks.
+    """
+    model, average = loop.states["model"], loop.states["average"]
+    for _ in loop:
+        clean, coarse, chosen = learner.pairs.cut(rng, batch, side)
+        condition = shown(clean, chosen).to(learner.device)
+        states = text(learner.tokens(chosen, rng)).last_hidden_state.clone()
+
+        def answer(seen: torch.Tensor, times: torch.Tensor, states: Any = states, given: Any = condition) -> Any:
+            return predict(seen, times, states, given)
+
+        loss = learner.loss(answer, clean.to(learner.device), coarse.to(learner.device), free_share, rng)
+        loop.descend(loss)
+        loop.average(average, model, keep)
+        loop.report(loss=loss.item())
+    return average
 
 
 def train(

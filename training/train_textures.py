@@ -21,7 +21,7 @@ from loop import Loop, parse_options
 from pairs import Pairs, load_autoencoder, make_pairs
 from torch import nn
 from train_controlnet import load_denoiser
-from train_denoiser import WIDTHS, Learner
+from train_denoiser import WIDTHS, Learner, train_beside
 
 from pipeline.backbones.texture_encoder import TextureEncoder
 
@@ -106,20 +106,15 @@ def train(
         **more,
     )
     shown, learner = Shown(encoder(true), encoder(coarse_measures)), Learner(made, extra["spread"], device)
-    for _ in loop:
-        clean, coarse, chosen = made.cut(rng, batch, side)
-        described = shown.draw(chosen, rng).to(device)
-        states = text(learner.tokens(chosen, rng)).last_hidden_state.clone()
 
-        def predict(seen: torch.Tensor, times: torch.Tensor, described: Any = described, states: Any = states) -> Any:
-            added = {"image_embeds": [described]}
-            return unet(seen, times, encoder_hidden_states=states, added_cond_kwargs=added).sample
+    def predict(seen: torch.Tensor, times: torch.Tensor, states: torch.Tensor, described: torch.Tensor) -> torch.Tensor:
+        added = {"image_embeds": [described]}
+        return unet(seen, times, encoder_hidden_states=states, added_cond_kwargs=added).sample
 
-        loss = learner.loss(predict, clean.to(device), coarse.to(device), FREE_SHARE, rng)
-        loop.descend(loss)
-        loop.average(average, model, EMA)
-        loop.report(loss=loss.item())
-    return average
+    sizes: dict[str, Any] = {"batch": batch, "side": side, "free_share": FREE_SHARE, "keep": EMA}
+    return train_beside(
+        loop, learner, rng, text=text, shown=lambda _, chosen: shown.draw(chosen, rng), predict=predict, **sizes
+    )
 
 
 def main() -> None:
