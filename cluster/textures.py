@@ -19,7 +19,7 @@ from pipeline.textures import PAIRS, TextureMemory, choose_pairs
 from storage.box import Box
 from storage.errors import ImageError
 from storage.images import ImageSource, open_image
-from storage.tables import VectorTable, read_table, write_table
+from storage.tables import VectorTable, check_absent, read_table, write_table
 
 SUFFIXES = (".jpg", ".jpeg", ".png", ".tif", ".tiff", ".jp2", ".webp")
 SIDE = 256
@@ -56,8 +56,8 @@ class Order:
 def build_memory(order: Order, on_patch: Callable[[int, int], None] = lambda _done, _all: None) -> TextureMemory:
     """Look at the folder's pictures, choose pairs and write them to ``order.output``.
 
-    ``on_patch`` is told how many patches of how many are done. Raises FileNotFoundError or ValueError, one line, before
-    a weight is loaded.
+    ``on_patch`` is told how many patches of how many are done. Raises FileNotFoundError, FileExistsError or ValueError,
+    one line, before a weight is loaded.
     """
     card = describe_model(order.model, allow_pickle=order.allow_pickle)
     if card.sight is None:
@@ -65,6 +65,7 @@ def build_memory(order: Order, on_patch: Callable[[int, int], None] = lambda _do
     if card.geometry.native_scale not in (None, order.scale):
         raise ValueError(f"--scale {order.scale}: the model {card.name} enlarges by {card.geometry.native_scale}")
     places = find_patches(Path(order.folder), order)
+    check_absent(order.output)
     backbone = load_backbone(card, device=order.device, dtype="float32")
     assert isinstance(backbone, LookingBackbone)
     keys, values = [], []

@@ -40,9 +40,8 @@ def write_table(url: str, table: VectorTable) -> None:
     if len({len(column) for column in table.columns.values()}) != 1:
         lengths = {name: len(column) for name, column in table.columns.items()}
         raise ValueError(f"columns of a table have as many rows each, got {lengths}")
+    check_absent(url)
     root = ObjectRoot.open(url)
-    if _facts(root) is not None:
-        raise FileExistsError(f"{url} is there already: choose another place, or delete it")
     for name, column in table.columns.items():
         array = zarr.create_array(
             StorePath(ObjectStore(root.store), name),
@@ -57,6 +56,16 @@ def write_table(url: str, table: VectorTable) -> None:
         array[:] = column.astype(np.float32)
     group = {"zarr_format": 3, "node_type": "group", "attributes": {"columns": [*table.columns], **table.facts}}
     root.put(_GROUP, json.dumps(group, indent=1).encode())
+
+
+def check_absent(url: str) -> None:
+    """Raise FileExistsError where a table is at ``url``: for those who compute long before they write."""
+    try:
+        facts = _facts(ObjectRoot.open(url, create=False))
+    except FileNotFoundError:
+        return
+    if facts is not None:
+        raise FileExistsError(f"{url} is there already: choose another place, or delete it")
 
 
 def read_table(url: str) -> VectorTable:

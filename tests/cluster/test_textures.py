@@ -120,6 +120,8 @@ def test_refusals_of_a_memory(run: Run, tmp_path: Path, pictures: Path) -> None:
     write_stable_diffusion(tmp_path / "base")
     one_line(run("textures", "pictures", "memory", "--model", "base"), "reads no textures")
     assert run("textures", "pictures", "memory", "--side", "128").exit_code == 0
-    one_line(run("textures", "pictures", "memory", "--side", "128"), "memory is there already")
+    again = run("textures", "pictures", "memory", "--side", "128")
+    one_line(again, "memory is there already")
+    assert "looked at" not in again.stderr, "it says so before it looks at anything"
     composite = write_composite(tmp_path / "composite")
     one_line(run("textures", "pictures", "other", "--model", str(composite)), "reads no textures")
