@@ -9,13 +9,15 @@ from pathlib import Path
 
 import psutil
 
+from pipeline.backbone import ModelCard
 from pipeline.backbones.attention import describe_attention
 from pipeline.backbones.loading import describe_model
+from pipeline.binding import Given, bind
 from pipeline.device import DeviceFacts, package_versions
 from pipeline.geojson import parse_geojson
-from pipeline.plan import ImageFacts, Plan, bind
+from pipeline.plan import ImageFacts, Plan
+from pipeline.presets import load_recipe
 from pipeline.price import Price, price
-from pipeline.recipe import load_recipe
 from pipeline.tag_file import TagFile, parse_tags, read_table
 from pipeline.tagger import Tagging, make_tagging
 from pipeline.taggers.loading import describe_tagger
@@ -50,6 +52,13 @@ def make_plan(job: Job, source: ImageSource, device: DeviceFacts) -> Plan:
         model=model,
         device=device,
         versions=package_versions(),
+        given=read_given(job, source, model),
+    )
+
+
+def read_given(job: Job, source: ImageSource, model: ModelCard) -> Given:
+    """What the job gives beside its image, recipe and model, each read and checked."""
+    return Given(
         tags=read_tags(job, source),
         attention=None if job.vit is None else describe_attention(job.vit),
         difficulty_map=describe_difficulty(job, source),

@@ -85,35 +85,16 @@ def check_words(where: str, text: str, model: ModelCard) -> None:
             )
 
 
-def check_tags(recipe: Recipe, model: ModelCard, tags: TagFile | None) -> None:
-    """Refuse a tag file that nobody reads, and its absence where it is to be read."""
-    if (recipe.prompts == "file") != (tags is not None):
-        found = f"prompts = {recipe.prompts!r} and {'no tag file' if tags is None else 'a tag file'}"
-        raise ValueError(f"recipe: a tag file (--tags) and prompts = 'file' go together, got {found}")
+def check_tags(model: ModelCard, tags: TagFile | None) -> None:
+    """Refuse tags for a model that reads no text, or not these words."""
     if tags is not None:
         if model.geometry.text_tokens is None:
             raise ValueError(f"--tags: the model {model.name} reads no text: leave the tags out")
         check_words("--tags", ", ".join(tags.phrases), model)
 
 
-def check_difficulty(recipe: Recipe, *, has_attention: bool, has_map: bool) -> None:
-    """Refuse a map or a transformer that nobody reads, and its absence where it is to be read."""
-    for source, option, what, given in (
-        ("attention", "--vit", "a vision transformer", has_attention),
-        ("file", "--difficulty", "a map of difficulty", has_map),
-    ):
-        if (recipe.difficulty == source) != given:
-            found = f"difficulty = {recipe.difficulty!r} and {what if given else 'none'}"
-            raise ValueError(f"recipe: {what} ({option}) and difficulty = {source!r} go together, got {found}")
-
-
-def check_textures(recipe: Recipe, model: ModelCard, *, has_memory: bool) -> None:
-    """Refuse a memory of textures that nobody reads, its absence where it is to be read, and a model that cannot."""
-    if (recipe.image_prompts == "textures") != has_memory:
-        found = f"image_prompts = {recipe.image_prompts!r} and {'a' if has_memory else 'no'} memory"
-        raise ValueError(
-            f"recipe: a memory of textures (--textures) and image_prompts = 'textures' go together, got {found}"
-        )
+def check_textures(model: ModelCard, *, has_memory: bool) -> None:
+    """Refuse a memory of textures for a model that cannot read it."""
     if has_memory and model.sight is None:
         raise ValueError(
             f"--textures: the model {model.name} reads no textures: use one with a plain IP-Adapter, or leave them out"

@@ -10,34 +10,21 @@ from typing import Any
 
 from storage.box import Box, RegionGrid
 
-from .backbone import LatentGeometry, ModelCard
-from .checks import (
-    check_difficulty,
-    check_options,
-    check_parts,
-    check_scale,
-    check_smallest,
-    check_tags,
-    check_textures,
-    check_window,
-)
+from .backbone import LatentGeometry
 from .colour import REACH as COLOUR_REACH
 from .denoise import DenoiseSettings
 from .device import DeviceFacts
 from .difficulty import AttentionCard
+from .groups import group_grid
 from .pixels import ValueRange
-from .prompt_checks import check_prompting, check_tagger
-from .recipe import Recipe, default_group_steps, group_grid
-from .solver import Solver, build_solver, solver_name
+from .recipe import Recipe
+from .solver import Solver, build_solver
 from .tag_file import TagFile, tag_file_from_table
-from .tagger import MOST, THRESHOLDS, Tagging
-from .tiling import TileGrid, check_reach, plan_tiles
+from .tagger import Tagging
+from .tiling import TileGrid
 
 FORMAT = 4
 """version of the plan record; a change to how results are computed raises it"""
-
-GROUP_STEPS = 4
-"""least default number of steps where tiles take different shares of them"""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -233,121 +220,3 @@ def _flat(table: dict[str, Any], prefix: str = "") -> dict[str, Any]:
         else:
             flat[prefix + key] = value
     return flat
-
-
-def bind(
-    recipe: Recipe,
-    *,
-    image: ImageFacts,
-    scale: int,
-    model: ModelCard,
-    device: DeviceFacts,
-    versions: dict[str, str],
-    tags: TagFile | None = None,
-    attention: AttentionCard | None = None,
-    difficulty_map: ImageFacts | None = None,
-    textures: str | None = None,
-    tagger: Tagging | None = None,
-) -> Plan:
-    """Bind a recipe to an image, a model and a device. Raises ValueError with the mend for what cannot work.
-
-    ``tagger``: what tags in place of the model's own tagger.
-    """
-    if tags is not None and recipe.prompts in (None, "local"):
-        recipe = dataclasses.replace(recipe, prompts="file")
-    if textures is not None and recipe.image_prompts == "none":
-        recipe = dataclasses.replace(recipe, image_prompts="textures")
-    if recipe.difficulty is None and (attention or difficulty_map):
-        recipe = dataclasses.replace(recipe, difficulty="file" if difficulty_map else "attention")
-    geometry = model.geometry
-    check_scale(scale, model)
-    height, width = (_canvas_side(side * scale, geometry) for side in (image.height, image.width))
-    check_smallest(image.height, image.width, scale, geometry)
-    one_window = max(height, width) <= min(geometry.codec_window, recipe.region)
-    settled = _settle(recipe, model, image, tagger, one_window=one_window)
-    check_parts(settled, model)
-    check_tags(settled, model, tags)
-    check_difficulty(settled, has_attention=attention is not None, has_map=difficulty_map is not None)
-    check_tagger(settled, model, tagger)
-    degradations = _degradations(model, tags, tagger)
-    check_prompting(settled, degradations)
-    check_textures(settled, model, has_memory=textures is not None)
-    check_options(settled, model, device)
-    assert settled.window is not None
-    assert settled.overlap is not None
-    check_window(settled, geometry)
-    tiles = plan_tiles(height, width, window=settled.window, stride=settled.window - settled.overlap)
-    regions = RegionGrid(height=height, width=width, side=settled.region)
-    check_reach(tiles, regions)
-    plan = Plan(
-        recipe=settled,
-        image=image,
-        scale=scale,
-        geometry=geometry,
-        scheduler=model.scheduler,
-        model_fingerprint=model.fingerprint,
-        device=device,
-        versions=versions,
-        regions=regions,
-        tiles=tiles,
-        timesteps=(),
-        tags=tags,
-        attention=attention,
-        difficulty_map=difficulty_map,
-        textures=textures,
-        tagger=tagger,
-        degradations=degradations if settled.prompts != "global" else (),
-    )
-    return dataclasses.replace(plan, timesteps=plan.solver().timesteps)
-
-
-def _canvas_side(pixels_out: int, geometry: LatentGeometry) -> int:
-    latents = -(-pixels_out // geometry.factor)
-    return -(-latents // geometry.multiple) * geometry.multiple
-
-
-def _degradations(model: ModelCard, tags: TagFile | None, tagger: Tagging | None) -> tuple[str, ...]:
-    """Phrases that speak of damage: the tagger's own, the tag file's and, for its file too, the model's."""
-    if tagger is not None:
-        return tagger.degradations
-    return tuple(dict.fromkeys([*(tags.degradations if tags is not None else ()), *model.degradations]))
-
-
-def _settle(recipe: Recipe, model: ModelCard, image: ImageFacts, tagger: Tagging | None, *, one_window: bool) -> Recipe:
-    """Fill what the recipe leaves open from the model, the image and the tagger.
-
-    ``one_window``: the autoencoder sees the whole canvas at once.
-    """
-    geometry = model.geometry
-    window = recipe.window or geometry.window
-    defaults: dict[str, Any] = {
-        "steps": geometry.steps,
-        "guidance": geometry.guidance,
-        "solver": solver_name(str(model.scheduler.get("_class_name"))),
-        "coarse": "bicubic" if geometry.restorer_halo is None else "restored",
-        "prompts": "global" if geometry.restorer_halo is None and tagger is None else "local",
-        "tag_threshold": 0.0 if tagger is None else THRESHOLDS[tagger.kind],
-        "most_tags": 0 if tagger is None else MOST[tagger.kind],
-        "start": "noise" if geometry.reads_coarse and recipe.activity == "all" else "image",
-        "structure": geometry.structure,
-        "window": window,
-        "overlap": min(geometry.overlap, window // 2),
-        "batch": geometry.batch,
-        "dtype": geometry.dtype,
-        "codec_norm": "window" if one_window or not geometry.decoder_norms else "fast",
-        "value_range": (0.0, 255.0 if image.dtype == "uint8" else 65535.0),
-    }
-    if recipe.activity == "all":
-        defaults["difficulty"] = "none"
-        if recipe.difficulty not in (None, "none"):
-            raise ValueError(
-                f"recipe: difficulty {recipe.difficulty!r} is read by activity 'groups' and 'mask' only: choose one "
-                "of them (the presets patchscaler and yoda do), or leave the difficulty out"
-            )
-    else:
-        defaults["difficulty"] = "gradient" if geometry.restorer_halo is None else "confidence"
-    if recipe.activity == "groups":
-        counts = recipe.group_steps or default_group_steps(recipe.steps or max(GROUP_STEPS, geometry.steps))
-        defaults |= {"steps": counts[2], "group_steps": counts}
-    open_fields = {key: value for key, value in defaults.items() if getattr(recipe, key) is None}
-    return dataclasses.replace(recipe, **open_fields)

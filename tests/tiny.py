@@ -22,8 +22,9 @@ from transformers import (
 
 from pipeline.backbone import ModelCard
 from pipeline.backbones import analytic
+from pipeline.binding import Given, bind
 from pipeline.device import DeviceFacts
-from pipeline.plan import ImageFacts, Plan, bind
+from pipeline.plan import ImageFacts, Plan
 from pipeline.recipe import Recipe
 from pipeline.tag_file import TagFile
 from pipeline.tagger import Tagging
@@ -169,8 +170,7 @@ def small_plan(
         model=model,
         device=device,
         versions=versions or {},
-        tags=tags,
-        tagger=tagger,
+        given=Given(tags=tags, tagger=tagger),
     )
 
 

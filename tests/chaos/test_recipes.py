@@ -16,7 +16,7 @@ from typing import Any
 
 import pytest
 
-from pipeline.recipe import PRESETS
+from pipeline.presets import PRESETS
 from pipeline.tag_file import TagFile
 from storage.box import Box
 from storage.run import RunStore

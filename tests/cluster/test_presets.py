@@ -13,7 +13,7 @@ from PIL import Image
 from safetensors.torch import save_file
 from typer.testing import Result
 
-from pipeline.recipe import PRESETS
+from pipeline.presets import PRESETS
 from tests.composite import low_rank, write_composite, write_image_adapter
 from tests.original import original_tensors
 from tests.runs import picture

@@ -10,9 +10,11 @@ import pytest
 
 from pipeline.backbone import ModelCard
 from pipeline.backbones.loading import describe_model
+from pipeline.binding import Given, bind
 from pipeline.difficulty import AttentionCard
-from pipeline.plan import ImageFacts, bind, plan_from_json
-from pipeline.recipe import PRESETS, Recipe
+from pipeline.plan import ImageFacts, plan_from_json
+from pipeline.presets import PRESETS
+from pipeline.recipe import Recipe
 from pipeline.solver import FLOW_ONLY, SOLVERS
 from pipeline.tag_file import TagFile
 from storage.box import Box
@@ -89,10 +91,12 @@ def bind_pair(model: ModelCard, given: dict[str, Any]) -> Any:
         model=model,
         device=DEVICE,
         versions={},
-        tags=TAGS if given.get("prompts") == "file" else None,
-        textures="0" if given.get("image_prompts") == "textures" else None,
-        difficulty_map=MAP if given.get("difficulty") == "file" else None,
-        attention=VIT if given.get("difficulty") == "attention" else None,
+        given=Given(
+            tags=TAGS if given.get("prompts") == "file" else None,
+            textures="0" if given.get("image_prompts") == "textures" else None,
+            difficulty_map=MAP if given.get("difficulty") == "file" else None,
+            attention=VIT if given.get("difficulty") == "attention" else None,
+        ),
     )
 
 

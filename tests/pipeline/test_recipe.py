@@ -8,7 +8,8 @@ from typing import Any
 
 import pytest
 
-from pipeline.recipe import PRESETS, Recipe, load_recipe, parse_recipe
+from pipeline.presets import PRESETS, load_recipe, parse_recipe
+from pipeline.recipe import Recipe
 
 
 @pytest.mark.parametrize("name", PRESETS)
