@@ -97,6 +97,8 @@ def head(tmp_path: Path) -> Iterator[Head]:
             RAY, "start", "--head", "--block", "--node-ip-address=127.0.0.1", f"--port={free_port()}",
             f"--dashboard-port={dashboard_port}", "--dashboard-host=127.0.0.1", "--num-cpus=2",
             f"--object-store-memory={200 << 20}", f"--ray-client-server-port={free_port()}",
+            # a fixed port that another cluster holds leaves this one without an agent that starts jobs
+            "--dashboard-agent-listen-port=0",
         ],
         env=environment,
         stdout=subprocess.DEVNULL,

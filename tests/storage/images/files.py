@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import io
 import warnings
 from pathlib import Path
@@ -51,7 +52,9 @@ def decoded(path: Path) -> np.ndarray:
     return pixels[None] if pixels.ndim == 2 else pixels.transpose(2, 0, 1)
 
 
+@functools.cache
 def srgb_profile() -> bytes:
+    """The same bytes at every call: a profile holds the second in which it was made."""
     profile = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB"))
     return io.BytesIO(profile.tobytes()).getvalue()
 
