@@ -20,7 +20,7 @@ from storage.run import RunStore
 from .coordinator import Coordinator, Finished
 from .executor import Event, Executor, TaskDone, TaskFailed, WorkerJoined, WorkerLost
 from .resume import ACTIVE, array_names
-from .task import Hello, Item, Kind
+from .task import CONTRIBUTING, Hello, Item, Kind
 
 log = logging.getLogger(__name__)
 
@@ -126,12 +126,8 @@ def drive(session: Session) -> Tally:
 def _hand_out(session: Session) -> None:
     coordinator = session.coordinator
     for attempt in coordinator.assign(time.monotonic()):
-        inputs = [
-            coordinator.graph.producer(item)
-            for item in coordinator.graph.inputs(attempt.task)
-            if item.kind == "contribution"
-        ]
-        session.executor.submit(attempt, inputs)
+        read = [coordinator.graph.producer(item) for item in coordinator.graph.inputs(attempt.task)]
+        session.executor.submit(attempt, [task for task in read if task.kind in CONTRIBUTING])
     for worker in coordinator.overdue(time.monotonic()):
         session.executor.kill(worker, "a task of its own is late for the second time")
 
@@ -153,7 +149,7 @@ def _take_in(session: Session, event: Event) -> None:
         coordinator.fail(event.worker, event.attempt.number, event.reason, lost_inputs=event.lost_inputs)
     elif isinstance(event, TaskDone) and coordinator.finish(event.worker, event.attempt.number, event.outcome):
         kind = event.attempt.task.kind
-        if kind is Kind.DENOISE:
+        if kind in CONTRIBUTING:
             executor.accept(event.attempt)
         tally.done[kind] += 1
         tally.seconds[kind] += event.outcome.seconds

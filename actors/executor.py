@@ -49,7 +49,7 @@ class Executor(Protocol):
     """Runs tasks on workers and holds their contributions; the coordinator sees neither tensors nor references."""
 
     def submit(self, attempt: Attempt, inputs: Sequence[Task]) -> None:
-        """Start an attempt; ``inputs`` are the denoise tasks whose contributions a merge reads, in plan order."""
+        """Start an attempt; ``inputs`` are the tasks whose contributions a merge reads, in plan order."""
         ...
 
     def accept(self, attempt: Attempt) -> None:
@@ -57,7 +57,7 @@ class Executor(Protocol):
         ...
 
     def release(self, task: Task) -> None:
-        """Drop a denoise task's contributions."""
+        """Drop a task's contributions."""
         ...
 
     def wait(self, timeout: float) -> list[Event]:

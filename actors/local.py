@@ -9,7 +9,7 @@ from pipeline.contribution import Contribution
 
 from .coordinator import Attempt
 from .executor import Event, TaskDone, WorkerJoined
-from .task import Kind, Task
+from .task import CONTRIBUTING, Kind, Task
 from .worker import Worker
 
 NAME = "local"
@@ -43,7 +43,7 @@ class LocalExecutor:
         attempt, inputs = self._waiting.popleft()
         region = attempt.task.region
         outcome, made = self._worker.run(attempt.task, [self._contributions[task][region] for task in inputs])
-        if attempt.task.kind is Kind.DENOISE:
+        if attempt.task.kind in CONTRIBUTING:
             owners = [self._worker.plan.regions.owner(c.box.top, c.box.left) for c in made]
             self._made[attempt.number] = dict(zip(owners, made, strict=True))
         return [TaskDone(worker=NAME, attempt=attempt, outcome=outcome)]

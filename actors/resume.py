@@ -23,10 +23,10 @@ from storage.journal import Record
 from storage.run import RunStore
 
 from .graph import PROMPTS, Graph
+from .names import COARSE, DIFFICULTY, OUT, PROMPT_BLOB, history_name, latent_name
 from .prompts import PROMPTS_ARRAY
 from .reductions import create_moments, moments_name, statistics_blob
 from .task import Item, Kind, Task
-from .worker import COARSE, DIFFICULTY, OUT, PROMPT_BLOB, history_name, latent_name
 
 log = logging.getLogger(__name__)
 
@@ -88,11 +88,11 @@ def find_available(store: RunStore, plan: Plan, graph: Graph, records: Sequence[
     checksums = _checksums(graph, records)
     has_history = plan.solver().num_history > 0
     present, num_deleted = _present(store, plan, graph, checksums, has_history)
-    num_damaged = 0
+    num_damaged, goals = 0, graph.goals()
     verified: set[Item] = set()
     while True:
         wanted = {item for task in graph.needed(present) for item in graph.inputs(task)} & present
-        wanted |= {item for item in present if item.kind == "out"}
+        wanted |= present.intersection(goals)
         bad = [item for item in sorted(wanted - verified) if not _intact(store, plan, item, checksums[item])]
         verified |= wanted
         if not bad:

@@ -63,6 +63,10 @@ class LatentGeometry:
     """number of weights, all parts together"""
     width: int
     """feature channels of the denoiser at the latent's own resolution: what its activations are priced by"""
+    text_steps: int | None = None
+    """default number of steps for a picture from words alone, where it is another"""
+    text_guidance: float | None = None
+    """default weight of guidance for it, likewise"""
     embeds_guidance: bool = False
     """whether the weight of guidance is an input of the denoiser, as in latent consistency models: one branch does"""
     encoder_norms: int = 0

@@ -9,11 +9,20 @@ from typing import Any
 from storage.box import RegionGrid
 
 from .backbone import LatentGeometry, ModelCard
-from .checks import check_options, check_parts, check_scale, check_smallest, check_tags, check_textures, check_window
+from .checks import (
+    check_dilation,
+    check_options,
+    check_parts,
+    check_scale,
+    check_smallest,
+    check_tags,
+    check_textures,
+    check_window,
+)
 from .device import DeviceFacts
 from .difficulty import AttentionCard
 from .groups import LEAST_DEFAULT_STEPS, default_group_steps
-from .plan import ImageFacts, Plan
+from .plan import ONLY_STAGE, ImageFacts, Plan, Stage
 from .prompt_checks import check_prompting, check_tagger
 from .recipe import Recipe
 from .solver import solver_name
@@ -33,6 +42,9 @@ class Given:
     """sha256 of the memory"""
     tagger: Tagging | None = None
     """what tags in place of the model's own tagger"""
+
+
+NOTHING = Given()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -119,17 +131,20 @@ def bind(
     model: ModelCard,
     device: DeviceFacts,
     versions: dict[str, str],
-    given: Given = Given(),
+    given: Given = NOTHING,
+    stage: Stage = ONLY_STAGE,
 ) -> Plan:
     """Bind a recipe to an image, a model and a device. Raises ValueError with the mend for what cannot work."""
     geometry = model.geometry
-    check_scale(scale, model)
+    if not stage.from_text:
+        check_scale(scale, model)
     height, width = (_canvas_side(side * scale, geometry) for side in (image.height, image.width))
     check_smallest(image.height, image.width, scale, geometry)
     one_window = max(height, width) <= min(geometry.codec_window, recipe.region)
     settled = _settle(_follow(recipe, given), model, image, given.tagger, one_window=one_window)
     degradations = _degradations(model, given.tags, given.tagger)
     check_parts(settled, model)
+    check_dilation(settled, geometry)
     _check_companions(settled, given)
     check_tags(model, given.tags)
     check_tagger(settled, model, given.tagger)
@@ -154,6 +169,7 @@ def bind(
         regions=regions,
         tiles=tiles,
         timesteps=(),
+        stage=stage,
         degradations=degradations if settled.prompts != "global" else (),
         **{field.name: getattr(given, field.name) for field in dataclasses.fields(given)},
     )
@@ -189,6 +205,7 @@ def _settle(recipe: Recipe, model: ModelCard, image: ImageFacts, tagger: Tagging
         "most_tags": 0 if tagger is None else MOST[tagger.kind],
         "start": "noise" if geometry.reads_coarse and recipe.activity == "all" else "image",
         "structure": geometry.structure,
+        "crops": "tile" if geometry.reads_crops and recipe.stages != "one" else "none",
         "window": window,
         "overlap": min(geometry.overlap, window // 2),
         "batch": geometry.batch,

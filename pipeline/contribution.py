@@ -16,4 +16,6 @@ class Contribution:
     box: Box
     """the part, in latent pixels of the canvas"""
     total: np.ndarray
-    """[c, y, x] float32: sum over tiles of weight times prediction"""
+    """[c, y, x] float32: sum over tiles, or over dilated samples, of weight times prediction"""
+    dilated: bool = False
+    """whether it is of dilated samples, whose average counts apart"""

@@ -15,7 +15,9 @@ from .colour import REACH as COLOUR_REACH
 from .denoise import DenoiseSettings
 from .device import DeviceFacts
 from .difficulty import AttentionCard
+from .dilation import Dilation, plan_dilation
 from .groups import group_grid
+from .jitter import jitter_radius
 from .pixels import ValueRange
 from .recipe import Recipe
 from .solver import Solver, build_solver
@@ -23,7 +25,7 @@ from .tag_file import TagFile, tag_file_from_table
 from .tagger import Tagging
 from .tiling import TileGrid
 
-FORMAT = 4
+FORMAT = 5
 """version of the plan record; a change to how results are computed raises it"""
 
 
@@ -41,6 +43,34 @@ class ImageFacts:
     """uint8 or uint16"""
     sha256: str
     """of the file's bytes and of the chosen bands"""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Stage:
+    """Where a plan stands in a progressive run: each stage is a plan of its own, whose input is the stage before."""
+
+    index: int = 0
+    count: int = 1
+    from_text: bool = False
+    """whether the first stage begins from words alone"""
+    decodes: bool = True
+    """whether its pixels are wanted: it is the last, or the next one reads them"""
+    height_final: int = 0
+    """output pixels along y of the last stage; 0 for a run of one"""
+    width_final: int = 0
+    before: str | None = None
+    """hash of the plan of the stage before"""
+    height_before: int = 0
+    """latent pixels along y of that stage's canvas"""
+    width_before: int = 0
+    steps_before: int = 0
+
+    @property
+    def is_last(self) -> bool:
+        return self.index + 1 == self.count
+
+
+ONLY_STAGE = Stage()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -73,6 +103,7 @@ class Plan:
     """what tags, where prompts are ``local`` and it is not the model's own"""
     degradations: tuple[str, ...] = ()
     """phrases that speak of damage, of those that are said of tiles"""
+    stage: Stage = ONLY_STAGE
     format: int = FORMAT
 
     @property
@@ -105,9 +136,37 @@ class Plan:
         return Box(top=0, left=0, height=self.image.height, width=self.image.width)
 
     @property
+    def model_reads_coarse(self) -> bool:
+        """Whether the model is shown the coarse latent: not where the picture is made from words."""
+        return self.geometry.reads_coarse and not self.stage.from_text
+
+    @property
     def denoise_reads_coarse(self) -> bool:
-        """Whether a step needs the coarse latent: the backbone reads it, or inactive places follow it."""
-        return self.geometry.reads_coarse or self.has_difficulty
+        """Whether a step needs the coarse latent: the model reads it, inactive places follow it, or it is mixed in."""
+        return self.model_reads_coarse or self.has_difficulty or self.recipe.skip > 0
+
+    @property
+    def dilation(self) -> Dilation | None:
+        """The windows of dilated samples; None where the recipe takes none."""
+        recipe, geometry = self.recipe, self.geometry
+        if not recipe.dilated:
+            return None
+        return plan_dilation(
+            self.regions.height,
+            self.regions.width,
+            native=geometry.window,
+            multiple=geometry.multiple,
+            side=recipe.dilation_window,
+            zeros=recipe.compat == "official",
+        )
+
+    @property
+    def jitter(self) -> int:
+        """Latent pixels that a tile may move each way."""
+        assert self.recipe.window is not None
+        assert self.recipe.overlap is not None
+        window, overlap = self.recipe.window, self.recipe.overlap
+        return 0 if self.recipe.jitter == "none" else jitter_radius(window, window - overlap)
 
     @property
     def decode_halo(self) -> int:
@@ -126,6 +185,11 @@ class Plan:
         return self.denoise_reads_coarse or self.recipe.start == "image" or self.recipe.prompts != "global"
 
     @property
+    def lifts_latents(self) -> bool:
+        """Whether the coarse latent is the stage before's, enlarged: nothing is encoded then."""
+        return self.stage.before is not None and self.recipe.lift == "latent"
+
+    @property
     def denoise_settings(self) -> DenoiseSettings:
         assert self.recipe.batch is not None
         assert self.recipe.guidance is not None
@@ -137,6 +201,13 @@ class Plan:
             blend=self.recipe.blend,
         )
 
+    @property
+    def _strength(self) -> float:
+        """Share of the steps that run."""
+        if self.stage.index > 0:
+            return self.recipe.restart
+        return self.recipe.strength if self.recipe.start == "image" else 1.0
+
     def solver(self) -> Solver:
         recipe = self.recipe
         assert recipe.solver is not None
@@ -145,7 +216,7 @@ class Plan:
             recipe.solver,
             self.scheduler,
             steps=recipe.steps,
-            strength=recipe.strength if recipe.start == "image" else 1.0,
+            strength=self._strength,
             spacing=recipe.spacing,
             times=group_grid(recipe.group_times, recipe.group_steps) if recipe.group_steps else None,
         )
@@ -188,6 +259,7 @@ def plan_from_json(data: bytes) -> Plan:
             "tags": None if table["tags"] is None else tag_file_from_table(table["tags"]),
             "tagger": _tagging_from(table["tagger"]),
             "degradations": tuple(table["degradations"]),
+            "stage": Stage(**table["stage"]),
         }
     )
 

@@ -105,6 +105,14 @@ class Solver:
             scheduler.set_begin_index(self.first_step)
         return scheduler.add_noise(coarse[None], noise[None], self.timestep(0)[None])[0]
 
+    def noised(self, step: int, clean: torch.Tensor, noise: torch.Tensor) -> torch.Tensor:
+        """z at ``step`` of a known picture: ``clean`` and ``noise`` of z's shape."""
+        alpha, sigma = self.level(step)
+        if hasattr(self.scheduler, "is_scale_input_called"):
+            # these solvers keep z = x_0 + (sigma / alpha) e
+            return clean + (sigma / alpha) * noise
+        return alpha * clean + sigma * noise
+
     def towards(
         self, step: int, z: torch.Tensor, clean: torch.Tensor, spread: torch.Tensor | None = None
     ) -> torch.Tensor:

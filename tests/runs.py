@@ -18,8 +18,9 @@ from actors.drive import Session, Tally, drive
 from actors.executor import Executor
 from actors.graph import Graph
 from actors.local import LocalExecutor
+from actors.names import OUT, PIXELS
 from actors.resume import create_arrays, find_available
-from actors.worker import OUT, PIXELS, WorkerSetup, build_worker
+from actors.worker import WorkerSetup, build_worker
 from pipeline.backbone import Conditioning
 from pipeline.backbones.loading import describe_model, load_backbone
 from pipeline.backbones.structure import canny_edges
