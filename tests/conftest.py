@@ -7,6 +7,14 @@ from collections.abc import Iterator
 import pytest
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Two processes share the tests: Ray's, which take both cores, come one after another in one, the others by file."""
+    clusters = [item for item in items if item.get_closest_marker("ray")]
+    for item in items:
+        item.add_marker(pytest.mark.xdist_group("clusters" if item in clusters else item.nodeid.split("::")[0]))
+    items.sort(key=lambda item: item not in clusters)
+
+
 @pytest.fixture(scope="session")
 def ray_until_the_end() -> Iterator[None]:
     """Ends what ``shared_ray`` started."""
