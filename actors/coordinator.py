@@ -303,7 +303,7 @@ class Coordinator:
 
     def _most_alive(self) -> int:
         workers = sum(Kind.DENOISE in member.kinds for member in self.members.values())
-        return max(4 * workers, 2 * self.graph.front + 2 * workers + 4)
+        return max(4 * workers, self.graph.depth * self.graph.front + 2 * workers + 4)
 
     def _start(self, task: Task, name: str, member: Member, now: float) -> Attempt:
         attempt = Attempt(task=task, number=self._next_attempt, worker=name, deadline=now + self._lease(task, member))
@@ -356,6 +356,9 @@ class Coordinator:
         for region in self.graph.conditioned_regions(item):
             for step in self._steps_at[region]:
                 self._offer(Task(Kind.DENOISE, step, region))
+        for region in self.graph.guided_regions(item):
+            for step in self._steps_at[region]:
+                self._offer(Task(Kind.MERGE, step, region))
 
     def _note(self, item: Item) -> None:
         """An item is there now."""

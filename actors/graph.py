@@ -3,6 +3,7 @@
     prepare(r) -> coarse(r), with its tiles' prompts -> encode(r) -> z(0, r); tags of the whole image come first
     denoise(s, r): z(s) of the regions its tiles touch      -> contribution(s, r)
     merge(s, r):   z(s, r) and contributions that touch r   -> z(s + 1, r)
+                   with a guide those of its neighbours too, and their coarse latents
     decode(r):     z(N) of r and the decoder's halo         -> out(r)
 
 z(s + 1, r) depends on the 3 x 3 neighbourhood at s only, so there is no barrier between steps.
@@ -20,7 +21,7 @@ from pipeline.denoise import reach
 from pipeline.plan import Plan
 from pipeline.reduction import chain_end, chain_previous, list_reductions
 
-from .task import Item, Kind, Task
+from .task import Item, Kind, Part, Task
 
 PROMPTS = Item("prompts", 0, 0)
 
@@ -55,6 +56,19 @@ class Graph:
             self.destinations.append(() if seen is None else tuple(regions.overlapping(seen)))
         self.sources = _inverse(self.destinations)
         """regions whose tiles touch each region, ascending: the plan's order of summation"""
+        self.is_guided = plan.is_guided
+        self.merge_reads = [
+            tuple(regions.overlapping(plan.merge_window(regions.box(r)))) for r in range(regions.num_regions)
+        ]
+        """regions whose z and contributions each region's merge reads: itself, and with a guide its neighbours"""
+        self._merge_readers = _inverse(self.merge_reads)
+        self._summed = [tuple(sorted({m for q in seen for m in self.sources[q]})) for seen in self.merge_reads]
+        """regions whose contributions each region's merge reads, in the plan's order of summation"""
+        self._summed_by = _inverse(self._summed)
+        self.depth = max(
+            2, *(regions.position(seen[-1])[0] - regions.position(seen[0])[0] + 1 for seen in self._summed)
+        )
+        """rows of regions whose contributions one merge reads"""
         halo = plan.decode_halo
         self.decode_reads = [
             tuple(regions.overlapping(regions.box(r).grown(halo, regions.canvas))) for r in range(regions.num_regions)
@@ -79,7 +93,10 @@ class Graph:
             needed += [Item("coarse", 0, r) for r in seen] if self.reads_coarse else []
             return [*needed, PROMPTS] if self.reads_text else needed
         if kind is Kind.MERGE:
-            return [Item("z", step, region), *(Item("contribution", step, r) for r in self.sources[region])]
+            seen = self.merge_reads[region]
+            needed = [Item("z", step, r) for r in seen]
+            needed += [Item("coarse", 0, r) for r in seen] if self.is_guided else []
+            return [*needed, *(Item("contribution", step, r) for r in self._summed[region])]
         if kind is Kind.DECODE:
             return [*self._statistics(self._decode_end), *self._decoded(region)]
         if kind is Kind.MEASURE:
@@ -89,6 +106,14 @@ class Graph:
             before = self._statistics(chain_previous(self.reductions, step))
             return [*before, *(Item("moments", step, r) for r in range(self.num_regions))]
         return []
+
+    def parts(self, task: Task) -> list[Part]:
+        """The contributions that a merge sums, in plan order; none for other tasks."""
+        if task.kind is not Kind.MERGE:
+            return []
+        seen = self.merge_reads[task.region]
+        makers = [(Task(Kind.DENOISE, task.step, m), self.destinations[m]) for m in self._summed[task.region]]
+        return [Part(maker, q) for maker, reached in makers for q in reached if q in seen]
 
     def _statistics(self, k: int | None) -> list[Item]:
         return [] if k is None else [Item("statistics", k, 0)]
@@ -112,14 +137,14 @@ class Graph:
         return Task(_PRODUCERS[kind], step, region)
 
     def consumers(self, item: Item) -> list[Task]:
-        """Tasks that read an item, but for the denoise tasks that read conditioning: see ``conditioned_regions``."""
+        """Tasks that read an item, but for those of every step that read conditioning: see below."""
         kind, step, region = item
         if item == PROMPTS and self.reads_global_tags:
             return [Task(Kind.PREPARE, 0, r) for r in range(self.num_regions)]
         if kind == "coarse":
             return [Task(Kind.ENCODE, 0, region)]
         if kind == "contribution":
-            return [Task(Kind.MERGE, step, r) for r in self.destinations[region]]
+            return [Task(Kind.MERGE, step, r) for r in self._summed_by[region]]
         if kind == "z" and step == self.num_steps:
             readers = self._decode_readers[region]
             measuring = [k for k, one in enumerate(self.reductions) if one.chain == "decode"]
@@ -133,7 +158,8 @@ class Graph:
         if kind == "statistics":
             return self._followers(step)
         if kind == "z":
-            return [Task(Kind.MERGE, step, region), *(Task(Kind.DENOISE, step, r) for r in self.sources[region])]
+            merges = [Task(Kind.MERGE, step, r) for r in self._merge_readers[region]]
+            return [*merges, *(Task(Kind.DENOISE, step, r) for r in self.sources[region])]
         return []
 
     def _followers(self, k: int) -> list[Task]:
@@ -150,6 +176,10 @@ class Graph:
         if item == PROMPTS:
             return tuple(r for r in range(self.num_regions) if self.destinations[r])
         return self.sources[item.region] if item.kind == "coarse" and self.reads_coarse else ()
+
+    def guided_regions(self, item: Item) -> tuple[int, ...]:
+        """Regions whose merges, at every step, read a coarse latent."""
+        return self._merge_readers[item.region] if item.kind == "coarse" and self.is_guided else ()
 
     def needed(self, available: set[Item]) -> set[Task]:
         """Tasks to run, given the items that are there, until every region is decoded. Walks back from the end."""

@@ -32,6 +32,7 @@ from pipeline.contribution import Contribution
 from pipeline.crops import crop_numbers
 from pipeline.denoise import Idle, PromptTable, denoise_region, embed_own, num_branches, predict_tiles, reach
 from pipeline.device import describe_device, make_deterministic, package_versions
+from pipeline.guide import guide_prediction
 from pipeline.local_prompts import Prompter, encode_prompt
 from pipeline.merge import average, merge_region
 from pipeline.noise import keyed_noise
@@ -285,9 +286,8 @@ class Worker:
     ) -> tuple[int, dict[str, Any], list[Contribution]]:
         plan = self.plan
         box = plan.regions.box(region)
+        prediction = self._average(step, box, contributions)
         z = self._latents(step).read(box)
-        weights = weight_sum(plan.recipe.blend, plan.tiles, plan.regions.canvas, box)
-        prediction = average(contributions, box, weights, channels=len(z))
         if plan.recipe.activity == "mask":
             difficulty, coarse = self.store.open_array(DIFFICULTY).read(box)[0], self.store.open_array(COARSE).read(box)
             resting = rest(plan.recipe, self.solver, self.backbone, step, z, coarse)
@@ -303,6 +303,18 @@ class Worker:
         if history_next is not None and step + 1 < plan.num_steps:
             extra[history_name(step + 1)] = self._history(step + 1).write(region, history_next)
         return self._latents(step + 1).write(region, z_next), extra, []
+
+    def _average(self, step: int, box: Box, contributions: Sequence[Contribution]) -> np.ndarray:
+        """What a step predicts of a region: the tiles' mean, drawn to the coarse latent where a recipe asks for it."""
+        plan, canvas = self.plan, self.plan.regions.canvas
+        wide = plan.merge_window(box)
+        weights = weight_sum(plan.recipe.blend, plan.tiles, canvas, wide)
+        prediction = average(contributions, wide, weights, channels=plan.geometry.channels)
+        if not plan.is_guided:
+            return prediction
+        z, coarse = self._latents(step).read(wide), self.store.open_array(COARSE).read(wide)
+        cell = plan.recipe.low_cell
+        return guide_prediction(self.solver, step, z, prediction, coarse, wide=wide, canvas=canvas, box=box, cell=cell)
 
     def _decode(self, region: int) -> tuple[int, dict[str, Any], list[Contribution]]:
         plan, geometry = self.plan, self.plan.geometry

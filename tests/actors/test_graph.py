@@ -46,7 +46,11 @@ NORMED = dataclasses.replace(
 )
 """a card only: the graph asks for no model"""
 EXACT = {"model": NORMED, "codec_norm": "exact", "colour": "adain"}
-REDUCING = pytest.mark.parametrize("recipe", [{}, {"colour": "adain"}, EXACT], ids=["plain", "adain", "exact"])
+GUIDED = {"guide": "structure", "low_band": 0.25, "region": 48, "height": 75, "width": 125}
+"""3 x 4 regions of 6 cells of 8 latent pixels at most"""
+REDUCING = pytest.mark.parametrize(
+    "recipe", [{}, {"colour": "adain"}, EXACT, GUIDED], ids=["plain", "adain", "exact", "guided"]
+)
 
 
 @REDUCING
@@ -63,6 +67,8 @@ def test_consumers_read_what_they_are_told_of(recipe: dict[str, Any]) -> None:
         for item in graph.inputs(task):
             if item.kind == "coarse" and task.kind is Kind.DENOISE:
                 assert task.region in graph.conditioned_regions(item)
+            elif item.kind == "coarse" and task.kind is Kind.MERGE:
+                assert task.region in graph.guided_regions(item)
             else:
                 assert task in graph.consumers(item)
 

@@ -96,7 +96,7 @@ def test_half_the_gain_at_the_measured_frequency() -> None:
 @given(
     height=st.integers(1, 70),
     width=st.integers(1, 70),
-    side=st.integers(1, 40),
+    side=st.integers(6, 40),
     cell=st.sampled_from([2, 3, 4, 8, 16]),
 )
 def test_regions_give_the_bytes_of_the_canvas(height: int, width: int, side: int, cell: int) -> None:
