@@ -126,8 +126,7 @@ def drive(session: Session) -> Tally:
 def _hand_out(session: Session) -> None:
     coordinator = session.coordinator
     for attempt in coordinator.assign(time.monotonic()):
-        read = [coordinator.graph.producer(item) for item in coordinator.graph.inputs(attempt.task)]
-        session.executor.submit(attempt, [task for task in read if task.kind in CONTRIBUTING])
+        session.executor.submit(attempt, coordinator.graph.parts(attempt.task))
     for worker in coordinator.overdue(time.monotonic()):
         session.executor.kill(worker, "a task of its own is late for the second time")
 

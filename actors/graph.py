@@ -3,6 +3,7 @@
     prepare(r) -> coarse(r), with its tiles' prompts -> encode(r) -> z(0, r); tags of the whole image come first
     denoise(s, r): z(s) of the regions its tiles touch      -> contribution(s, r)
     merge(s, r):   z(s, r) and contributions that touch r   -> z(s + 1, r)
+                   with a guide those of its neighbours too, and their coarse latents
     decode(r):     z(N) of r and the decoder's halo         -> out(r)
 
 z(s + 1, r) depends on the 3 x 3 neighbourhood at s only, so there is no barrier between steps.
@@ -25,8 +26,9 @@ from __future__ import annotations
 from pipeline.denoise import reach
 from pipeline.plan import Plan
 from pipeline.reduction import chain_end, chain_previous, list_reductions, step_chain
+from storage.box import RegionGrid
 
-from .task import CONTRIBUTING, Item, Kind, Task
+from .task import CONTRIBUTING, Item, Kind, Part, Task
 
 PROMPTS = Item("prompts", 0, 0)
 
@@ -64,6 +66,15 @@ class Graph:
             self.destinations.append(() if seen is None else tuple(regions.overlapping(seen)))
         self.sources = _inverse(self.destinations)
         """regions whose tiles touch each region, ascending: the plan's order of summation"""
+        self.is_guided = plan.is_guided
+        self.merge_reads = [
+            tuple(regions.overlapping(plan.merge_window(regions.box(r)))) for r in range(regions.num_regions)
+        ]
+        """regions whose z and contributions each region's merge reads: itself, and with a guide its neighbours"""
+        self._merge_readers = _inverse(self.merge_reads)
+        self._summed = [tuple(sorted({m for q in seen for m in self.sources[q]})) for seen in self.merge_reads]
+        """regions whose contributions each region's merge reads, in the plan's order of summation"""
+        self._summed_by = _inverse(self._summed)
         halo = plan.decode_halo
         self.decode_reads = [
             tuple(regions.overlapping(regions.box(r).grown(halo, regions.canvas))) for r in range(regions.num_regions)
@@ -76,12 +87,14 @@ class Graph:
         self._encode_end, self._decode_end = (chain_end(self.reductions, chain) for chain in ("encode", "decode"))
         self.order = _sweep(regions.rows, regions.cols)
         """place of each region in the sweep along the canvas's shorter side, which keeps the open front short"""
-        rows = 3 if plan.jitter else 2
-        self.front = rows * min(regions.rows, regions.cols)
-        """contributions that merges along the sweep need at once: moved tiles reach back, too"""
-        if self.exchange_reads:
-            # merges wait for their step's samples: tiles go on meanwhile
-            self.front = min(2 * self.front, regions.num_regions)
+        self.front = self._most_at_once(regions)
+        """contributions that merges along the sweep need at once"""
+
+    def _most_at_once(self, regions: RegionGrid) -> int:
+        spans = (regions.position(seen[-1])[0] - regions.position(seen[0])[0] + 1 for seen in self._summed)
+        front = max(2, *spans) * min(regions.rows, regions.cols)
+        # merges wait for their step's dilated samples: tiles go on meanwhile
+        return min(2 * front, regions.num_regions) if self.exchange_reads else front
 
     def _plan_exchange(self, plan: Plan) -> None:
         """What each batch of dilated samples reads and where its predictions go; nothing where a recipe takes none."""
@@ -102,6 +115,11 @@ class Graph:
         self.exchange_sources = _inverse(self.exchange_destinations, regions.num_regions)
         """batches whose predictions touch each region, ascending"""
         self._exchange_readers = _inverse(self.exchange_reads, regions.num_regions)
+        self._exchanged = [
+            tuple(sorted({batch for r in seen for batch in self.exchange_sources[r]})) for seen in self.merge_reads
+        ]
+        """batches whose predictions each region's merge reads"""
+        self._exchanged_by = _inverse(self._exchanged, len(self.exchange_reads))
         self._blur_readers = _inverse(self.blur_reads) if self.blur_reads else none
 
     def receivers(self, task: Task) -> tuple[int, ...]:
@@ -125,8 +143,11 @@ class Graph:
             found = [*self._statistics(self._step_ends[step]), *self._states(step, self.exchange_reads[region])]
             return [*found, PROMPTS] if self.reads_text else found
         if kind is Kind.MERGE:
-            exchanged = [Item("exchanged", step, batch) for batch in self.exchange_sources[region]]
-            return [Item("z", step, region), *(Item("contribution", step, r) for r in self.sources[region]), *exchanged]
+            seen = self.merge_reads[region]
+            needed = [Item("z", step, r) for r in seen]
+            needed += [Item("coarse", 0, r) for r in seen] if self.is_guided else []
+            needed += [Item("contribution", step, r) for r in self._summed[region]]
+            return [*needed, *(Item("exchanged", step, batch) for batch in self._exchanged[region])]
         if kind is Kind.DECODE:
             return [*self._statistics(self._decode_end), *self._decoded(region)]
         if kind is Kind.MEASURE:
@@ -139,6 +160,15 @@ class Graph:
             before = self._statistics(chain_previous(self.reductions, step))
             return [*before, *(Item("moments", step, r) for r in range(self.num_regions))]
         return []
+
+    def parts(self, task: Task) -> list[Part]:
+        """The contributions that a merge sums, in plan order; none for other tasks."""
+        if task.kind is not Kind.MERGE:
+            return []
+        seen = self.merge_reads[task.region]
+        makers = [Task(Kind.DENOISE, task.step, m) for m in self._summed[task.region]]
+        makers += [Task(Kind.EXCHANGE, task.step, batch) for batch in self._exchanged[task.region]]
+        return [Part(maker, r) for maker in makers for r in self.receivers(maker) if r in seen]
 
     def _statistics(self, k: int | None) -> list[Item]:
         return [] if k is None else [Item("statistics", k, 0)]
@@ -174,9 +204,9 @@ class Graph:
         if kind == "coarse":
             return [Task(Kind.ENCODE, 0, region)]
         if kind == "contribution":
-            return [Task(Kind.MERGE, step, r) for r in self.destinations[region]]
+            return [Task(Kind.MERGE, step, r) for r in self._summed_by[region]]
         if kind == "exchanged":
-            return [Task(Kind.MERGE, step, r) for r in self.exchange_destinations[region]]
+            return [Task(Kind.MERGE, step, r) for r in self._exchanged_by[region]]
         if kind == "z" and step == self.num_steps:
             readers = self._decode_readers[region]
             measuring = [k for k, one in enumerate(self.reductions) if one.chain == "decode"]
@@ -191,7 +221,7 @@ class Graph:
             return self._followers(step)
         if kind == "z":
             return [
-                Task(Kind.MERGE, step, region),
+                *(Task(Kind.MERGE, step, r) for r in self._merge_readers[region]),
                 *(Task(Kind.DENOISE, step, r) for r in self.sources[region]),
                 *(Task(Kind.EXCHANGE, step, batch) for batch in self._exchange_readers[region]),
                 *(Task(Kind.MEASURE, k, r) for k in self._measuring(step) for r in self._blur_readers[region]),
@@ -218,7 +248,8 @@ class Graph:
         """Regions whose latents, at any step, wait for an item to be used: the prompts, or a coarse latent."""
         if item == PROMPTS:
             return tuple(range(self.num_regions))
-        return (item.region,) if item.kind == "coarse" and self.reads_coarse else ()
+        is_read = self.reads_coarse or self.is_guided
+        return (item.region,) if item.kind == "coarse" and is_read else ()
 
     def goals(self) -> list[Item]:
         """What a whole run leaves behind: the decoded regions, and what a next stage reads."""

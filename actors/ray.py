@@ -20,7 +20,7 @@ from pipeline.contribution import Contribution
 from .coordinator import Attempt
 from .executor import Event, TaskDone, TaskFailed, WorkerJoined, WorkerLost, WorkersExhaustedError
 from .graph import Graph
-from .task import CONTRIBUTING, Hello, Kind, Outcome, Task
+from .task import CONTRIBUTING, Hello, Kind, Outcome, Part, Task
 from .worker import WorkerSetup, build_worker
 
 log = logging.getLogger(__name__)
@@ -91,10 +91,9 @@ class RayExecutor:
             for _ in range(pool.size):
                 self._start(pool)
 
-    def submit(self, attempt: Attempt, inputs: Sequence[Task]) -> None:
+    def submit(self, attempt: Attempt, inputs: Sequence[Part]) -> None:
         actor = self._actors[attempt.worker]
-        region = attempt.task.region
-        contributions = [self._contributions[task][region] for task in inputs]
+        contributions = [self._contributions[part.maker][part.destination] for part in inputs]
         receivers = self._graph.receivers(attempt.task) if attempt.task.kind in CONTRIBUTING else ()
         returned = actor.handle.run.options(num_returns=1 + len(receivers)).remote(attempt.task, *contributions)
         outcome, *made = returned if receivers else [returned]

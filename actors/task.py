@@ -53,6 +53,13 @@ class Item(NamedTuple):
     region: int
 
 
+class Part(NamedTuple):
+    """A contribution by its maker and by the region that it is for."""
+
+    maker: Task
+    destination: int
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Outcome:
     """What a finished task reports; the pixels stay in the store, contributions in the executor."""

@@ -34,6 +34,7 @@ from pipeline.crops import WHOLE, crop_numbers
 from pipeline.denoise import Idle, PromptTable, cut, denoise_region, embed_own, num_branches, predict_tiles, reach
 from pipeline.device import describe_device, make_deterministic, package_versions
 from pipeline.exchange import blur, sample_batch, share_out
+from pipeline.guide import guide_prediction
 from pipeline.local_prompts import Prompter, encode_prompt
 from pipeline.merge import merge_region
 from pipeline.noise import keyed_noise
@@ -313,7 +314,7 @@ class Worker:
         plan = self.plan
         box = plan.regions.box(region)
         z = self._states.at(step, box)
-        prediction = combine(plan, step, contributions, box, channels=len(z))
+        prediction = self._average(step, box, contributions)
         if plan.recipe.activity == "mask":
             difficulty, coarse = self.store.open_array(DIFFICULTY).read(box)[0], self._states.coarse(box)
             resting = rest(plan.recipe, self.solver, self.backbone, step, z, coarse)
@@ -329,6 +330,17 @@ class Worker:
         if history_next is not None and step + 1 < plan.num_steps:
             extra[history_name(step + 1)] = self._states.history(step + 1).write(region, history_next)
         return self._states.latents(step + 1).write(region, z_next), extra, []
+
+    def _average(self, step: int, box: Box, contributions: Sequence[Contribution]) -> np.ndarray:
+        """What a step predicts of a region: the tiles' mean, drawn to the coarse latent where a recipe asks for it."""
+        plan, canvas = self.plan, self.plan.regions.canvas
+        wide = plan.merge_window(box)
+        prediction = combine(plan, step, contributions, wide, channels=plan.geometry.channels)
+        if not plan.is_guided:
+            return prediction
+        z, coarse = self._states.at(step, wide), self._states.coarse(wide)
+        cell = plan.recipe.low_cell
+        return guide_prediction(self.solver, step, z, prediction, coarse, wide=wide, canvas=canvas, box=box, cell=cell)
 
     def _decode(self, region: int) -> tuple[int, dict[str, Any], list[Contribution]]:
         plan, geometry = self.plan, self.plan.geometry

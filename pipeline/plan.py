@@ -16,6 +16,7 @@ from .denoise import DenoiseSettings
 from .device import DeviceFacts
 from .difficulty import AttentionCard
 from .dilation import Dilation, plan_dilation
+from .frequency import neighbourhood
 from .groups import group_grid
 from .jitter import jitter_radius
 from .pixels import ValueRange
@@ -175,6 +176,15 @@ class Plan:
         return self.geometry.decoder_halo + colour
 
     @property
+    def is_guided(self) -> bool:
+        """Whether merges draw predictions to the coarse latent."""
+        return self.recipe.guide != "none"
+
+    def merge_window(self, box: Box) -> Box:
+        """What of the canvas the merge of a region's ``box`` depends on: itself, and what its guide sees round it."""
+        return neighbourhood(self.regions.canvas, box, self.recipe.low_cell) if self.is_guided else box
+
+    @property
     def has_difficulty(self) -> bool:
         """Whether the run keeps a map of difficulty."""
         return self.recipe.activity != "all"
@@ -182,7 +192,8 @@ class Plan:
     @property
     def uses_coarse(self) -> bool:
         """Whether there is a coarse latent at all; making it is the task that makes the local prompts too."""
-        return self.denoise_reads_coarse or self.recipe.start == "image" or self.recipe.prompts != "global"
+        is_read = self.denoise_reads_coarse or self.is_guided or self.recipe.start == "image"
+        return is_read or self.recipe.prompts != "global"
 
     @property
     def lifts_latents(self) -> bool:

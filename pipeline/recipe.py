@@ -9,7 +9,9 @@ from .backbones.options import ATTENTIONS, Options
 from .blend import WINDOWS
 from .colour import COLOURS
 from .difficulty import SOURCES
+from .frequency import cell_of
 from .groups import group_grid
+from .guide import GUIDES
 from .solver import SOLVERS, SPACINGS
 
 STARTS = ("noise", "image")
@@ -104,6 +106,11 @@ class Recipe:
     structure: str | None = None
     """what the model's ControlNets read of the enlarged input: nothing (``none``), the ``image`` itself, its canny
     ``edges``, or ``both``"""
+    guide: str = "none"
+    """``structure``: at every step the low frequencies of what is predicted are drawn to the coarse latent's, wholly at
+    first and hardly at last (ScaleDiff); or ``none``"""
+    low_band: float = 0.125
+    """share of the frequencies that are low: one over a whole number of latent pixels, which divides the region"""
     image_prompts: str = "none"
     """pictures that prompt each tile, by the model's IP-Adapter: ``tile``, the enlarged input under it; ``textures``,
     the nearest of a memory of sharp textures (--textures); or ``none``"""
@@ -188,6 +195,7 @@ class Recipe:
         _check_choice("dtype", self.dtype, DTYPES, optional=True)
         _check_choice("activity", self.activity, ACTIVITIES)
         _check_choice("crops", self.crops, CROPS, optional=True)
+        _check_choice("guide", self.guide, GUIDES)
         _check_choice("image_prompts", self.image_prompts, IMAGE_PROMPTS)
         _check_choice("colour", self.colour, COLOURS)
         _check_choice("codec_norm", self.codec_norm, CODEC_NORMS, optional=True)
@@ -199,6 +207,7 @@ class Recipe:
         self._check_activity()
         self._check_tagging()
         self._check_stages()
+        self._check_guide()
         _check_least("steps", self.steps, 1)
         _check_least("texture_count", self.texture_count, 1)
         _check_least("window", self.window, 8)
@@ -227,6 +236,19 @@ class Recipe:
         if self.structure in (None, "none"):
             return ()
         return ("image", "edges") if self.structure == "both" else (str(self.structure),)
+
+    @property
+    def low_cell(self) -> int:
+        """Latent pixels a side of the cells of the low band's low-pass."""
+        return cell_of(self.low_band)
+
+    def _check_guide(self) -> None:
+        try:
+            cell = self.low_cell
+        except ValueError as e:
+            raise ValueError(f"recipe: {e}") from None
+        if self.guide != "none" and self.region % cell:
+            raise ValueError(f"recipe: region must be a multiple of 1 / low_band, here {cell}, got {self.region}")
 
     def _check_tagging(self) -> None:
         _check_least("most_tags", self.most_tags, 0)

@@ -205,6 +205,8 @@ def serial(case: Case) -> np.ndarray:
                     total[:, ys, xs] += weight * _still(case, backbone, step, z[:, ys, xs], coarse[0, :, ys, xs])
                 weights[ys, xs] += weight
         prediction = total / weights
+        if plan.recipe.guide == "structure":
+            prediction = _structured(case, step, z, prediction, coarse[0])
         if plan.recipe.activity == "mask":
             masked = 1000 * (difficulty + plan.recipe.lower_bound) >= plan.timesteps[step]
             still = torch.empty_like(z)
@@ -214,6 +216,34 @@ def serial(case: Case) -> np.ndarray:
             prediction = torch.where(masked, prediction, still)
         z, history = solver.step(step, z, prediction, history, noise(step + 1) if solver.is_stochastic else None)
     return z.numpy()
+
+
+def _structured(case: Case, step: int, z: torch.Tensor, prediction: torch.Tensor, coarse: torch.Tensor) -> torch.Tensor:
+    """ScaleDiff's structure guidance of the whole canvas: x_0, its low band drawn to the coarse latent's, and back."""
+    solver, cell = case.plan.solver(), round(1 / case.plan.recipe.low_band)
+    (a, s), kind = solver.level(step), solver.prediction_type
+    gain = s if kind == "flow" else s**2 / solver.level(0)[1] ** 2
+    if "euler" in solver.name and kind != "flow":
+        z = a * z
+    clean = {
+        "epsilon": (z - s * prediction) / a,
+        "v_prediction": a * z - s * prediction,
+        "sample": prediction,
+        "flow": z - s * prediction,
+    }[kind]
+    clean = clean + gain * (_low(coarse, cell) - _low(clean, cell))
+    noise = (z - a * clean) / s
+    return {"epsilon": noise, "v_prediction": a * noise - s * clean, "sample": clean, "flow": noise - clean}[kind]
+
+
+def _low(x: torch.Tensor, cell: int) -> torch.Tensor:
+    """Antialiased bilinear down by ``cell``, bilinear up; [c, y, x] goes on to a multiple of the cell as it ends."""
+    height, width = x.shape[1:]
+    x = torch.nn.functional.pad(x[None], (0, -width % cell, 0, -height % cell), mode="replicate")
+    small = [side // cell for side in x.shape[2:]]
+    down = torch.nn.functional.interpolate(x, size=small, mode="bilinear", antialias=True, align_corners=False)
+    up = torch.nn.functional.interpolate(down, size=x.shape[2:], mode="bilinear", align_corners=False)
+    return up[0, :, :height, :width]
 
 
 def _still(case: Case, backbone: Any, step: int, z: torch.Tensor, coarse: torch.Tensor) -> torch.Tensor:

@@ -47,8 +47,12 @@ NORMED = dataclasses.replace(
 """a card only: the graph asks for no model"""
 EXACT = {"model": NORMED, "codec_norm": "exact", "colour": "adain"}
 DILATED = {"dilated": 1.0, "skip": 3.0, "jitter": "step", "anchor": True, "start": "image"}
+GUIDED = {"guide": "structure", "low_band": 0.25, "region": 48, "height": 75, "width": 125}
+"""3 x 4 regions of 6 cells of 8 latent pixels at most"""
 REDUCING = pytest.mark.parametrize(
-    "recipe", [{}, {"colour": "adain"}, EXACT, DILATED], ids=["plain", "adain", "exact", "dilated"]
+    "recipe",
+    [{}, {"colour": "adain"}, EXACT, GUIDED, DILATED, {**GUIDED, **DILATED}],
+    ids=["plain", "adain", "exact", "guided", "dilated", "both"],
 )
 
 

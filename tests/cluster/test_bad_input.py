@@ -209,6 +209,9 @@ def test_scale(run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Non
         ("group_times = [700, 400, 1000]", ["group_times", "rise"]),
         ("lower_bound = 2", ["lower_bound", "at most 1"]),
         ("colour = 'sepia'", ["colour", "wavelet"]),
+        ("guide = 'edges'", ["guide", "none, structure", "edges"]),
+        ("guide = 'structure'\nlow_band = 0.3", ["low_band", "one over a whole number", "0.3"]),
+        ("guide = 'structure'\nregion = 100", ["region", "multiple of 1 / low_band, here 8", "100"]),
     ],
 )
 def test_recipe(run: Run, tmp_path: Path, text: str, parts: list[str]) -> None:

@@ -37,6 +37,8 @@ INGREDIENTS: dict[str, tuple[Any, ...]] = {
     "idle_spread": (0.0, 1.0),
     "group_steps": ((1, 2, 4),),
     "structure": ("none", "image", "edges", "both"),
+    "guide": ("none", "structure"),
+    "low_band": (0.125, 0.25),
     "image_prompts": ("none", "tile", "textures"),
     "crops": ("none", "tile"),
     "colour": ("none", "wavelet", "adain"),
