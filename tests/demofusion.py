@@ -85,6 +85,8 @@ class Settings:
     """``corrected`` or ``official``"""
     border: str = "padded"
     """``padded``: the latent lies in zeros J wide that jittered views see, as published; ``clamped``: views stay in"""
+    blur_border: str = "zeros"
+    """what the blur sees beyond the border: ``zeros``, as published, or the ``edge`` again"""
     control_range: tuple[float, float] = (0.0, 1.0)
     """shares of the steps between which views are shown the control picture"""
 
@@ -263,10 +265,12 @@ def blur_kernel(phase: int, deviation: float) -> torch.Tensor:
     return kernel / kernel.sum()
 
 
-def blurred(x: torch.Tensor, phase: int, deviation: float) -> torch.Tensor:
-    """Each channel blurred, with zeros beyond the border (3, item 2)."""
+def blurred(x: torch.Tensor, phase: int, deviation: float, border: str = "zeros") -> torch.Tensor:
+    """Each channel blurred, with zeros, or the outermost pixels again, beyond the border (3, item 2)."""
     kernel = blur_kernel(phase, deviation).to(x.dtype).expand(len(x), 1, -1, -1)
-    return torch.nn.functional.conv2d(x[None], kernel, padding=phase - 1, groups=len(x))[0]
+    mode = "constant" if border == "zeros" else "replicate"
+    padded = torch.nn.functional.pad(x[None], (phase - 1,) * 4, mode=mode)
+    return torch.nn.functional.conv2d(padded, kernel, groups=len(x))[0]
 
 
 def restandardised(x: torch.Tensor, mean: torch.Tensor, deviation: torch.Tensor) -> torch.Tensor:
@@ -311,7 +315,8 @@ def dilated_samples(settings: Settings, phase: int, t: float, x: torch.Tensor) -
     padded = torch.nn.functional.pad(x, (-x.shape[2] % phase, 0, -x.shape[1] % phase, 0))
     seen = padded
     if settings.blur is not None:
-        seen = blurred(padded, phase, settings.blur * cosine_weights(t, settings.cosine)[2])
+        deviation = settings.blur * cosine_weights(t, settings.cosine)[2]
+        seen = blurred(padded, phase, deviation, settings.blur_border)
         if settings.restandardise:
             seen = restandardised(seen, padded.mean(), padded.std(unbiased=True))
     return split(seen, phase)

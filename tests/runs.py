@@ -58,6 +58,8 @@ class Case:
     model: str
     plan: Plan
     tagger: str | None = None
+    before: RunStore | None = None
+    """the run of the stage before"""
 
     def begin(self, url: str) -> RunStore:
         """A new run with the pixels ingested."""
@@ -71,7 +73,9 @@ class Case:
         return store
 
     def setup(self, store: RunStore) -> WorkerSetup:
-        return WorkerSetup(store=store, plan=self.plan.to_json(), model=self.model, tagger=self.tagger)
+        return WorkerSetup(
+            store=store, plan=self.plan.to_json(), model=self.model, tagger=self.tagger, before=self.before
+        )
 
 
 def make_case(
