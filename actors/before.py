@@ -8,10 +8,10 @@ import numpy as np
 import torch
 
 from pipeline.anchor import Anchor, anchor_from
+from pipeline.cubic import enlarge_cubic
 from pipeline.pixels import to_rgb
 from pipeline.plan import Plan, plan_from_json
 from pipeline.reduction import chain_end, list_reductions, table_from_bytes
-from pipeline.resize import resize_box
 from storage.box import Box
 from storage.run import RunStore
 
@@ -49,7 +49,7 @@ class Before:
             latents = array.read(part)
             return latents if self.anchor is None else self.anchor.apply(latents)
 
-        return resize_box(read, source.shape, self._canvas.shape, box)
+        return enlarge_cubic(read, source, self._canvas, box)
 
     def pixels(self, window: Box) -> torch.Tensor:
         """Its picture, enlarged to a window of this stage's output pixels: RGB ``[3, y, x]``, not clipped."""
@@ -61,4 +61,4 @@ class Before:
             rgb: np.ndarray = to_rgb(plan.value_range.to_unit(array.read(part))).numpy()
             return rgb
 
-        return torch.from_numpy(resize_box(read, source.shape, self._canvas.scaled(self._factor).shape, window))
+        return torch.from_numpy(enlarge_cubic(read, source, self._canvas.scaled(self._factor), window))

@@ -388,9 +388,9 @@ def step(program: Program, phase: int, i: int, x: torch.Tensor, x0: torch.Tensor
 
     Fed: ``x`` at index i, at Euler's scale (x = x_clean + sigma_i noise), before the skip residual; ``x0``, the latent
     of the phase before, anchored and enlarged (``enlarged``), the same at every step; of ``program.given`` the noise of
-    the phase, the jitter of every view of this step, and its permutations. The model is called once for every view,
-    in raster order, with x of the view / sqrt(sigma_k^2 + 1), the view's prompt and time ids, then once for every
-    dilated sample, in row-major order of the offsets.
+    the phase, the jitter of every view of this step, and its permutations. The model is called once for every view in
+    raster order, with x of the view / sqrt(sigma_k^2 + 1), the view's prompt and time ids; then once for every dilated
+    sample, in row-major order of the offsets.
     """
     settings, sigmas = program.settings, program.schedule.sigmas
     x = mixed(program, phase, i, x, x0)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import signal
 from pathlib import Path
 from typing import Any
 
@@ -11,16 +12,18 @@ import pytest
 import torch
 
 from actors.drive import StoppedError
+from actors.executor import Executor
 from actors.graph import Graph
 from actors.names import COARSE, latent_name
 from actors.ray import Pool, RayExecutor
 from actors.task import Kind, Task
-from actors.worker import build_worker
+from actors.worker import WorkerSetup, build_worker
 from pipeline.blend import weight_sum
 from pipeline.contribution import Contribution
 from pipeline.guide import guide_prediction
 from pipeline.merge import average, merge_region
 from storage.run import RunStore
+from tests.killing import KillingExecutor
 from tests.runs import Case, diffusion_case, digest, make_case, serial, sit
 from tests.tiny import tiny_vae
 
@@ -123,7 +126,7 @@ def test_the_guide_draws_to_the_coarse_latent(tmp_path: Path) -> None:
 
 def test_stopped_again_and_again_and_resumed(tmp_path: Path) -> None:
     """Also with coarse latents and latents lost meanwhile: they are made again, and the bytes are the same."""
-    case = diffusion_case(tmp_path, guide="structure", height=60, width=80)
+    case = diffusion_case(tmp_path, guide="structure", height=90, width=80)
     expected = digest(case, run(case, tmp_path / "whole"))
     store = case.begin(str(tmp_path / "run"))
     for ticks in (16, 14, 14):
@@ -157,10 +160,19 @@ def test_latents_that_nobody_reads_are_deleted(tmp_path: Path) -> None:
 @pytest.mark.ray
 @pytest.mark.slow
 @pytest.mark.usefixtures("shared_ray")
-def test_two_workers_give_the_bytes_of_one(tmp_path: Path) -> None:
-    case = diffusion_case(tmp_path, guide="structure", height=60, width=80)
+def test_two_workers_one_of_them_killed_give_the_bytes_of_one(tmp_path: Path) -> None:
+    case = diffusion_case(tmp_path, guide="structure", height=90, width=80)
     expected = digest(case, run(case, tmp_path / "whole"))
     store = case.begin(str(tmp_path / "run"))
-    pool = Pool(name="tile", size=2, kinds=frozenset(Kind), num_cpus=1)
-    sit(case, store, lambda setup, graph: RayExecutor([pool], setup, graph))
+    killers: list[KillingExecutor] = []
+
+    def start(setup: WorkerSetup, graph: Graph) -> Executor:
+        pool = Pool(name="tile", size=2, kinds=frozenset(Kind), num_cpus=1)
+        inner = RayExecutor([pool], setup, graph)
+        killers.append(KillingExecutor(inner, [2], lambda killer: killer.send(signal.SIGKILL)))
+        return killers[0]
+
+    tally = sit(case, store, start)
+    assert killers[0].num_struck == 1
+    assert tally.requeues.get("worker lost", 0) > 0
     assert digest(case, store) == expected
