@@ -15,7 +15,7 @@ from .image_adapter import adapter_files, check_adapter, image_width, is_plain
 from .lora import lora_file, read_changes
 from .model_file import SIGHTS, ImageAdapter, ModelFile
 from .networks import skeleton
-from .weights import fingerprint_files, num_parameters, weight_file
+from .weights import fingerprint_files, num_parameters, weight_files
 
 
 def attach(card: ModelCard, file: ModelFile) -> ModelCard:
@@ -71,7 +71,8 @@ def _checked(file: ModelFile, card: ModelCard) -> list[Path]:
         where = Path(control.model)
         found += control_files(where, card.name, allow_pickle=file.allow_pickle)
         if where.is_dir():
-            check_control(where, read_config(found[-2], card.name), unet, card.geometry.factor, card.name)
+            config = read_config(where / "config.json", card.name)
+            check_control(where, config, unet, card.geometry.factor, card.name)
         else:
             check_control_file(where, unet, card.name)
     for lora in file.loras:
@@ -89,8 +90,8 @@ def _sight(adapter: ImageAdapter) -> str | None:
     if not is_plain(Path(adapter.model)):
         return None
     encoder = Path(adapter.encoder)
-    weights = weight_file(encoder, encoder.name, allow_pickle=True)
-    return fingerprint_files({path.name: path for path in (encoder / "config.json", weights)})
+    weights = weight_files(encoder, encoder.name, allow_pickle=True)
+    return fingerprint_files({path.name: path for path in (encoder / "config.json", *weights)})
 
 
 def _fingerprint(card: ModelCard, file: ModelFile, found: list[Path]) -> str:

@@ -22,7 +22,7 @@ from .hub import locate
 from .model_file import ModelFile, read_model_file
 from .options import PLAIN, Options
 from .single_file import check_checkpoint, find_configs
-from .weights import fingerprint_files, num_parameters, weight_file
+from .weights import fingerprint_files, num_parameters, weight_files
 
 EMBEDDED = Path(__file__).resolve().parent.parent / "embedded"
 """the model that ships with the package"""
@@ -102,8 +102,8 @@ def _weights(name: str, file: ModelFile, folder: Path, checkpoint: Path | None, 
         return {"checkpoint": checkpoint}
     if file.config is not None:
         raise ValueError(f"model {name}: config goes with a base that is a single file; {file.base} has its own")
-    found = [weight_file(folder / part, name, allow_pickle=file.allow_pickle) for part in parts]
-    return {str(path.relative_to(folder)): path for path in found}
+    found = [weight_files(folder / part, name, allow_pickle=file.allow_pickle) for part in parts]
+    return {str(path.relative_to(folder)): path for paths in found for path in paths}
 
 
 def load_backbone(card: ModelCard, *, device: str, dtype: str, options: Options = PLAIN) -> Backbone:
