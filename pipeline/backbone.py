@@ -73,6 +73,12 @@ class LatentGeometry:
     encoder_measuring: float = 0.0
     """runs of the encoder that measuring its norms one after another costs"""
     decoder_measuring: float = 0.0
+    patch: int | None = None
+    """latent pixels a side of one token of its transformer; None for a U-Net"""
+    even_levels: bool = False
+    """how its noise levels lie, for a flow-matching model: see pipeline.flow.FlowLevels"""
+    largest_window: int | None = None
+    """latent pixels a side that its table of positions covers; None for a model without one"""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

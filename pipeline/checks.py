@@ -132,5 +132,10 @@ def check_window(recipe: Recipe, geometry: LatentGeometry) -> None:
             f"recipe: window and region must be multiples of {geometry.multiple} for this model, "
             f"got {recipe.window} and {recipe.region}"
         )
+    if geometry.largest_window is not None and recipe.window > geometry.largest_window:
+        raise ValueError(
+            f"recipe: window must be at most {geometry.largest_window} for this model, whose positions end there, "
+            f"got {recipe.window}"
+        )
     if recipe.overlap >= recipe.window:
         raise ValueError(f"recipe: overlap must be below the window of {recipe.window}, got {recipe.overlap}")

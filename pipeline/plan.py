@@ -15,6 +15,7 @@ from .colour import REACH as COLOUR_REACH
 from .denoise import DenoiseSettings
 from .device import DeviceFacts
 from .difficulty import AttentionCard
+from .flow import FlowLevels
 from .groups import group_grid
 from .pixels import ValueRange
 from .recipe import Recipe
@@ -148,7 +149,16 @@ class Plan:
             strength=recipe.strength if recipe.start == "image" else 1.0,
             spacing=recipe.spacing,
             times=group_grid(recipe.group_times, recipe.group_steps) if recipe.group_steps else None,
+            flow=self._flow_levels(),
         )
+
+    def _flow_levels(self) -> FlowLevels | None:
+        """None for a U-Net."""
+        patch = self.geometry.patch
+        if patch is None:
+            return None
+        tokens = (self.tiles.tile_height // patch) * (self.tiles.tile_width // patch)
+        return FlowLevels(tokens=tokens, even=self.geometry.even_levels)
 
     def to_json(self) -> bytes:
         """Canonical JSON: the same plan gives the same bytes."""
