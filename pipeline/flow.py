@@ -1,9 +1,9 @@
 """Noise levels of flow-matching models: z = (1 - sigma) x + sigma e, and the time of a level is 1000 sigma.
 
 A larger picture at the same level is easier to see through, so levels are shifted towards noise: sigma becomes
-s sigma / (1 + (s - 1) sigma) (arXiv 2403.03206, section 5.3.2). s is a constant of the model's scheduler, or exp(mu) with
-mu rising by a line with the tokens that the transformer sees at once. Those are a tile's, never the canvas's: every tile
-is denoised as a picture of its own, and at the native window this is what the model was trained with.
+s sigma / (1 + (s - 1) sigma) (arXiv 2403.03206, section 5.3.2). s is a constant of the model's scheduler, or exp(mu)
+with mu rising by a line with the tokens that the transformer sees at once. Those are a tile's, never the canvas's:
+every tile is denoised as a picture of its own, and at the native window this is what the model was trained with.
 """
 
 from __future__ import annotations

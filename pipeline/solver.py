@@ -267,9 +267,9 @@ def build_solver(
 
     ``strength`` below 1 skips the first (1 - strength) of the steps, as img2img does. ``spacing`` lays the timesteps
     otherwise than the model's config does: distilled models want their own (Turbo and Lightning: trailing). ``times``
-    gives them one by one, falling, below the number of training steps, in place of ``steps``. ``flow``: for flow-matching
-    models. Raises ValueError for an unknown solver, one that does not fit the model's prediction type, a spacing that it
-    does not know, or a strength that leaves no step.
+    gives them one by one, falling, below the number of training steps, in place of ``steps``. ``flow``: for models of
+    flow matching. Raises ValueError for an unknown solver, one that does not fit the model's prediction type, a spacing
+    that it does not know, or a strength that leaves no step.
     """
     if name not in SOLVERS:
         raise ValueError(f"a solver is one of {', '.join(SOLVERS)}, got {name!r}")

@@ -26,7 +26,10 @@ def attach(card: ModelCard, file: ModelFile) -> ModelCard:
     if not (file.controls or file.loras or file.image_adapter):
         return card
     if card.family != "stable_diffusion":
-        raise ValueError(f"model {card.name}: attachments need a Stable Diffusion 1.x, 2.x or SDXL base, {file.base} is {card.family}")
+        raise ValueError(
+            f"model {card.name}: attachments need a Stable Diffusion 1.x, 2.x or SDXL base, "
+            f"{file.base} is {card.family}"
+        )
     file = _located(file, card.name)
     found = _checked(file, card)
     adapter = file.image_adapter

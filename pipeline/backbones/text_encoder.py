@@ -1,8 +1,8 @@
 """Text encoders of the transformer families: CLIP for a vector of a whole prompt, T5 for a sequence of its tokens.
 
-Each encoder is given the whole prompt and reads as much as it has tokens: CLIP the first 77, T5 up to 512. So what falls
-off a prompt (pipeline/text_limit.py) is what the longest reader, T5, does not read; what CLIP's vector misses is still in
-the sequence.
+Each encoder is given the whole prompt and reads as much as it has tokens: CLIP the first 77, T5 up to 512. So what
+falls off a prompt (pipeline/text_limit.py) is what the longest reader, T5, does not read; what CLIP's vector misses is
+still in the sequence.
 """
 
 from __future__ import annotations
@@ -64,7 +64,7 @@ def num_tokens(folder: Path, number: int, most: int) -> int:
 
 
 def read_text_encoder(folder: Path, number: int, kind: str, tokens: int, dtype: torch.dtype) -> TextEncoder:
-    """The pipeline's text encoder of that number, on the CPU. Raises ValueError, one line, where weights are missing."""
+    """The pipeline's text encoder of that number, on the CPU. Raises ValueError, one line, where weights lack."""
     tokenizer, encoder = folders(number)
     return TextEncoder(
         tokenizer=AutoTokenizer.from_pretrained(folder / tokenizer),
