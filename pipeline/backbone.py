@@ -109,6 +109,17 @@ class ModelCard:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Neighbourhood:
+    """How far self-attention reaches on a canvas larger than the native window: neighbourhood patch attention
+    (ScaleDiff, arXiv 2510.25818, section 3.2)."""
+
+    window: int
+    """latent pixels a side of what a place attends to"""
+    key: tuple[int, ...] | None = None
+    """seed, stage and step of the offsets by which every layer shifts its blocks; None shifts none"""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Conditioning:
     """What one batch of tiles is conditioned on; None where the model does not read it."""
 
@@ -128,6 +139,8 @@ class Conditioning:
     structure: dict[str, torch.Tensor] | None = None
     """what ControlNets are shown, in [0, 1]: ``image [B, 3, H, W]``, the enlarged input, ``edges [B, 1, H, W]``, or
     both"""
+    neighbourhood: Neighbourhood | None = None
+    """None: every place attends to the whole canvas"""
 
 
 class Backbone(Protocol):

@@ -15,6 +15,7 @@ from diffusers import AutoencoderKL, FluxTransformer2DModel
 from ..backbone import Conditioning, LatentGeometry, ModelCard
 from .autoencoder import Autoencoder, codec_geometry
 from .configs import read_config
+from .joint_neighbourhood import surround
 from .networks import read_network
 from .options import PLAIN, Options
 from .text_encoder import TextEncoder, config_files, num_tokens, read_text_encoder
@@ -157,7 +158,9 @@ class FluxBackbone(Autoencoder):
         assert conditioning.pooled is not None
         device, dtype = self._transformer.device, self._transformer.dtype
         batch, _, height, width = latents.shape
-        with self._options.attending():
+        rows, cols, words = height // PATCH, width // PATCH, conditioning.text.shape[1]
+        nearby = surround(self._transformer, conditioning.neighbourhood, (rows, cols), patch=PATCH, text=words)
+        with self._options.attending(), nearby:
             found = self._transformer(
                 hidden_states=pack(latents).to(device, dtype),
                 encoder_hidden_states=conditioning.text.to(device, dtype),
@@ -165,8 +168,8 @@ class FluxBackbone(Autoencoder):
                 # it multiplies both by 1000 again
                 timestep=(timestep.float() / 1000).expand(batch).to(device),
                 guidance=self._guidance(batch, conditioning.guidance, device),
-                img_ids=image_ids(height // PATCH, width // PATCH).to(device),
-                txt_ids=torch.zeros(conditioning.text.shape[1], 3, device=device),
+                img_ids=image_ids(rows, cols).to(device),
+                txt_ids=torch.zeros(words, 3, device=device),
                 return_dict=False,
             )[0]
         return unpack(found.float().cpu(), height, width)

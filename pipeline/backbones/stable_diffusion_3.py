@@ -16,6 +16,7 @@ from torch.nn import functional
 from ..backbone import Conditioning, LatentGeometry, ModelCard
 from .autoencoder import Autoencoder, codec_geometry
 from .configs import read_config
+from .joint_neighbourhood import surround
 from .networks import read_network
 from .options import PLAIN, Options
 from .text_encoder import TextEncoder, config_files, folders, num_tokens, read_text_encoder
@@ -143,7 +144,10 @@ class StableDiffusion3Backbone(Autoencoder):
         assert conditioning.text is not None
         assert conditioning.pooled is not None
         device, dtype = self._transformer.device, self._transformer.dtype
-        with self._options.attending():
+        patch, words = self._transformer.config.patch_size, conditioning.text.shape[1]
+        shape = latents.shape[2] // patch, latents.shape[3] // patch
+        nearby = surround(self._transformer, conditioning.neighbourhood, shape, patch=patch, text=words)
+        with self._options.attending(), nearby:
             found: torch.Tensor = self._transformer(
                 hidden_states=latents.to(device, dtype),
                 timestep=timestep.expand(len(latents)).to(device),
