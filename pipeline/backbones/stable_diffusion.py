@@ -18,6 +18,7 @@ from .group_norm import GroupNorms
 from .image_adapter import Sight, load_sight
 from .lora import merge_changes, read_changes
 from .model_file import Control, ModelFile
+from .neighbourhood import knows_attention, surround
 from .networks import read_networks
 from .norm_order import find_norms
 from .options import PLAIN, Options
@@ -88,6 +89,7 @@ def read_geometry(folder: Path, index: dict[str, Any]) -> LatentGeometry:
         norm_groups=norms["decoder"].groups,
         encoder_measuring=round(sum(norms["encoder"].work), 3),
         decoder_measuring=round(sum(norms["decoder"].work), 3),
+        attends_nearby=knows_attention(unet),
     )
 
 
@@ -190,7 +192,8 @@ class StableDiffusionBackbone:
                 "time_ids": self._time_ids(latents, conditioning.crops).to(device),
             }
         seen = latents.to(device, dtype)
-        with self._options.attending():
+        networks = [self._unet, *(net for _, net in self._controls)]
+        with self._options.attending(), surround(networks, conditioning, seen):
             residuals = sum_residuals(self._controls, conditioning.structure or {}, seen, **given)
             if self._sight is not None:
                 images = self._sight.show(conditioning.image, len(seen), seen)
