@@ -20,6 +20,7 @@ from pipeline.denoise import reach
 from pipeline.plan import Plan
 from pipeline.reduction import chain_end, chain_previous, list_reductions
 
+from .places import prompting_regions
 from .task import Item, Kind, Task
 
 PROMPTS = Item("prompts", 0, 0)
@@ -55,6 +56,9 @@ class Graph:
             self.destinations.append(() if seen is None else tuple(regions.overlapping(seen)))
         self.sources = _inverse(self.destinations)
         """regions whose tiles touch each region, ascending: the plan's order of summation"""
+        self._prompting = [self._prompted_by(plan, region) for region in range(regions.num_regions)]
+        """regions whose prompts the tiles of each region read beside its own"""
+        self._prompted = _inverse(self._prompting)
         halo = plan.decode_halo
         self.decode_reads = [
             tuple(regions.overlapping(regions.box(r).grown(halo, regions.canvas))) for r in range(regions.num_regions)
@@ -76,7 +80,8 @@ class Graph:
         if kind is Kind.DENOISE:
             seen = self.destinations[region]
             needed = [Item("z", step, r) for r in seen]
-            needed += [Item("coarse", 0, r) for r in seen] if self.reads_coarse else []
+            conditioning = {*(seen if self.reads_coarse else ()), *self._prompting[region]}
+            needed += [Item("coarse", 0, r) for r in sorted(conditioning)]
             return [*needed, PROMPTS] if self.reads_text else needed
         if kind is Kind.MERGE:
             return [Item("z", step, region), *(Item("contribution", step, r) for r in self.sources[region])]
@@ -89,6 +94,10 @@ class Graph:
             before = self._statistics(chain_previous(self.reductions, step))
             return [*before, *(Item("moments", step, r) for r in range(self.num_regions))]
         return []
+
+    def _prompted_by(self, plan: Plan, region: int) -> tuple[int, ...]:
+        seen = reach(plan.tiles, plan.regions, region)
+        return tuple(prompting_regions(plan, seen)) if plan.has_places and seen is not None else ()
 
     def _statistics(self, k: int | None) -> list[Item]:
         return [] if k is None else [Item("statistics", k, 0)]
@@ -149,7 +158,9 @@ class Graph:
         """Regions whose denoise tasks, at every step, read the prompts or a coarse latent."""
         if item == PROMPTS:
             return tuple(r for r in range(self.num_regions) if self.destinations[r])
-        return self.sources[item.region] if item.kind == "coarse" and self.reads_coarse else ()
+        if item.kind != "coarse":
+            return ()
+        return tuple(sorted({*(self.sources[item.region] if self.reads_coarse else ()), *self._prompted[item.region]}))
 
     def needed(self, available: set[Item]) -> set[Task]:
         """Tasks to run, given the items that are there, until every region is decoded. Walks back from the end."""

@@ -11,6 +11,7 @@ from typing import Any, Protocol, runtime_checkable
 import torch
 
 from .backbones.group_norm import GroupNorms
+from .prompt_places import PromptPlaces
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -79,6 +80,9 @@ class LatentGeometry:
     """how its noise levels lie, for a flow-matching model: see pipeline.flow.FlowLevels"""
     largest_window: int | None = None
     """latent pixels a side that its table of positions covers; None for a model without one"""
+    attends_nearby: bool = False
+    """whether its self-attention can be kept to a neighbourhood and, in a U-Net, each place be prompted by its own
+    prompts"""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -141,6 +145,8 @@ class Conditioning:
     both"""
     neighbourhood: Neighbourhood | None = None
     """None: every place attends to the whole canvas"""
+    places: tuple[PromptPlaces, ...] | None = None
+    """of each of the batch, the prompts that cross-attention reads, each at its own places, in place of ``text``"""
 
 
 class Backbone(Protocol):

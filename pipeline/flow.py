@@ -3,7 +3,8 @@
 A larger picture at the same level is easier to see through, so levels are shifted towards noise: sigma becomes
 s sigma / (1 + (s - 1) sigma) (arXiv 2403.03206, section 5.3.2). s is a constant of the model's scheduler, or exp(mu)
 with mu rising by a line with the tokens that the transformer sees at once. Those are a tile's, never the canvas's:
-every tile is denoised as a picture of its own, and at the native window this is what the model was trained with.
+every tile is denoised as a picture of its own, and at the native window this is what the model was trained with. Where
+attention is kept to neighbourhoods, the tokens are those of one of them.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ class FlowLevels:
     """What the levels of a flow-matching model depend on beside its scheduler's config."""
 
     tokens: int
-    """tokens of one tile"""
+    """tokens of one tile, or of one neighbourhood in it"""
     even: bool
     """whether N steps begin at the levels 1, (N - 1) / N, ..., 1 / N before the shift (FLUX), not evenly between the
     ends of the scheduler's own table (Stable Diffusion 3)"""

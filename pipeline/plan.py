@@ -5,12 +5,13 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import json
+import math
 from dataclasses import dataclass
 from typing import Any
 
 from storage.box import Box, RegionGrid
 
-from .backbone import LatentGeometry
+from .backbone import LatentGeometry, Neighbourhood
 from .colour import REACH as COLOUR_REACH
 from .denoise import DenoiseSettings
 from .device import DeviceFacts
@@ -22,7 +23,7 @@ from .recipe import Recipe
 from .solver import Solver, build_solver
 from .tag_file import TagFile, tag_file_from_table
 from .tagger import Tagging
-from .tiling import TileGrid
+from .tiling import TileGrid, plan_tiles
 
 FORMAT = 4
 """version of the plan record; a change to how results are computed raises it"""
@@ -75,6 +76,28 @@ class Plan:
     degradations: tuple[str, ...] = ()
     """phrases that speak of damage, of those that are said of tiles"""
     format: int = FORMAT
+
+    @property
+    def prompt_tiles(self) -> TileGrid:
+        """Windows with prompts of their own: the tiles, or windows of native size that half overlap inside them."""
+        side = self.recipe.attention_window
+        if self.recipe.attend == "tiles" or side is None:
+            return self.tiles
+        return plan_tiles(self.regions.height, self.regions.width, window=side, stride=side // 2)
+
+    @property
+    def has_places(self) -> bool:
+        """Whether a tile holds many windows with prompts of their own."""
+        return self.recipe.attend != "tiles" and self.recipe.prompts != "global"
+
+    def neighbourhood(self, stage: int, step: int) -> Neighbourhood | None:
+        """What self-attention reaches over; None where that is a whole tile."""
+        recipe = self.recipe
+        if recipe.attend == "tiles" or recipe.attention_window is None:
+            return None
+        return Neighbourhood(
+            window=recipe.attention_window, key=(recipe.seed, stage, step) if recipe.attention_jitter else None
+        )
 
     @property
     def height_out(self) -> int:
@@ -157,7 +180,10 @@ class Plan:
         patch = self.geometry.patch
         if patch is None:
             return None
-        tokens = (self.tiles.tile_height // patch) * (self.tiles.tile_width // patch)
+        sides = (
+            min(side, self.recipe.attention_window or side) for side in (self.tiles.tile_height, self.tiles.tile_width)
+        )
+        tokens = math.prod(side // patch for side in sides)
         return FlowLevels(tokens=tokens, even=self.geometry.even_levels)
 
     def to_json(self) -> bytes:

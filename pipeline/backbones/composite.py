@@ -14,6 +14,7 @@ from .hub import locate
 from .image_adapter import adapter_files, check_adapter, image_width, is_plain
 from .lora import lora_file, read_changes
 from .model_file import SIGHTS, ImageAdapter, ModelFile
+from .neighbourhood import knows_attention
 from .networks import skeleton
 from .weights import fingerprint_files, num_parameters, weight_files
 
@@ -39,6 +40,7 @@ def attach(card: ModelCard, file: ModelFile) -> ModelCard:
         image_width=None if adapter is None else image_width(Path(adapter.model)),
         structures=sights,
         structure="both" if len(sights) == 2 else (sights or ("none",))[0],
+        attends_nearby=card.geometry.attends_nearby and _knows_controls(file, card.name),
         parameters=card.geometry.parameters + sum(num_parameters(path) for path in found if path.suffix != ".json"),
     )
     fingerprint, sight = _fingerprint(card, file, found), None if adapter is None else _sight(adapter)
@@ -86,6 +88,12 @@ def _checked(file: ModelFile, card: ModelCard) -> list[Path]:
         found += adapter_files(weights, encoder, card.name, allow_pickle=file.allow_pickle)
         check_adapter(weights, encoder, networks["unet"], card.name)
     return found
+
+
+def _knows_controls(file: ModelFile, name: str) -> bool:
+    """Whether the attention of all ControlNets is as the base's; single files' is a copy of it."""
+    folders = [Path(one.model) for one in file.controls if Path(one.model).is_dir()]
+    return all(knows_attention(read_config(folder / "config.json", name)) for folder in folders)
 
 
 def _sight(adapter: ImageAdapter) -> str | None:

@@ -54,6 +54,7 @@ def read_geometry(folder: Path, index: dict[str, Any]) -> LatentGeometry:
         multiple=PATCH,
         patch=PATCH,
         even_levels=True,
+        attends_nearby=True,
         reads_coarse=False,
         structures=(),
         structure="none",

@@ -21,12 +21,12 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
 import torch
 from diffusers.models.embeddings import apply_rotary_emb
 from torch.nn import functional
 
 from ..backbone import Neighbourhood
+from .neighbourhood import axis_blocks, draw_offsets
 
 Turn = Callable[[torch.Tensor, int, int], torch.Tensor]
 """turns text's queries or keys [B, A, T, D] as a token at row y and column x of the canvas is turned"""
@@ -53,41 +53,6 @@ class Heads:
     query: torch.Tensor
     key: torch.Tensor
     value: torch.Tensor
-
-
-@dataclass(frozen=True, slots=True)
-class AxisBlock:
-    """Queries from ``start`` up to ``stop`` along one axis, and the first of the keys that they attend to."""
-
-    start: int
-    stop: int
-    first: int
-
-
-def axis_blocks(length: int, window: int, offset: int = 0) -> list[AxisBlock]:
-    """Blocks along an axis of ``length`` tokens; keys are ``min(window, length)`` tokens from ``first`` on.
-
-    >>> [(one.start, one.stop, one.first) for one in axis_blocks(18, 8)]
-    [(0, 4, 0), (4, 8, 2), (8, 12, 6), (12, 16, 10), (16, 18, 10)]
-    >>> [(one.start, one.stop, one.first) for one in axis_blocks(10, 8, offset=1)]
-    [(0, 3, 0), (3, 7, 1), (7, 10, 2)]
-    """
-    if length <= window:
-        return [AxisBlock(0, length, 0)]
-    half, quarter = window // 2, window // 4
-    blocks = []
-    for start in range(-offset, length, half):
-        begin, end = max(start, 0), min(start + half, length)
-        if begin < end:
-            blocks.append(AxisBlock(begin, end, min(max(start - quarter, 0), length - window)))
-    return blocks
-
-
-def draw_offsets(key: tuple[int, ...], layer: int, window: int) -> tuple[int, int]:
-    """Offsets along y and x, each of 0 to window / 2, of one layer at one step: a counter, not a stream."""
-    stream = np.random.Generator(np.random.Philox(np.random.SeedSequence((*key, layer))))
-    down, right = stream.integers(0, window // 2, size=2, endpoint=True)
-    return int(down), int(right)
 
 
 def attend_jointly(

@@ -18,6 +18,7 @@ from .controls import load_control, sum_residuals
 from .image_adapter import Sight, load_sight
 from .lora import merge_changes, read_changes
 from .model_file import Control, ModelFile
+from .neighbourhood import knows_attention, surround
 from .networks import read_networks
 from .options import PLAIN, Options
 from .single_file import read_checkpoint
@@ -76,6 +77,7 @@ def read_geometry(folder: Path, index: dict[str, Any]) -> LatentGeometry:
         dtype="float16" if torch.cuda.is_available() else "float32",
         parameters=0,
         width=unet["block_out_channels"][0],
+        attends_nearby=knows_attention(unet),
     )
 
 
@@ -177,7 +179,8 @@ class StableDiffusionBackbone(Autoencoder):
                 "time_ids": self._time_ids(latents, conditioning.crops).to(device),
             }
         seen = latents.to(device, dtype)
-        with self._options.attending():
+        networks = [self._unet, *(net for _, net in self._controls)]
+        with self._options.attending(), surround(networks, conditioning, seen):
             residuals = sum_residuals(self._controls, conditioning.structure or {}, seen, **given)
             if self._sight is not None:
                 images = self._sight.show(conditioning.image, len(seen), seen)

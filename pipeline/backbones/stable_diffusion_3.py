@@ -56,6 +56,7 @@ def read_geometry(folder: Path, index: dict[str, Any]) -> LatentGeometry:
         multiple=patch,
         patch=patch,
         largest_window=transformer["pos_embed_max_size"] * patch,
+        attends_nearby=True,
         reads_coarse=False,
         structures=(),
         structure="none",

@@ -63,6 +63,27 @@ def test_presets(run: Run, tmp_path: Path, models: dict[str, Path], preset: str,
     assert "already finished" in words
 
 
+@pytest.mark.parametrize("kind", ["flux", "sd3"])
+def test_neighbourhood_attention(run: Run, tmp_path: Path, models: dict[str, Path], kind: str) -> None:
+    """Tiles of 16 latent pixels whose places see 8 a side; the levels are those of 8 a side, of 16 tokens."""
+    nearby = 'attend = "neighbourhood"\nattention_window = 8\nattention_jitter = true\nsteps = 3\n'
+    recipe = nearby.replace("steps", "window = 16\nregion = 16\nsteps")
+    (tmp_path / "mine.toml").write_text(recipe)
+    options = ["--model", str(models[kind]), "--scale", "8", "--workers", "0", "--recipe"]
+    result = run("upscale", "in.png", "out.png", *options, "mine.toml", quick=False)
+    assert result.exit_code == 0, result.output
+    with Image.open(tmp_path / "out.png") as high:
+        assert high.size == (240, 168)
+        assert np.asarray(high).std() > 0
+    (tmp_path / "tiles.toml").write_text("window = 8\noverlap = 2\nregion = 16\nsteps = 3\n")
+    assert run("upscale", "in.png", "tiles.png", *options, "tiles.toml", quick=False).exit_code == 0
+    plans = [json.loads((tmp_path / f"{name}.png.run" / "plan.json").read_text()) for name in ("out", "tiles")]
+    assert plans[0]["timesteps"] == plans[1]["timesteps"]
+    again = run("upscale", "in.png", "words.png", *options, "mine.toml", "--tags", "tags.json", quick=False)
+    assert again.exit_code == 1
+    assert "attend = 'neighbourhood' reads one prompt all over in a transformer, got prompts = 'file'" in again.stderr
+
+
 def test_exact_norms_and_colour(run: Run, tmp_path: Path, models: dict[str, Path]) -> None:
     recipe = 'preset = "zoomed-in"\nprompts = "global"\nsteps = 2\ncodec_norm = "exact"\ncolour = "adain"\n'
     result = upscale(run, tmp_path, models["flux"], recipe)

@@ -11,7 +11,7 @@ import torch
 
 from pipeline.backbone import Conditioning, Neighbourhood
 from pipeline.backbones.flux import image_ids
-from pipeline.backbones.joint_neighbourhood import Canvas, FluxNearby, StableDiffusion3Nearby, axis_blocks, draw_offsets
+from pipeline.backbones.joint_neighbourhood import Canvas, FluxNearby, StableDiffusion3Nearby
 from pipeline.backbones.loading import describe_model, load_backbone
 from tests.tiny_transformers import tiny_flux_transformer, tiny_sd3_transformer, write_flux, write_stable_diffusion_3
 
@@ -203,18 +203,3 @@ def test_offsets_are_a_matter_of_the_key(backbones: dict[str, Any], kind: str) -
     assert torch.equal(predict(backbone, 24, 20, Neighbourhood(window=16, key=(0, 0, 1))), found[1])
     assert all((found[one] - found[other]).abs().max() > 1e-4 for one, other in ((0, 1), (1, 2), (0, 2)))
     assert (found[0] - predict(backbone, 24, 20, None)).abs().max() > 1e-4
-
-
-def test_offsets_reach_from_none_to_half_a_window() -> None:
-    drawn = {offset for layer in range(200) for offset in draw_offsets((7, 0, 3), layer, 8)}
-    assert drawn == {0, 1, 2, 3, 4}
-
-
-def test_blocks_cut_an_axis_once() -> None:
-    for length in range(1, 40):
-        for offset in range(5):
-            blocks = axis_blocks(length, 8, offset)
-            assert [place for one in blocks for place in range(one.start, one.stop)] == [*range(length)]
-            for one in blocks:
-                assert 0 <= one.first <= one.start, "a block is in its window"
-                assert one.stop <= one.first + min(8, length) <= length
