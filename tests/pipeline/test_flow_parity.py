@@ -159,6 +159,19 @@ def test_pixels(models: dict[str, Path], kind: str) -> None:
     }
 
 
+@pytest.mark.parametrize("kind", ["dev", "sd3"])
+def test_half_precision_comes_near(models: dict[str, Path], kind: str) -> None:
+    """What GPUs run by default, on a CPU."""
+    card = describe_model(str(models[kind]))
+    found = []
+    for dtype in ("float32", "bfloat16"):
+        backbone = load_backbone(card, device="cpu", dtype=dtype)
+        table = backbone.embed(["a"])
+        found.append(backbone.predict(noise(), torch.tensor(967.3), Conditioning(**table)))
+    assert found[1].dtype == torch.float32
+    assert 0 < (found[1] - found[0]).abs().max() / found[0].abs().max() < 0.1
+
+
 def test_a_batch_is_its_tiles(models: dict[str, Path]) -> None:
     for kind in ("dev", "sd3"):
         backbone = loaded(models[kind])[1]
