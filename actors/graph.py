@@ -28,6 +28,7 @@ from pipeline.plan import Plan
 from pipeline.reduction import chain_end, chain_previous, list_reductions, step_chain
 from storage.box import RegionGrid
 
+from .places import prompting_regions
 from .task import CONTRIBUTING, Item, Kind, Part, Task
 
 PROMPTS = Item("prompts", 0, 0)
@@ -75,6 +76,9 @@ class Graph:
         self._summed = [tuple(sorted({m for q in seen for m in self.sources[q]})) for seen in self.merge_reads]
         """regions whose contributions each region's merge reads, in the plan's order of summation"""
         self._summed_by = _inverse(self._summed)
+        self._prompting = [self._prompted_by(plan, region) for region in range(regions.num_regions)]
+        """regions whose prompts the tiles of each region read beside its own"""
+        self._prompted = _inverse(self._prompting)
         halo = plan.decode_halo
         self.decode_reads = [
             tuple(regions.overlapping(regions.box(r).grown(halo, regions.canvas))) for r in range(regions.num_regions)
@@ -137,7 +141,8 @@ class Graph:
         if kind is Kind.DENOISE:
             seen = self.destinations[region]
             needed = [Item("z", step, r) for r in seen]
-            needed += [Item("coarse", 0, r) for r in seen] if self.reads_coarse else []
+            conditioning = {*(seen if self.reads_coarse else ()), *self._prompting[region]}
+            needed += [Item("coarse", 0, r) for r in sorted(conditioning)]
             return [*needed, PROMPTS] if self.reads_text else needed
         if kind is Kind.EXCHANGE:
             found = [*self._statistics(self._step_ends[step]), *self._states(step, self.exchange_reads[region])]
@@ -169,6 +174,10 @@ class Graph:
         makers = [Task(Kind.DENOISE, task.step, m) for m in self._summed[task.region]]
         makers += [Task(Kind.EXCHANGE, task.step, batch) for batch in self._exchanged[task.region]]
         return [Part(maker, r) for maker in makers for r in self.receivers(maker) if r in seen]
+
+    def _prompted_by(self, plan: Plan, region: int) -> tuple[int, ...]:
+        seen = reach(plan.tiles, plan.regions, region, plan.jitter)
+        return tuple(prompting_regions(plan, seen)) if plan.has_places and seen is not None else ()
 
     def _statistics(self, k: int | None) -> list[Item]:
         return [] if k is None else [Item("statistics", k, 0)]
@@ -248,8 +257,10 @@ class Graph:
         """Regions whose latents, at any step, wait for an item to be used: the prompts, or a coarse latent."""
         if item == PROMPTS:
             return tuple(range(self.num_regions))
-        is_read = self.reads_coarse or self.is_guided
-        return (item.region,) if item.kind == "coarse" and is_read else ()
+        if item.kind != "coarse":
+            return ()
+        own = [item.region] if self.reads_coarse or self.is_guided else []
+        return tuple(sorted({*own, *self._prompted[item.region]}))
 
     def goals(self) -> list[Item]:
         """What a whole run leaves behind: the decoded regions, and what a next stage reads."""

@@ -54,6 +54,7 @@ from .before import Before
 from .difficulty import DifficultyMaps
 from .image_prompts import StoredImagePrompts
 from .names import COARSE, DIFFICULTY, OUT, PIXELS, PROMPT_BLOB, history_name
+from .places import read_places
 from .prompts import PROMPTS_ARRAY, PromptStore, RegionPrompts
 from .reductions import StoredReductions
 from .states import States
@@ -132,7 +133,8 @@ class Worker:
         table = PromptTable(embeddings=self.backbone.embed(["", ""]))
         rows = table.rows(1, settings.batch)
         coarse = batch.flip(-1) if self.plan.model_reads_coarse else None
-        prediction = self.backbone.predict(batch, self.solver.timestep(0), Conditioning(coarse=coarse, **rows))
+        given = Conditioning(coarse=coarse, neighbourhood=self.plan.neighbourhood(0), **rows)
+        prediction = self.backbone.predict(batch, self.solver.timestep(0), given)
         return int(google_crc32c.value(prediction.contiguous().numpy().tobytes()))
 
     def run(self, task: Task, contributions: Sequence[Contribution]) -> tuple[Outcome, list[Contribution]]:
@@ -195,7 +197,7 @@ class Worker:
         plan, extra = self.plan, {}
         box = plan.regions.box(region)
         coarse, difficulty = self._preparer.prepare(box, self._reductions.table("encode").get("norms"))
-        if plan.recipe.prompts != "global" and plan.tiles.owned_by(box):
+        if plan.recipe.prompts != "global" and plan.prompt_tiles.owned_by(box):
             extra[PROMPTS_ARRAY] = self._prompt_locally(region)
         if plan.recipe.image_prompts != "none" and plan.tiles.owned_by(box):
             self._images.look(region)
@@ -207,7 +209,7 @@ class Worker:
 
     def _prompt_locally(self, region: int) -> int:
         """Tag the input under each tile of the region and keep the prompts; written before the coarse latent is."""
-        tiles = self.plan.tiles.owned_by(self.plan.regions.box(region))
+        tiles = self.plan.prompt_tiles.owned_by(self.plan.regions.box(region))
         prompts = [self._prompter.prompt(tile) for tile in tiles]
         return self._prompt_store.write(region, prompts)
 
@@ -238,7 +240,8 @@ class Worker:
         z = self._states.at(step, seen)
         coarse = self._states.coarse(seen) if plan.denoise_reads_coarse else None
         prompts = self._prompt_table()
-        local = self._local_prompts(region) if plan.recipe.prompts != "global" else None
+        local = self._local_prompts(region) if plan.recipe.prompts != "global" and not plan.has_places else None
+        inside = read_places(plan, seen, self._local_prompts) if plan.has_places else None
         images = self._images.read(region) if plan.recipe.image_prompts != "none" else None
         owned = tiles_at(plan, step, region)
         places = {tile: place for place, tile in enumerate(owned)}
@@ -247,6 +250,8 @@ class Worker:
             under, table = None, prompts
             if local is not None:
                 table = local.rows([places[tile] for tile in tiles], prompts)
+            elif inside is not None:
+                table = inside.rows(tiles, prompts)
             if coarse is not None and plan.model_reads_coarse:
                 under = torch.from_numpy(np.stack([cut(coarse, seen, tile.box) for tile in tiles]))
             structure = None
@@ -256,7 +261,13 @@ class Worker:
             with self._in_backbone() as backbone:
                 crops = crop_numbers(plan, [tile.box for tile in tiles]) if plan.recipe.crops == "tile" else None
                 image = None if images is None else images.of([places[tile] for tile in tiles])
-                given = Conditioning(coarse=under, structure=structure, crops=crops, image=image)
+                given = Conditioning(
+                    coarse=under,
+                    structure=structure,
+                    crops=crops,
+                    image=image,
+                    neighbourhood=plan.neighbourhood(step),
+                )
                 scales = tile_scales(plan, self.solver, step, tiles)
                 return self._predict(backbone, step, latents, given, table, scales)
 

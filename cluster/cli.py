@@ -362,7 +362,7 @@ def prompts(
             negative = plan.recipe.negative_prompt if one.negative is None else one.negative.kept
             table.add_row(head, one.prompt.kept, negative, ", ".join(one.dropped))
         out.print(table)
-        out.print(f"{len(found)} of {plan.tiles.num_tiles} tiles have a prompt by now", markup=False)
+        out.print(f"{len(found)} of {plan.prompt_tiles.num_tiles} tiles have a prompt by now", markup=False)
 
 
 @app.command()

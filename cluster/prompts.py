@@ -69,7 +69,7 @@ def tile_prompts(store: RunStore, plan: Plan) -> Iterator[TilePrompts]:
     table = store.open_array(PROMPTS_ARRAY)
     records: dict[int, PromptRecord | None] = {0: None}
     for region in sorted(table.regions()):
-        tiles = plan.tiles.owned_by(plan.regions.box(region))
+        tiles = plan.prompt_tiles.owned_by(plan.regions.box(region))
         for tile, keys in zip(tiles, read_block(plan, region, table.read_region(region)), strict=True):
             for key in keys:
                 if key not in records:
@@ -122,7 +122,7 @@ def _cut_tags(plan: Plan, limit: TextLimit) -> list[str]:
         raise AssertionError("a tag file needs neither pixels nor a model")
 
     prompter = Prompter(plan, nothing, nothing, nothing, lambda: prompter.tag_all_over())
-    grid = plan.tiles
+    grid = plan.prompt_tiles
     tiles = (grid.tile(row, col) for row in range(len(grid.tops)) for col in range(len(grid.lefts)))
     counts = Counter(prompter.prompt(tile) for tile, _ in zip(tiles, range(MOST_LOOKED_AT), strict=False))
     lost: dict[str, None] = {}

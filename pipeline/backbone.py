@@ -11,6 +11,7 @@ from typing import Any, Protocol, runtime_checkable
 import torch
 
 from .backbones.group_norm import GroupNorms
+from .prompt_places import PromptPlaces
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -77,6 +78,15 @@ class LatentGeometry:
     encoder_measuring: float = 0.0
     """runs of the encoder that measuring its norms one after another costs"""
     decoder_measuring: float = 0.0
+    patch: int | None = None
+    """latent pixels a side of one token of its transformer; None for a U-Net"""
+    even_levels: bool = False
+    """how its noise levels lie, for a flow-matching model: see pipeline.flow.FlowLevels"""
+    largest_window: int | None = None
+    """latent pixels a side that its table of positions covers; None for a model without one"""
+    attends_nearby: bool = False
+    """whether its self-attention can be kept to a neighbourhood and, in a U-Net, each place be prompted by its own
+    prompts"""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -107,6 +117,17 @@ class ModelCard:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Neighbourhood:
+    """How far self-attention reaches on a canvas larger than the native window: neighbourhood patch attention
+    (ScaleDiff, arXiv 2510.25818, section 3.2)."""
+
+    window: int
+    """latent pixels a side of what a place attends to"""
+    key: tuple[int, ...] | None = None
+    """seed, stage and step of the offsets by which every layer shifts its blocks; None shifts none"""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Conditioning:
     """What one batch of tiles is conditioned on; None where the model does not read it."""
 
@@ -126,6 +147,10 @@ class Conditioning:
     structure: dict[str, torch.Tensor] | None = None
     """what ControlNets are shown, in [0, 1]: ``image [B, 3, H, W]``, the enlarged input, ``edges [B, 1, H, W]``, or
     both"""
+    neighbourhood: Neighbourhood | None = None
+    """None: every place attends to the whole canvas"""
+    places: tuple[PromptPlaces, ...] | None = None
+    """of each of the batch, the prompts that cross-attention reads, each at its own places, in place of ``text``"""
 
 
 class Backbone(Protocol):

@@ -10,6 +10,7 @@ from storage.box import RegionGrid
 
 from .backbone import LatentGeometry, ModelCard
 from .checks import (
+    check_attend,
     check_dilation,
     check_options,
     check_parts,
@@ -152,6 +153,7 @@ def bind(
     check_textures(model, has_memory=given.textures is not None)
     check_options(settled, model, device)
     check_window(settled, geometry)
+    check_attend(settled, model)
     assert settled.window is not None
     assert settled.overlap is not None
     tiles = plan_tiles(height, width, window=settled.window, stride=settled.window - settled.overlap)
@@ -194,7 +196,9 @@ def _settle(recipe: Recipe, model: ModelCard, image: ImageFacts, tagger: Tagging
     ``one_window``: the autoencoder sees the whole canvas at once.
     """
     geometry = model.geometry
-    window = recipe.window or geometry.window
+    is_nearby = recipe.attend == "neighbourhood"
+    window = recipe.window or (recipe.region if is_nearby else geometry.window)
+    reach = recipe.attention_window or min(geometry.window, window)
     defaults: dict[str, Any] = {
         "steps": geometry.steps,
         "guidance": geometry.guidance,
@@ -207,8 +211,9 @@ def _settle(recipe: Recipe, model: ModelCard, image: ImageFacts, tagger: Tagging
         "structure": geometry.structure,
         "crops": "tile" if geometry.reads_crops and recipe.stages != "one" else "none",
         "window": window,
-        "overlap": min(geometry.overlap, window // 2),
-        "batch": geometry.batch,
+        "overlap": min(reach // 2 if is_nearby else geometry.overlap, window // 2),
+        "attention_window": reach if is_nearby else None,
+        "batch": 1 if is_nearby else geometry.batch,
         "dtype": geometry.dtype,
         "codec_norm": "window" if one_window or not geometry.decoder_norms else "fast",
         "value_range": (0.0, 255.0 if image.dtype == "uint8" else 65535.0),

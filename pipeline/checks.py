@@ -6,6 +6,7 @@ import re
 import shutil
 
 from .backbone import LatentGeometry, ModelCard
+from .backbones.neighbourhood import QUARTERS
 from .backbones.options import HALF_ONLY, ON_CPU
 from .device import DeviceFacts
 from .recipe import Recipe
@@ -148,5 +149,38 @@ def check_window(recipe: Recipe, geometry: LatentGeometry) -> None:
             f"recipe: window and region must be multiples of {geometry.multiple} for this model, "
             f"got {recipe.window} and {recipe.region}"
         )
+    if geometry.largest_window is not None and recipe.window > geometry.largest_window:
+        raise ValueError(
+            f"recipe: window must be at most {geometry.largest_window} for this model, whose positions end there, "
+            f"got {recipe.window}"
+        )
     if recipe.overlap >= recipe.window:
         raise ValueError(f"recipe: overlap must be below the window of {recipe.window}, got {recipe.overlap}")
+
+
+def check_attend(recipe: Recipe, model: ModelCard) -> None:
+    """Refuse neighbourhoods that the model's attention cannot have."""
+    if recipe.attend == "tiles":
+        return
+    if not model.geometry.attends_nearby:
+        raise ValueError(
+            f"recipe: attend = {recipe.attend!r} needs a model whose attention is known to allow it (a U-Net of Stable "
+            f"Diffusion's blocks, FLUX, Stable Diffusion 3), which {model.name} is not: use 'tiles'"
+        )
+    if model.geometry.patch is not None and recipe.prompts != "global":
+        raise ValueError(
+            f"recipe: attend = {recipe.attend!r} reads one prompt all over in a transformer, got prompts = "
+            f"{recipe.prompts!r}: use 'global', or attend = 'tiles'"
+        )
+    window, reach = recipe.window, recipe.attention_window
+    assert window is not None
+    assert reach is not None
+    # a neighbourhood begins a quarter of it before its block, at every level
+    parts = QUARTERS * model.geometry.multiple
+    if reach % parts:
+        raise ValueError(f"recipe: attention_window must be a multiple of {parts} for this model, got {reach}")
+    if reach > window:
+        raise ValueError(
+            f"recipe: attention_window must be at most the window of {window}, got {reach}: give a smaller one, or a "
+            "larger window and region"
+        )

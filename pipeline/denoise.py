@@ -29,9 +29,9 @@ class PromptTable:
 
     embeddings: dict[str, torch.Tensor] = dataclasses.field(default_factory=dict)
     """``text [n, T, D]`` and ``pooled [n, D']``, where the model has them"""
-    each: dict[str, torch.Tensor] | None = None
-    """local prompts: the same fields, a row a tile of the batch"""
-    against: dict[str, torch.Tensor] | None = None
+    each: dict[str, Any] | None = None
+    """local prompts: Conditioning's fields, a row a tile of the batch"""
+    against: dict[str, Any] | None = None
     """local negative prompts, likewise"""
 
     def rows(self, row: int, batch: int) -> dict[str, Any]:

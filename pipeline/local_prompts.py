@@ -26,7 +26,7 @@ from .plan import Plan
 from .prompt_record import PromptRecord
 from .tagger import Tagger, is_content
 from .text_limit import TextLimit, split_phrases
-from .tiling import Tile, TileGrid
+from .tiling import Tile
 
 REMEMBERED = 4096
 """tiles whose prompts a process remembers: neighbouring regions ask for the same ones"""
@@ -128,7 +128,8 @@ class Prompter:
     def tag_all_over(self) -> Tags:
         """The content of the whole image, as crops all over it have it; see ``mean_tags``."""
         plan = self.plan
-        crops = [tagged_crop(tile, plan.scale, plan.geometry.factor, plan.source) for tile in spread_tiles(plan.tiles)]
+        tiles = spread_tiles(plan.prompt_tiles)
+        crops = [tagged_crop(tile, plan.scale, plan.geometry.factor, plan.source) for tile in tiles]
         return mean_tags([self._content(self._tags(crop)) for crop in crops])
 
     def _content(self, tags: Tags) -> Tags:
@@ -164,7 +165,7 @@ class Prompter:
         """[phrases, y, x]: how far each phrase of the restoration module holds at the input pixels of ``window``."""
         plan = self.plan
         places = (latents_under(window.top, window.bottom, plan), latents_under(window.left, window.right, plan))
-        tiles = _covering(plan.tiles, *places)
+        tiles = plan.prompt_tiles.touching(_spanned(*places))
         # before the model is taken: it reads pixels, and takes the model itself
         said = [self.said(tile) for tile in tiles]
         with self._in_backbone() as backbone:
@@ -185,11 +186,10 @@ def latents_under(first: int, last: int, plan: Plan) -> np.ndarray:
     return (2 * np.arange(first, last) + 1) * plan.scale // (2 * plan.geometry.factor)
 
 
-def _covering(grid: TileGrid, ys: np.ndarray, xs: np.ndarray) -> list[Tile]:
-    """Tiles over any of the latent pixels from ys[0], xs[0] to ys[-1], xs[-1], row-major."""
-    rows = [i for i, top in enumerate(grid.tops) if top <= ys[-1] and ys[0] < top + grid.tile_height]
-    cols = [i for i, left in enumerate(grid.lefts) if left <= xs[-1] and xs[0] < left + grid.tile_width]
-    return [grid.tile(row, col) for row in rows for col in cols]
+def _spanned(ys: np.ndarray, xs: np.ndarray) -> Box:
+    """From ys[0], xs[0] to ys[-1], xs[-1]."""
+    top, left = int(ys[0]), int(xs[0])
+    return Box(top=top, left=left, height=int(ys[-1]) - top + 1, width=int(xs[-1]) - left + 1)
 
 
 def blend_words(said: torch.Tensor, tiles: list[Tile], blend: str, ys: np.ndarray, xs: np.ndarray) -> torch.Tensor:

@@ -5,18 +5,20 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import json
+import math
 from dataclasses import dataclass
 from typing import Any
 
 from storage.box import Box, RegionGrid
 
-from .backbone import LatentGeometry
+from .backbone import LatentGeometry, Neighbourhood
 from .colour import REACH as COLOUR_REACH
 from .denoise import DenoiseSettings
 from .device import DeviceFacts
 from .difficulty import AttentionCard
 from .dilation import Dilation, plan_dilation
-from .frequency import neighbourhood
+from .flow import FlowLevels
+from .frequency import neighbourhood as low_pass_window
 from .groups import group_grid
 from .jitter import jitter_radius
 from .pixels import ValueRange
@@ -24,7 +26,7 @@ from .recipe import Recipe
 from .solver import Solver, build_solver
 from .tag_file import TagFile, tag_file_from_table
 from .tagger import Tagging
-from .tiling import TileGrid
+from .tiling import TileGrid, plan_tiles
 
 FORMAT = 5
 """version of the plan record; a change to how results are computed raises it"""
@@ -108,6 +110,29 @@ class Plan:
     format: int = FORMAT
 
     @property
+    def prompt_tiles(self) -> TileGrid:
+        """Windows with prompts of their own: the tiles, or windows of native size that half overlap inside them."""
+        side = self.recipe.attention_window
+        if self.recipe.attend == "tiles" or side is None:
+            return self.tiles
+        return plan_tiles(self.regions.height, self.regions.width, window=side, stride=side // 2)
+
+    @property
+    def has_places(self) -> bool:
+        """Whether a tile holds many windows with prompts of their own."""
+        return self.recipe.attend != "tiles" and self.recipe.prompts != "global"
+
+    def neighbourhood(self, step: int) -> Neighbourhood | None:
+        """What self-attention reaches over; None where that is a whole tile."""
+        recipe = self.recipe
+        if recipe.attend == "tiles" or recipe.attention_window is None:
+            return None
+        return Neighbourhood(
+            window=recipe.attention_window,
+            key=(recipe.seed, self.stage.index, step) if recipe.attention_jitter else None,
+        )
+
+    @property
     def height_out(self) -> int:
         return self.image.height * self.scale
 
@@ -182,7 +207,7 @@ class Plan:
 
     def merge_window(self, box: Box) -> Box:
         """What of the canvas the merge of a region's ``box`` depends on: itself, and what its guide sees round it."""
-        return neighbourhood(self.regions.canvas, box, self.recipe.low_cell) if self.is_guided else box
+        return low_pass_window(self.regions.canvas, box, self.recipe.low_cell) if self.is_guided else box
 
     @property
     def has_difficulty(self) -> bool:
@@ -230,7 +255,19 @@ class Plan:
             strength=self._strength,
             spacing=recipe.spacing,
             times=group_grid(recipe.group_times, recipe.group_steps) if recipe.group_steps else None,
+            flow=self._flow_levels(),
         )
+
+    def _flow_levels(self) -> FlowLevels | None:
+        """None for a U-Net."""
+        patch = self.geometry.patch
+        if patch is None:
+            return None
+        sides = (
+            min(side, self.recipe.attention_window or side) for side in (self.tiles.tile_height, self.tiles.tile_width)
+        )
+        tokens = math.prod(side // patch for side in sides)
+        return FlowLevels(tokens=tokens, even=self.geometry.even_levels)
 
     def to_json(self) -> bytes:
         """Canonical JSON: the same plan gives the same bytes."""

@@ -33,6 +33,11 @@ def check_tagger(recipe: Recipe, model: ModelCard, tagger: Tagging | None) -> No
         )
     else:
         check_words("--vocabulary", ", ".join(tagger.phrases + tagger.degradations), model)
+    if recipe.degradations == "negative" and model.geometry.embeds_guidance:
+        raise ValueError(
+            f"recipe: degradations = 'negative' needs guidance in two branches, and the model {model.name} reads the "
+            "weight of guidance itself: use 'prompt'"
+        )
     if recipe.captions != "short" and (tagger is None or tagger.kind != "florence2"):
         raise ValueError(f"recipe: captions = {recipe.captions!r} needs a Florence-2 tagger (--tagger): use 'short'")
 

@@ -27,8 +27,8 @@ CHANNELS = 3
 def prompt_grid(plan: Plan) -> RegionGrid:
     """The array's grid: as many regions as the plan has, in the same order."""
     regions = plan.regions
-    rows = _most_in_a_region(plan.tiles.tops, regions.side)
-    side = max(rows, _most_in_a_region(plan.tiles.lefts, regions.side))
+    rows = _most_in_a_region(plan.prompt_tiles.tops, regions.side)
+    side = max(rows, _most_in_a_region(plan.prompt_tiles.lefts, regions.side))
     return RegionGrid(height=regions.rows * side, width=regions.cols * side, side=side)
 
 
@@ -53,5 +53,5 @@ def read_block(plan: Plan, region: int, block: np.ndarray) -> list[tuple[int, in
 
 def _places(plan: Plan, region: int) -> list[tuple[int, int]]:
     """Row and column within the block of each of the region's tiles."""
-    tiles = plan.tiles.owned_by(plan.regions.box(region))
+    tiles = plan.prompt_tiles.owned_by(plan.regions.box(region))
     return [(tile.row - tiles[0].row, tile.col - tiles[0].col) for tile in tiles]

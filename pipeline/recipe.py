@@ -20,6 +20,7 @@ PROMPTING = ("global", "local", "file")
 STRUCTURES = ("none", "image", "edges", "both")
 CODEC_NORMS = ("window", "fast", "exact")
 CROPS = ("none", "tile")
+ATTENDING = ("tiles", "neighbourhood")
 IMAGE_PROMPTS = ("none", "tile", "textures")
 ACTIVITIES = ("all", "groups", "mask")
 HEADS = ("mean", "max")
@@ -161,6 +162,15 @@ class Recipe:
     """latent pixels a side of a tile"""
     overlap: int | None = None
     """latent pixels that neighbouring tiles share, at least"""
+    attend: str = "tiles"
+    """how far self-attention reaches: over one of the ``tiles``, which are of the model's native size, or over a
+    ``neighbourhood`` of that size round each place of a much larger tile (ScaleDiff's): then ``window`` is the region's
+    side unless it is given, ``overlap`` half of attention_window, and a canvas of one window is one tile"""
+    attention_window: int | None = None
+    """latent pixels a side of a neighbourhood, and of the windows that have prompts of their own, which half overlap;
+    the model's native window where None"""
+    attention_jitter: bool = False
+    """shift the neighbourhoods of every layer at every step by an offset of its own, of up to half a neighbourhood"""
     blend: str = "cosine"
     """weight of a prediction across its tile: uniform, cosine or gaussian"""
     region: int = 256
@@ -196,6 +206,7 @@ class Recipe:
         _check_choice("activity", self.activity, ACTIVITIES)
         _check_choice("crops", self.crops, CROPS, optional=True)
         _check_choice("guide", self.guide, GUIDES)
+        _check_choice("attend", self.attend, ATTENDING)
         _check_choice("image_prompts", self.image_prompts, IMAGE_PROMPTS)
         _check_choice("colour", self.colour, COLOURS)
         _check_choice("codec_norm", self.codec_norm, CODEC_NORMS, optional=True)
@@ -208,6 +219,7 @@ class Recipe:
         self._check_tagging()
         self._check_stages()
         self._check_guide()
+        self._check_attend()
         _check_least("steps", self.steps, 1)
         _check_least("texture_count", self.texture_count, 1)
         _check_least("window", self.window, 8)
@@ -249,6 +261,17 @@ class Recipe:
             raise ValueError(f"recipe: {e}") from None
         if self.guide != "none" and self.region % cell:
             raise ValueError(f"recipe: region must be a multiple of 1 / low_band, here {cell}, got {self.region}")
+
+    def _check_attend(self) -> None:
+        _check_least("attention_window", self.attention_window, 8)
+        if self.attend == "tiles":
+            for field, unset in (("attention_window", None), ("attention_jitter", False)):
+                if getattr(self, field) != unset:
+                    raise ValueError(
+                        f"recipe: {field} is read by attend 'neighbourhood' only: choose it, or leave {field} out"
+                    )
+        elif self.compile:
+            raise ValueError("recipe: attend = 'neighbourhood' cannot be compiled: leave compile out")
 
     def _check_tagging(self) -> None:
         _check_least("most_tags", self.most_tags, 0)

@@ -19,6 +19,8 @@ import diffusers
 import numpy as np
 import torch
 
+from .flow import FlowLevels, set_levels
+
 SOLVERS: dict[str, tuple[str, dict[str, Any]]] = {
     "ddim": ("DDIMScheduler", {}),
     "euler": ("EulerDiscreteScheduler", {}),
@@ -28,7 +30,7 @@ SOLVERS: dict[str, tuple[str, dict[str, Any]]] = {
     "sde-dpm++2m": ("DPMSolverMultistepScheduler", {"algorithm_type": "sde-dpmsolver++", "solver_order": 2}),
     "unipc": ("UniPCMultistepScheduler", {"solver_order": 2}),
     "lcm": ("LCMScheduler", {}),
-    "flow-euler": ("FlowMatchEulerDiscreteScheduler", {}),
+    "flow-euler": ("FlowMatchEulerDiscreteScheduler", {"stochastic_sampling": False}),
 }
 """solver name -> diffusers class and the settings that make it that solver; the rest is the model's own config"""
 
@@ -287,13 +289,15 @@ def build_solver(
     strength: float = 1.0,
     spacing: str = "model",
     times: Sequence[int] | None = None,
+    flow: FlowLevels | None = None,
 ) -> Solver:
     """Bind the solver ``name`` to a model's scheduler config and to ``steps`` timesteps.
 
     ``strength`` below 1 skips the first (1 - strength) of the steps, as img2img does. ``spacing`` lays the timesteps
     otherwise than the model's config does: distilled models want their own (Turbo and Lightning: trailing). ``times``
-    gives them one by one, falling, below the number of training steps, in place of ``steps``. Raises ValueError for an
-    unknown solver, one that does not fit the model's prediction type, or a strength that leaves no step.
+    gives them one by one, falling, below the number of training steps, in place of ``steps``. ``flow``: for models of
+    flow matching. Raises ValueError for an unknown solver, one that does not fit the model's prediction type, a spacing
+    that it does not know, or a strength that leaves no step.
     """
     if name not in SOLVERS:
         raise ValueError(f"a solver is one of {', '.join(SOLVERS)}, got {name!r}")
@@ -303,12 +307,17 @@ def build_solver(
         raise ValueError(f"the solver {name} does not fit this model; one of {', '.join(sorted(fitting))} does")
     class_name, settings = SOLVERS[name]
     if spacing != "model":
+        if is_flow_model:
+            raise ValueError(f"the model itself lays the levels of {name}: leave out spacing = {spacing!r}")
         settings = {**settings, "timestep_spacing": spacing}
     scheduler = getattr(diffusers, class_name).from_config({**scheduler_config, **settings})
     if times is not None:
         _set_times(scheduler, name, times)
         return Solver(name=name, scheduler=scheduler, has_own_times=True)
-    scheduler.set_timesteps(steps)
+    if is_flow_model:
+        set_levels(scheduler, steps, flow)
+    else:
+        scheduler.set_timesteps(steps)
     kept = min(steps, round(steps * strength))
     if kept < 1:
         raise ValueError(f"a strength of {strength} leaves none of {steps} steps: raise one of them")
@@ -320,15 +329,17 @@ def _set_times(scheduler: Any, name: str, times: Sequence[int]) -> None:
     if name == "ddpm":
         scheduler.set_timesteps(timesteps=list(times))
         return
-    scheduler.set_timesteps(len(times))
     there = np.asarray(times, dtype=np.float64)
     if name in FLOW_ONLY:
+        # times are levels here, so no shift has a say
+        scheduler.set_timesteps(len(times), mu=0.0)
         levels = there / scheduler.config.num_train_timesteps
-    elif hasattr(scheduler, "sigmas"):
+    else:
+        scheduler.set_timesteps(len(times))
+        levels = None
+    if levels is None and hasattr(scheduler, "sigmas"):
         squared = scheduler.alphas_cumprod.double().numpy()
         levels = (((1 - squared) / squared) ** 0.5)[list(times)]
-    else:
-        levels = None
     if levels is not None:
         last = float(scheduler.sigmas[-1])
         scheduler.sigmas = torch.from_numpy(np.append(levels, last).astype(np.float32))

@@ -78,7 +78,10 @@ def load_text_limit(location: str, text_tokens: int | None) -> TextLimit:
     """
     if text_tokens is None:
         return TextLimit([])
-    folders = [path for path in sorted(Path(location).glob("tokenizer*")) if path.is_dir()]
+    home = Path(location)
+    folders = [path for path in sorted(home.glob("tokenizer*")) if path.is_dir()]
+    # a tokenizer whose encoder was left out reads nothing (Stable Diffusion 3 without T5)
+    folders = [path for path in folders if (home / path.name.replace("tokenizer", "text_encoder")).is_dir()]
     readers = []
     for folder in folders:
         tokenizer = AutoTokenizer.from_pretrained(folder)

@@ -77,6 +77,12 @@ class TileGrid:
         cols = [i for i, left in enumerate(self.lefts) if region.left <= left < region.right]
         return [self.tile(row, col) for row in rows for col in cols]
 
+    def touching(self, box: Box) -> list[Tile]:
+        """Tiles that share a pixel with ``box``, row-major."""
+        rows = [i for i, top in enumerate(self.tops) if top < box.bottom and box.top < top + self.tile_height]
+        cols = [i for i, left in enumerate(self.lefts) if left < box.right and box.left < left + self.tile_width]
+        return [self.tile(row, col) for row in rows for col in cols]
+
 
 def plan_tiles(height: int, width: int, *, window: int, stride: int) -> TileGrid:
     """The grid for a canvas of ``height x width`` latent pixels; the tile shrinks to the canvas where that is smaller.

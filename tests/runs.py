@@ -36,6 +36,7 @@ from pipeline.taggers.loading import describe_tagger
 from pipeline.vocabulary import Vocabulary
 from storage.box import Box, RegionGrid
 from storage.run import RunStore
+from tests.inside import placed
 from tests.tags import Tags
 from tests.tiny import small_plan, write_stable_diffusion
 
@@ -176,12 +177,14 @@ def serial(case: Case) -> np.ndarray:
     coarse = backbone.encode(_enlarged(case, backbone, low).clamp(0, 1)[None])
     difficulty = _difficulty(case, backbone, low)
     z = solver.start(noise(0), coarse[0] if plan.recipe.start == "image" else None)
-    rows, cols = range(len(plan.tiles.tops)), range(len(plan.tiles.lefts))
+    rows, cols = range(len(plan.prompt_tiles.tops)), range(len(plan.prompt_tiles.lefts))
     tags = Tags(case, backbone, low)
     texts = {(row, col): _embedded(backbone, *tags.both_prompts(row, col)) for row in rows for col in cols}
 
     def embedded(top: int, left: int) -> dict[str, torch.Tensor]:
         """Both rows of prompts of one tile."""
+        if plan.has_places:
+            return placed(plan, texts, top, left)
         return texts[plan.tiles.tops.index(top), plan.tiles.lefts.index(left)]
 
     history: tuple[torch.Tensor, ...] = ()
@@ -203,6 +206,7 @@ def serial(case: Case) -> np.ndarray:
                             structure=_structure(case, low, ys, xs),
                             crops=_crops(plan, ys, xs),
                             image=_image(case, backbone, low, ys, xs),
+                            neighbourhood=plan.neighbourhood(step),
                         ),
                     )
                 else:
@@ -212,14 +216,26 @@ def serial(case: Case) -> np.ndarray:
         if plan.recipe.guide == "structure":
             prediction = _structured(case, step, z, prediction, coarse[0])
         if plan.recipe.activity == "mask":
-            masked = 1000 * (difficulty + plan.recipe.lower_bound) >= plan.timesteps[step]
-            still = torch.empty_like(z)
-            for region in range(plan.regions.num_regions):
-                ys, xs = plan.regions.box(region).slices
-                still[:, ys, xs] = _still(case, backbone, step, z[:, ys, xs], coarse[0, :, ys, xs])
-            prediction = torch.where(masked, prediction, still)
+            prediction = _masked(case, backbone, step, z, prediction, coarse[0], difficulty)
         z, history = solver.step(step, z, prediction, history, noise(step + 1) if solver.is_stochastic else None)
     return z.numpy()
+
+
+def _masked(
+    case: Case,
+    backbone: Any,
+    step: int,
+    z: torch.Tensor,
+    prediction: torch.Tensor,
+    coarse: torch.Tensor,
+    difficulty: torch.Tensor,
+) -> torch.Tensor:
+    """YODA's mask over the whole canvas: places that rest are predicted to be what they are, region by region."""
+    plan, still = case.plan, torch.empty_like(z)
+    for region in range(plan.regions.num_regions):
+        ys, xs = plan.regions.box(region).slices
+        still[:, ys, xs] = _still(case, backbone, step, z[:, ys, xs], coarse[:, ys, xs])
+    return torch.where(1000 * (difficulty + plan.recipe.lower_bound) >= plan.timesteps[step], prediction, still)
 
 
 def _structured(case: Case, step: int, z: torch.Tensor, prediction: torch.Tensor, coarse: torch.Tensor) -> torch.Tensor:
@@ -353,7 +369,7 @@ def _runs(plan: Plan, difficulty: torch.Tensor, ys: slice, xs: slice, timestep: 
 
 def _steering(case: Case, backbone: Any, low: torch.Tensor) -> torch.Tensor:
     """[1, phrases, y, x]: the tiles' words, averaged on the canvas and looked up under each input pixel."""
-    plan, tiles = case.plan, case.plan.tiles
+    plan, tiles = case.plan, case.plan.prompt_tiles
     weight = torch.from_numpy(tile_weight(plan.recipe.blend, tiles.tile_height, tiles.tile_width))
     tags = Tags(case, backbone, low)
     total: Any = 0

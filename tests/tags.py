@@ -43,12 +43,12 @@ class Tags:
 
     def crop(self, row: int, col: int) -> Box:
         whole = Box(top=0, left=0, height=self.plan.image.height, width=self.plan.image.width)
-        return tagged_crop(self.plan.tiles.tile(row, col), self.plan.scale, self.plan.geometry.factor, whole)
+        return tagged_crop(self.plan.prompt_tiles.tile(row, col), self.plan.scale, self.plan.geometry.factor, whole)
 
     @functools.cached_property
     def of_all(self) -> list[tuple[str, float]]:
         """Means over all tiles, which are few here."""
-        tiles = self.plan.tiles
+        tiles = self.plan.prompt_tiles
         crops = [self.crop(row, col) for row in range(len(tiles.tops)) for col in range(len(tiles.lefts))]
         found = [dict(self.best(self.look(crop))) for crop in crops]
         words = dict.fromkeys(word for one in found for word in one)

@@ -27,7 +27,7 @@ from ..difficulty import AttentionCard
 from ..tiling import plan_tiles
 from .configs import read_config
 from .hub import locate
-from .weights import fingerprint_files, read_whole, variant, weight_file
+from .weights import fingerprint_files, read_whole, variant, weight_files
 
 WHAT = "--vit"
 KINDS: dict[str, tuple[Any, dict[str, Any]]] = {
@@ -55,7 +55,7 @@ def describe_attention(name: str) -> AttentionCard:
     for key in ("image_size", "patch_size"):
         if type(config.get(key)) is not int:
             raise ValueError(f"--vit {name}: expected {key} in config.json as a whole number, found {config.get(key)}")
-    files = ["config.json", weight_file(folder, name).name]
+    files = ["config.json", *(path.name for path in weight_files(folder, name))]
     files += ["preprocessor_config.json"] if (folder / "preprocessor_config.json").is_file() else []
     fingerprint = fingerprint_files({file: folder / file for file in files})
     return AttentionCard(side=config["image_size"], patch=config["patch_size"], fingerprint=fingerprint)

@@ -14,8 +14,9 @@ from .hub import locate
 from .image_adapter import adapter_files, check_adapter, image_width, is_plain
 from .lora import lora_file, read_changes
 from .model_file import SIGHTS, ImageAdapter, ModelFile
+from .neighbourhood import knows_attention
 from .networks import skeleton
-from .weights import fingerprint_files, num_parameters, weight_file
+from .weights import fingerprint_files, num_parameters, weight_files
 
 
 def attach(card: ModelCard, file: ModelFile) -> ModelCard:
@@ -26,7 +27,10 @@ def attach(card: ModelCard, file: ModelFile) -> ModelCard:
     if not (file.controls or file.loras or file.image_adapter):
         return card
     if card.family != "stable_diffusion":
-        raise ValueError(f"model {card.name}: attachments need a Stable Diffusion base, {file.base} is {card.family}")
+        raise ValueError(
+            f"model {card.name}: attachments need a Stable Diffusion 1.x, 2.x or SDXL base, "
+            f"{file.base} is {card.family}"
+        )
     file = _located(file, card.name)
     found = _checked(file, card)
     adapter = file.image_adapter
@@ -36,6 +40,7 @@ def attach(card: ModelCard, file: ModelFile) -> ModelCard:
         image_width=None if adapter is None else image_width(Path(adapter.model)),
         structures=sights,
         structure="both" if len(sights) == 2 else (sights or ("none",))[0],
+        attends_nearby=card.geometry.attends_nearby and _knows_controls(file, card.name),
         parameters=card.geometry.parameters + sum(num_parameters(path) for path in found if path.suffix != ".json"),
     )
     fingerprint, sight = _fingerprint(card, file, found), None if adapter is None else _sight(adapter)
@@ -71,7 +76,8 @@ def _checked(file: ModelFile, card: ModelCard) -> list[Path]:
         where = Path(control.model)
         found += control_files(where, card.name, allow_pickle=file.allow_pickle)
         if where.is_dir():
-            check_control(where, read_config(found[-2], card.name), unet, card.geometry.factor, card.name)
+            config = read_config(where / "config.json", card.name)
+            check_control(where, config, unet, card.geometry.factor, card.name)
         else:
             check_control_file(where, unet, card.name)
     for lora in file.loras:
@@ -84,13 +90,19 @@ def _checked(file: ModelFile, card: ModelCard) -> list[Path]:
     return found
 
 
+def _knows_controls(file: ModelFile, name: str) -> bool:
+    """Whether the attention of all ControlNets is as the base's; single files' is a copy of it."""
+    folders = [Path(one.model) for one in file.controls if Path(one.model).is_dir()]
+    return all(knows_attention(read_config(folder / "config.json", name)) for folder in folders)
+
+
 def _sight(adapter: ImageAdapter) -> str | None:
     """See ModelCard.sight."""
     if not is_plain(Path(adapter.model)):
         return None
     encoder = Path(adapter.encoder)
-    weights = weight_file(encoder, encoder.name, allow_pickle=True)
-    return fingerprint_files({path.name: path for path in (encoder / "config.json", weights)})
+    weights = weight_files(encoder, encoder.name, allow_pickle=True)
+    return fingerprint_files({path.name: path for path in (encoder / "config.json", *weights)})
 
 
 def _fingerprint(card: ModelCard, file: ModelFile, found: list[Path]) -> str:

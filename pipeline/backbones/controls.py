@@ -15,7 +15,7 @@ from diffusers import ControlNetModel
 from diffusers.loaders.single_file_utils import convert_controlnet_checkpoint
 
 from .model_file import Control
-from .weights import check_pickle, read_shapes, read_tensors, read_whole, variant, weight_file
+from .weights import check_pickle, read_shapes, read_tensors, read_whole, variant, weight_files
 
 FITTING = ("in_channels", "block_out_channels", "layers_per_block", "cross_attention_dim", "addition_embed_type")
 """what a ControlNet must have in common with its U-Net"""
@@ -30,7 +30,7 @@ def control_files(where: Path, name: str, *, allow_pickle: bool) -> list[Path]:
         raise FileNotFoundError(
             f"model {name}: the ControlNet {where.name} lacks config.json; expected diffusers' format"
         )
-    return [config, weight_file(where, name, allow_pickle=allow_pickle)]
+    return [config, *weight_files(where, name, allow_pickle=allow_pickle)]
 
 
 def check_control(where: Path, config: dict[str, Any], unet: dict[str, Any], factor: int, name: str) -> None:

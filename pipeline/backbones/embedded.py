@@ -16,6 +16,7 @@ from transformers import AutoTokenizer, CLIPTextModel
 
 from ..backbone import Conditioning, LatentGeometry, ModelCard
 from .image_adapter import read_adapter
+from .neighbourhood import knows_attention, surround
 from .options import PLAIN, Options
 from .precondition import local_spread, precondition
 from .restoration import RestorationModule
@@ -88,6 +89,7 @@ def read_geometry(folder: Path, index: dict[str, Any]) -> LatentGeometry:
         dtype=own["dtype"],
         parameters=0,
         width=configs["unet"]["block_out_channels"][0],
+        attends_nearby=all(knows_attention(configs[part]) for part in ("unet", "controlnet")),
     )
 
 
@@ -196,9 +198,11 @@ class EmbeddedBackbone:
         squared = self._parts.scheduler.alphas_cumprod[timestep.long().expand(len(latents))]
         prepared = precondition(latents, coarse, spread, squared)
         seen, text = self._send(prepared.seen), conditioning.text.to(unet.device, unet.dtype)
-        with self._options.attending():
+        # first: it can change the attentions that are then surrounded
+        shown = self._show(conditioning.image, seen)
+        networks = [unet, self._parts.controlnet]
+        with self._options.attending(), surround(networks, conditioning, seen):
             residuals = self._residuals(seen, timestep, text, conditioning.structure)
-            shown = self._show(conditioning.image, seen)
             answer = unet(seen, timestep, encoder_hidden_states=text, added_cond_kwargs=shown, **residuals).sample
         return prepared.velocity(answer.float().cpu()).contiguous()
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 from .model_file import is_hub_id
@@ -16,7 +17,8 @@ def locate(
 ) -> Path:
     """The folder or file called ``name``, a path or a hub id, of the model ``model`` (or whatever ``what`` says it is).
 
-    From the hub come configs and, unless ``configs_only``, weights, as pickles too where they are allowed.
+    From the hub come configs and, unless ``configs_only``, weights, as pickles too where they are allowed. Of a whole
+    pipeline only the weights of its parts: its authors' single file, which may lie beside them, is as large again.
 
     Raises FileNotFoundError, one line with the mend.
     """
@@ -30,12 +32,25 @@ def locate(
         )
     from huggingface_hub import snapshot_download
 
-    patterns = [*CONFIGS, *(() if configs_only else WEIGHTS), *(PICKLED if allow_pickle else ())]
+    patterns = [*WEIGHTS, *(PICKLED if allow_pickle else ())]
     try:
-        return Path(snapshot_download(name, allow_patterns=patterns))
+        folder = Path(snapshot_download(name, allow_patterns=[*CONFIGS]))
+        if configs_only:
+            return folder
+        wanted = [f"{part}{pattern}" for part in _parts(folder) for pattern in patterns]
+        return Path(snapshot_download(name, allow_patterns=[*CONFIGS, *wanted]))
     except Exception as e:
         reason = (str(e).strip() or type(e).__name__).splitlines()[0]
         raise FileNotFoundError(
             f"{what} {name}: no folder of that name, and the hub did not give it ({reason}); "
             "download it where the hub can be reached and give the folder"
         ) from e
+
+
+def _parts(folder: Path) -> list[str]:
+    """How the names of a pipeline's parts begin, from its index; of anything else everything counts."""
+    index = folder / "model_index.json"
+    if not index.is_file():
+        return [""]
+    table = json.loads(index.read_text(encoding="utf-8"))
+    return [f"{part}/" for part, kind in table.items() if isinstance(kind, list) and any(kind)]

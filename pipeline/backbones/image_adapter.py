@@ -18,7 +18,7 @@ from transformers.utils.constants import OPENAI_CLIP_MEAN, OPENAI_CLIP_STD
 
 from .configs import read_config
 from .model_file import ImageAdapter
-from .weights import check_pickle, read_shapes, read_tensors, read_whole, variant, weight_file
+from .weights import check_pickle, read_shapes, read_tensors, read_whole, variant, weight_files
 
 PLAIN, PLUS = "image_proj.proj.weight", "image_proj.proj_in.weight"
 """tensors by which the two kinds are known; their second axis is the width of what they read"""
@@ -34,7 +34,7 @@ def adapter_files(weights: Path, encoder: Path, name: str, *, allow_pickle: bool
     return [
         check_pickle(weights, name, allow_pickle=allow_pickle),
         config,
-        weight_file(encoder, name, allow_pickle=allow_pickle),
+        *weight_files(encoder, name, allow_pickle=allow_pickle),
     ]
 
 

@@ -15,14 +15,14 @@ from diffusers.utils import logging as diffusers_logging
 from transformers.utils import logging as transformers_logging
 
 from ..backbone import Backbone, ModelCard
-from . import analytic, embedded, stable_diffusion
+from . import analytic, embedded, flux, stable_diffusion, stable_diffusion_3
 from .composite import attach
 from .configs import read_config, tokenizer_files
 from .hub import locate
 from .model_file import ModelFile, read_model_file
 from .options import PLAIN, Options
 from .single_file import check_checkpoint, find_configs
-from .weights import fingerprint_files, num_parameters, weight_file
+from .weights import fingerprint_files, num_parameters, weight_files
 
 EMBEDDED = Path(__file__).resolve().parent.parent / "embedded"
 """the model that ships with the package"""
@@ -36,6 +36,10 @@ FAMILIES = {
     "StableDiffusionUpscalePipeline": None,
     "StableDiffusionXLPipeline": stable_diffusion,
     "StableDiffusionXLImg2ImgPipeline": stable_diffusion,
+    "StableDiffusion3Pipeline": stable_diffusion_3,
+    "StableDiffusion3Img2ImgPipeline": stable_diffusion_3,
+    "FluxPipeline": flux,
+    "FluxImg2ImgPipeline": flux,
 }
 """pipeline class in model_index.json -> the adapter that runs its parts"""
 
@@ -69,7 +73,11 @@ def _describe_base(name: str, file: ModelFile) -> ModelCard:
     folder, checkpoint = _locate_base(name, file)
     index = read_config(folder / "model_index.json", name)
     family = FAMILIES.get(str(index.get("_class_name")))
-    if family is None or (checkpoint is not None and family is not stable_diffusion):
+    if checkpoint is not None and family not in (None, stable_diffusion):
+        raise ValueError(
+            f"model {name}: a single file of {index.get('_class_name')} is not read: give a folder in diffusers' format"
+        )
+    if family is None:
         known = ", ".join(key for key, adapter in FAMILIES.items() if adapter)
         raise ValueError(f"model {name}: no adapter for {index.get('_class_name')}; there is one for {known}")
     missing = [part for part in family.parts(index) if not (folder / part).is_file()]
@@ -102,15 +110,16 @@ def _weights(name: str, file: ModelFile, folder: Path, checkpoint: Path | None, 
         return {"checkpoint": checkpoint}
     if file.config is not None:
         raise ValueError(f"model {name}: config goes with a base that is a single file; {file.base} has its own")
-    found = [weight_file(folder / part, name, allow_pickle=file.allow_pickle) for part in parts]
-    return {str(path.relative_to(folder)): path for path in found}
+    found = [weight_files(folder / part, name, allow_pickle=file.allow_pickle) for part in parts]
+    return {str(path.relative_to(folder)): path for paths in found for path in paths}
 
 
 def load_backbone(card: ModelCard, *, device: str, dtype: str, options: Options = PLAIN) -> Backbone:
     """One replica on ``device`` (cpu or cuda) with weights in ``dtype``."""
     if card.family == "analytic":
         return analytic.AnalyticBackbone()
-    adapter: Any = {"embedded": embedded, "stable_diffusion": stable_diffusion}[card.family]
+    adapters = {adapter.__name__.rpartition(".")[2]: adapter for adapter in FAMILIES.values() if adapter}
+    adapter: Any = adapters[card.family]
     # one line of progress is the program's own
     transformers_logging.disable_progress_bar()
     diffusers_logging.disable_progress_bar()

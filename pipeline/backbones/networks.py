@@ -39,10 +39,11 @@ def read_networks(folder: Path, dtype: torch.dtype) -> dict[str, nn.Module]:
     """
     # the autoencoders of Stable Diffusion overflow in half precision: grey or black tiles
     kinds: dict[str, Any] = {"vae": (AutoencoderKL, torch.float32), "unet": (UNet2DConditionModel, dtype)}
-    networks = {part: _read(kind, folder / part, torch_dtype=kept) for part, (kind, kept) in kinds.items()}
-    return networks | {part: _read(ENCODERS[part], folder / part, dtype=dtype) for part in text_encoders(folder)}
+    networks = {part: read_network(kind, folder / part, torch_dtype=kept) for part, (kind, kept) in kinds.items()}
+    return networks | {part: read_network(ENCODERS[part], folder / part, dtype=dtype) for part in text_encoders(folder)}
 
 
-def _read(kind: Any, part: Path, **options: Any) -> nn.Module:
+def read_network(kind: Any, part: Path, **options: Any) -> nn.Module:
+    """A network of diffusers' or transformers' class ``kind``, on the CPU; errors as read_networks."""
     network: nn.Module = read_whole(kind, part, f"model {part}", variant=variant(part), **options)
     return network

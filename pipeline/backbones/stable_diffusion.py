@@ -12,16 +12,15 @@ from torch.nn import functional
 from transformers import AutoTokenizer
 
 from ..backbone import Conditioning, LatentGeometry, ModelCard
+from .autoencoder import Autoencoder, codec_geometry
 from .configs import read_config
 from .controls import load_control, sum_residuals
-from .group_norm import GroupNorms
 from .image_adapter import Sight, load_sight
 from .lora import merge_changes, read_changes
 from .model_file import Control, ModelFile
+from .neighbourhood import knows_attention, surround
 from .networks import read_networks
-from .norm_order import find_norms
 from .options import PLAIN, Options
-from .receptive_field import decoder_halo, encoder_halo
 from .single_file import read_checkpoint
 
 TEXT_PARTS = (("tokenizer", "text_encoder"), ("tokenizer_2", "text_encoder_2"))
@@ -47,7 +46,7 @@ def weighted_parts(index: dict[str, Any]) -> list[str]:
 
 
 def read_geometry(folder: Path, index: dict[str, Any]) -> LatentGeometry:
-    """Geometry from the configs; halos are those of the convolutions alone (group norms see a whole window).
+    """Geometry from the configs.
 
     Raises ValueError, one line, where the parts do not fit each other.
     """
@@ -56,16 +55,11 @@ def read_geometry(folder: Path, index: dict[str, Any]) -> LatentGeometry:
     vae, unet, text = (configs[part] for part in ("vae", "unet", "text_encoder"))
     check_parts(folder, vae, unet, sum(configs[encoder]["hidden_size"] for encoder in encoders))
     window, embeds = unet["sample_size"], bool(unet.get("time_cond_proj_dim"))
-    norms = find_norms(vae)
     return LatentGeometry(
-        channels=vae["latent_channels"],
-        factor=2 ** (len(vae["block_out_channels"]) - 1),
+        **codec_geometry(vae),
         window=window,
         overlap=window // 2,
         multiple=2 ** (len(unet["block_out_channels"]) - 1),
-        encoder_halo=encoder_halo(vae),
-        decoder_halo=decoder_halo(vae),
-        codec_window=64,
         reads_coarse=False,
         structures=(),
         structure="none",
@@ -83,11 +77,7 @@ def read_geometry(folder: Path, index: dict[str, Any]) -> LatentGeometry:
         dtype="float16" if torch.cuda.is_available() else "float32",
         parameters=0,
         width=unet["block_out_channels"][0],
-        encoder_norms=len(norms["encoder"].names),
-        decoder_norms=len(norms["decoder"].names),
-        norm_groups=norms["decoder"].groups,
-        encoder_measuring=round(sum(norms["encoder"].work), 3),
-        decoder_measuring=round(sum(norms["decoder"].work), 3),
+        attends_nearby=knows_attention(unet),
     )
 
 
@@ -160,15 +150,14 @@ class Parts:
     """the IP-Adapter"""
 
 
-class StableDiffusionBackbone:
+class StableDiffusionBackbone(Autoencoder):
     """Runs a Stable Diffusion model's parts; see Backbone for shapes and ranges."""
 
     def __init__(self, geometry: LatentGeometry, parts: Parts, options: Options = PLAIN) -> None:
+        super().__init__(parts.vae)
         self._geometry, self._options = geometry, options
         self._controls, self._sight = parts.controls, parts.sight
-        self._vae, self._unet, self._text = parts.vae, parts.unet, parts.text
-        order = find_norms(parts.vae.config)
-        self.norms = {part: GroupNorms(getattr(parts.vae, part), order[part].names) for part in ("encoder", "decoder")}
+        self._unet, self._text = parts.unet, parts.text
 
     @property
     def geometry(self) -> LatentGeometry:
@@ -190,7 +179,8 @@ class StableDiffusionBackbone:
                 "time_ids": self._time_ids(latents, conditioning.crops).to(device),
             }
         seen = latents.to(device, dtype)
-        with self._options.attending():
+        networks = [self._unet, *(net for _, net in self._controls)]
+        with self._options.attending(), surround(networks, conditioning, seen):
             residuals = sum_residuals(self._controls, conditioning.structure or {}, seen, **given)
             if self._sight is not None:
                 images = self._sight.show(conditioning.image, len(seen), seen)
@@ -212,18 +202,6 @@ class StableDiffusionBackbone:
             return crops
         side = self._geometry.window * self._geometry.factor
         return torch.tensor([[side, side, 0, 0, side, side]], dtype=torch.float32).expand(len(latents), 6)
-
-    @torch.inference_mode()
-    def encode(self, pixels: torch.Tensor) -> torch.Tensor:
-        config = self._vae.config
-        mode = self._vae.encode((pixels * 2 - 1).to(self._vae.device)).latent_dist.mode().float().cpu()
-        return (mode - (config.shift_factor or 0.0)) * config.scaling_factor
-
-    @torch.inference_mode()
-    def decode(self, latents: torch.Tensor) -> torch.Tensor:
-        config = self._vae.config
-        plain = latents / config.scaling_factor + (config.shift_factor or 0.0)
-        return self._vae.decode(plain.to(self._vae.device)).sample.float().cpu().add(1).div(2)
 
     @torch.inference_mode()
     def embed(self, prompts: list[str]) -> dict[str, torch.Tensor]:

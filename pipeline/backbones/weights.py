@@ -1,4 +1,4 @@
-"""Weight files: which file of a part is read, its shapes and its tensors; pickles only where they are allowed."""
+"""Weight files: which files of a part are read, its shapes and its tensors; pickles only where they are allowed."""
 
 from __future__ import annotations
 
@@ -9,23 +9,54 @@ from typing import Any
 
 import torch
 
+from .configs import read_config
+
 PICKLES = (".bin", ".ckpt", ".pt", ".pth")
 """suffixes of files that torch.load reads: pickles, which can run code of whoever made them"""
 STEMS = ("diffusion_pytorch_model", "model", "pytorch_model")
 
 
 def weight_file(part: Path, name: str, *, allow_pickle: bool = False) -> Path:
-    """The weights of one part of the model ``name``: safetensors if there are any, half precision preferred.
+    """The one file of weights of a part that is never sharded; else as ``weight_files``."""
+    return weight_files(part, name, allow_pickle=allow_pickle)[0]
 
-    Raises FileNotFoundError naming the part, ValueError where there is but a pickle and none is allowed.
+
+def weight_files(part: Path, name: str, *, allow_pickle: bool = False) -> list[Path]:
+    """The weights of one part of the model ``name``: one file, or an index and the shards that it lists.
+
+    Safetensors if there are any, half precision preferred. Raises FileNotFoundError naming the part or the shard that
+    is not there, ValueError where there is but a pickle and none is allowed, or both a file and shards.
     """
     for suffix in (".safetensors", ".bin"):
         for stem in STEMS:
             for kind in (".fp16", ""):
-                path = part / f"{stem}{kind}{suffix}"
+                path, index = part / f"{stem}{kind}{suffix}", part / f"{stem}{suffix}.index{kind}.json"
+                if path.is_file() and index.is_file():
+                    raise ValueError(
+                        f"model {name}: {part.name}/ has both {path.name} and {index.name}, which lists shards: "
+                        "remove one of them"
+                    )
                 if path.is_file():
-                    return check_pickle(path, name, allow_pickle=allow_pickle)
+                    return [check_pickle(path, name, allow_pickle=allow_pickle)]
+                if index.is_file():
+                    shards = _shards(index, name)
+                    return [index, *(check_pickle(shard, name, allow_pickle=allow_pickle) for shard in shards)]
     raise FileNotFoundError(f"model {name}: no .safetensors weights in {part.name}/; convert the model to safetensors")
+
+
+def _shards(index: Path, name: str) -> list[Path]:
+    """The files that an index lists, by name."""
+    table = read_config(index, name).get("weight_map")
+    if not isinstance(table, dict) or not table or not all(isinstance(shard, str) for shard in table.values()):
+        raise ValueError(f"model {name}: {index.parent.name}/{index.name} lists no shards; copy the model again")
+    found = sorted(set(table.values()))
+    for shard in found:
+        # a name, not a path: nothing outside of the part is read
+        if Path(shard).name != shard or not (index.parent / shard).is_file():
+            raise FileNotFoundError(
+                f"model {name}: lacks {index.parent.name}/{shard}, which {index.name} lists; copy the model again"
+            )
+    return [index.parent / shard for shard in found]
 
 
 def check_pickle(path: Path, name: str, *, allow_pickle: bool) -> Path:
@@ -39,8 +70,9 @@ def check_pickle(path: Path, name: str, *, allow_pickle: bool) -> Path:
 
 
 def variant(part: Path) -> str | None:
-    """``fp16`` where a part's weights, those that ``weight_file`` gives, are in half precision."""
-    return "fp16" if weight_file(part, part.name, allow_pickle=True).name.split(".")[-2] == "fp16" else None
+    """``fp16`` where a part's weights, those that ``weight_files`` gives, are in half precision."""
+    first = weight_files(part, part.name, allow_pickle=True)[0]
+    return "fp16" if first.name.split(".")[-2] == "fp16" else None
 
 
 def read_shapes(path: Path) -> dict[str, tuple[int, ...]]:
@@ -102,8 +134,8 @@ def read_whole(kind: Any, folder: Path, what: str, **options: Any) -> Any:
 
 
 def num_parameters(path: Path) -> int:
-    """Numbers in a weight file."""
-    return sum(math.prod(shape) for shape in read_shapes(path).values())
+    """Numbers in a weight file; none in an index of shards."""
+    return 0 if path.suffix == ".json" else sum(math.prod(shape) for shape in read_shapes(path).values())
 
 
 def fingerprint_files(files: dict[str, Path]) -> str:

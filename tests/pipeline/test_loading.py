@@ -142,8 +142,8 @@ def test_weights_that_lack_a_tensor(tmp_path: Path, part: str) -> None:
 
 def test_other_families_are_refused(tmp_path: Path) -> None:
     folder = write_stable_diffusion(tmp_path / "sd")
-    (folder / "model_index.json").write_text(json.dumps({"_class_name": "FluxPipeline"}))
-    with pytest.raises(ValueError, match="no adapter for FluxPipeline"):
+    (folder / "model_index.json").write_text(json.dumps({"_class_name": "PixArtSigmaPipeline"}))
+    with pytest.raises(ValueError, match="no adapter for PixArtSigmaPipeline"):
         describe_model(str(folder))
     with pytest.raises(FileNotFoundError, match="no such folder"):
         describe_model("./nowhere")

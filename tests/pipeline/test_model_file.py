@@ -80,7 +80,7 @@ def test_a_missing_file_is_named() -> None:
 
 
 def test_attachments_need_a_stable_diffusion(folder: Path) -> None:
-    with pytest.raises(ValueError, match="attachments need a Stable Diffusion base"):
+    with pytest.raises(ValueError, match=r"attachments need a Stable Diffusion 1\.x, 2\.x or SDXL base"):
         describe(folder, f"base = '{Path('pipeline/embedded').resolve()}'\n[[controls]]\nmodel = 'canny'")
 
 
@@ -164,6 +164,9 @@ def test_hub_ids(folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
     card = describe_model(str(tmp_path / "model.toml"))
     assert card.fingerprint == describe(folder, "base = 'base'\n[[controls]]\nmodel = 'canny'").fingerprint  # type: ignore[attr-defined]
     assert asked.keys() == {"owner/base", "owner/canny"}
-    assert "*.bin" not in asked["owner/base"]
+    assert {"unet/*.safetensors", "text_encoder/*.safetensors"} < {*asked["owner/base"]}
+    assert "*.safetensors" not in asked["owner/base"], "not the authors' single file beside the parts"
+    assert "*.safetensors" in asked["owner/canny"]
+    assert "unet/*.bin" not in asked["owner/base"]
     describe_model(str(tmp_path / "model.toml"), allow_pickle=True)
-    assert "*.bin" in asked["owner/base"]
+    assert "unet/*.bin" in asked["owner/base"]

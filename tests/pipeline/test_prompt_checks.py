@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from typing import Any
 
 import pytest
@@ -45,6 +46,13 @@ def test_a_tag_files_words_for_damage_are_in_the_plan(model: Any) -> None:
     plan = bind(model, degradations="negative", prompts="file", tags=TagFile(entries=(entry,), degradations=("haze",)))
     assert plan.degradations == ("haze",)
     assert plan_from_json(plan.to_json()) == plan
+
+
+def test_a_model_that_embeds_guidance_reads_no_negative_prompt(model: Any) -> None:
+    tags = TagFile(entries=((Box(top=0, left=0, height=40, width=40), {"haze": 1.0}),), degradations=("haze",))
+    one = dataclasses.replace(model, geometry=dataclasses.replace(model.geometry, embeds_guidance=True))
+    with pytest.raises(ValueError, match="degradations = 'negative' needs guidance in two branches"):
+        bind(one, degradations="negative", prompts="file", tags=tags)
 
 
 @pytest.mark.parametrize(

@@ -28,6 +28,7 @@ V_ZERO_SNR = {
     "set_alpha_to_one": True,
 }
 FLOW = {"_class_name": "FlowMatchEulerDiscreteScheduler", "shift": 3.0}
+SHIFTING = {"_class_name": "FlowMatchEulerDiscreteScheduler", "use_dynamic_shifting": True, "shift": 3.0}
 SHAPE = (4, 6, 5)
 
 
@@ -132,6 +133,10 @@ def test_refusals() -> None:
         build_solver("ddim", FLOW, steps=4)
     with pytest.raises(ValueError, match="does not fit"):
         build_solver("flow-euler", CONFIG, steps=4)
+    with pytest.raises(ValueError, match="the model itself lays the levels of flow-euler: leave out spacing"):
+        build_solver("flow-euler", FLOW, steps=4, spacing="trailing")
+    with pytest.raises(ValueError, match="nothing says how many a tile has"):
+        build_solver("flow-euler", SHIFTING, steps=4)
     with pytest.raises(ValueError, match="leaves none"):
         build_solver("ddim", CONFIG, steps=4, strength=0.05)
     with pytest.raises(ValueError, match="adds noise"):
