@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -23,6 +24,7 @@ from .norm_order import find_norms
 from .options import PLAIN, Options
 from .receptive_field import decoder_halo, encoder_halo
 from .single_file import read_checkpoint
+from .word_maps import WordMaps, record_words, word_cell
 
 TEXT_PARTS = (("tokenizer", "text_encoder"), ("tokenizer_2", "text_encoder_2"))
 """folders of each tokenizer and its encoder; SDXL has both pairs"""
@@ -88,6 +90,7 @@ def read_geometry(folder: Path, index: dict[str, Any]) -> LatentGeometry:
         norm_groups=norms["decoder"].groups,
         encoder_measuring=round(sum(norms["encoder"].work), 3),
         decoder_measuring=round(sum(norms["decoder"].work), 3),
+        word_cell=word_cell(unet),
     )
 
 
@@ -200,6 +203,9 @@ class StableDiffusionBackbone:
                 width = self._unet.config.time_cond_proj_dim
                 given["timestep_cond"] = embed_guidance(weights, width).to(device, dtype)
             return self._unet(seen, **given, **residuals).sample.float().cpu()
+
+    def recording(self, maps: WordMaps) -> AbstractContextManager[None]:
+        return record_words(self._unet, maps)
 
     @torch.inference_mode()
     def look(self, pixels: torch.Tensor) -> torch.Tensor:
