@@ -25,6 +25,7 @@ import torch
 from pipeline.activity import active_tiles, count_active
 from pipeline.backbone import Backbone, Conditioning, ModelCard
 from pipeline.backbones.loading import describe_model, load_backbone
+from pipeline.backbones.word_maps import WordMaps
 from pipeline.blend import weight_sum
 from pipeline.codec import Codec, decode_box
 from pipeline.colour import match_colour, transfer_colour
@@ -44,6 +45,7 @@ from pipeline.rest import mask, rest
 from pipeline.tagger import Tagger
 from pipeline.text_limit import TextLimit, load_text_limit
 from pipeline.tiling import Tile
+from pipeline.word_sums import sum_words
 from storage.arrays import RegionArray
 from storage.box import Box
 from storage.run import RunStore
@@ -54,6 +56,7 @@ from .prompts import PROMPTS_ARRAY, PromptStore, RegionPrompts
 from .reductions import StoredReductions
 from .tagging import GlobalTags, LazyTagger
 from .task import Hello, Kind, Outcome, Task
+from .words import StoredWords, words_name
 
 STAGE = 0
 """the only denoising pass so far; progressive recipes will have several"""
@@ -111,7 +114,10 @@ class Worker:
         self._prompts: PromptTable | None = None
         maps = DifficultyMaps(store, plan, self._read_rgb, vit, self._compute)
         self._global_tags = GlobalTags(store, lambda: self._prompter.tag_all_over())
-        self._prompter = Prompter(plan, self._read_rgb, self._in_backbone, self._in_tagger, self._global_tags.read)
+        self._words = StoredWords(store, plan, text_limit)
+        self._prompter = Prompter(
+            plan, self._read_rgb, self._in_backbone, self._in_tagger, self._global_tags.read, self._words.masks
+        )
         self._prompt_store = PromptStore(store, plan, self._encode_prompt)
         self._preparer = Preparer(plan, self._read_rgb, self._in_backbone, self._prompter, maps.sources)
         self._images = StoredImagePrompts(store, plan, self._preparer, self._in_backbone)
@@ -244,6 +250,7 @@ class Worker:
         local = self._local_prompts(region) if plan.recipe.prompts != "global" else None
         images = self._images.read(region) if plan.recipe.image_prompts != "none" else None
         places = {tile: place for place, tile in enumerate(plan.tiles.owned_by(plan.regions.box(region)))}
+        words = sum_words(plan, seen) if plan.recipe.collect_words else None
 
         def predict(tiles: list[Tile], latents: torch.Tensor) -> torch.Tensor:
             under, table = None, prompts
@@ -261,12 +268,19 @@ class Worker:
                 crops = crop_numbers(plan, tiles) if plan.recipe.crops == "tile" else None
                 image = None if images is None else images.of([places[tile] for tile in tiles])
                 given = Conditioning(coarse=under, structure=structure, crops=crops, image=image)
-                return predict_tiles(backbone, self.solver, step, latents, given, table, guidance)
+                maps = None if words is None else WordMaps()
+                predictions = predict_tiles(backbone, self.solver, step, latents, given, table, guidance, maps)
+            if words is not None and maps is not None:
+                words.add(tiles, maps.mean().cpu().numpy())
+            return predictions
 
         idle = self._idle(step, seen, [*places], z, coarse) if coarse is not None and plan.has_difficulty else None
         with self._compute:
             made = denoise_region(plan.denoise_settings, region, seen, z, predict, idle)
-        return 0, {}, [made[destination] for destination in sorted(made)]
+        contributions = [made[destination] for destination in sorted(made)]
+        if words is not None:
+            contributions = [dataclasses.replace(one, words=words.part(one.box)) for one in contributions]
+        return 0, {}, contributions
 
     def _idle(self, step: int, seen: Box, tiles: list[Tile], z: np.ndarray, coarse: np.ndarray) -> Idle:
         """Those of ``tiles`` that the model does not see at ``step``; z and coarse over ``seen``."""
@@ -302,6 +316,8 @@ class Worker:
         extra = {}
         if history_next is not None and step + 1 < plan.num_steps:
             extra[history_name(step + 1)] = self._history(step + 1).write(region, history_next)
+        if plan.recipe.collect_words:
+            extra[words_name(step + 1)] = self._words.add(step, region, contributions)
         return self._latents(step + 1).write(region, z_next), extra, []
 
     def _decode(self, region: int) -> tuple[int, dict[str, Any], list[Contribution]]:

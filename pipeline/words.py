@@ -172,7 +172,6 @@ class WordMasks:
         return keep_words(self.words, kept.tolist()) or self.prompt
 
 
-def mask_words(prompt: str, maps: np.ndarray, tokenizer: Any, text_tokens: int) -> WordMasks:
-    """Read maps [T, h_l, w_l] float32, the mean over a stage's steps, for the prompt they were recorded under."""
-    words = split_words(prompt, tokenizer, text_tokens)
+def mask_words(prompt: str, words: Sequence[Word], maps: np.ndarray) -> WordMasks:
+    """Read maps [T, h_l, w_l] float32, the mean over a stage's steps, for the prompt that they were recorded under."""
     return WordMasks(prompt=prompt, words=tuple(words), masks=find_masks(maps, words))

@@ -29,7 +29,8 @@ def test_two_blobs_are_two_words() -> None:
     tokenizer = AutoTokenizer.from_pretrained(EMBEDDED / "tokenizer")
     maps = np.zeros((5, 32, 64), dtype=np.float32)
     maps[1], maps[3] = blob(32, 64, top=16, left=12, width=14), blob(32, 64, top=16, left=52, width=14)
-    masks = mask_words("water, vegetation", maps, tokenizer, 24)
+    prompt = "water, vegetation"
+    masks = mask_words(prompt, split_words(prompt, tokenizer, 24), maps)
     canvas = box(0, 0, 256, 512)
     said = [masks.prompt_of(box(64, left, 128, 128), canvas, 0.3) for left in (40, 350, 200)]
     assert said == ["water", "vegetation", "water, vegetation"]
