@@ -25,6 +25,7 @@ import torch
 from pipeline.activity import active_tiles, count_active
 from pipeline.backbone import Backbone, Conditioning, ModelCard
 from pipeline.backbones.loading import describe_model, load_backbone
+from pipeline.backbones.word_maps import WordMaps
 from pipeline.codec import Codec, decode_box
 from pipeline.colour import match_colour, transfer_colour
 from pipeline.combine import combine, tiles_at
@@ -47,6 +48,7 @@ from pipeline.rest import mask, rest
 from pipeline.tagger import Tagger
 from pipeline.text_limit import TextLimit, load_text_limit
 from pipeline.tiling import Tile
+from pipeline.word_sums import sum_words
 from storage.box import Box
 from storage.run import RunStore
 
@@ -60,6 +62,7 @@ from .reductions import StoredReductions
 from .states import States
 from .tagging import GlobalTags, LazyTagger
 from .task import Hello, Kind, Outcome, Task
+from .words import StoredWords, words_name
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -104,7 +107,10 @@ class Worker:
         self._prompts: PromptTable | None = None
         maps = DifficultyMaps(store, plan, self._read_rgb, vit, self._compute)
         self._global_tags = GlobalTags(store, lambda: self._prompter.tag_all_over())
-        self._prompter = Prompter(plan, self._read_rgb, self._in_backbone, self._in_tagger, self._global_tags.read)
+        self._words = StoredWords(store, plan, text_limit)
+        self._prompter = Prompter(
+            plan, self._read_rgb, self._in_backbone, self._in_tagger, self._global_tags.read, self._words.masks
+        )
         self._prompt_store = PromptStore(store, plan, self._encode_prompt)
         lifted = None if before is None else before.latents
         self._preparer = Preparer(plan, self._read_rgb, self._in_backbone, self._prompter, maps.sources, lifted)
@@ -245,6 +251,7 @@ class Worker:
         images = self._images.read(region) if plan.recipe.image_prompts != "none" else None
         owned = tiles_at(plan, step, region)
         places = {tile: place for place, tile in enumerate(owned)}
+        words = sum_words(plan, seen) if plan.recipe.collect_words else None
 
         def predict(tiles: list[Tile], latents: torch.Tensor) -> torch.Tensor:
             under, table = None, prompts
@@ -269,12 +276,19 @@ class Worker:
                     neighbourhood=plan.neighbourhood(step),
                 )
                 scales = tile_scales(plan, self.solver, step, tiles)
-                return self._predict(backbone, step, latents, given, table, scales)
+                maps = None if words is None else WordMaps()
+                predictions = self._predict(backbone, step, latents, given, table, scales, maps)
+            if words is not None and maps is not None:
+                words.add(tiles, maps.mean().cpu().numpy())
+            return predictions
 
         idle = self._idle(step, seen, owned, z, coarse) if coarse is not None and plan.has_difficulty else None
         with self._compute:
             made = denoise_region(plan.denoise_settings, owned, seen, z, predict, idle)
-        return 0, {}, [made[destination] for destination in sorted(made)]
+        contributions = [made[destination] for destination in sorted(made)]
+        if words is not None:
+            contributions = [dataclasses.replace(one, words=words.part(one.box)) for one in contributions]
+        return 0, {}, contributions
 
     def _predict(
         self,
@@ -284,11 +298,12 @@ class Worker:
         given: Conditioning,
         prompts: PromptTable,
         scales: torch.Tensor | None,
+        words: WordMaps | None = None,
     ) -> torch.Tensor:
         """Guided predictions for one full batch, counted."""
         guidance = self.plan.denoise_settings.guidance
         self._clock.forwards += len(latents) * num_branches(self.plan.geometry, guidance)
-        return predict_tiles(backbone, self.solver, step, latents, given, prompts, guidance, scales)
+        return predict_tiles(backbone, self.solver, step, latents, given, prompts, guidance, scales=scales, words=words)
 
     def _exchange(self, step: int, number: int) -> tuple[int, dict[str, Any], list[Contribution]]:
         """Predictions for one batch of dilated samples: under the whole prompt, and without structure."""
@@ -340,6 +355,8 @@ class Worker:
         extra = {}
         if history_next is not None and step + 1 < plan.num_steps:
             extra[history_name(step + 1)] = self._states.history(step + 1).write(region, history_next)
+        if plan.recipe.collect_words:
+            extra[words_name(step + 1)] = self._words.add(step, region, contributions)
         return self._states.latents(step + 1).write(region, z_next), extra, []
 
     def _average(self, step: int, box: Box, contributions: Sequence[Contribution]) -> np.ndarray:

@@ -5,12 +5,14 @@ Shape legend: B batch, C latent channels, h w latent pixels, H W output pixels (
 
 from __future__ import annotations
 
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import Any, Protocol, runtime_checkable
 
 import torch
 
 from .backbones.group_norm import GroupNorms
+from .backbones.word_maps import WordMaps
 from .prompt_places import PromptPlaces
 
 
@@ -87,6 +89,9 @@ class LatentGeometry:
     attends_nearby: bool = False
     """whether its self-attention can be kept to a neighbourhood and, in a U-Net, each place be prompted by its own
     prompts"""
+    word_cell: int | None = None
+    """latent pixels a side of one position of its maps of attention to words; None for a model without cross-attention
+    """
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -218,4 +223,13 @@ class NormalisingBackbone(Backbone, Protocol):
     @property
     def norms(self) -> dict[str, GroupNorms]:
         """Of its ``encoder`` and its ``decoder``."""
+        ...
+
+
+@runtime_checkable
+class ReadingBackbone(Backbone, Protocol):
+    """A backbone whose attention to the words of a prompt can be recorded; see LatentGeometry.word_cell."""
+
+    def recording(self, maps: WordMaps) -> AbstractContextManager[None]:
+        """Within it, one call of predict leaves its maps in ``maps``; its answer is the same to the bit."""
         ...

@@ -24,7 +24,7 @@ from .device import DeviceFacts
 from .difficulty import AttentionCard
 from .groups import LEAST_DEFAULT_STEPS, default_group_steps
 from .plan import ONLY_STAGE, ImageFacts, Plan, Stage
-from .prompt_checks import check_prompting, check_tagger
+from .prompt_checks import check_attention, check_prompting, check_tagger
 from .recipe import Recipe
 from .solver import solver_name
 from .tag_file import TagFile
@@ -150,6 +150,7 @@ def bind(
     check_tags(model, given.tags)
     check_tagger(settled, model, given.tagger)
     check_prompting(settled, degradations)
+    check_attention(settled, model)
     check_textures(model, has_memory=given.textures is not None)
     check_options(settled, model, device)
     check_window(settled, geometry)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,7 +13,8 @@ import torch
 
 from storage.box import Box, RegionGrid
 
-from .backbone import Backbone, Conditioning, LatentGeometry
+from .backbone import Backbone, Conditioning, LatentGeometry, ReadingBackbone
+from .backbones.word_maps import WordMaps
 from .blend import tile_weight
 from .contribution import Contribution
 from .solver import Solver
@@ -90,9 +92,11 @@ def predict_tiles(
     given: Conditioning,
     prompts: PromptTable,
     guidance: float,
+    *,
     scales: torch.Tensor | None = None,
+    words: WordMaps | None = None,
 ) -> torch.Tensor:
-    """Guided predictions ``[B, C, h, w]`` for one full batch of tiles.
+    """Guided predictions ``[B, C, h, w]`` for one full batch of tiles; ``words`` gets the conditional branch's maps.
 
     ``scales`` [B] are what the latents are multiplied by in place of the solver's own; see compat.py.
 
@@ -103,13 +107,21 @@ def predict_tiles(
     timestep = solver.timestep(step)
     batch = len(latents)
     given = dataclasses.replace(given, guidance=guidance)
-    conditional = backbone.predict(scaled, timestep, dataclasses.replace(given, **prompts.rows(1, batch)))
+    with _recording(backbone, words):
+        conditional = backbone.predict(scaled, timestep, dataclasses.replace(given, **prompts.rows(1, batch)))
     if num_branches(backbone.geometry, guidance) == 1:
         return conditional
     without = None if given.image is None else torch.zeros_like(given.image)
     against = dataclasses.replace(given, image=without, **prompts.rows(0, batch))
     unconditional = backbone.predict(scaled, timestep, against)
     return unconditional + guidance * (conditional - unconditional)
+
+
+def _recording(backbone: Backbone, words: WordMaps | None) -> AbstractContextManager[None]:
+    if words is None:
+        return nullcontext()
+    assert isinstance(backbone, ReadingBackbone)
+    return backbone.recording(words)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -16,7 +16,7 @@ from .solver import SOLVERS, SPACINGS
 
 STARTS = ("noise", "image")
 COARSE = ("restored", "bicubic")
-PROMPTING = ("global", "local", "file")
+PROMPTING = ("global", "local", "file", "attention")
 STRUCTURES = ("none", "image", "edges", "both")
 CODEC_NORMS = ("window", "fast", "exact")
 CROPS = ("none", "tile")
@@ -51,7 +51,12 @@ class Recipe:
     """what guidance moves away from"""
     prompts: str | None = None
     """``global``: ``prompt`` for every tile; ``local``: ``prompt``, then what the tagger says of each tile; ``file``:
-    ``prompt``, then what the user's tag file says of it"""
+    ``prompt``, then what the user's tag file says of it; ``attention``: the words of ``prompt`` that the first stage
+    of a progressive run saw there (AccDiffusion)"""
+    word_share: float = 0.3
+    """c: with prompts = "attention", the share of a tile in which a word must hold to be said of it"""
+    collect_words: bool = False
+    """keep which words each place attends to, summed over the steps: what prompts = "attention" of later stages read"""
     tag_threshold: float | None = None
     """least probability at which a tagger's phrase is said"""
     most_tags: int | None = None
@@ -275,7 +280,7 @@ class Recipe:
 
     def _check_tagging(self) -> None:
         _check_least("most_tags", self.most_tags, 0)
-        for field in ("tag_threshold", "least_confidence"):
+        for field in ("tag_threshold", "least_confidence", "word_share"):
             value = getattr(self, field)
             if value is not None and not 0 <= value <= 1:
                 raise ValueError(f"recipe: {field} must be between 0 and 1, got {value}")

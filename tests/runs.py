@@ -114,8 +114,9 @@ def diffusion_case(
     model = folder / "tiny-sd"
     if not model.is_dir():
         write_stable_diffusion(model, vae=vae)
-    settings = {"region": 16, "window": 16, "overlap": 6, "steps": 3, "guidance": 2.0, "batch": 2, **recipe}
-    return make_case(str(model), height=height, width=width, prompt="abc", negative_prompt="x", **settings)
+    settings: dict[str, Any] = {"region": 16, "window": 16, "overlap": 6, "steps": 3, "guidance": 2.0, "batch": 2}
+    settings |= {"prompt": "abc", "negative_prompt": "x", **recipe}
+    return make_case(str(model), height=height, width=width, **settings)
 
 
 def sit(

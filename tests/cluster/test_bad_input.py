@@ -201,6 +201,7 @@ def test_scale(run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Non
         ("steps = true", ["steps", "int"]),
         ("image_prompts = 'tile'", ["image_prompts", "IP-Adapter", "analytic", "'none'"]),
         ("crops = 'tile'", ["crops", "SDXL", "analytic", "'none'"]),
+        ("collect_words = true", ["collect_words", "cross-attention", "analytic", "'global'"]),
         ("prompts = 'local'", ["prompts", "tagger", "'global'"]),
         ("activity = 'mask'\ndifficulty = 'confidence'", ["difficulty", "restoration module", "'gradient'"]),
         ("activity = 'some'", ["activity", "groups"]),

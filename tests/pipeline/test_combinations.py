@@ -26,6 +26,7 @@ INGREDIENTS: dict[str, tuple[Any, ...]] = {
     "degradations": ("prompt", "negative"),
     "parents": (0, 2),
     "least_confidence": (0.0, 0.5),
+    "collect_words": (True,),
     "coarse": ("restored", "bicubic"),
     "start": ("noise", "image"),
     "strength": (0.5,),
@@ -76,6 +77,7 @@ def refused(model: ModelCard, given: dict[str, Any]) -> str | None:
         and bool(given.get("parents") or given.get("least_confidence") or given.get("degradations") == "negative"),
         "a restoration module": model.geometry.restorer_halo is None
         and (given.get("coarse") == "restored" or given.get("difficulty") == "confidence"),
+        "every tile at every step": "collect_words" in given and given.get("activity") in ("groups", "mask"),
         "a tagger": prompts == "local" and model.geometry.restorer_halo is None,
         "SDXL": given.get("crops") == "tile" and not model.geometry.reads_crops,
         "group norms": given.get("codec_norm") in ("fast", "exact") and not model.geometry.decoder_norms,
