@@ -226,6 +226,11 @@ class Plan:
         return self.stage.before is not None and self.recipe.lift == "latent"
 
     @property
+    def mixes_latents(self) -> bool:
+        """Whether the coarse latent's low band is the stage before's latent, the rest its picture's, encoded."""
+        return self.stage.before is not None and self.recipe.lift == "mixed"
+
+    @property
     def denoise_settings(self) -> DenoiseSettings:
         assert self.recipe.batch is not None
         assert self.recipe.guidance is not None

@@ -34,6 +34,7 @@ PLAIN: dict[str, Any] = {
     "activity": "all",
     "difficulty": None,
     "colour": "none",
+    "guide": "none",
 }
 """what the first stage goes without: there is no picture yet, and only one size"""
 
