@@ -34,6 +34,7 @@ PRESETS: dict[str, dict[str, Any]] = {
         "difficulty_power": 3.0,
         "lower_bound": 0.1,
     },
+    "gigatile": {"name": "gigatile", "attend": "neighbourhood", "prompts": "local", "start": "image"},
 }
 """preset name -> switches. MultiDiffusion is overlapping tiles whose predictions are averaged at every step; the
 numbers of zoomed-in-seesr are its authors', for Stable Diffusion 2 and its kin; those of yoda, and the defaults of

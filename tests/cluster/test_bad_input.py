@@ -209,6 +209,11 @@ def test_scale(run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Non
         ("group_times = [700, 400, 1000]", ["group_times", "rise"]),
         ("lower_bound = 2", ["lower_bound", "at most 1"]),
         ("colour = 'sepia'", ["colour", "wavelet"]),
+        ("attend = 'nearby'", ["attend", "tiles, neighbourhood"]),
+        ("attend = 'neighbourhood'", ["attend", "U-Net", "analytic", "'tiles'"]),
+        ("attend = 'neighbourhood'\ncompile = true", ["compile", "leave compile out"]),
+        ("attention_window = 64", ["attention_window", "attend 'neighbourhood'"]),
+        ("attention_jitter = true", ["attention_jitter", "attend 'neighbourhood'"]),
     ],
 )
 def test_recipe(run: Run, tmp_path: Path, text: str, parts: list[str]) -> None:

@@ -8,6 +8,7 @@ import json
 import pytest
 
 from pipeline.backbones import analytic
+from pipeline.backbones.loading import describe_model
 from pipeline.plan import differing_fields, plan_from_json
 from pipeline.price import latent_bytes, price
 from tests.tiny import small_plan
@@ -22,9 +23,14 @@ def test_round_trip_and_hash() -> None:
 
 def test_nothing_is_left_open() -> None:
     recipe = small_plan().recipe
-    assert [f.name for f in dataclasses.fields(recipe) if getattr(recipe, f.name) is None] == ["group_steps"]
+    assert [f.name for f in dataclasses.fields(recipe) if getattr(recipe, f.name) is None] == [
+        "group_steps",
+        "attention_window",
+    ]
     grouped = small_plan(activity="groups").recipe
-    assert [f.name for f in dataclasses.fields(grouped) if getattr(grouped, f.name) is None] == []
+    assert [f.name for f in dataclasses.fields(grouped) if getattr(grouped, f.name) is None] == ["attention_window"]
+    nearby = small_plan(attend="neighbourhood", model=describe_model("embedded"), region=128, window=None).recipe
+    assert [f.name for f in dataclasses.fields(nearby) if getattr(nearby, f.name) is None] == ["group_steps"]
 
 
 @pytest.mark.parametrize(
