@@ -88,6 +88,7 @@ PRESETS: dict[str, dict[str, Any]] = {
         "restart": 0.6,
         "low_band": 0.25,
     },
+    "gigatile": {"name": "gigatile", "attend": "neighbourhood", "prompts": "local", "start": "image"},
 }
 """preset name -> switches. MultiDiffusion is overlapping tiles whose predictions are averaged at every step; the
 numbers of zoomed-in-seesr are its authors', for Stable Diffusion 2 and its kin; those of yoda, and the defaults of
