@@ -5,6 +5,7 @@ Shape legend beside Backbone's: N image tokens of a tile (h / 2 * w / 2), T text
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -22,8 +23,8 @@ from .text_encoder import TextEncoder, config_files, num_tokens, read_text_encod
 
 PATCH = 2
 """latent pixels a side of a token"""
-WINDOW = 128
-"""latent pixels a side that the model was trained at: 1024 pixels"""
+NATIVE_TOKENS = 4096
+"""tokens of a picture of the native size, 1024 x 1024 pixels, where the scheduler's config does not say"""
 TEXT_TOKENS = {True: 512, False: 256}
 """tokens of T5 that dev, whose guidance is embedded, and schnell read"""
 CLIP_TOKENS = 77
@@ -46,11 +47,14 @@ def read_geometry(folder: Path, index: dict[str, Any]) -> LatentGeometry:
     configs = {part: read_config(folder / part / "config.json", folder.name) for part in weighted_parts(index)}
     check_parts(folder, configs)
     transformer = configs["transformer"]
+    # no config tells the native size, but the shift of the noise levels is tied to it
+    scheduler = read_config(folder / "scheduler" / "scheduler_config.json", folder.name)
+    window = math.isqrt(scheduler.get("max_image_seq_len", NATIVE_TOKENS)) * PATCH
     embeds = bool(transformer["guidance_embeds"])
     return LatentGeometry(
         **codec_geometry(configs["vae"]),
-        window=WINDOW,
-        overlap=WINDOW // 2,
+        window=window,
+        overlap=window // 2,
         multiple=PATCH,
         patch=PATCH,
         even_levels=True,

@@ -39,11 +39,17 @@ def change(path: Path, **values: Any) -> None:
     path.write_text(json.dumps({**json.loads(path.read_text()), **values}))
 
 
+def test_the_native_window_of_flux(flux: Path) -> None:
+    """The real scheduler's 4096 tokens are 128 latent pixels a side: 1024 x 1024 pixels."""
+    change(flux / "scheduler" / "scheduler_config.json", max_image_seq_len=4096)
+    assert describe_model(str(flux)).geometry.window == 128
+
+
 def test_cards(models: dict[str, Path]) -> None:
     dev, schnell, sd3, without = (
         describe_model(str(models[kind])).geometry for kind in ("flux", "schnell", "sd3", "sd3-without-t5")
     )
-    assert (dev.channels, dev.factor, dev.window, dev.multiple, dev.patch) == (16, 8, 128, 2, 2)
+    assert (dev.channels, dev.factor, dev.window, dev.multiple, dev.patch) == (16, 8, 16, 2, 2)
     assert (dev.steps, dev.guidance, dev.embeds_guidance, dev.even_levels) == (28, 3.5, True, True)
     assert (schnell.steps, schnell.guidance, schnell.embeds_guidance) == (4, 1.0, False)
     assert (sd3.channels, sd3.window, sd3.multiple, sd3.largest_window) == (16, 16, 2, 24)
