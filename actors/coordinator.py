@@ -13,7 +13,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 from .graph import Graph
-from .task import Item, Kind, Outcome, Task
+from .task import CONTRIBUTING, Item, Kind, Outcome, Task
 
 LEAST_WORK = 0.05
 """share of a full task's work below which a task's seconds are mostly not the model's"""
@@ -98,7 +98,7 @@ class Coordinator:
         self.garbage: list[Item] = []
         """z items and moments that no task will read again: their arrays' regions can be deleted"""
         self.released: list[Task] = []
-        """denoise tasks whose contributions can be dropped"""
+        """contributing tasks whose results can be dropped"""
         self.requeues: dict[str, int] = defaultdict(int)
         self._finished: set[Task] = set()
         self._ready: dict[Kind, list[tuple[tuple[int, int, int, int], Task]]] = {kind: [] for kind in Kind}
@@ -208,7 +208,7 @@ class Coordinator:
         if outcome.active:
             self._learn(task.region, outcome.active)
         self._finished.add(task)
-        if task.kind is Kind.DENOISE:
+        if task.kind in CONTRIBUTING:
             self._complete(task)
         else:
             self.uncommitted.append(Finished(task=task, attempt=number, worker=worker, outcome=outcome))
@@ -260,11 +260,17 @@ class Coordinator:
         return all(item in self.available for item in self.graph.inputs(task))
 
     def _priority(self, task: Task) -> tuple[int, int, int, int]:
-        """Merges first: they free memory and unlock others; so do reductions. Then the lowest step, then the sweep."""
+        """Merges first: they free memory and unlock others; so do reductions. Then the lowest step, then the sweep.
+
+        What every region of a step waits for comes before the step's tiles.
+        """
         early = {Kind.EMBED: -3, Kind.PREPARE: -2, Kind.ENCODE: -1, Kind.DECODE: self.graph.num_steps}
         if task.kind is Kind.MEASURE:
-            early[task.kind] = -3 if self.graph.reductions[task.step].chain == "encode" else self.graph.num_steps
-        place = self.graph.order[task.region]
+            reduction = self.graph.reductions[task.step]
+            steps = {"encode": -3, "decode": self.graph.num_steps}
+            early[task.kind] = steps.get(reduction.chain, reduction.layer)
+        waited_for = task.kind is Kind.EXCHANGE or (task.kind is Kind.MEASURE and early[task.kind] >= 0)
+        place = -1 if waited_for else self.graph.order[task.region]
         first = task.kind in (Kind.MERGE, Kind.REDUCE)
         return (0 if first else 1, early.get(task.kind, task.step), place, task.region)
 
@@ -303,7 +309,7 @@ class Coordinator:
 
     def _most_alive(self) -> int:
         workers = sum(Kind.DENOISE in member.kinds for member in self.members.values())
-        return max(4 * workers, 2 * self.graph.front + 2 * workers + 4)
+        return max(4 * workers, self.graph.front + 2 * workers + 4)
 
     def _start(self, task: Task, name: str, member: Member, now: float) -> Attempt:
         attempt = Attempt(task=task, number=self._next_attempt, worker=name, deadline=now + self._lease(task, member))
@@ -355,7 +361,8 @@ class Coordinator:
             self._offer(consumer)
         for region in self.graph.conditioned_regions(item):
             for step in self._steps_at[region]:
-                self._offer(Task(Kind.DENOISE, step, region))
+                for reader in self.graph.consumers(Item("z", step, region)):
+                    self._offer(reader)
 
     def _note(self, item: Item) -> None:
         """An item is there now."""
@@ -375,18 +382,18 @@ class Coordinator:
     def _lose(self, merge: Task) -> None:
         """The contributions a merge read are gone: make them again. Their z is still there: this merge has not run."""
         for item in self.graph.inputs(merge):
-            if item.kind == "contribution" and item in self.available:
-                denoise = self.graph.producer(item)
+            task = self.graph.producer(item)
+            if task.kind in CONTRIBUTING and item in self.available:
                 self._remove(item)
-                self._finished.discard(denoise)
-                self.todo.add(denoise)
-                self.num_left[Kind.DENOISE] += 1
-                self._offer(denoise)
+                self._finished.discard(task)
+                self.todo.add(task)
+                self.num_left[task.kind] += 1
+                self._offer(task)
 
     def _retire(self, task: Task) -> None:
         """A durable task is done: what it read may be garbage now."""
         for item in self.graph.inputs(task):
-            if item.kind == "contribution":
+            if item.kind in ("contribution", "exchanged"):
                 self._retire_contribution(item)
             elif item.kind == "z" and not self._is_read_again(task):
                 self._retire_latent(item)
@@ -401,10 +408,10 @@ class Coordinator:
     def _retire_contribution(self, item: Item) -> None:
         if item not in self.available or any(merge in self.todo for merge in self.graph.consumers(item)):
             return
-        denoise = self.graph.producer(item)
+        contributing = self.graph.producer(item)
         self._remove(item)
-        self.released.append(denoise)
-        for read in self.graph.inputs(denoise):
+        self.released.append(contributing)
+        for read in self.graph.inputs(contributing):
             if read.kind == "z":
                 self._retire_latent(read)
 
@@ -412,6 +419,8 @@ class Coordinator:
         if item not in self.available or any(not self._is_retired(task) for task in self.graph.consumers(item)):
             return
         keep = self.patience.kept_steps
+        if self.graph.keeps_last and item.step == self.graph.num_steps:
+            return
         if keep and item.step % keep == 0:
             return
         self._remove(item)
@@ -421,7 +430,7 @@ class Coordinator:
         """Whether a task will never run again: done, and if it made a contribution, that was used up."""
         if task in self.todo:
             return False
-        return task.kind is not Kind.DENOISE or self.graph.product(task) not in self.available
+        return task.kind not in CONTRIBUTING or self.graph.product(task) not in self.available
 
 
 def _sort(task: Task) -> tuple[Kind, int]:

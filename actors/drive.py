@@ -19,8 +19,8 @@ from storage.run import RunStore
 
 from .coordinator import Coordinator, Finished
 from .executor import Event, Executor, TaskDone, TaskFailed, WorkerJoined, WorkerLost
-from .resume import ACTIVE, array_names
-from .task import Hello, Item, Kind
+from .resume import ACTIVE, Beside, array_names, kept_beside
+from .task import CONTRIBUTING, Hello, Item, Kind
 
 log = logging.getLogger(__name__)
 
@@ -81,10 +81,10 @@ class Session:
     """called about once a second"""
     should_stop: Callable[[], bool] = lambda: False
     tally: Tally = field(default_factory=Tally)
-    has_history: bool = field(init=False)
+    beside: Beside = field(init=False)
 
     def __post_init__(self) -> None:
-        self.has_history = self.plan.solver().num_history > 0
+        self.beside = kept_beside(self.plan)
 
 
 def drive(session: Session) -> Tally:
@@ -126,12 +126,7 @@ def drive(session: Session) -> Tally:
 def _hand_out(session: Session) -> None:
     coordinator = session.coordinator
     for attempt in coordinator.assign(time.monotonic()):
-        inputs = [
-            coordinator.graph.producer(item)
-            for item in coordinator.graph.inputs(attempt.task)
-            if item.kind == "contribution"
-        ]
-        session.executor.submit(attempt, inputs)
+        session.executor.submit(attempt, coordinator.graph.parts(attempt.task))
     for worker in coordinator.overdue(time.monotonic()):
         session.executor.kill(worker, "a task of its own is late for the second time")
 
@@ -153,7 +148,7 @@ def _take_in(session: Session, event: Event) -> None:
         coordinator.fail(event.worker, event.attempt.number, event.reason, lost_inputs=event.lost_inputs)
     elif isinstance(event, TaskDone) and coordinator.finish(event.worker, event.attempt.number, event.outcome):
         kind = event.attempt.task.kind
-        if kind is Kind.DENOISE:
+        if kind in CONTRIBUTING:
             executor.accept(event.attempt)
         tally.done[kind] += 1
         tally.seconds[kind] += event.outcome.seconds
@@ -219,7 +214,7 @@ def _clean_up(session: Session, retired: set[Kind]) -> None:
         session.executor.release(task)
     coordinator.released.clear()
     for item in coordinator.garbage:
-        _delete(session.store, item, session.has_history and item.step < session.plan.num_steps)
+        _delete(session.store, item, session.beside)
     coordinator.garbage.clear()
     for kind in (Kind.EMBED, Kind.PREPARE):
         if kind not in retired and not coordinator.num_left[kind]:
@@ -227,8 +222,8 @@ def _clean_up(session: Session, retired: set[Kind]) -> None:
             session.executor.retire(kind)
 
 
-def _delete(store: RunStore, item: Item, has_history: bool) -> None:
-    for name in array_names(item, has_history):
+def _delete(store: RunStore, item: Item, beside: Beside) -> None:
+    for name in array_names(item, beside):
         store.open_array(name).delete(item.region)
 
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from .coordinator import Attempt
-from .task import Hello, Kind, Outcome, Task
+from .task import Hello, Kind, Outcome, Part, Task
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -48,8 +48,8 @@ class WorkersExhaustedError(RuntimeError):
 class Executor(Protocol):
     """Runs tasks on workers and holds their contributions; the coordinator sees neither tensors nor references."""
 
-    def submit(self, attempt: Attempt, inputs: Sequence[Task]) -> None:
-        """Start an attempt; ``inputs`` are the denoise tasks whose contributions a merge reads, in plan order."""
+    def submit(self, attempt: Attempt, inputs: Sequence[Part]) -> None:
+        """Start an attempt; ``inputs`` are the contributions that a merge reads, in plan order."""
         ...
 
     def accept(self, attempt: Attempt) -> None:
@@ -57,7 +57,7 @@ class Executor(Protocol):
         ...
 
     def release(self, task: Task) -> None:
-        """Drop a denoise task's contributions."""
+        """Drop a task's contributions."""
         ...
 
     def wait(self, timeout: float) -> list[Event]:

@@ -9,7 +9,7 @@ from pipeline.contribution import Contribution
 
 from .coordinator import Attempt
 from .executor import Event, TaskDone, WorkerJoined
-from .task import Kind, Task
+from .task import CONTRIBUTING, Kind, Part, Task
 from .worker import Worker
 
 NAME = "local"
@@ -20,12 +20,12 @@ class LocalExecutor:
 
     def __init__(self, worker: Worker) -> None:
         self._worker = worker
-        self._waiting: deque[tuple[Attempt, Sequence[Task]]] = deque()
+        self._waiting: deque[tuple[Attempt, Sequence[Part]]] = deque()
         self._made: dict[int, dict[int, Contribution]] = {}
         self._contributions: dict[Task, dict[int, Contribution]] = {}
         self._greeted = False
 
-    def submit(self, attempt: Attempt, inputs: Sequence[Task]) -> None:
+    def submit(self, attempt: Attempt, inputs: Sequence[Part]) -> None:
         self._waiting.append((attempt, inputs))
 
     def accept(self, attempt: Attempt) -> None:
@@ -41,9 +41,9 @@ class LocalExecutor:
         if not self._waiting:
             return []
         attempt, inputs = self._waiting.popleft()
-        region = attempt.task.region
-        outcome, made = self._worker.run(attempt.task, [self._contributions[task][region] for task in inputs])
-        if attempt.task.kind is Kind.DENOISE:
+        contributions = [self._contributions[part.maker][part.destination] for part in inputs]
+        outcome, made = self._worker.run(attempt.task, contributions)
+        if attempt.task.kind in CONTRIBUTING:
             owners = [self._worker.plan.regions.owner(c.box.top, c.box.left) for c in made]
             self._made[attempt.number] = dict(zip(owners, made, strict=True))
         return [TaskDone(worker=NAME, attempt=attempt, outcome=outcome)]

@@ -20,7 +20,7 @@ from pipeline.contribution import Contribution
 from .coordinator import Attempt
 from .executor import Event, TaskDone, TaskFailed, WorkerJoined, WorkerLost, WorkersExhaustedError
 from .graph import Graph
-from .task import Hello, Kind, Outcome, Task
+from .task import CONTRIBUTING, Hello, Kind, Outcome, Part, Task
 from .worker import WorkerSetup, build_worker
 
 log = logging.getLogger(__name__)
@@ -31,9 +31,6 @@ _ENVIRONMENT = {
     "MALLOC_TRIM_THRESHOLD_": str(64 << 20),
 }
 """keeps an actor's heap small: its many threads would each have one, and freed arrays would stay in it"""
-
-MOST_DESTINATIONS = 4
-"""a region's tiles reach at most three other regions: right, below and diagonal"""
 
 MOST_START_FAILURES = 4
 """workers in a row that may die before they say hello"""
@@ -60,10 +57,10 @@ class WorkerActor:
     def hello(self) -> Hello:
         return self._worker.hello()
 
-    def run(self, task: Task, *contributions: Contribution) -> tuple[Outcome | Contribution | None, ...]:
-        """The outcome, then as many contributions as there are destinations, then None."""
+    def run(self, task: Task, *contributions: Contribution) -> Outcome | tuple[Outcome | Contribution, ...]:
+        """The outcome; of contributing tasks, then a contribution for each region that they go to."""
         outcome, made = self._worker.run(task, contributions)
-        return (outcome, *made, *[None] * (MOST_DESTINATIONS - len(made)))
+        return (outcome, *made) if made else outcome
 
 
 @dataclass(slots=True, kw_only=True)
@@ -94,17 +91,17 @@ class RayExecutor:
             for _ in range(pool.size):
                 self._start(pool)
 
-    def submit(self, attempt: Attempt, inputs: Sequence[Task]) -> None:
+    def submit(self, attempt: Attempt, inputs: Sequence[Part]) -> None:
         actor = self._actors[attempt.worker]
-        region = attempt.task.region
-        contributions = [self._contributions[task][region] for task in inputs]
-        run = actor.handle.run.options(num_returns=1 + MOST_DESTINATIONS)
-        outcome, *made = run.remote(attempt.task, *contributions)
+        contributions = [self._contributions[part.maker][part.destination] for part in inputs]
+        receivers = self._graph.receivers(attempt.task) if attempt.task.kind in CONTRIBUTING else ()
+        returned = actor.handle.run.options(num_returns=1 + len(receivers)).remote(attempt.task, *contributions)
+        outcome, *made = returned if receivers else [returned]
         actor.runs[outcome] = (attempt, made)
 
     def accept(self, attempt: Attempt) -> None:
-        destinations = self._graph.destinations[attempt.task.region]
-        self._contributions[attempt.task] = dict(zip(destinations, self._made.pop(attempt.number), strict=False))
+        made = self._made.pop(attempt.number)
+        self._contributions[attempt.task] = dict(zip(self._graph.receivers(attempt.task), made, strict=True))
 
     def release(self, task: Task) -> None:
         self._contributions.pop(task, None)
@@ -151,7 +148,7 @@ class RayExecutor:
                 self._events.append(WorkerJoined(worker=name, kinds=actor.pool.kinds, hello=result))
                 return
             attempt, made = actor.runs.pop(reference)
-            if attempt.task.kind is Kind.DENOISE:
+            if attempt.task.kind in CONTRIBUTING:
                 self._made[attempt.number] = made
             self._events.append(TaskDone(worker=name, attempt=attempt, outcome=result))
 

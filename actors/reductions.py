@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import google_crc32c
+import numpy as np
 
 from pipeline.plan import Plan
 from pipeline.reduction import (
@@ -16,7 +17,7 @@ from pipeline.reduction import (
     table_to_bytes,
 )
 from storage.arrays import RegionArray
-from storage.box import RegionGrid
+from storage.box import Box, RegionGrid
 from storage.run import RunStore
 
 
@@ -59,6 +60,10 @@ class StoredReductions:
         if not self._store.put_blob_new(statistics_blob(k), data):
             self._store.put_blob(statistics_blob(k), data)
         return int(google_crc32c.value(data))
+
+    def last(self, box: Box) -> np.ndarray:
+        """Latents ``[c, h, w]`` after the last step, as they are decoded."""
+        return self._reducer.last(box, self.table("decode"))
 
     def table(self, chain: str) -> Table:
         """All that a whole chain found; empty for a chain without reductions."""

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import io
 import logging
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
 import google_crc32c
@@ -23,10 +23,11 @@ from storage.journal import Record
 from storage.run import RunStore
 
 from .graph import PROMPTS, Graph
+from .names import COARSE, DIFFICULTY, OUT, PROMPT_BLOB, history_name, latent_name
 from .prompts import PROMPTS_ARRAY
 from .reductions import create_moments, moments_name, statistics_blob
 from .task import Item, Kind, Task
-from .worker import COARSE, DIFFICULTY, OUT, PROMPT_BLOB, history_name, latent_name
+from .words import create_words, words_name
 
 log = logging.getLogger(__name__)
 
@@ -49,10 +50,25 @@ ACTIVE = "active"
 """what the journal calls a region's active tiles, among checksums by array name"""
 
 
-def array_names(item: Item, has_history: bool) -> list[str]:
+Beside = Callable[[int], list[str]]
+"""names of the arrays that are kept beside z of a step"""
+
+
+def kept_beside(plan: Plan) -> Beside:
+    """The solver's history, and the maps of attention to words, where a plan has them."""
+    has_history, has_words = plan.solver().num_history > 0, plan.recipe.collect_words
+
+    def beside(step: int) -> list[str]:
+        history = [history_name(step)] if has_history and 0 < step < plan.num_steps else []
+        return [*history, *([words_name(step)] if has_words and step > 0 else [])]
+
+    return beside
+
+
+def array_names(item: Item, beside: Beside) -> list[str]:
     """The arrays whose regions make up an item, the last one written first; some recipes lack some of them."""
     if item.kind == "z":
-        return [latent_name(item.step), *([history_name(item.step)] if has_history and item.step > 0 else [])]
+        return [latent_name(item.step), *beside(item.step)]
     if item.kind == "moments":
         return [moments_name(item.step)]
     return {"coarse": [COARSE, DIFFICULTY, PROMPTS_ARRAY], "out": [OUT]}.get(item.kind, [])
@@ -73,6 +89,7 @@ def create_arrays(store: RunStore, plan: Plan, graph: Graph) -> None:
         if solver.num_history and 0 < step < plan.num_steps:
             name = history_name(step)
             store.array(name, channels=channels * solver.num_history, grid=plan.regions, dtype="float32")
+    create_words(store, plan)
     if graph.uses_coarse:
         store.array(COARSE, channels=channels, grid=plan.regions, dtype="float32")
     if plan.has_difficulty:
@@ -86,13 +103,13 @@ def create_arrays(store: RunStore, plan: Plan, graph: Graph) -> None:
 def find_available(store: RunStore, plan: Plan, graph: Graph, records: Sequence[Record]) -> Found:
     """Check what the journal says against what the store holds; see Found."""
     checksums = _checksums(graph, records)
-    has_history = plan.solver().num_history > 0
-    present, num_deleted = _present(store, plan, graph, checksums, has_history)
-    num_damaged = 0
+    beside = kept_beside(plan)
+    present, num_deleted = _present(store, plan, graph, checksums, beside)
+    num_damaged, goals = 0, graph.goals()
     verified: set[Item] = set()
     while True:
         wanted = {item for task in graph.needed(present) for item in graph.inputs(task)} & present
-        wanted |= {item for item in present if item.kind == "out"}
+        wanted |= present.intersection(goals)
         bad = [item for item in sorted(wanted - verified) if not _intact(store, plan, item, checksums[item])]
         verified |= wanted
         if not bad:
@@ -100,7 +117,7 @@ def find_available(store: RunStore, plan: Plan, graph: Graph, records: Sequence[
         for item in bad:
             log.warning("%s is damaged or gone although the journal calls it done: it is made again", item)
             num_damaged += 1
-            num_deleted += _delete(store, item, has_history and item.step < plan.num_steps)
+            num_deleted += _delete(store, item, beside)
             present.discard(item)
 
 
@@ -111,7 +128,7 @@ def _checksums(graph: Graph, records: Iterable[Record]) -> dict[Item, dict[str, 
         if record.kind not in set(Kind):
             continue
         item = graph.product(Task(Kind(record.kind), record.step, record.region))
-        name = blob_name(item) or array_names(item, has_history=False)[0]
+        name = blob_name(item) or array_names(item, lambda _step: [])[0]
         extra = {key: value for key, value in record.extra.items() if key != ACTIVE}
         checksums[item] = {name: record.crc32c, **extra}
     return checksums
@@ -122,7 +139,7 @@ def _active(records: Iterable[Record]) -> dict[int, tuple[int, ...]]:
 
 
 def _present(
-    store: RunStore, plan: Plan, graph: Graph, checksums: dict[Item, dict[str, int]], has_history: bool
+    store: RunStore, plan: Plan, graph: Graph, checksums: dict[Item, dict[str, int]], beside: Beside
 ) -> tuple[set[Item], int]:
     """Journalled items whose regions exist; regions without a record are deleted."""
     present, num_deleted = {item for item in checksums if blob_name(item)}, 0
@@ -137,18 +154,17 @@ def _present(
             if item in checksums:
                 present.add(item)
             else:
-                num_deleted += _delete(store, item, has_history and step < plan.num_steps)
-    return present, num_deleted + _sweep_companions(store, plan, present, has_history)
+                num_deleted += _delete(store, item, beside)
+    return present, num_deleted + _sweep_companions(store, plan, present, beside)
 
 
-def _sweep_companions(store: RunStore, plan: Plan, present: set[Item], has_history: bool) -> int:
+def _sweep_companions(store: RunStore, plan: Plan, present: set[Item], beside: Beside) -> int:
     """Delete what was written before the array that tells of an item, where the item is not there.
 
     It would be written again, and a write over damaged bytes is refused.
     """
     companions = [(DIFFICULTY, "coarse", 0), (PROMPTS_ARRAY, "coarse", 0)]
-    if has_history:
-        companions += [(history_name(step), "z", step) for step in range(1, plan.num_steps)]
+    companions += [(name, "z", step) for step in range(plan.num_steps + 1) for name in beside(step)]
     num_deleted = 0
     for name, kind, step in companions:
         if not store.has_array(name):
@@ -161,8 +177,8 @@ def _sweep_companions(store: RunStore, plan: Plan, present: set[Item], has_histo
     return num_deleted
 
 
-def _delete(store: RunStore, item: Item, has_history: bool) -> int:
-    names = [name for name in array_names(item, has_history) if store.has_array(name)]
+def _delete(store: RunStore, item: Item, beside: Beside) -> int:
+    names = [name for name in array_names(item, beside) if store.has_array(name)]
     for name in names:
         store.open_array(name).delete(item.region)
     return len(names)

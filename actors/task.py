@@ -14,16 +14,22 @@ class Kind(StrEnum):
     PREPARE = "prepare"
     ENCODE = "encode"
     DENOISE = "denoise"
+    EXCHANGE = "exchange"
     MERGE = "merge"
     DECODE = "decode"
     MEASURE = "measure"
     REDUCE = "reduce"
 
 
+CONTRIBUTING = frozenset({Kind.DENOISE, Kind.EXCHANGE})
+"""tasks whose results merges read from the executor; they are not in the store, and made again where they are lost"""
+
+
 class Task(NamedTuple):
     """One piece of work: idempotent, and the same bytes wherever and however often it runs.
 
-    ``step`` of MEASURE and REDUCE is the number of the reduction.
+    ``step`` of MEASURE and REDUCE is the number of the reduction; ``region`` of EXCHANGE is that of a batch of dilated
+    samples.
     """
 
     kind: Kind
@@ -37,13 +43,21 @@ class Task(NamedTuple):
 class Item(NamedTuple):
     """One result that other tasks read.
 
-    ``kind`` is ``prompts``, ``coarse``, ``z``, ``contribution``, ``out``, ``moments`` or ``statistics``; a contribution
-    is named by the region that made it, z by its own step, moments and statistics by the number of their reduction.
+    ``kind`` is ``prompts``, ``coarse``, ``z``, ``contribution``, ``exchanged``, ``out``, ``moments`` or ``statistics``;
+    a contribution is named by the region that made it, what was exchanged by its batch of dilated samples, z by its own
+    step, moments and statistics by the number of their reduction.
     """
 
     kind: str
     step: int
     region: int
+
+
+class Part(NamedTuple):
+    """A contribution by its maker and by the region that it is for."""
+
+    maker: Task
+    destination: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -25,53 +25,44 @@ import torch
 from pipeline.activity import active_tiles, count_active
 from pipeline.backbone import Backbone, Conditioning, ModelCard
 from pipeline.backbones.loading import describe_model, load_backbone
-from pipeline.blend import weight_sum
+from pipeline.backbones.word_maps import WordMaps
 from pipeline.codec import Codec, decode_box
 from pipeline.colour import match_colour, transfer_colour
+from pipeline.combine import combine, tiles_at
+from pipeline.compat import sample_scales, tile_scales
 from pipeline.contribution import Contribution
-from pipeline.crops import crop_numbers
-from pipeline.denoise import Idle, PromptTable, denoise_region, embed_own, num_branches, predict_tiles, reach
+from pipeline.crops import WHOLE, crop_numbers
+from pipeline.denoise import Idle, PromptTable, cut, denoise_region, embed_own, num_branches, predict_tiles, reach
 from pipeline.device import describe_device, make_deterministic, package_versions
+from pipeline.exchange import blur, sample_batch, share_out
+from pipeline.guide import guide_prediction
 from pipeline.local_prompts import Prompter, encode_prompt
-from pipeline.merge import average, merge_region
+from pipeline.merge import merge_region
 from pipeline.noise import keyed_noise
 from pipeline.pixels import from_rgb, to_rgb
 from pipeline.plan import Plan, plan_from_json
 from pipeline.prepare import Preparer
 from pipeline.prompt_record import PromptRecord
-from pipeline.reduction import Reducer
+from pipeline.reduction import Reducer, restoring, step_chain
 from pipeline.rest import mask, rest
 from pipeline.tagger import Tagger
 from pipeline.text_limit import TextLimit, load_text_limit
 from pipeline.tiling import Tile
-from storage.arrays import RegionArray
+from pipeline.word_sums import sum_words
 from storage.box import Box
 from storage.run import RunStore
 
+from .before import Before
 from .difficulty import DifficultyMaps
 from .image_prompts import StoredImagePrompts
+from .names import COARSE, DIFFICULTY, OUT, PIXELS, PROMPT_BLOB, history_name
 from .places import read_places
 from .prompts import PROMPTS_ARRAY, PromptStore, RegionPrompts
 from .reductions import StoredReductions
+from .states import States
 from .tagging import GlobalTags, LazyTagger
 from .task import Hello, Kind, Outcome, Task
-
-STAGE = 0
-"""the only denoising pass so far; progressive recipes will have several"""
-
-
-def latent_name(step: int) -> str:
-    """Array of the latents at ``step``."""
-    return f"z/{STAGE}/s{step:04d}"
-
-
-def history_name(step: int) -> str:
-    """Array of the solver's remembered tensors at ``step``, beside z."""
-    return f"history/{STAGE}/s{step:04d}"
-
-
-PIXELS, COARSE, DIFFICULTY, OUT = "pixels", "cond/coarse", "cond/difficulty", "out"
-PROMPT_BLOB = "cond/prompts.npz"
+from .words import StoredWords, words_name
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -89,6 +80,8 @@ class WorkerSetup:
     """the vision transformer, likewise"""
     tagger: str | None = None
     """the tagger likewise; None for the model's own"""
+    before: RunStore | None = None
+    """the run of the stage before, in a progressive run's later stages"""
 
 
 class Worker:
@@ -102,22 +95,29 @@ class Worker:
         text_limit: TextLimit,
         tagger: LazyTagger,
         vit: str | None = None,
+        before: Before | None = None,
     ) -> None:
-        """``vit`` names the vision transformer that difficulty is read from."""
+        """``vit`` names the vision transformer that difficulty is read from; ``before`` is the stage before."""
         self.store, self.plan, self.backbone = store, plan, backbone
         self._text_limit, self._tagger = text_limit, tagger
         self.solver = plan.solver()
+        self._states, self._before = States(store, plan, self.solver), before
         self._compute = threading.RLock()
         self._clock = threading.local()
         self._prompts: PromptTable | None = None
         maps = DifficultyMaps(store, plan, self._read_rgb, vit, self._compute)
         self._global_tags = GlobalTags(store, lambda: self._prompter.tag_all_over())
-        self._prompter = Prompter(plan, self._read_rgb, self._in_backbone, self._in_tagger, self._global_tags.read)
+        self._words = StoredWords(store, plan, text_limit)
+        self._prompter = Prompter(
+            plan, self._read_rgb, self._in_backbone, self._in_tagger, self._global_tags.read, self._words.masks
+        )
         self._prompt_store = PromptStore(store, plan, self._encode_prompt)
-        self._preparer = Preparer(plan, self._read_rgb, self._in_backbone, self._prompter, maps.sources)
+        lifted = None if before is None else before.latents
+        self._preparer = Preparer(plan, self._read_rgb, self._in_backbone, self._prompter, maps.sources, lifted)
         self._images = StoredImagePrompts(store, plan, self._preparer, self._in_backbone)
         self._codec = Codec(self._in_backbone)
-        reducer = Reducer(plan, self._preparer, self._codec, self._read_last)
+        first = functools.partial(getattr, before, "anchor", None)
+        reducer = Reducer(plan, self._preparer, self._codec, self._states.at, first)
         self._reductions = StoredReductions(store, plan, reducer)
 
     def hello(self) -> Hello:
@@ -138,13 +138,13 @@ class Worker:
         batch = noise.expand(settings.batch, *noise.shape).contiguous()
         table = PromptTable(embeddings=self.backbone.embed(["", ""]))
         rows = table.rows(1, settings.batch)
-        coarse = batch.flip(-1) if geometry.reads_coarse else None
-        given = Conditioning(coarse=coarse, neighbourhood=self.plan.neighbourhood(STAGE, 0), **rows)
+        coarse = batch.flip(-1) if self.plan.model_reads_coarse else None
+        given = Conditioning(coarse=coarse, neighbourhood=self.plan.neighbourhood(0), **rows)
         prediction = self.backbone.predict(batch, self.solver.timestep(0), given)
         return int(google_crc32c.value(prediction.contiguous().numpy().tobytes()))
 
     def run(self, task: Task, contributions: Sequence[Contribution]) -> tuple[Outcome, list[Contribution]]:
-        """Carry out one task. ``contributions`` (merge only) come in plan order; denoise returns its own."""
+        """Carry out one task. ``contributions`` (merge only) come in plan order; tasks that contribute return some."""
         self._clock.backbone, self._clock.forwards, self._clock.active = 0.0, 0, ()
         started = time.perf_counter()
         actions: dict[Kind, Callable[[], tuple[int, dict[str, Any], list[Contribution]]]] = {
@@ -152,6 +152,7 @@ class Worker:
             Kind.PREPARE: lambda: self._prepare(task.region),
             Kind.ENCODE: lambda: self._encode(task.region),
             Kind.DENOISE: lambda: self._denoise(task.step, task.region),
+            Kind.EXCHANGE: lambda: self._exchange(task.step, task.region),
             Kind.MERGE: lambda: self._merge(task.step, task.region, contributions),
             Kind.DECODE: lambda: self._decode(task.region),
             Kind.MEASURE: lambda: (self._reductions.measure(task.step, task.region), {}, []),
@@ -224,29 +225,33 @@ class Worker:
 
     def _read_rgb(self, window: Box) -> torch.Tensor:
         """Input pixels of a window: ``[3, y, x]``, 0 and 1 at the ends of the value range, not clipped."""
+        if self._before is not None:
+            return self._before.pixels(window)
         return to_rgb(self.plan.value_range.to_unit(self.store.open_array(PIXELS).read(window)))
 
     def _encode(self, region: int) -> tuple[int, dict[str, Any], list[Contribution]]:
         plan = self.plan
         box = plan.regions.box(region)
-        noise = torch.from_numpy(self._noise(box, draw=0))
+        noise = torch.from_numpy(self._states.noise(box, draw=0))
         coarse = None
         if plan.recipe.start == "image":
-            coarse = torch.from_numpy(self.store.open_array(COARSE).read(box))
+            coarse = torch.from_numpy(self._states.coarse(box))
         z = self.solver.start(noise, coarse)
-        return self._latents(0).write(region, z.numpy()), {}, []
+        return self._states.latents(0).write(region, z.numpy()), {}, []
 
     def _denoise(self, step: int, region: int) -> tuple[int, dict[str, Any], list[Contribution]]:
         plan = self.plan
-        seen = reach(plan.tiles, plan.regions, region)
+        seen = reach(plan.tiles, plan.regions, region, plan.jitter)
         assert seen is not None
-        z = self._latents(step).read(seen)
-        coarse = self.store.open_array(COARSE).read(seen) if plan.denoise_reads_coarse else None
+        z = self._states.at(step, seen)
+        coarse = self._states.coarse(seen) if plan.denoise_reads_coarse else None
         prompts = self._prompt_table()
         local = self._local_prompts(region) if plan.recipe.prompts != "global" and not plan.has_places else None
         inside = read_places(plan, seen, self._local_prompts) if plan.has_places else None
         images = self._images.read(region) if plan.recipe.image_prompts != "none" else None
-        places = {tile: place for place, tile in enumerate(plan.tiles.owned_by(plan.regions.box(region)))}
+        owned = tiles_at(plan, step, region)
+        places = {tile: place for place, tile in enumerate(owned)}
+        words = sum_words(plan, seen) if plan.recipe.collect_words else None
 
         def predict(tiles: list[Tile], latents: torch.Tensor) -> torch.Tensor:
             under, table = None, prompts
@@ -254,30 +259,68 @@ class Worker:
                 table = local.rows([places[tile] for tile in tiles], prompts)
             elif inside is not None:
                 table = inside.rows(tiles, prompts)
-            if coarse is not None and plan.geometry.reads_coarse:
-                under = torch.from_numpy(np.stack([coarse[:, *tile.box.within(seen)] for tile in tiles]))
+            if coarse is not None and plan.model_reads_coarse:
+                under = torch.from_numpy(np.stack([cut(coarse, seen, tile.box) for tile in tiles]))
             structure = None
             if plan.recipe.structures:
                 shown = [self._preparer.structure(tile.box) for tile in tiles]
                 structure = {name: torch.stack([one[name] for one in shown]) for name in plan.recipe.structures}
-            guidance = plan.denoise_settings.guidance
-            self._clock.forwards += len(tiles) * num_branches(plan.geometry, guidance)
             with self._in_backbone() as backbone:
-                crops = crop_numbers(plan, tiles) if plan.recipe.crops == "tile" else None
+                crops = crop_numbers(plan, [tile.box for tile in tiles]) if plan.recipe.crops == "tile" else None
                 image = None if images is None else images.of([places[tile] for tile in tiles])
                 given = Conditioning(
                     coarse=under,
                     structure=structure,
                     crops=crops,
                     image=image,
-                    neighbourhood=plan.neighbourhood(STAGE, step),
+                    neighbourhood=plan.neighbourhood(step),
                 )
-                return predict_tiles(backbone, self.solver, step, latents, given, table, guidance)
+                scales = tile_scales(plan, self.solver, step, tiles)
+                maps = None if words is None else WordMaps()
+                predictions = self._predict(backbone, step, latents, given, table, scales, maps)
+            if words is not None and maps is not None:
+                words.add(tiles, maps.mean().cpu().numpy())
+            return predictions
 
-        idle = self._idle(step, seen, [*places], z, coarse) if coarse is not None and plan.has_difficulty else None
+        idle = self._idle(step, seen, owned, z, coarse) if coarse is not None and plan.has_difficulty else None
         with self._compute:
-            made = denoise_region(plan.denoise_settings, region, seen, z, predict, idle)
-        return 0, {}, [made[destination] for destination in sorted(made)]
+            made = denoise_region(plan.denoise_settings, owned, seen, z, predict, idle)
+        contributions = [made[destination] for destination in sorted(made)]
+        if words is not None:
+            contributions = [dataclasses.replace(one, words=words.part(one.box)) for one in contributions]
+        return 0, {}, contributions
+
+    def _predict(
+        self,
+        backbone: Backbone,
+        step: int,
+        latents: torch.Tensor,
+        given: Conditioning,
+        prompts: PromptTable,
+        scales: torch.Tensor | None,
+        words: WordMaps | None = None,
+    ) -> torch.Tensor:
+        """Guided predictions for one full batch, counted."""
+        guidance = self.plan.denoise_settings.guidance
+        self._clock.forwards += len(latents) * num_branches(self.plan.geometry, guidance)
+        return predict_tiles(backbone, self.solver, step, latents, given, prompts, guidance, scales=scales, words=words)
+
+    def _exchange(self, step: int, number: int) -> tuple[int, dict[str, Any], list[Contribution]]:
+        """Predictions for one batch of dilated samples: under the whole prompt, and without structure."""
+        plan = self.plan
+        batch = sample_batch(plan, step, number)
+        found = restoring(self._reductions.table(step_chain(step)))
+        blurred = found.apply(blur(plan, step, lambda box: self._states.at(step, box), batch.box))
+        latents = torch.from_numpy(batch.pick(blurred))
+        coarse = None
+        if plan.model_reads_coarse:
+            coarse = torch.from_numpy(batch.pick(self._states.coarse(batch.box)))
+        crops = crop_numbers(plan, [WHOLE] * len(latents)) if plan.recipe.crops == "tile" else None
+        given = Conditioning(coarse=coarse, crops=crops)
+        with self._in_backbone() as backbone:
+            scales = sample_scales(plan, self.solver, step, len(latents))
+            predictions = self._predict(backbone, step, latents, given, self._prompt_table(), scales)
+        return 0, {}, share_out(batch, predictions.numpy(), plan.regions)
 
     def _idle(self, step: int, seen: Box, tiles: list[Tile], z: np.ndarray, coarse: np.ndarray) -> Idle:
         """Those of ``tiles`` that the model does not see at ``step``; z and coarse over ``seen``."""
@@ -286,8 +329,8 @@ class Worker:
         active = set(active_tiles(recipe, tiles, seen, difficulty, self.plan.timesteps[step]))
 
         def predict(tile: Tile) -> np.ndarray:
-            part = tile.box.within(seen)
-            return rest(recipe, self.solver, self.backbone, step, z[:, *part], coarse[:, *part])
+            still = (cut(values, seen, tile.box) for values in (z, coarse))
+            return rest(recipe, self.solver, self.backbone, step, *still)
 
         return Idle(tiles=frozenset(tiles) - active, predict=predict)
 
@@ -296,15 +339,14 @@ class Worker:
     ) -> tuple[int, dict[str, Any], list[Contribution]]:
         plan = self.plan
         box = plan.regions.box(region)
-        z = self._latents(step).read(box)
-        weights = weight_sum(plan.recipe.blend, plan.tiles, plan.regions.canvas, box)
-        prediction = average(contributions, box, weights, channels=len(z))
+        z = self._states.at(step, box)
+        prediction = self._average(step, box, contributions)
         if plan.recipe.activity == "mask":
-            difficulty, coarse = self.store.open_array(DIFFICULTY).read(box)[0], self.store.open_array(COARSE).read(box)
+            difficulty, coarse = self.store.open_array(DIFFICULTY).read(box)[0], self._states.coarse(box)
             resting = rest(plan.recipe, self.solver, self.backbone, step, z, coarse)
             prediction = mask(plan.recipe, difficulty, plan.timesteps[step], prediction, resting)
-        history = self._history(step).read(box) if self.solver.num_history and step > 0 else None
-        noise = self._noise(box, draw=step + 1) if self.solver.is_stochastic else None
+        history = self._states.history(step).read(box) if self.solver.num_history and step > 0 else None
+        noise = self._states.noise(box, draw=step + 1) if self.solver.is_stochastic else None
         z_next, history_next = merge_region(self.solver, step, z, prediction, history, noise)
         if not np.isfinite(z_next).all():
             raise FloatingPointError(
@@ -312,8 +354,21 @@ class Worker:
             )
         extra = {}
         if history_next is not None and step + 1 < plan.num_steps:
-            extra[history_name(step + 1)] = self._history(step + 1).write(region, history_next)
-        return self._latents(step + 1).write(region, z_next), extra, []
+            extra[history_name(step + 1)] = self._states.history(step + 1).write(region, history_next)
+        if plan.recipe.collect_words:
+            extra[words_name(step + 1)] = self._words.add(step, region, contributions)
+        return self._states.latents(step + 1).write(region, z_next), extra, []
+
+    def _average(self, step: int, box: Box, contributions: Sequence[Contribution]) -> np.ndarray:
+        """What a step predicts of a region: the tiles' mean, drawn to the coarse latent where a recipe asks for it."""
+        plan, canvas = self.plan, self.plan.regions.canvas
+        wide = plan.merge_window(box)
+        prediction = combine(plan, step, contributions, wide, channels=plan.geometry.channels)
+        if not plan.is_guided:
+            return prediction
+        z, coarse = self._states.at(step, wide), self._states.coarse(wide)
+        cell = plan.recipe.low_cell
+        return guide_prediction(self.solver, step, z, prediction, coarse, wide=wide, canvas=canvas, box=box, cell=cell)
 
     def _decode(self, region: int) -> tuple[int, dict[str, Any], list[Contribution]]:
         plan, geometry = self.plan, self.plan.geometry
@@ -322,7 +377,7 @@ class Worker:
         wide = box.grown(plan.decode_halo - geometry.decoder_halo, canvas)
         found = self._reductions.table("decode")
         decode = functools.partial(self._codec.decode, norms=found.get("norms"))
-        rgb = decode_box(self._read_last, decode, geometry, canvas, wide)
+        rgb = decode_box(self._reductions.last, decode, geometry, canvas, wide)
         inside = plan.out_regions.box(region)
         if plan.recipe.colour == "wavelet":
             rgb = transfer_colour(rgb, self._preparer.enlarged(wide.scaled(geometry.factor)))
@@ -333,21 +388,6 @@ class Worker:
         return self.store.open_array(OUT).write(region, values), {}, []
 
     # -- what the tasks read -----------------------------------------------------------------------------------------
-
-    def _latents(self, step: int) -> RegionArray:
-        return self.store.open_array(latent_name(step))
-
-    def _read_last(self, box: Box) -> np.ndarray:
-        """Latents ``[c, h, w]`` after the last step."""
-        return self._latents(self.plan.num_steps).read(box)
-
-    def _history(self, step: int) -> RegionArray:
-        return self.store.open_array(history_name(step))
-
-    def _noise(self, box: Box, draw: int) -> np.ndarray:
-        return keyed_noise(
-            box, channels=self.plan.geometry.channels, seed=self.plan.recipe.seed, stage=STAGE, draw=draw
-        )
 
     def _local_prompts(self, region: int) -> RegionPrompts:
         found = self._prompt_store.read(region)
@@ -384,7 +424,8 @@ def build_worker(setup: WorkerSetup) -> Worker:
     assert recipe.dtype is not None
     backbone = load_backbone(card, device=plan.device.kind, dtype=recipe.dtype, options=recipe.options)
     limit = load_text_limit(card.location, card.geometry.text_tokens)
-    return Worker(setup.store, plan, backbone, limit, LazyTagger(setup.tagger, plan), setup.vit)
+    before = None if setup.before is None else Before(setup.before, plan)
+    return Worker(setup.store, plan, backbone, limit, LazyTagger(setup.tagger, plan), setup.vit, before)
 
 
 def check_model(card: ModelCard, plan: Plan) -> None:

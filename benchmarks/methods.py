@@ -18,7 +18,8 @@ import torch
 from PIL import Image
 
 from cluster.job import Job
-from cluster.session import Prepared, upscale
+from cluster.session import upscale
+from cluster.sitting import Prepared
 from pipeline.backbones.loading import describe_model, load_backbone
 from pipeline.plan import Plan
 from training.degradations import SCALE

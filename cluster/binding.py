@@ -14,6 +14,7 @@ from pipeline.backbones.attention import describe_attention
 from pipeline.backbones.loading import describe_model
 from pipeline.binding import Given, bind
 from pipeline.device import DeviceFacts, package_versions
+from pipeline.difficulty import AttentionCard
 from pipeline.geojson import parse_geojson
 from pipeline.plan import ImageFacts, Plan
 from pipeline.presets import load_recipe
@@ -25,7 +26,7 @@ from pipeline.vocabulary import parse_vocabulary
 from storage.images import ImageSource, check_output, open_image
 from storage.images.ground import to_pixels
 
-from .job import Job
+from .job import Job, Work
 from .textures import memory_for
 
 
@@ -60,7 +61,7 @@ def read_given(job: Job, source: ImageSource, model: ModelCard) -> Given:
     """What the job gives beside its image, recipe and model, each read and checked."""
     return Given(
         tags=read_tags(job, source),
-        attention=None if job.vit is None else describe_attention(job.vit),
+        attention=read_vit(job),
         difficulty_map=describe_difficulty(job, source),
         tagger=read_tagging(job),
         textures=None if job.textures is None else memory_for(job.textures, model).sha256,
@@ -88,7 +89,12 @@ def open_difficulty(path: str) -> ImageSource:
     return open_image(path, bands=(1,))
 
 
-def read_tagging(job: Job) -> Tagging | None:
+def read_vit(job: Work) -> AttentionCard | None:
+    """The job's vision transformer; None where none is given."""
+    return None if job.vit is None else describe_attention(job.vit)
+
+
+def read_tagging(job: Work) -> Tagging | None:
     """The job's tagger and vocabulary; None for the model's own. Raises ValueError or FileNotFoundError."""
     vocabulary = None
     if job.vocabulary is not None:

@@ -1,4 +1,4 @@
-"""The command line: ``gigatile upscale | plan | status | prompts | compare | textures | decode``."""
+"""The command line: ``gigatile upscale | generate | plan | status | prompts | compare | textures | decode``."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from rich.console import Console
 from rich.table import Table
 
 from cluster.guard import check_packages
-from cluster.job import Job
+from cluster.job import Job, TextJob, Work
 
 app = typer.Typer(
     add_completion=False,
@@ -41,24 +41,27 @@ JsonOpt = Annotated[bool, typer.Option("--json", help="print JSON")]
 
 
 def takes_job(command: Callable[..., None]) -> Callable[..., None]:
-    """A command whose first parameter is a Job gets the Job's fields as its arguments and options."""
-    own = list(inspect.signature(command, eval_str=True).parameters.values())[1:]
+    """A command whose first parameter is a job gets the job's fields as its arguments and options."""
+    first, *own = inspect.signature(command, eval_str=True).parameters.values()
+    job_class: type[Work] = first.annotation
 
     def parameter(field: dataclasses.Field[Any], kind: Any) -> inspect.Parameter:
         required = field.default is dataclasses.MISSING
         words = [f"--{field.name.replace('_', '-')}"] if kind is bool else []
-        info = typer.Argument(**field.metadata) if required else typer.Option(*words, **field.metadata)
+        said = {key: value for key, value in field.metadata.items() if key != "place"}
+        info = typer.Argument(**said) if required else typer.Option(*words, **said)
         default = inspect.Parameter.empty if required else field.default
         return inspect.Parameter(
             field.name, inspect.Parameter.KEYWORD_ONLY, default=default, annotation=Annotated[kind, info]
         )
 
-    kinds = typing.get_type_hints(Job)
-    fields = [parameter(field, kinds[field.name]) for field in dataclasses.fields(Job)]
+    kinds = typing.get_type_hints(job_class)
+    ordered = sorted(dataclasses.fields(job_class), key=lambda field: field.metadata.get("place", len(kinds)))
+    fields = [parameter(field, kinds[field.name]) for field in ordered]
 
     @functools.wraps(command)
     def call(**given: Any) -> None:
-        job = Job(**{field.name: given.pop(field.name) for field in dataclasses.fields(Job)})
+        job = job_class(**{field.name: given.pop(field.name) for field in ordered})
         command(job, **given)
 
     keyword_only = [one.replace(kind=inspect.Parameter.KEYWORD_ONLY) for one in own]
@@ -134,8 +137,8 @@ class StopSwitch:
 def upscale(job: Job) -> None:
     """Enlarge INPUT to OUTPUT. The same command resumes what was begun; a finished run says so."""
     from actors.drive import StoppedError
-    from cluster.session import Prepared
     from cluster.session import upscale as do
+    from cluster.sitting import Prepared
 
     switch = StopSwitch()
     switch.install()
@@ -159,6 +162,76 @@ def upscale(job: Job) -> None:
         out.print(f"pixels sha256 {result.exported.sha256}", markup=False)
         if result.prompts.get("cut"):
             err.print(f"{_cut_line(result.prompts)}: see `gigatile prompts {job.run_url}`", markup=False)
+
+
+@app.command()
+@takes_job
+def generate(
+    job: TextJob,
+    only_plan: Annotated[bool, typer.Option("--plan", help="print what it would do and cost, and do nothing")] = False,
+) -> None:
+    """Make a picture of any size from PROMPT. The same command resumes what was begun; a finished run says so."""
+    from actors.drive import StoppedError
+    from cluster import series
+    from cluster.sitting import Prepared
+
+    switch = StopSwitch()
+    switch.install()
+    started = time.monotonic()
+
+    def on_stage(stage: Prepared) -> None:
+        place = stage.plan.stage
+        err.print(f"stage {place.index + 1} of {place.count}: {_size(stage.plan)}", markup=False)
+
+    with one_line_errors():
+        if only_plan:
+            _print_series(series.prepare(job), job.run_url)
+            return
+        try:
+            result = series.generate(
+                job, should_stop=switch, on_plan=lambda stages: _print_series(stages, job.run_url), on_stage=on_stage
+            )
+        except StoppedError:
+            command = shlex.join(["gigatile", *sys.argv[1:]])
+            err.print(f"stopped; nothing finished is lost. Resume with: {command}", markup=False)
+            raise typer.Exit(130) from None
+        if result.already_finished:
+            out.print(f"already finished: {job.output} (pixels sha256 {result.exported.sha256})", markup=False)
+            return
+        out.print(f"wrote {job.output} in {time.monotonic() - started:.0f} s", markup=False)
+        out.print(f"pixels sha256 {result.exported.sha256}", markup=False)
+
+
+def _size(plan: Any) -> str:
+    return f"{plan.height_out} x {plan.width_out} pixels (height x width)"
+
+
+def _print_series(stages: Any, run_url: str) -> None:
+    """What a series would do and cost: what all stages share, then a row a stage."""
+    last = stages[-1].plan
+    recipe = last.recipe
+    words = {
+        "recipe": f"{recipe.name}, {recipe.solver}, guidance {recipe.guidance:g}, blend {recipe.blend}, "
+        f"seed {recipe.seed}",
+        "output": f"{_size(last)}, computed as {last.regions.height * last.geometry.factor} x "
+        f"{last.regions.width * last.geometry.factor} and cut",
+        "device": f"{last.device.kind} ({last.device.name}), {last.device.threads} thread(s), {recipe.dtype}, "
+        f"{max(1, stages[0].workers)} worker(s)",
+        "run": run_url,
+    }
+    for key, value in words.items():
+        out.print(f"{key:9} {value}", markup=False)
+    for one in stages:
+        plan, cost, dilation = one.plan, one.cost, one.plan.dilation
+        samples = "" if dilation is None else f" and {dilation.num_windows * dilation.num_samples} dilated samples"
+        out.print(
+            f"stage {plan.stage.index + 1}   {_size(plan)}, {plan.num_steps} steps, {plan.tiles.num_tiles} tiles of "
+            f"{plan.tiles.tile_height} x {plan.tiles.tile_width}{samples} a step, {cost.forwards} forwards, "
+            f"{cost.memory_worker / 1e6:.0f} MB a worker, {cost.disk_peak / 1e6:.0f} MB of disk",
+            markup=False,
+        )
+    for one in stages:
+        _print_warnings(one.warnings)
 
 
 def _cut_line(counts: dict[str, int]) -> str:
@@ -236,10 +309,11 @@ def status(
     watch: Annotated[bool, typer.Option("--watch", help="print again every 2 s until the run ends")] = False,
 ) -> None:
     """Print how far a run is: from any machine that can read its store."""
+    from cluster.series import last_stage
     from storage.run import RunStore
 
     with one_line_errors():
-        store = RunStore.open(run, create=False)
+        store = RunStore.open(last_stage(run) or run, create=False)
         if store.read_plan() is None:
             raise FileNotFoundError(f"{run} holds no run: expected plan.json in it")
         while True:

@@ -1,13 +1,15 @@
-"""A job: one command's arguments. The command line is derived from this class."""
+"""Jobs: one command's arguments. The command line is derived from these classes."""
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, field
 from typing import Any
 
 
-def _argument(metavar: str, text: str) -> Any:
-    return field(metadata={"metavar": metavar, "help": text})
+def _argument(metavar: str, text: str, place: int) -> Any:
+    """One without a name; ``place``: of all of them, from 0."""
+    return field(metadata={"metavar": metavar, "help": text, "place": place})
 
 
 def _option(default: Any, text: str) -> Any:
@@ -15,33 +17,25 @@ def _option(default: Any, text: str) -> Any:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Job:
-    """What the user asked for, not yet checked."""
+class Work:
+    """What every run is given, not yet checked."""
 
-    input: str = _argument("INPUT", "image to enlarge: anything that GDAL reads")
-    output: str = _argument("OUTPUT", "image to write: .png, .jpg or .tif")
-    scale: int = _option(4, "output pixels along each axis of one input pixel")
+    output: str = _argument("OUTPUT", "image to write: .png, .jpg or .tif", 1)
     recipe: str = _option("multidiffusion", "a preset's name or a TOML file")
     model: str = _option(
         "embedded", "embedded, analytic, a folder in diffusers' format, a hub id, or a model file (TOML)"
     )
     allow_pickle: bool = _option(False, "let the model's weights be pickles, which can run code of whoever made them")
     run: str | None = _option(None, "folder or s3://, gs://, az:// URL of the run; beside OUTPUT if not given")
-    difficulty: str | None = _option(None, "picture of INPUT's size: how much there is to invent, black for nothing")
-    textures: str | None = _option(None, "memory of sharp textures, by `gigatile textures`, that prompt each tile")
-    vit: str | None = _option(None, "vision transformer whose attention says so: a folder or a hub id")
-    tags: str | None = _option(
-        None, "JSON or GeoJSON of tags for parts of INPUT: each tile's prompt says those of its part"
-    )
+    steps: int | None = _option(None, "sampler steps")
+    seed: int | None = _option(None, "seed of all noise")
     tagger: str | None = _option(
         None,
-        "what tags INPUT: embedded, or folder or hub id of a SigLIP, CLIP, BLIP or Florence-2; the model's own if any",
+        "what tags pictures: embedded, a SigLIP, CLIP, BLIP or Florence-2 by folder or hub id; the model's own if any",
     )
     vocabulary: str | None = _option(None, "phrases that a SigLIP or CLIP tagger chooses from, one a line")
     tagger_gpu: float = _option(0.0, "share of each GPU for workers that only prepare; 0: tile workers prepare too")
-    steps: int | None = _option(None, "sampler steps")
-    seed: int | None = _option(None, "seed of all noise")
-    bands: str | None = _option(None, "bands of INPUT to enlarge, counted from 1, such as 1,2,3")
+    vit: str | None = _option(None, "vision transformer whose attention says how difficult places are")
     workers: int | None = _option(None, "0: in this process; if not given one a GPU, or one a core")
     threads: int = _option(1, "threads of a worker on a CPU; part of the plan, since sums may depend on it")
     device: str = _option("auto", "auto, cpu or cuda")
@@ -52,6 +46,20 @@ class Job:
     def run_url(self) -> str:
         return self.run or f"{self.output}.run"
 
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Job(Work):
+    """Enlarging and restoring an image."""
+
+    input: str = _argument("INPUT", "image to enlarge: anything that GDAL reads", 0)
+    scale: int = _option(4, "output pixels along each axis of one input pixel")
+    difficulty: str | None = _option(None, "picture of INPUT's size: how much there is to invent, black for nothing")
+    textures: str | None = _option(None, "memory of sharp textures, by `gigatile textures`, that prompt each tile")
+    tags: str | None = _option(
+        None, "JSON or GeoJSON of tags for parts of INPUT: each tile's prompt says those of its part"
+    )
+    bands: str | None = _option(None, "bands of INPUT to enlarge, counted from 1, such as 1,2,3")
+
     def band_numbers(self) -> tuple[int, ...] | None:
         """The bands as numbers; raises ValueError with an example."""
         if self.bands is None:
@@ -60,3 +68,22 @@ class Job:
             return tuple(int(band) for band in self.bands.split(","))
         except ValueError:
             raise ValueError(f"--bands must be numbers with commas, such as 1,2,3; got {self.bands!r}") from None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TextJob(Work):
+    """Making a picture from words."""
+
+    prompt: str = _argument("PROMPT", "what the picture shows", 0)
+    size: str = _option("", "output pixels, WIDTHxHEIGHT, such as 4096x4096; the model's own if not given")
+    negative: str | None = _option(None, "what guidance moves away from")
+    guidance: float | None = _option(None, "weight of guidance")
+
+    def pixels(self) -> tuple[int, int] | None:
+        """Height and width; None for the model's own. Raises ValueError with an example."""
+        if not self.size:
+            return None
+        found = re.fullmatch(r"([1-9][0-9]*)[xX]([1-9][0-9]*)", self.size)
+        if found is None:
+            raise ValueError(f"--size must be WIDTHxHEIGHT in pixels, such as 4096x4096; got {self.size!r}")
+        return int(found[2]), int(found[1])

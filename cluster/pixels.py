@@ -10,12 +10,13 @@ from typing import Any
 
 import numpy as np
 
-from actors.worker import OUT
+from actors.names import OUT
 from pipeline.plan import ImageFacts, Plan
 from storage.arrays import RegionArray
 from storage.box import Box, RegionGrid
 from storage.errors import CorruptRegionError
-from storage.images import ImageSource, write_image
+from storage.images import ImageInfo, ImageSource, write_image
+from storage.images.opacity import ReadOpacity
 from storage.journal import Record
 from storage.lease import Lease
 from storage.run import RunStore
@@ -95,15 +96,16 @@ def _intact(array: RegionArray, checksums: list[int]) -> bool:
 def export(
     store: RunStore,
     plan: Plan,
-    source: ImageSource,
+    info: ImageInfo,
     path: str,
     *,
+    alpha: ReadOpacity | None = None,
     overwrite: bool,
     on_rows: Callable[[], None] = lambda: None,
 ) -> Exported:
     """Write the decoded pixels to ``path``, a row of regions at a time, under another name until it is whole.
 
-    ``on_rows`` is called after each row of regions.
+    ``info`` and ``alpha`` are the input's; ``on_rows`` is called after each row of regions.
     """
     digest = hashlib.sha256()
     grid, array = plan.out_regions, store.open_array(OUT)
@@ -120,12 +122,12 @@ def export(
 
     write_image(
         path,
-        source.info,
+        info,
         plan.scale,
         blocks(),
         height=plan.height_out,
         width=plan.width_out,
         overwrite=overwrite,
-        alpha=source.alpha if source.info.has_alpha else None,
+        alpha=alpha,
     )
     return Exported(path=path, sha256=digest.hexdigest())

@@ -9,7 +9,8 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from actors.worker import check_model, latent_name
+from actors.names import latent_name
+from actors.worker import check_model
 from pipeline.backbone import Backbone
 from pipeline.backbones.loading import describe_model, load_backbone
 from pipeline.codec import decode_box
@@ -45,7 +46,7 @@ def decode_step(
     card = describe_model(model, allow_pickle=allow_pickle)
     check_model(card, plan)
     backbone = load_backbone(card, device="cpu", dtype=plan.recipe.dtype or "float32")
-    info = _plain_info(plan)
+    info = plain_info(plan)
     write_image(
         output,
         info,
@@ -58,8 +59,8 @@ def decode_step(
     return len(there), plan.regions.num_regions
 
 
-def _plain_info(plan: Plan) -> ImageInfo:
-    """A preview carries no georeference or profile: it is not the result."""
+def plain_info(plan: Plan) -> ImageInfo:
+    """What a picture carries that no image stands behind: neither a georeference nor a profile."""
     return ImageInfo(
         path="",
         driver="",

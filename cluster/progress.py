@@ -24,7 +24,7 @@ LINE_SECONDS = 10.0
 STATUS_SECONDS = 2.0
 """between writes of status.json"""
 
-WEIGHTS = {Kind.PREPARE: 0.5, Kind.DENOISE: 1.0, Kind.MEASURE: 0.4, Kind.DECODE: 0.7}
+WEIGHTS = {Kind.PREPARE: 0.5, Kind.DENOISE: 1.0, Kind.EXCHANGE: 0.5, Kind.MEASURE: 0.4, Kind.DECODE: 0.7}
 """rough cost of a region's task, for the bar before anything was timed"""
 
 

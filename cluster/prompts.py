@@ -57,7 +57,7 @@ def open_prompts(run: str) -> tuple[RunStore, Plan]:
     if plan.recipe.prompts == "global":
         raise ValueError(
             f"the tiles of {run} have no prompts of their own: all have {plan.recipe.prompt!r}; "
-            "expected a run with prompts 'local' or 'file'"
+            "expected a run with prompts 'local', 'file' or 'attention'"
         )
     return store, plan
 
@@ -121,7 +121,7 @@ def _cut_tags(plan: Plan, limit: TextLimit) -> list[str]:
     def nothing(*_: Any) -> Any:
         raise AssertionError("a tag file needs neither pixels nor a model")
 
-    prompter = Prompter(plan, nothing, nothing, nothing, lambda: prompter.tag_all_over())
+    prompter = Prompter(plan, nothing, nothing, nothing, lambda: prompter.tag_all_over(), nothing)
     grid = plan.prompt_tiles
     tiles = (grid.tile(row, col) for row in range(len(grid.tops)) for col in range(len(grid.lefts)))
     counts = Counter(prompter.prompt(tile) for tile, _ in zip(tiles, range(MOST_LOOKED_AT), strict=False))

@@ -5,12 +5,14 @@ Shape legend: B batch, C latent channels, h w latent pixels, H W output pixels (
 
 from __future__ import annotations
 
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import Any, Protocol, runtime_checkable
 
 import torch
 
 from .backbones.group_norm import GroupNorms
+from .backbones.word_maps import WordMaps
 from .prompt_places import PromptPlaces
 
 
@@ -64,6 +66,10 @@ class LatentGeometry:
     """number of weights, all parts together"""
     width: int
     """feature channels of the denoiser at the latent's own resolution: what its activations are priced by"""
+    text_steps: int | None = None
+    """default number of steps for a picture from words alone, where it is another"""
+    text_guidance: float | None = None
+    """default weight of guidance for it, likewise"""
     embeds_guidance: bool = False
     """whether the weight of guidance is an input of the denoiser, as in latent consistency models: one branch does"""
     encoder_norms: int = 0
@@ -83,6 +89,9 @@ class LatentGeometry:
     attends_nearby: bool = False
     """whether its self-attention can be kept to a neighbourhood and, in a U-Net, each place be prompted by its own
     prompts"""
+    word_cell: int | None = None
+    """latent pixels a side of one position of its maps of attention to words; None for a model without cross-attention
+    """
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -214,4 +223,13 @@ class NormalisingBackbone(Backbone, Protocol):
     @property
     def norms(self) -> dict[str, GroupNorms]:
         """Of its ``encoder`` and its ``decoder``."""
+        ...
+
+
+@runtime_checkable
+class ReadingBackbone(Backbone, Protocol):
+    """A backbone whose attention to the words of a prompt can be recorded; see LatentGeometry.word_cell."""
+
+    def recording(self, maps: WordMaps) -> AbstractContextManager[None]:
+        """Within it, one call of predict leaves its maps in ``maps``; its answer is the same to the bit."""
         ...

@@ -11,6 +11,7 @@ from storage.box import RegionGrid
 from .backbone import LatentGeometry, ModelCard
 from .checks import (
     check_attend,
+    check_dilation,
     check_options,
     check_parts,
     check_scale,
@@ -22,8 +23,8 @@ from .checks import (
 from .device import DeviceFacts
 from .difficulty import AttentionCard
 from .groups import LEAST_DEFAULT_STEPS, default_group_steps
-from .plan import ImageFacts, Plan
-from .prompt_checks import check_prompting, check_tagger
+from .plan import ONLY_STAGE, ImageFacts, Plan, Stage
+from .prompt_checks import check_attention, check_prompting, check_tagger
 from .recipe import Recipe
 from .solver import solver_name
 from .tag_file import TagFile
@@ -42,6 +43,9 @@ class Given:
     """sha256 of the memory"""
     tagger: Tagging | None = None
     """what tags in place of the model's own tagger"""
+
+
+NOTHING = Given()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -128,21 +132,25 @@ def bind(
     model: ModelCard,
     device: DeviceFacts,
     versions: dict[str, str],
-    given: Given = Given(),
+    given: Given = NOTHING,
+    stage: Stage = ONLY_STAGE,
 ) -> Plan:
     """Bind a recipe to an image, a model and a device. Raises ValueError with the mend for what cannot work."""
     geometry = model.geometry
-    check_scale(scale, model)
+    if not stage.from_text:
+        check_scale(scale, model)
     height, width = (_canvas_side(side * scale, geometry) for side in (image.height, image.width))
     check_smallest(image.height, image.width, scale, geometry)
     one_window = max(height, width) <= min(geometry.codec_window, recipe.region)
     settled = _settle(_follow(recipe, given), model, image, given.tagger, one_window=one_window)
     degradations = _degradations(model, given.tags, given.tagger)
     check_parts(settled, model)
+    check_dilation(settled, geometry)
     _check_companions(settled, given)
     check_tags(model, given.tags)
     check_tagger(settled, model, given.tagger)
     check_prompting(settled, degradations)
+    check_attention(settled, model)
     check_textures(model, has_memory=given.textures is not None)
     check_options(settled, model, device)
     check_window(settled, geometry)
@@ -164,6 +172,7 @@ def bind(
         regions=regions,
         tiles=tiles,
         timesteps=(),
+        stage=stage,
         degradations=degradations if settled.prompts != "global" else (),
         **{field.name: getattr(given, field.name) for field in dataclasses.fields(given)},
     )
@@ -201,6 +210,7 @@ def _settle(recipe: Recipe, model: ModelCard, image: ImageFacts, tagger: Tagging
         "most_tags": 0 if tagger is None else MOST[tagger.kind],
         "start": "noise" if geometry.reads_coarse and recipe.activity == "all" else "image",
         "structure": geometry.structure,
+        "crops": "tile" if geometry.reads_crops and recipe.stages != "one" else "none",
         "window": window,
         "overlap": min(reach // 2 if is_nearby else geometry.overlap, window // 2),
         "attention_window": reach if is_nearby else None,

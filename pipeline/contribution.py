@@ -16,4 +16,9 @@ class Contribution:
     box: Box
     """the part, in latent pixels of the canvas"""
     total: np.ndarray
-    """[c, y, x] float32: sum over tiles of weight times prediction"""
+    """[c, y, x] float32: sum over tiles, or over dilated samples, of weight times prediction"""
+    dilated: bool = False
+    """whether it is of dilated samples, whose average counts apart"""
+    words: np.ndarray | None = None
+    """[T + 1, rows, columns] float32: the same sum of maps of attention to T tokens, over the cells that ``box``
+    touches (word_sums.py), and the weights' own sum; None where a recipe collects none"""

@@ -17,12 +17,24 @@ from collections.abc import Sequence
 
 import torch
 
+from storage.box import Box
+
 from .plan import Plan
-from .tiling import Tile
+
+WHOLE = Box(top=0, left=0, height=1, width=1)
+"""stands for a tile or a sample that shows the whole picture: it begins at its corner"""
 
 
-def crop_numbers(plan: Plan, tiles: Sequence[Tile]) -> torch.Tensor:
-    """[B, 6] float32 in output pixels: height and width of the whole output, top and left of each tile in it, and the
-    height and width aimed at, the whole output's again."""
+def crop_numbers(plan: Plan, boxes: Sequence[Box]) -> torch.Tensor:
+    """[B, 6] float32 in output pixels: height and width of the whole output, top and left of each box of latent pixels
+    in it, and the height and width aimed at, the whole output's again.
+
+    In a progressive run the output is the last stage's, at every stage, as DemoFusion has it; its published code counts
+    from a canvas padded by the jitter.
+    """
     size, factor = (plan.height_out, plan.width_out), plan.geometry.factor
-    return torch.tensor([[*size, tile.box.top * factor, tile.box.left * factor, *size] for tile in tiles]).float()
+    if plan.stage.count > 1:
+        size = (plan.stage.height_final, plan.stage.width_final)
+    padding = plan.jitter if plan.recipe.compat == "official" else 0
+    corners = [(0, 0) if box is WHOLE else (box.top + padding, box.left + padding) for box in boxes]
+    return torch.tensor([[*size, top * factor, left * factor, *size] for top, left in corners]).float()

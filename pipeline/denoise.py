@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,7 +13,8 @@ import torch
 
 from storage.box import Box, RegionGrid
 
-from .backbone import Backbone, Conditioning, LatentGeometry
+from .backbone import Backbone, Conditioning, LatentGeometry, ReadingBackbone
+from .backbones.word_maps import WordMaps
 from .blend import tile_weight
 from .contribution import Contribution
 from .solver import Solver
@@ -62,17 +64,19 @@ class DenoiseSettings:
     blend: str
 
 
-def reach(tiles: TileGrid, regions: RegionGrid, region: int) -> Box | None:
+def reach(tiles: TileGrid, regions: RegionGrid, region: int, jitter: int = 0) -> Box | None:
     """The part of the canvas that a region's own tiles see: itself and up to three regions right and below.
 
-    None where no tile starts in the region (a narrow last row or column).
+    Tiles that move by up to ``jitter`` latent pixels each way see more on every side. None where no tile starts in the
+    region (a narrow last row or column).
     """
     owned = tiles.owned_by(regions.box(region))
     if not owned:
         return None
     top, left = owned[0].box.top, owned[0].box.left
     last = owned[-1].box
-    return Box(top=top, left=left, height=last.bottom - top, width=last.right - left)
+    still = Box(top=top, left=left, height=last.bottom - top, width=last.right - left)
+    return still.grown(jitter, regions.canvas)
 
 
 def num_branches(geometry: LatentGeometry, guidance: float) -> int:
@@ -88,23 +92,36 @@ def predict_tiles(
     given: Conditioning,
     prompts: PromptTable,
     guidance: float,
+    *,
+    scales: torch.Tensor | None = None,
+    words: WordMaps | None = None,
 ) -> torch.Tensor:
-    """Guided predictions ``[B, C, h, w]`` for one full batch of tiles.
+    """Guided predictions ``[B, C, h, w]`` for one full batch of tiles; ``words`` gets the conditional branch's maps.
+
+    ``scales`` [B] are what the latents are multiplied by in place of the solver's own; see compat.py.
 
     Classifier-free guidance (Ho and Salimans, arXiv 2207.12598): u + g (c - u); the unconditional branch has the
     negative prompt, no image prompt, and all else that is ``given``: the picture itself is never in doubt.
     """
-    scaled = solver.scale_input(latents, step)
+    scaled = solver.scale_input(latents, step) if scales is None else latents * scales.view(-1, 1, 1, 1)
     timestep = solver.timestep(step)
     batch = len(latents)
     given = dataclasses.replace(given, guidance=guidance)
-    conditional = backbone.predict(scaled, timestep, dataclasses.replace(given, **prompts.rows(1, batch)))
+    with _recording(backbone, words):
+        conditional = backbone.predict(scaled, timestep, dataclasses.replace(given, **prompts.rows(1, batch)))
     if num_branches(backbone.geometry, guidance) == 1:
         return conditional
     without = None if given.image is None else torch.zeros_like(given.image)
     against = dataclasses.replace(given, image=without, **prompts.rows(0, batch))
     unconditional = backbone.predict(scaled, timestep, against)
     return unconditional + guidance * (conditional - unconditional)
+
+
+def _recording(backbone: Backbone, words: WordMaps | None) -> AbstractContextManager[None]:
+    if words is None:
+        return nullcontext()
+    assert isinstance(backbone, ReadingBackbone)
+    return backbone.recording(words)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -118,19 +135,19 @@ class Idle:
 
 def denoise_region(
     settings: DenoiseSettings,
-    region: int,
+    owned: list[Tile],
     seen: Box,
     z: np.ndarray,
     predict: Callable[[list[Tile], torch.Tensor], torch.Tensor],
     idle: Idle | None = None,
 ) -> dict[int, Contribution]:
-    """Contributions by destination region (at most four), each summed over tiles in row-major order in float32.
+    """Contributions by destination region, each summed over tiles in row-major order in float32.
 
-    z: [c, y, x] float32 over ``seen``, which is ``reach`` of the region. ``predict`` takes a batch of tiles and their
-    latents [B, c, h, w] and gives predictions of that shape; a short batch repeats its last tile. Idle tiles are summed
-    before the others.
+    ``owned``: the region's tiles, where they are at this step. z: [c, y, x] float32 over ``seen``, which is ``reach``
+    of the region; beyond the canvas a tile sees zeros. ``predict`` takes a batch of tiles and their latents
+    [B, c, h, w] and gives predictions of that shape; a short batch repeats its last tile. Idle tiles are summed before
+    the others.
     """
-    owned = settings.tiles.owned_by(settings.regions.box(region))
     weight = tile_weight(settings.blend, settings.tiles.tile_height, settings.tiles.tile_width)
     sums = _empty_sums(settings.regions, seen, channels=z.shape[0])
     active = owned
@@ -141,11 +158,22 @@ def denoise_region(
                 _add(sums, tile.box, idle.predict(tile) * weight)
     for tiles in _batches(active, settings.batch):
         padded = tiles + tiles[-1:] * (settings.batch - len(tiles))
-        latents = torch.from_numpy(np.stack([z[:, *tile.box.within(seen)] for tile in padded]))
+        latents = torch.from_numpy(np.stack([cut(z, seen, tile.box) for tile in padded]))
         predictions = predict(padded, latents).numpy()
         for tile, prediction in zip(tiles, predictions, strict=False):
             _add(sums, tile.box, prediction * weight)
     return sums
+
+
+def cut(values: np.ndarray, have: Box, box: Box) -> np.ndarray:
+    """``box`` of values ``[c, y, x]`` over ``have``, with zeros for what lies beyond."""
+    if have.contains(box):
+        return values[:, *box.within(have)]
+    part = box.intersection(have)
+    found = np.zeros((len(values), *box.shape), dtype=values.dtype)
+    if part is not None:
+        found[:, *part.within(box)] = values[:, *part.within(have)]
+    return found
 
 
 def _empty_sums(regions: RegionGrid, seen: Box, channels: int) -> dict[int, Contribution]:

@@ -27,6 +27,7 @@ from .prompt_record import PromptRecord
 from .tagger import Tagger, is_content
 from .text_limit import TextLimit, split_phrases
 from .tiling import Tile
+from .words import WordMasks
 
 REMEMBERED = 4096
 """tiles whose prompts a process remembers: neighbouring regions ask for the same ones"""
@@ -93,11 +94,14 @@ class Prompter:
         in_backbone: Callable[[], AbstractContextManager[Backbone]],
         in_tagger: Callable[[], AbstractContextManager[Tagger]],
         global_tags: Callable[[], Tags],
+        word_masks: Callable[[], WordMasks],
     ) -> None:
         """``read_rgb`` gives input pixels ``[3, y, x]``; ``in_backbone`` and ``in_tagger`` lend the model and the
-        tagger for one computation; ``global_tags`` gives what ``tag_all_over`` found, once for the whole run."""
+        tagger for one computation; ``global_tags`` gives what ``tag_all_over`` found, once for the whole run;
+        ``word_masks`` where the words of the prompt hold, by the first stage."""
         self.plan, self._read_rgb = plan, read_rgb
         self._in_backbone, self._in_tagger, self._global_tags = in_backbone, in_tagger, global_tags
+        self._word_masks = word_masks
         self.said = functools.lru_cache(REMEMBERED)(self._said)
         """the phrases of a tile's prompt and how sure they are: the same in whichever process they are asked for"""
 
@@ -105,6 +109,8 @@ class Prompter:
         plan = self.plan
         if plan.recipe.prompts == "global":
             return say([], plan.recipe.prompt)
+        if plan.recipe.prompts == "attention":
+            return say([], self._word_masks().prompt_of(tile.box, plan.regions.canvas, plan.recipe.word_share))
         crop = tagged_crop(tile, plan.scale, plan.geometry.factor, plan.source)
         tags = self._own_tags(crop)
         for level in range(1, plan.recipe.parents + 1):

@@ -18,14 +18,17 @@ from .solver import Solver
 
 
 def average(contributions: Sequence[Contribution], box: Box, weights: np.ndarray, channels: int) -> np.ndarray:
-    """The averaged prediction ``[c, y, x] float32`` over a region.
+    """The averaged prediction ``[c, y, x] float32`` over any box: a region, or more.
 
-    ``contributions`` come in plan order (row-major by the region that made them): float32 sums depend on it.
-    ``weights``: [y, x] float32, the sum of all tiles' weights, positive everywhere.
+    ``contributions`` are all that touch the box, in plan order (row-major by the region that made them): float32 sums
+    depend on it, and so two boxes have the same bytes where they overlap. ``weights``: [y, x] float32 over the box, the
+    sum of all tiles' weights, positive everywhere.
     """
     total = np.zeros((channels, *box.shape), dtype=np.float32)
     for contribution in contributions:
-        total[:, *contribution.box.within(box)] += contribution.total
+        part = contribution.box.intersection(box)
+        if part is not None:
+            total[:, *part.within(box)] += contribution.total[:, *part.within(contribution.box)]
     return total / weights
 
 

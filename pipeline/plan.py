@@ -16,8 +16,11 @@ from .colour import REACH as COLOUR_REACH
 from .denoise import DenoiseSettings
 from .device import DeviceFacts
 from .difficulty import AttentionCard
+from .dilation import Dilation, plan_dilation
 from .flow import FlowLevels
+from .frequency import neighbourhood as low_pass_window
 from .groups import group_grid
+from .jitter import jitter_radius
 from .pixels import ValueRange
 from .recipe import Recipe
 from .solver import Solver, build_solver
@@ -25,7 +28,7 @@ from .tag_file import TagFile, tag_file_from_table
 from .tagger import Tagging
 from .tiling import TileGrid, plan_tiles
 
-FORMAT = 4
+FORMAT = 5
 """version of the plan record; a change to how results are computed raises it"""
 
 
@@ -43,6 +46,34 @@ class ImageFacts:
     """uint8 or uint16"""
     sha256: str
     """of the file's bytes and of the chosen bands"""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Stage:
+    """Where a plan stands in a progressive run: each stage is a plan of its own, whose input is the stage before."""
+
+    index: int = 0
+    count: int = 1
+    from_text: bool = False
+    """whether the first stage begins from words alone"""
+    decodes: bool = True
+    """whether its pixels are wanted: it is the last, or the next one reads them"""
+    height_final: int = 0
+    """output pixels along y of the last stage; 0 for a run of one"""
+    width_final: int = 0
+    before: str | None = None
+    """hash of the plan of the stage before"""
+    height_before: int = 0
+    """latent pixels along y of that stage's canvas"""
+    width_before: int = 0
+    steps_before: int = 0
+
+    @property
+    def is_last(self) -> bool:
+        return self.index + 1 == self.count
+
+
+ONLY_STAGE = Stage()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -75,6 +106,7 @@ class Plan:
     """what tags, where prompts are ``local`` and it is not the model's own"""
     degradations: tuple[str, ...] = ()
     """phrases that speak of damage, of those that are said of tiles"""
+    stage: Stage = ONLY_STAGE
     format: int = FORMAT
 
     @property
@@ -90,13 +122,14 @@ class Plan:
         """Whether a tile holds many windows with prompts of their own."""
         return self.recipe.attend != "tiles" and self.recipe.prompts != "global"
 
-    def neighbourhood(self, stage: int, step: int) -> Neighbourhood | None:
+    def neighbourhood(self, step: int) -> Neighbourhood | None:
         """What self-attention reaches over; None where that is a whole tile."""
         recipe = self.recipe
         if recipe.attend == "tiles" or recipe.attention_window is None:
             return None
         return Neighbourhood(
-            window=recipe.attention_window, key=(recipe.seed, stage, step) if recipe.attention_jitter else None
+            window=recipe.attention_window,
+            key=(recipe.seed, self.stage.index, step) if recipe.attention_jitter else None,
         )
 
     @property
@@ -129,15 +162,52 @@ class Plan:
         return Box(top=0, left=0, height=self.image.height, width=self.image.width)
 
     @property
+    def model_reads_coarse(self) -> bool:
+        """Whether the model is shown the coarse latent: not where the picture is made from words."""
+        return self.geometry.reads_coarse and not self.stage.from_text
+
+    @property
     def denoise_reads_coarse(self) -> bool:
-        """Whether a step needs the coarse latent: the backbone reads it, or inactive places follow it."""
-        return self.geometry.reads_coarse or self.has_difficulty
+        """Whether a step needs the coarse latent: the model reads it, inactive places follow it, or it is mixed in."""
+        return self.model_reads_coarse or self.has_difficulty or self.recipe.skip > 0
+
+    @property
+    def dilation(self) -> Dilation | None:
+        """The windows of dilated samples; None where the recipe takes none."""
+        recipe, geometry = self.recipe, self.geometry
+        if not recipe.dilated:
+            return None
+        return plan_dilation(
+            self.regions.height,
+            self.regions.width,
+            native=geometry.window,
+            multiple=geometry.multiple,
+            side=recipe.dilation_window,
+            zeros=recipe.compat == "official",
+        )
+
+    @property
+    def jitter(self) -> int:
+        """Latent pixels that a tile may move each way."""
+        assert self.recipe.window is not None
+        assert self.recipe.overlap is not None
+        window, overlap = self.recipe.window, self.recipe.overlap
+        return 0 if self.recipe.jitter == "none" else jitter_radius(window, window - overlap)
 
     @property
     def decode_halo(self) -> int:
         """Latent pixels round a region that its output depends on: the decoder's reach, and the colour's."""
         colour = -(-COLOUR_REACH // self.geometry.factor) if self.recipe.colour == "wavelet" else 0
         return self.geometry.decoder_halo + colour
+
+    @property
+    def is_guided(self) -> bool:
+        """Whether merges draw predictions to the coarse latent."""
+        return self.recipe.guide != "none"
+
+    def merge_window(self, box: Box) -> Box:
+        """What of the canvas the merge of a region's ``box`` depends on: itself, and what its guide sees round it."""
+        return low_pass_window(self.regions.canvas, box, self.recipe.low_cell) if self.is_guided else box
 
     @property
     def has_difficulty(self) -> bool:
@@ -147,7 +217,13 @@ class Plan:
     @property
     def uses_coarse(self) -> bool:
         """Whether there is a coarse latent at all; making it is the task that makes the local prompts too."""
-        return self.denoise_reads_coarse or self.recipe.start == "image" or self.recipe.prompts != "global"
+        is_read = self.denoise_reads_coarse or self.is_guided or self.recipe.start == "image"
+        return is_read or self.recipe.prompts != "global"
+
+    @property
+    def lifts_latents(self) -> bool:
+        """Whether the coarse latent is the stage before's, enlarged: nothing is encoded then."""
+        return self.stage.before is not None and self.recipe.lift == "latent"
 
     @property
     def denoise_settings(self) -> DenoiseSettings:
@@ -161,6 +237,13 @@ class Plan:
             blend=self.recipe.blend,
         )
 
+    @property
+    def _strength(self) -> float:
+        """Share of the steps that run."""
+        if self.stage.index > 0:
+            return self.recipe.restart
+        return self.recipe.strength if self.recipe.start == "image" else 1.0
+
     def solver(self) -> Solver:
         recipe = self.recipe
         assert recipe.solver is not None
@@ -169,7 +252,7 @@ class Plan:
             recipe.solver,
             self.scheduler,
             steps=recipe.steps,
-            strength=recipe.strength if recipe.start == "image" else 1.0,
+            strength=self._strength,
             spacing=recipe.spacing,
             times=group_grid(recipe.group_times, recipe.group_steps) if recipe.group_steps else None,
             flow=self._flow_levels(),
@@ -224,6 +307,7 @@ def plan_from_json(data: bytes) -> Plan:
             "tags": None if table["tags"] is None else tag_file_from_table(table["tags"]),
             "tagger": _tagging_from(table["tagger"]),
             "degradations": tuple(table["degradations"]),
+            "stage": Stage(**table["stage"]),
         }
     )
 

@@ -33,10 +33,12 @@ class Preparer:
         in_backbone: Callable[[], AbstractContextManager[Backbone]],
         prompter: Prompter,
         maps: Mapping[str, Callable[[Box], np.ndarray]],
+        lifted: Callable[[Box], np.ndarray] | None = None,
     ) -> None:
         """``read_rgb`` gives input pixels ``[3, y, x]``; ``in_backbone`` lends the model for one computation; ``maps``
-        give the difficulty ``[y, x]`` of input pixels by sources that are neither read off pixels nor restored."""
-        self.plan, self.prompter, self._maps = plan, prompter, maps
+        give the difficulty ``[y, x]`` of input pixels by sources that are neither read off pixels nor restored;
+        ``lifted`` gives the latents ``[c, y, x]`` of the stage before, enlarged."""
+        self.plan, self.prompter, self._maps, self._lifted = plan, prompter, maps, lifted
         self._read_rgb, self._in_backbone, self._codec = read_rgb, in_backbone, Codec(in_backbone)
         recipe = plan.recipe
         self._restores = recipe.coarse == "restored" or recipe.difficulty == "confidence"
@@ -61,8 +63,14 @@ class Preparer:
                 difficulty[0, *part.within(box)] = at_latents(found, window, part, plan.scale, factor)
             return rgb
 
-        encode = functools.partial(self._codec.encode, norms=norms)
-        coarse = encode_box(look, encode, plan.geometry, plan.regions.canvas, box)
+        if plan.lifts_latents:
+            assert self._lifted is not None
+            coarse = self._lifted(box)
+            if difficulty is not None:
+                look(box)
+        else:
+            encode = functools.partial(self._codec.encode, norms=norms)
+            coarse = encode_box(look, encode, plan.geometry, plan.regions.canvas, box)
         if difficulty is not None:
             difficulty = weigh(difficulty, plan.recipe.difficulty_cell, plan.recipe.difficulty_power)
         return coarse, difficulty

@@ -13,6 +13,17 @@ from .recipe import Recipe
 ZOOMED_IN: dict[str, Any] = {"prompts": "local", "start": "image", "blend": "uniform", "colour": "wavelet"}
 """Zoomed In, Diffused Out (arXiv 2411.12072): a prompt a tile, from the noised coarse latent, in its colours"""
 
+DEMOFUSION: dict[str, Any] = {
+    "stages": "linear",
+    "start": "image",
+    "skip": 3.0,
+    "dilated": 1.0,
+    "jitter": "step",
+    "anchor": True,
+    "blend": "uniform",
+}
+"""DemoFusion (arXiv 2311.16973): progressive stages, skip residual, dilated sampling; its cosine_scale_1 and 2"""
+
 PRESETS: dict[str, dict[str, Any]] = {
     "multidiffusion": {"name": "multidiffusion"},
     "zoomed-in": {"name": "zoomed-in", **ZOOMED_IN},
@@ -34,6 +45,8 @@ PRESETS: dict[str, dict[str, Any]] = {
         "difficulty_power": 3.0,
         "lower_bound": 0.1,
     },
+    "demofusion": {"name": "demofusion", **DEMOFUSION},
+    "accdiffusion-v2": {"name": "accdiffusion-v2", **DEMOFUSION, "interaction": True},
 }
 """preset name -> switches. MultiDiffusion is overlapping tiles whose predictions are averaged at every step; the
 numbers of zoomed-in-seesr are its authors', for Stable Diffusion 2 and its kin; those of yoda, and the defaults of

@@ -45,13 +45,15 @@ def price(plan: Plan) -> Price:
     recipe, geometry, settings = plan.recipe, plan.geometry, plan.denoise_settings
     owned = [len(plan.tiles.owned_by(plan.regions.box(r))) for r in range(plan.regions.num_regions)]
     batches = sum(-(-count // settings.batch) for count in owned)
+    if (dilation := plan.dilation) is not None:
+        batches += len(dilation.batches(settings.batch))
     branches = num_branches(geometry, settings.guidance)
     return Price(
         tiles=plan.tiles.num_tiles,
         forwards=batches * settings.batch * branches * plan.num_steps,
         region_steps=plan.regions.num_regions * plan.num_steps,
-        encodes=_runs(plan, "encoder") if plan.uses_coarse else 0.0,
-        decodes=_runs(plan, "decoder"),
+        encodes=_runs(plan, "encoder") if plan.uses_coarse and not plan.lifts_latents else 0.0,
+        decodes=_runs(plan, "decoder") if plan.stage.decodes else 0.0,
         disk_peak=_disk_peak(plan),
         memory_worker=LIBRARIES + _weights(plan) + max(_denoise_bytes(plan), _codec_bytes(plan)),
         memory_model=geometry.parameters * _BYTES[recipe.dtype or "float32"],

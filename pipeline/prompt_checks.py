@@ -42,13 +42,31 @@ def check_tagger(recipe: Recipe, model: ModelCard, tagger: Tagging | None) -> No
         raise ValueError(f"recipe: captions = {recipe.captions!r} needs a Florence-2 tagger (--tagger): use 'short'")
 
 
+def check_attention(recipe: Recipe, model: ModelCard) -> None:
+    """Refuse maps of attention to words where a model has none, or a recipe does not look at every tile."""
+    asked = "collect_words = true" if recipe.collect_words else "prompts = 'attention'"
+    if not recipe.collect_words and recipe.prompts != "attention":
+        return
+    if model.geometry.word_cell is None:
+        raise ValueError(
+            f"recipe: {asked} needs a model with cross-attention, which {model.name} lacks: use prompts = 'global'"
+        )
+    if recipe.collect_words and recipe.activity != "all":
+        raise ValueError(
+            f"recipe: {asked} needs every tile at every step, and activity is {recipe.activity!r}: use 'all'"
+        )
+    if recipe.collect_words and recipe.compile:
+        raise ValueError(f"recipe: {asked} looks into the denoiser, which compile = true seals: leave one of them out")
+
+
 def check_prompting(recipe: Recipe, degradations: tuple[str, ...]) -> None:
     """Refuse what only local prompts have, without them, and words for damage that would go nowhere."""
-    if recipe.prompts == "global":
+    if recipe.prompts in ("global", "attention"):
         for field, nothing in LOCAL_FIELDS.items():
             if getattr(recipe, field) != nothing:
                 raise ValueError(
-                    f"recipe: {field} is read by local prompts only, and prompts are 'global': use 'local' or 'file'"
+                    f"recipe: {field} is read by local prompts only, and prompts are {recipe.prompts!r}: use 'local' "
+                    "or 'file'"
                 )
     if recipe.degradations == "negative":
         if not degradations:

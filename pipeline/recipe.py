@@ -9,12 +9,14 @@ from .backbones.options import ATTENTIONS, Options
 from .blend import WINDOWS
 from .colour import COLOURS
 from .difficulty import SOURCES
+from .frequency import cell_of
 from .groups import group_grid
+from .guide import GUIDES
 from .solver import SOLVERS, SPACINGS
 
 STARTS = ("noise", "image")
 COARSE = ("restored", "bicubic")
-PROMPTING = ("global", "local", "file")
+PROMPTING = ("global", "local", "file", "attention")
 STRUCTURES = ("none", "image", "edges", "both")
 CODEC_NORMS = ("window", "fast", "exact")
 CROPS = ("none", "tile")
@@ -22,7 +24,12 @@ ATTENDING = ("tiles", "neighbourhood")
 IMAGE_PROMPTS = ("none", "tile", "textures")
 ACTIVITIES = ("all", "groups", "mask")
 HEADS = ("mean", "max")
+GROWTHS = ("one", "linear", "double")
+LIFTS = ("latent", "pixels", "mixed")
+JITTERS = ("none", "step", "stage")
+COMPATS = ("none", "official")
 MOST_POWER = 16.0
+MOST_BLUR = 16.0
 TRAINING_STEPS = 1000
 """T of the papers: what times are counted in"""
 DAMAGE = ("prompt", "negative")
@@ -44,7 +51,12 @@ class Recipe:
     """what guidance moves away from"""
     prompts: str | None = None
     """``global``: ``prompt`` for every tile; ``local``: ``prompt``, then what the tagger says of each tile; ``file``:
-    ``prompt``, then what the user's tag file says of it"""
+    ``prompt``, then what the user's tag file says of it; ``attention``: the words of ``prompt`` that the first stage
+    of a progressive run saw there (AccDiffusion)"""
+    word_share: float = 0.3
+    """c: with prompts = "attention", the share of a tile in which a word must hold to be said of it"""
+    collect_words: bool = False
+    """keep which words each place attends to, summed over the steps: what prompts = "attention" of later stages read"""
     tag_threshold: float | None = None
     """least probability at which a tagger's phrase is said"""
     most_tags: int | None = None
@@ -100,13 +112,51 @@ class Recipe:
     structure: str | None = None
     """what the model's ControlNets read of the enlarged input: nothing (``none``), the ``image`` itself, its canny
     ``edges``, or ``both``"""
+    guide: str = "none"
+    """``structure``: at every step the low frequencies of what is predicted are drawn to the coarse latent's, wholly at
+    first and hardly at last (ScaleDiff); or ``none``"""
+    low_band: float = 0.125
+    """share of the frequencies that are low: one over a whole number of latent pixels, which divides the region"""
     image_prompts: str = "none"
     """pictures that prompt each tile, by the model's IP-Adapter: ``tile``, the enlarged input under it; ``textures``,
     the nearest of a memory of sharp textures (--textures); or ``none``"""
     texture_count: int = 4
     """K: textures that prompt each tile"""
-    crops: str = "none"
-    """what SDXL is told of each tile: ``none``, it is a picture of its own; ``tile``, it is a crop of the output"""
+    crops: str | None = None
+    """what SDXL is told of each tile: ``none``, it is a picture of its own; ``tile``, it is a crop of the output, which
+    is the default of progressive runs"""
+    stages: str = "one"
+    """the sizes that a picture made from words grows through: ``linear``, once, twice, three times the native size and
+    so on (DemoFusion); ``double``, each twice the one before (ScaleDiff); ``one``, the whole output at once"""
+    restart: float = 1.0
+    """share of the steps that a stage after the first runs"""
+    lift: str = "latent"
+    """what a stage begins from: the ``latent`` of the stage before, enlarged; its ``pixels``, enlarged and encoded; or
+    ``mixed``, low frequencies of the one and high ones of the other"""
+    skip: float = 0.0
+    """power of the cosine by which a stage's noised start is mixed into each step; 0 mixes none in (DemoFusion)"""
+    dilated: float = 0.0
+    """power of the cosine by which predictions for dilated samples count beside the tiles'; 0 takes no samples"""
+    dilation_window: int | None = None
+    """latent pixels a side within which samples are gathered, a multiple of the model's native window; the whole canvas
+    where None"""
+    blur: float = 0.8
+    """standard deviation of the blur that dilated samples are seen through, in latent pixels, at the first step"""
+    blur_power: float = 1.0
+    """power of the cosine by which the blur shrinks, to a hundredth; 0 keeps it"""
+    interaction: bool = False
+    """whether dilated samples exchange their pixels while the model sees them (AccDiffusion's window interaction)"""
+    interaction_group: int = 0
+    """samples that exchange among themselves, in their order; 0: all of a window. The published code: 16"""
+    jitter: str = "none"
+    """whether tiles move by up to a quarter of their overlap: at every ``step``, once a ``stage``, or ``none``"""
+    anchor: bool = False
+    """whether each stage's result gets the mean and deviation of the first stage's, over all channels and places"""
+    compat: str = "none"
+    """``official``: later batches of a step are scaled by the next step's sigma and edges are zeros, as the published
+    code of DemoFusion and AccDiffusion has it; a defect, for comparison"""
+    compat_batch: int = 16
+    """tiles in one batch of that code: its results depend on it"""
     colour: str = "none"
     """``wavelet``: low frequencies of the result are the enlarged input's; ``adain``: so are each channel's mean and
     deviation over the whole picture; ``none``: the model's own"""
@@ -159,7 +209,8 @@ class Recipe:
         _check_choice("attention", self.attention, tuple(ATTENTIONS))
         _check_choice("dtype", self.dtype, DTYPES, optional=True)
         _check_choice("activity", self.activity, ACTIVITIES)
-        _check_choice("crops", self.crops, CROPS)
+        _check_choice("crops", self.crops, CROPS, optional=True)
+        _check_choice("guide", self.guide, GUIDES)
         _check_choice("attend", self.attend, ATTENDING)
         _check_choice("image_prompts", self.image_prompts, IMAGE_PROMPTS)
         _check_choice("colour", self.colour, COLOURS)
@@ -171,6 +222,8 @@ class Recipe:
             raise ValueError(f"recipe: activity {self.activity!r} needs a difficulty: one of {', '.join(SOURCES[1:])}")
         self._check_activity()
         self._check_tagging()
+        self._check_stages()
+        self._check_guide()
         self._check_attend()
         _check_least("steps", self.steps, 1)
         _check_least("texture_count", self.texture_count, 1)
@@ -201,6 +254,19 @@ class Recipe:
             return ()
         return ("image", "edges") if self.structure == "both" else (str(self.structure),)
 
+    @property
+    def low_cell(self) -> int:
+        """Latent pixels a side of the cells of the low band's low-pass."""
+        return cell_of(self.low_band)
+
+    def _check_guide(self) -> None:
+        try:
+            cell = self.low_cell
+        except ValueError as e:
+            raise ValueError(f"recipe: {e}") from None
+        if self.guide != "none" and self.region % cell:
+            raise ValueError(f"recipe: region must be a multiple of 1 / low_band, here {cell}, got {self.region}")
+
     def _check_attend(self) -> None:
         _check_least("attention_window", self.attention_window, 8)
         if self.attend == "tiles":
@@ -214,12 +280,30 @@ class Recipe:
 
     def _check_tagging(self) -> None:
         _check_least("most_tags", self.most_tags, 0)
-        for field in ("tag_threshold", "least_confidence"):
+        for field in ("tag_threshold", "least_confidence", "word_share"):
             value = getattr(self, field)
             if value is not None and not 0 <= value <= 1:
                 raise ValueError(f"recipe: {field} must be between 0 and 1, got {value}")
         if not 0 <= self.parents <= MOST_PARENTS:
             raise ValueError(f"recipe: parents must be between 0 and {MOST_PARENTS}, got {self.parents}")
+
+    def _check_stages(self) -> None:
+        _check_choice("stages", self.stages, GROWTHS)
+        _check_choice("lift", self.lift, LIFTS)
+        _check_choice("jitter", self.jitter, JITTERS)
+        _check_choice("compat", self.compat, COMPATS)
+        for field in ("skip", "dilated", "blur_power"):
+            _check_least(field, getattr(self, field), 0.0)
+        _check_least("interaction_group", self.interaction_group, 0)
+        _check_least("compat_batch", self.compat_batch, 1)
+        if not 0 < self.restart <= 1:
+            raise ValueError(f"recipe: restart must be above 0 and at most 1, got {self.restart}")
+        if not 0 < self.blur <= MOST_BLUR:
+            raise ValueError(f"recipe: blur must be above 0 and at most {MOST_BLUR:g}, got {self.blur}")
+        if self.interaction and not self.dilated:
+            raise ValueError("recipe: interaction is between dilated samples: give dilated a power, such as 1")
+        if self.compat == "official" and self.solver not in (None, "euler"):
+            raise ValueError(f"recipe: compat 'official' knows the solver euler only, got {self.solver!r}")
 
     def _check_activity(self) -> None:
         sure, unsure = self.group_bounds

@@ -3,9 +3,10 @@
     measure(k, r): region r's share of reduction k, a vector of float64
     reduce(k):     all shares in region order -> a table of statistics
 
-Reductions form two chains, ``encode`` before the coarse latent and ``decode`` after the last step; in a chain each one
-may use what the one before found, and its table holds the earlier ones' entries too. So who comes after a chain reads
-one table. What else needs a sum over the canvas adds a kind here, and a chain where it stands elsewhere in the run.
+Reductions form chains: ``encode`` before the coarse latent, one at each step that blurs dilated samples, and ``decode``
+after the last step; in a chain each one may use what the one before found, and its table holds the earlier ones'
+entries too. So who comes after a chain reads one table. What else needs a sum over the canvas adds a kind here, and a
+chain where it stands elsewhere in the run.
 """
 
 from __future__ import annotations
@@ -20,9 +21,12 @@ import torch
 
 from storage.box import Box, RegionGrid
 
+from .anchor import ENTRY as ANCHOR
+from .anchor import Anchor, anchor_from, anchor_to
 from .codec import Codec, cells, decode_box, measure_box
 from .colour import CHANNELS, colour_moments, colour_table
-from .moments import Moments, from_vector, join
+from .exchange import Restoring, measure_blur, restoring_from
+from .moments import Moments, from_vector, join, moments
 from .plan import Plan
 from .prepare import Preparer
 from .shrunk import Shrink, shrink_steps
@@ -36,13 +40,13 @@ class Reduction:
     """One global sum of a plan."""
 
     chain: str
-    """``encode`` or ``decode``"""
+    """``encode``, ``decode``, or what ``step_chain`` names"""
     kind: str
     """``shrunk``: a small copy of what the autoencoder is given, for all its norms; ``norm``: moments of what one group
     norm reads, given the statistics of those before it; ``colour``: moments of the decoded picture and of the enlarged
-    input"""
+    input; ``blur``: moments of the latents and of their blur; ``anchor``: moments of the last latents"""
     layer: int = 0
-    """which norm, in the order in which they run"""
+    """which norm, in the order in which they run; of a ``blur``, which step"""
 
     @property
     def part(self) -> str:
@@ -55,17 +59,31 @@ def list_reductions(plan: Plan) -> tuple[Reduction, ...]:
 
     No two norms can share a pass: what one reads has run through the one before.
     """
-    geometry = plan.geometry
-    num_norms = {"encode": geometry.encoder_norms if plan.uses_coarse else 0, "decode": geometry.decoder_norms}
-    found = []
+    geometry, found = plan.geometry, []
+    encodes = plan.uses_coarse and not plan.lifts_latents
+    num_norms = {
+        "encode": geometry.encoder_norms if encodes else 0,
+        "decode": geometry.decoder_norms if plan.stage.decodes else 0,
+    }
     for chain, num in num_norms.items():
+        if chain == "decode":
+            if plan.dilation is not None:
+                steps = range(plan.num_steps)
+                found += [Reduction(chain=step_chain(step), kind="blur", layer=step) for step in steps]
+            if plan.recipe.anchor:
+                found.append(Reduction(chain=chain, kind="anchor"))
         if plan.recipe.codec_norm == "fast" and num:
             found.append(Reduction(chain=chain, kind="shrunk"))
         if plan.recipe.codec_norm == "exact":
             found += [Reduction(chain=chain, kind="norm", layer=layer) for layer in range(num)]
-    if plan.recipe.colour == "adain":
+    if plan.recipe.colour == "adain" and plan.stage.decodes:
         found.append(Reduction(chain="decode", kind="colour"))
     return tuple(found)
+
+
+def step_chain(step: int) -> str:
+    """The chain at a step, before its dilated samples."""
+    return f"step {step}"
 
 
 def chain_end(reductions: tuple[Reduction, ...], chain: str) -> int | None:
@@ -82,7 +100,8 @@ def share_length(plan: Plan, reduction: Reduction) -> int:
     """Numbers in one region's share."""
     if reduction.kind == "shrunk":
         return shrink(plan, reduction.part).share_length
-    return 3 * (plan.geometry.norm_groups if reduction.kind == "norm" else 2 * CHANNELS)
+    groups = {"norm": plan.geometry.norm_groups, "colour": 2 * CHANNELS, "blur": 2, "anchor": 1}
+    return 3 * groups[reduction.kind]
 
 
 def shrink(plan: Plan, part: str) -> Shrink:
@@ -102,33 +121,40 @@ class Reducer:
         plan: Plan,
         preparer: Preparer,
         codec: Codec,
-        latents: Callable[[Box], np.ndarray],
+        states: Callable[[int, Box], np.ndarray],
+        first: Callable[[], Anchor | None],
     ) -> None:
-        """``latents`` gives the last step's latents ``[c, h, w]`` of a box."""
+        """``states`` gives the latents ``[c, h, w]`` of a box as a step begins, or after the last; ``first`` an earlier
+        stage's anchor."""
         self.plan, self.reductions = plan, list_reductions(plan)
-        self._preparer, self._codec, self._latents = preparer, codec, latents
+        self._preparer, self._codec, self._states, self._first = preparer, codec, states, first
 
     def share(self, k: int, region: int, known: Table) -> np.ndarray:
         """Region's share of reduction ``k``, ``[length] float64``; ``known`` is the table of the one before."""
         reduction = self.reductions[k]
         if reduction.kind == "shrunk":
-            return self._share_of_shrunk(reduction.part, region)
+            return self._share_of_shrunk(reduction.part, region, known)
         if reduction.kind == "norm":
-            return self._norm_moments(reduction.part, region, self._norms(known)).to_vector()
-        return self._colour_moments(region, known.get("norms")).to_vector()
+            return self._norm_moments(reduction.part, region, known).to_vector()
+        if reduction.kind == "colour":
+            return self._colour_moments(region, known).to_vector()
+        box, step = self.plan.regions.box(region), reduction.layer
+        if reduction.kind == "blur":
+            return measure_blur(self.plan, step, lambda part: self._states(step, part), box).to_vector()
+        return moments(torch.from_numpy(self._states(self.plan.num_steps, box))[None]).to_vector()
 
-    def _share_of_shrunk(self, part: str, region: int) -> np.ndarray:
+    def _share_of_shrunk(self, part: str, region: int, known: Table) -> np.ndarray:
         plan = self.plan
         factor = plan.geometry.factor if part == "encoder" else 1
         windows = cells(plan.regions.box(region), plan.geometry.codec_window)
-        parts = ((cell.scaled(factor), self._given(part, cell).numpy()) for cell in windows)
+        parts = ((cell.scaled(factor), self._given(part, cell, known).numpy()) for cell in windows)
         return shrink(plan, part).share(region, parts)
 
-    def _norm_moments(self, part: str, region: int, norms: np.ndarray) -> Moments:
-        geometry, regions = self.plan.geometry, self.plan.regions
+    def _norm_moments(self, part: str, region: int, known: Table) -> Moments:
+        geometry, regions, norms = self.plan.geometry, self.plan.regions, self._norms(known)
         halo = geometry.encoder_halo if part == "encoder" else geometry.decoder_halo
         return measure_box(
-            lambda wide: self._given(part, wide),
+            lambda wide: self._given(part, wide, known),
             lambda window, wide, cell: self._codec.measure(part, window, norms, wide, cell),
             geometry,
             halo,
@@ -136,19 +162,24 @@ class Reducer:
             regions.box(region),
         )
 
-    def _given(self, part: str, box: Box) -> torch.Tensor:
+    def _given(self, part: str, box: Box, known: Table) -> torch.Tensor:
         """What the encoder or the decoder is given of a box of latent pixels."""
         if part == "encoder":
             return self._preparer.coarse_pixels(box)
-        return torch.from_numpy(self._latents(box))
+        return torch.from_numpy(self.last(box, known))
+
+    def last(self, box: Box, known: Table) -> np.ndarray:
+        """Latents ``[c, h, w]`` of a box after the last step, anchored where the recipe says so."""
+        latents, anchor = self._states(self.plan.num_steps, box), anchor_from(known)
+        return latents if anchor is None else anchor.apply(latents)
 
     def _norms(self, known: Table) -> np.ndarray:
         return known.get("norms", np.empty((0, 2, self.plan.geometry.norm_groups)))
 
-    def _colour_moments(self, region: int, norms: np.ndarray | None) -> Moments:
+    def _colour_moments(self, region: int, known: Table) -> Moments:
         plan, box = self.plan, self.plan.regions.box(region)
-        decode = functools.partial(self._codec.decode, norms=norms)
-        rgb = decode_box(self._latents, decode, plan.geometry, plan.regions.canvas, box)
+        decode = functools.partial(self._codec.decode, norms=known.get("norms"))
+        rgb = decode_box(lambda wide: self.last(wide, known), decode, plan.geometry, plan.regions.canvas, box)
         inside = plan.out_regions.box(region)
         ys, xs = inside.within(box.scaled(plan.geometry.factor))
         return colour_moments(rgb[:, ys, xs], self._preparer.enlarged(inside))
@@ -163,7 +194,16 @@ class Reducer:
         if reduction.kind == "norm":
             found = np.stack([whole.mean, whole.variance()])
             return {**known, "norms": np.concatenate([self._norms(known), found[None]])}
+        if reduction.kind == "anchor":
+            return {**known, ANCHOR: anchor_to(whole, self._first()).to_vector()}
+        if reduction.kind == "blur":
+            return {**known, "blur": whole.to_vector()}
         return {**known, **colour_table(whole)}
+
+
+def restoring(table: Table) -> Restoring:
+    """What a step's chain found of its blur."""
+    return restoring_from(from_vector(table["blur"]))
 
 
 def table_to_bytes(table: Table) -> bytes:

@@ -107,6 +107,14 @@ class Solver:
             scheduler.set_begin_index(self.first_step)
         return scheduler.add_noise(coarse[None], noise[None], self.timestep(0)[None])[0]
 
+    def noised(self, step: int, clean: torch.Tensor, noise: torch.Tensor) -> torch.Tensor:
+        """z at ``step`` of a known picture: ``clean`` and ``noise`` of z's shape."""
+        alpha, sigma = self.level(step)
+        if hasattr(self.scheduler, "is_scale_input_called"):
+            # these solvers keep z = x_0 + (sigma / alpha) e
+            return clean + (sigma / alpha) * noise
+        return alpha * clean + sigma * noise
+
     def towards(
         self, step: int, z: torch.Tensor, clean: torch.Tensor, spread: torch.Tensor | None = None
     ) -> torch.Tensor:
@@ -120,17 +128,37 @@ class Solver:
         energy of a noised picture, not of a noised ``clean``. The last step leads to ``clean`` all the same.
         """
         alpha, sigma = self.level(step)
-        if hasattr(self.scheduler, "is_scale_input_called"):
-            # these solvers keep z = x_0 + (sigma / alpha) e
-            z = alpha * z
+        z = self._in_model_terms(step, z)
         if spread is not None and step + 1 < self.num_steps:
             noise = (z - alpha * clean) / _marginal(alpha, sigma, spread)
             clean = clean + self._rise(step, spread) * noise
         noise = (z - alpha * clean) / sigma
-        if self.name in FLOW_ONLY:
+        kind = self.prediction_type
+        if kind == "flow":
             return noise - clean
-        kind = self.scheduler.config.prediction_type
         return {"epsilon": noise, "v_prediction": alpha * noise - sigma * clean, "sample": clean}[kind]
+
+    def clean(self, step: int, z: torch.Tensor, prediction: torch.Tensor) -> torch.Tensor:
+        """x_0 as a prediction has it of z at ``step``; the inverse of ``towards``. Of z's shape.
+
+        (z - sigma e) / alpha of noise e, alpha z - sigma v of a velocity, z - sigma v of flow matching's.
+        """
+        alpha, sigma = self.level(step)
+        z, kind = self._in_model_terms(step, z), self.prediction_type
+        if kind == "sample":
+            return prediction
+        if kind == "epsilon":
+            return (z - sigma * prediction) / alpha
+        return (alpha if kind == "v_prediction" else 1) * z - sigma * prediction
+
+    @property
+    def prediction_type(self) -> str:
+        """What the model predicts: ``epsilon``, ``v_prediction``, ``sample``, or ``flow``, noise less x_0."""
+        return "flow" if self.name in FLOW_ONLY else str(self.scheduler.config.prediction_type)
+
+    def _in_model_terms(self, step: int, z: torch.Tensor) -> torch.Tensor:
+        """z as alpha x_0 + sigma noise; some solvers keep x_0 + (sigma / alpha) noise."""
+        return self.level(step)[0] * z if hasattr(self.scheduler, "is_scale_input_called") else z
 
     def level(self, step: int) -> tuple[torch.Tensor, torch.Tensor]:
         """alpha and sigma of z at ``step``: z = alpha x_0 + sigma noise, in the model's own terms."""

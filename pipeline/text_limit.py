@@ -13,6 +13,8 @@ from typing import Any
 
 from transformers import AutoTokenizer
 
+from .words import Word, split_words
+
 
 @dataclass(frozen=True, slots=True)
 class Cut:
@@ -58,6 +60,11 @@ class TextLimit:
         words = phrases[0].split() if phrases else []
         kept = self._longest(words, " ")
         return Cut(" ".join(words[:kept]), (*words[kept:], *phrases[1:]))
+
+    def split(self, prompt: str) -> list[Word]:
+        """The words of a prompt with their tokens, by the first tokenizer: text encoders side by side share them."""
+        tokenizer, limit = self._readers[0]
+        return split_words(prompt, tokenizer, limit)
 
     def _longest(self, parts: list[str], between: str) -> int:
         """How many parts from the first on fit together."""

@@ -8,7 +8,7 @@ import pytest
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Two processes share the tests: Ray's, which take both cores, come one after another in one, the others by file."""
+    """Two processes share the tests: Ray's, which take both cores, come one after another in one, others by file."""
     clusters = [item for item in items if item.get_closest_marker("ray")]
     for item in items:
         item.add_marker(pytest.mark.xdist_group("clusters" if item in clusters else item.nodeid.split("::")[0]))

@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 
 from actors.coordinator import Attempt
 from actors.executor import Event, Executor, TaskDone, WorkerJoined
-from actors.task import Kind, Task
+from actors.task import Kind, Part, Task
 
 
 class KillingExecutor:
@@ -22,7 +22,7 @@ class KillingExecutor:
         self.num_done = 0
         self.num_struck = 0
 
-    def submit(self, attempt: Attempt, inputs: Sequence[Task]) -> None:
+    def submit(self, attempt: Attempt, inputs: Sequence[Part]) -> None:
         self.inner.submit(attempt, inputs)
 
     def accept(self, attempt: Attempt) -> None:

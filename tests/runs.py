@@ -18,8 +18,9 @@ from actors.drive import Session, Tally, drive
 from actors.executor import Executor
 from actors.graph import Graph
 from actors.local import LocalExecutor
+from actors.names import OUT, PIXELS
 from actors.resume import create_arrays, find_available
-from actors.worker import OUT, PIXELS, WorkerSetup, build_worker
+from actors.worker import WorkerSetup, build_worker
 from pipeline.backbone import Conditioning
 from pipeline.backbones.loading import describe_model, load_backbone
 from pipeline.backbones.structure import canny_edges
@@ -58,6 +59,8 @@ class Case:
     model: str
     plan: Plan
     tagger: str | None = None
+    before: RunStore | None = None
+    """the run of the stage before"""
 
     def begin(self, url: str) -> RunStore:
         """A new run with the pixels ingested."""
@@ -71,7 +74,9 @@ class Case:
         return store
 
     def setup(self, store: RunStore) -> WorkerSetup:
-        return WorkerSetup(store=store, plan=self.plan.to_json(), model=self.model, tagger=self.tagger)
+        return WorkerSetup(
+            store=store, plan=self.plan.to_json(), model=self.model, tagger=self.tagger, before=self.before
+        )
 
 
 def make_case(
@@ -109,8 +114,9 @@ def diffusion_case(
     model = folder / "tiny-sd"
     if not model.is_dir():
         write_stable_diffusion(model, vae=vae)
-    settings = {"region": 16, "window": 16, "overlap": 6, "steps": 3, "guidance": 2.0, "batch": 2, **recipe}
-    return make_case(str(model), height=height, width=width, prompt="abc", negative_prompt="x", **settings)
+    settings: dict[str, Any] = {"region": 16, "window": 16, "overlap": 6, "steps": 3, "guidance": 2.0, "batch": 2}
+    settings |= {"prompt": "abc", "negative_prompt": "x", **recipe}
+    return make_case(str(model), height=height, width=width, **settings)
 
 
 def sit(
@@ -201,22 +207,64 @@ def serial(case: Case) -> np.ndarray:
                             structure=_structure(case, low, ys, xs),
                             crops=_crops(plan, ys, xs),
                             image=_image(case, backbone, low, ys, xs),
-                            neighbourhood=plan.neighbourhood(0, step),
+                            neighbourhood=plan.neighbourhood(step),
                         ),
                     )
                 else:
                     total[:, ys, xs] += weight * _still(case, backbone, step, z[:, ys, xs], coarse[0, :, ys, xs])
                 weights[ys, xs] += weight
         prediction = total / weights
+        if plan.recipe.guide == "structure":
+            prediction = _structured(case, step, z, prediction, coarse[0])
         if plan.recipe.activity == "mask":
-            masked = 1000 * (difficulty + plan.recipe.lower_bound) >= plan.timesteps[step]
-            still = torch.empty_like(z)
-            for region in range(plan.regions.num_regions):
-                ys, xs = plan.regions.box(region).slices
-                still[:, ys, xs] = _still(case, backbone, step, z[:, ys, xs], coarse[0, :, ys, xs])
-            prediction = torch.where(masked, prediction, still)
+            prediction = _masked(case, backbone, step, z, prediction, coarse[0], difficulty)
         z, history = solver.step(step, z, prediction, history, noise(step + 1) if solver.is_stochastic else None)
     return z.numpy()
+
+
+def _masked(
+    case: Case,
+    backbone: Any,
+    step: int,
+    z: torch.Tensor,
+    prediction: torch.Tensor,
+    coarse: torch.Tensor,
+    difficulty: torch.Tensor,
+) -> torch.Tensor:
+    """YODA's mask over the whole canvas: places that rest are predicted to be what they are, region by region."""
+    plan, still = case.plan, torch.empty_like(z)
+    for region in range(plan.regions.num_regions):
+        ys, xs = plan.regions.box(region).slices
+        still[:, ys, xs] = _still(case, backbone, step, z[:, ys, xs], coarse[:, ys, xs])
+    return torch.where(1000 * (difficulty + plan.recipe.lower_bound) >= plan.timesteps[step], prediction, still)
+
+
+def _structured(case: Case, step: int, z: torch.Tensor, prediction: torch.Tensor, coarse: torch.Tensor) -> torch.Tensor:
+    """ScaleDiff's structure guidance of the whole canvas: x_0, its low band drawn to the coarse latent's, and back."""
+    solver, cell = case.plan.solver(), round(1 / case.plan.recipe.low_band)
+    (a, s), kind = solver.level(step), solver.prediction_type
+    gain = s if kind == "flow" else s**2 / solver.level(0)[1] ** 2
+    if "euler" in solver.name and kind != "flow":
+        z = a * z
+    clean = {
+        "epsilon": (z - s * prediction) / a,
+        "v_prediction": a * z - s * prediction,
+        "sample": prediction,
+        "flow": z - s * prediction,
+    }[kind]
+    clean = clean + gain * (_low(coarse, cell) - _low(clean, cell))
+    noise = (z - a * clean) / s
+    return {"epsilon": noise, "v_prediction": a * noise - s * clean, "sample": clean, "flow": noise - clean}[kind]
+
+
+def _low(x: torch.Tensor, cell: int) -> torch.Tensor:
+    """Antialiased bilinear down by ``cell``, bilinear up; [c, y, x] goes on to a multiple of the cell as it ends."""
+    height, width = x.shape[1:]
+    x = torch.nn.functional.pad(x[None], (0, -width % cell, 0, -height % cell), mode="replicate")
+    small = [side // cell for side in x.shape[2:]]
+    down = torch.nn.functional.interpolate(x, size=small, mode="bilinear", antialias=True, align_corners=False)
+    up = torch.nn.functional.interpolate(down, size=x.shape[2:], mode="bilinear", align_corners=False)
+    return up[0, :, :height, :width]
 
 
 def _still(case: Case, backbone: Any, step: int, z: torch.Tensor, coarse: torch.Tensor) -> torch.Tensor:

@@ -6,6 +6,7 @@ Autoencoder, U-Net with cross-attention, text encoder of a closed vocabulary, Co
 from __future__ import annotations
 
 import json
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -23,6 +24,7 @@ from .restoration import RestorationModule
 from .tagger import DEGRADATIONS, Tagger
 from .texture_encoder import TextureEncoder
 from .weights import fingerprint_files, weight_file
+from .word_maps import WordMaps, record_words, word_cell
 
 WEIGHTED = ("vae", "unet", "text_encoder", "controlnet", "restorer", "tagger")
 """folders of the parts that have weights"""
@@ -90,6 +92,7 @@ def read_geometry(folder: Path, index: dict[str, Any]) -> LatentGeometry:
         parameters=0,
         width=configs["unet"]["block_out_channels"][0],
         attends_nearby=all(knows_attention(configs[part]) for part in ("unet", "controlnet")),
+        word_cell=word_cell(configs["unet"]),
     )
 
 
@@ -184,6 +187,9 @@ class EmbeddedBackbone:
     def _send(self, tensor: torch.Tensor) -> torch.Tensor:
         unet = self._parts.unet
         return tensor.to(unet.device, unet.dtype, memory_format=torch.channels_last)
+
+    def recording(self, maps: WordMaps) -> AbstractContextManager[None]:
+        return record_words(self._parts.unet, maps)
 
     @torch.inference_mode()
     def predict(self, latents: torch.Tensor, timestep: torch.Tensor, conditioning: Conditioning) -> torch.Tensor:

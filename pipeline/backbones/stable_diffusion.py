@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -22,6 +23,7 @@ from .neighbourhood import knows_attention, surround
 from .networks import read_networks
 from .options import PLAIN, Options
 from .single_file import read_checkpoint
+from .word_maps import WordMaps, record_words, word_cell
 
 TEXT_PARTS = (("tokenizer", "text_encoder"), ("tokenizer_2", "text_encoder_2"))
 """folders of each tokenizer and its encoder; SDXL has both pairs"""
@@ -78,6 +80,7 @@ def read_geometry(folder: Path, index: dict[str, Any]) -> LatentGeometry:
         parameters=0,
         width=unet["block_out_channels"][0],
         attends_nearby=knows_attention(unet),
+        word_cell=word_cell(unet),
     )
 
 
@@ -190,6 +193,9 @@ class StableDiffusionBackbone(Autoencoder):
                 width = self._unet.config.time_cond_proj_dim
                 given["timestep_cond"] = embed_guidance(weights, width).to(device, dtype)
             return self._unet(seen, **given, **residuals).sample.float().cpu()
+
+    def recording(self, maps: WordMaps) -> AbstractContextManager[None]:
+        return record_words(self._unet, maps)
 
     @torch.inference_mode()
     def look(self, pixels: torch.Tensor) -> torch.Tensor:

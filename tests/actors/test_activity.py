@@ -11,9 +11,9 @@ import pytest
 
 from actors.drive import StoppedError, Tally
 from actors.graph import Graph
+from actors.names import COARSE, DIFFICULTY, latent_name
 from actors.ray import Pool, RayExecutor
 from actors.task import Kind
-from actors.worker import COARSE, DIFFICULTY, latent_name
 from pipeline.plan import plan_from_json
 from storage.run import RunStore
 from tests.runs import Case, diffusion_case, digest, make_case, serial, sit

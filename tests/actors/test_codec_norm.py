@@ -11,10 +11,10 @@ import torch
 
 from actors.drive import StoppedError
 from actors.graph import Graph
+from actors.names import OUT, latent_name
 from actors.ray import Pool, RayExecutor
 from actors.reductions import moments_name, statistics_blob
 from actors.task import Kind
-from actors.worker import OUT, latent_name
 from pipeline.backbones.loading import describe_model, load_backbone
 from pipeline.pixels import enlarge
 from pipeline.plan import plan_from_json

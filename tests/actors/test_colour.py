@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from actors.worker import OUT, latent_name
+from actors.names import OUT, latent_name
 from pipeline.backbones.loading import describe_model, load_backbone
 from pipeline.colour import transfer_colour
 from pipeline.pixels import enlarge

@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 
 from actors.drive import StoppedError
+from actors.names import latent_name
 from actors.task import Kind
-from actors.worker import latent_name
 from tests.composite import write_composite, write_image_adapter
 from tests.runs import Case, digest, make_case, serial, sit
 

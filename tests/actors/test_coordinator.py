@@ -37,11 +37,12 @@ def commit_all(coordinator: Coordinator) -> None:
     workers=st.integers(1, 6),
     norms=st.sampled_from(["window", "exact"]),
     activity=st.sampled_from(["all", "mask"]),
+    guide=st.sampled_from(["none", "structure"]),
 )
-def test_ends_whatever_fails(seed: int, workers: int, norms: str, activity: str) -> None:
+def test_ends_whatever_fails(seed: int, workers: int, norms: str, activity: str, guide: str) -> None:
     """Workers die, contributions vanish, tasks fail and finish late, in any order; dependencies always hold."""
     rng = random.Random(seed)
-    uneven = graph(model=NORMED, codec_norm=norms, activity=activity)
+    uneven = graph(model=NORMED, codec_norm=norms, activity=activity, guide=guide)
     coordinator = Coordinator(uneven, [], Patience(tries=10_000, lease_first=30.0))
     names = [f"w{i}" for i in range(workers)]
     for name in names:

@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 
 from actors.drive import StoppedError
+from actors.names import latent_name
 from actors.prompts import PROMPTS_ARRAY, read_prompt
-from actors.worker import latent_name
 from pipeline.prompt_table import read_block
 from tests.runs import Case, digest, make_case, serial, sit
 

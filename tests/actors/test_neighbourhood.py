@@ -11,8 +11,8 @@ import pytest
 
 from actors.drive import StoppedError
 from actors.graph import Graph
+from actors.names import latent_name
 from actors.task import Item
-from actors.worker import latent_name
 from pipeline.tag_file import TagFile
 from storage.box import Box
 from storage.run import RunStore

@@ -10,9 +10,9 @@ import pytest
 import torch
 
 from actors.drive import StoppedError
+from actors.names import OUT, latent_name
 from actors.reductions import moments_name, statistics_blob
 from actors.task import Kind
-from actors.worker import OUT, latent_name
 from pipeline.backbones.loading import describe_model, load_backbone
 from pipeline.pixels import enlarge
 from storage.box import Box

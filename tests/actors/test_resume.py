@@ -10,9 +10,9 @@ import pytest
 
 from actors.drive import StoppedError
 from actors.graph import Graph
+from actors.names import COARSE, DIFFICULTY, OUT, history_name, latent_name
 from actors.resume import find_available
 from actors.task import Kind
-from actors.worker import COARSE, DIFFICULTY, OUT, history_name, latent_name
 from storage.run import RunStore
 from tests.runs import Case, diffusion_case, digest, make_case, sit
 

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from actors.drive import StoppedError
-from actors.worker import latent_name
+from actors.names import latent_name
 from pipeline.tag_file import TagFile
 from storage.box import Box
 from storage.run import RunStore

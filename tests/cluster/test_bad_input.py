@@ -201,6 +201,7 @@ def test_scale(run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Non
         ("steps = true", ["steps", "int"]),
         ("image_prompts = 'tile'", ["image_prompts", "IP-Adapter", "analytic", "'none'"]),
         ("crops = 'tile'", ["crops", "SDXL", "analytic", "'none'"]),
+        ("collect_words = true", ["collect_words", "cross-attention", "analytic", "'global'"]),
         ("prompts = 'local'", ["prompts", "tagger", "'global'"]),
         ("activity = 'mask'\ndifficulty = 'confidence'", ["difficulty", "restoration module", "'gradient'"]),
         ("activity = 'some'", ["activity", "groups"]),
@@ -209,6 +210,9 @@ def test_scale(run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Non
         ("group_times = [700, 400, 1000]", ["group_times", "rise"]),
         ("lower_bound = 2", ["lower_bound", "at most 1"]),
         ("colour = 'sepia'", ["colour", "wavelet"]),
+        ("guide = 'edges'", ["guide", "none, structure", "edges"]),
+        ("guide = 'structure'\nlow_band = 0.3", ["low_band", "one over a whole number", "0.3"]),
+        ("guide = 'structure'\nregion = 100", ["region", "multiple of 1 / low_band, here 8", "100"]),
     ],
 )
 def test_recipe(run: Run, tmp_path: Path, text: str, parts: list[str]) -> None:
@@ -362,7 +366,7 @@ def test_hub_out_of_reach(run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPa
 
 
 def test_memory(run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("cluster.session.free_memory", lambda: 100 << 20)
+    monkeypatch.setattr("cluster.placement.free_memory", lambda: 100 << 20)
     one_line(run("upscale", "in.png", "out.png"), "memory", "0.1 GiB", "workers")
     one_line(run("plan", "in.png", "out.png"), "memory")
     nothing_left(tmp_path)

@@ -11,7 +11,7 @@ import pytest
 from PIL import Image
 from typer.testing import Result
 
-from actors.worker import COARSE, DIFFICULTY, latent_name
+from actors.names import COARSE, DIFFICULTY, latent_name
 from pipeline.plan import plan_from_json
 from storage.run import RunStore
 from tests.cluster.test_bad_input import one_line

@@ -83,7 +83,8 @@ def ours(solver: Solver, noise: torch.Tensor, text: torch.Tensor, region_side: i
             def predict(batch: list[Tile], latents: torch.Tensor, step: int = step) -> torch.Tensor:
                 return predict_tiles(backbone, solver, step, latents, Conditioning(), prompts, GUIDANCE)  # type: ignore[arg-type]
 
-            for target, part in denoise_region(settings, region, seen, z[:, *seen.slices], predict).items():
+            owned = tiles.owned_by(regions.box(region))
+            for target, part in denoise_region(settings, owned, seen, z[:, *seen.slices], predict).items():
                 made[target].append(part)
         z_next = np.empty_like(z)
         for region in range(regions.num_regions):

@@ -22,7 +22,10 @@ def test_round_trip_and_hash() -> None:
 
 def test_nothing_is_left_open() -> None:
     recipe = small_plan().recipe
-    assert [f.name for f in dataclasses.fields(recipe) if getattr(recipe, f.name) is None] == ["group_steps"]
+    assert [f.name for f in dataclasses.fields(recipe) if getattr(recipe, f.name) is None] == [
+        "group_steps",
+        "dilation_window",
+    ]
     grouped = small_plan(activity="groups").recipe
     assert [f.name for f in dataclasses.fields(grouped) if getattr(grouped, f.name) is None] == []
 

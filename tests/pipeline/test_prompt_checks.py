@@ -66,6 +66,10 @@ def test_a_model_that_embeds_guidance_reads_no_negative_prompt(model: Any) -> No
         (ZERO_SHOT, {"degradations": "negative", "guidance": 1.0}, "needs guidance"),
         (None, {"parents": 1}, "parents is read by local prompts only"),
         (None, {"least_confidence": 0.5}, "least_confidence is read by local prompts only"),
+        (None, {"prompts": "attention", "parents": 1}, "parents is read by local prompts only, and prompts are 'att"),
+        (None, {"collect_words": True, "activity": "mask"}, "collect_words = true needs every tile at every step"),
+        (None, {"collect_words": True, "compile": True}, "looks into the denoiser, which compile = true seals"),
+        (None, {"word_share": 1.5}, "word_share must be between 0 and 1, got 1.5"),
         (None, {"parents": 9}, "parents must be between 0 and 4, got 9"),
         (None, {"least_confidence": 2.0}, "least_confidence must be between 0 and 1"),
         (None, {"tag_threshold": -1.0}, "tag_threshold must be between 0 and 1"),
@@ -76,6 +80,12 @@ def test_a_model_that_embeds_guidance_reads_no_negative_prompt(model: Any) -> No
 def test_refusals(model: Any, tagger: Tagging | None, recipe: dict[str, Any], message: str) -> None:
     with pytest.raises(ValueError, match=message):
         bind(model, tagger, **recipe)
+
+
+@pytest.mark.parametrize("recipe", [{"collect_words": True}, {"prompts": "attention"}])
+def test_a_model_without_cross_attention_has_no_maps_of_words(recipe: dict[str, Any]) -> None:
+    with pytest.raises(ValueError, match="needs a model with cross-attention, which analytic lacks"):
+        small_plan(**recipe)
 
 
 def test_a_closed_vocabulary_is_kept_to() -> None:

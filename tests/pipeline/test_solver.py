@@ -268,3 +268,40 @@ def test_towards_with_a_spread_keeps_the_energy_of_pictures(name: str, config: d
     for found in noises[1:]:
         torch.testing.assert_close(found, noises[1], rtol=0, atol=5e-2)
         assert found.std(dim=(0, 1)).sub(1).abs().max() < 0.3, "of 160 numbers a column"
+
+
+PREDICTING = [(name, kind) for name in SOLVERS for kind in KINDS if name not in FLOW_ONLY] + [("flow-euler", "flow")]
+
+
+def predicting(name: str, kind: str) -> dict[str, Any]:
+    return FLOW if kind == "flow" else {**CONFIG, "prediction_type": kind}
+
+
+@pytest.mark.parametrize(("name", "kind"), PREDICTING)
+def test_clean_is_the_inverse_of_towards(name: str, kind: str) -> None:
+    z, clean = (torch.randn(SHAPE, generator=torch.Generator().manual_seed(seed)) for seed in (1, 2))
+    solver = build_solver(name, predicting(name, kind), steps=8)
+    assert solver.prediction_type == kind
+    for step in range(8):
+        # of noise, x_0 is (z - sigma e) / alpha, and an eighth of a rounding error of z is alpha's first
+        alpha = float(solver.level(step)[0]) if kind == "epsilon" else 1.0
+        there = solver.towards(step, z, clean)
+        torch.testing.assert_close(alpha * solver.clean(step, z, there), alpha * clean, rtol=0, atol=1e-5)
+        again = solver.towards(step, z, solver.clean(step, z, there))
+        torch.testing.assert_close(again / there.std(), there / there.std(), rtol=0, atol=1e-5)
+
+
+@pytest.mark.parametrize(("name", "kind"), PREDICTING)
+def test_clean_of_a_noised_picture_is_the_picture(name: str, kind: str) -> None:
+    """Closed forms of each kind of prediction, with the states that a solver itself starts from."""
+    noise, picture = (torch.randn(SHAPE, generator=torch.Generator().manual_seed(seed)) for seed in (3, 4))
+    solver = build_solver(name, predicting(name, kind), steps=8, strength=0.5)
+    alpha, sigma = solver.level(0)
+    told = {
+        "epsilon": noise,
+        "v_prediction": alpha * noise - sigma * picture,
+        "sample": picture,
+        "flow": noise - picture,
+    }[kind]
+    found = solver.clean(0, solver.start(noise, picture), told)
+    torch.testing.assert_close(found, picture, rtol=0, atol=1e-5)

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from actors.task import Kind
-from cluster.session import CONTROL, plan_pools
+from cluster.placement import CONTROL, plan_pools
 from pipeline.device import DeviceFacts
 from pipeline.tagger import Tagging
 from tests.tiny import small_plan

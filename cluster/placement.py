@@ -1,0 +1,122 @@
+"""Where a run computes: the device, the number of workers, the memory there is, and the executor on them."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+
+import ray
+
+from actors.executor import Executor
+from actors.graph import Graph
+from actors.local import LocalExecutor
+from actors.ray import Pool, RayExecutor
+from actors.task import Kind
+from actors.worker import WorkerSetup, build_worker
+from pipeline.device import DeviceFacts, describe_device, make_deterministic
+from pipeline.plan import Plan
+
+from . import connect
+from .binding import free_memory
+from .job import Work
+
+DEVICES = ("auto", "cpu", "cuda")
+
+ENOUGH = 4
+"""tile workers that one worker which only prepares can keep busy"""
+CONTROL = frozenset({Kind.EMBED, Kind.PREPARE})
+"""what the prepare pool does"""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Placement:
+    """What a run has to compute on."""
+
+    device: DeviceFacts
+    workers: int
+    """0: in this process"""
+    memory: int
+    """bytes that are free for all workers together"""
+    where: str
+    """whose memory that is, in words"""
+
+
+def place(job: Work) -> Placement:
+    """Connect where the job says so, and look what is there. Raises ValueError for options that cannot be."""
+    workers = job.workers
+    if job.device not in DEVICES:
+        raise ValueError(f"device must be one of {', '.join(DEVICES)}; got {job.device!r}")
+    if job.threads < 1 or (workers is not None and workers < 0):
+        raise ValueError(f"threads must be at least 1 and workers at least 0, got {job.threads} and {workers}")
+    if not 0 <= job.tagger_gpu < 1:
+        raise ValueError(f"--tagger-gpu must be a share from 0 up to below 1, got {job.tagger_gpu}")
+    if job.address == "local":
+        kind = job.device
+        if kind == "auto":
+            kind = _local_device()
+        device = describe_device(kind, job.threads)
+        workers = _local_workers(device) if workers is None else workers
+        return Placement(device=device, workers=workers, memory=free_memory(), where="this machine")
+    if workers == 0:
+        raise ValueError("workers 0 works in this process: use it with --address local, or give at least 1")
+    connect.join_cluster(job.address)
+    device = connect.cluster_device(job.device, job.threads)
+    workers = connect.cluster_size(device) if workers is None else workers
+    return Placement(device=device, workers=workers, memory=connect.cluster_memory(), where="the cluster")
+
+
+def _local_device() -> str:
+    import torch
+
+    return "cuda" if torch.cuda.is_available() else "cpu"
+
+
+def _local_workers(device: DeviceFacts) -> int:
+    if device.kind == "cuda":
+        import torch
+
+        return torch.cuda.device_count()
+    return max(1, (os.cpu_count() or 1) // device.threads)
+
+
+def start_executor(job: Work, workers: int, plan: Plan, setup: WorkerSetup, graph: Graph) -> Executor:
+    """An executor for a plan: this process, or actors on the Ray that is there, or on one started for it."""
+    if workers == 0:
+        make_deterministic(plan.device.threads)
+        return LocalExecutor(build_worker(setup))
+    if job.address == "local" and not ray.is_initialized():
+        num_cpus = max(workers * plan.device.threads, os.cpu_count() or 1)
+        connect.start_private(num_cpus, _object_bytes(plan, graph, workers))
+    spare = int(ray.cluster_resources().get("CPU", 0)) - workers * plan.device.threads
+    return RayExecutor(plan_pools(plan, workers, spare, job.tagger_gpu), setup, graph)
+
+
+def plan_pools(plan: Plan, workers: int, spare_cpus: int, tagger_gpu: float = 0.0) -> list[Pool]:
+    """Tile workers that can do everything, and a prepare pool of its own where there are CPUs to spare for it.
+
+    Without a spare CPU a pool would only take time from the tile workers, which then prepare too. On GPUs it is made
+    where ``tagger_gpu`` gives it a share of each. A plan with a tagger of its own leaves preparing to the pool alone,
+    where that is large enough for all to have work: tile workers then do not hold the tagger.
+    """
+    threads = plan.device.threads
+    on_gpu = plan.device.kind == "cuda"
+    size = min(spare_cpus, max(1, workers // 8))
+    if size < connect.PREPARE_CPUS or (on_gpu and not tagger_gpu):
+        size = 0
+    elif plan.tagger is not None:
+        size = min(spare_cpus, workers)
+    share = tagger_gpu if on_gpu else 0.0
+    alone = plan.tagger is not None and size * ENOUGH >= workers
+    kinds = frozenset(Kind) - CONTROL if alone else frozenset(Kind)
+    gpus = (1.0 - share if size else 1.0) if on_gpu else 0.0
+    tile = Pool(name="tile", size=workers, kinds=kinds, num_cpus=threads, num_gpus=gpus)
+    if not size:
+        return [tile]
+    return [tile, Pool(name="prepare", size=size, kinds=CONTROL, num_cpus=connect.PREPARE_CPUS, num_gpus=share)]
+
+
+def _object_bytes(plan: Plan, graph: Graph, workers: int) -> int:
+    """Shared memory for the contributions that can be alive at once, with room to spare."""
+    region = plan.geometry.channels * plan.regions.side**2 * 4
+    alive = max(4 * workers, graph.front + 2 * workers + 4)
+    return max(256 << 20, 3 * alive * region)

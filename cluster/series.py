@@ -1,0 +1,134 @@
+"""Making a picture from words: a series of stages, each a run of its own in a folder of the run's.
+
+RUN/stage-0    RUN/stage-1    ...    each with its plan, journal, lease and arrays
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from actors.drive import Tally
+from pipeline.backbones.loading import describe_model
+from pipeline.binding import Given
+from pipeline.device import DeviceFacts, package_versions
+from pipeline.plan import Plan
+from pipeline.presets import load_recipe
+from pipeline.series import bind_series
+from storage.images import check_output
+from storage.journal import Record
+from storage.run import RunStore
+
+from .binding import check_disk, check_memory, read_tagging, read_vit
+from .job import TextJob
+from .pixels import Exported
+from .placement import place
+from .preview import plain_info
+from .progress import Reporter
+from .prompts import find_cuts
+from .sitting import Prepared, Result, Sitting, already_finished, hand_out_image, leased, match_run, run_exists, sit
+
+
+def stage_url(run_url: str, index: int) -> str:
+    """Where a stage's own run is kept."""
+    return f"{run_url.rstrip('/')}/stage-{index}"
+
+
+def last_stage(run_url: str) -> str | None:
+    """The furthest stage that was begun; None where the URL holds no series."""
+    index = 0
+    while run_exists(stage_url(run_url, index)):
+        index += 1
+    return stage_url(run_url, index - 1) if index else None
+
+
+def make_plans(job: TextJob, device: DeviceFacts) -> tuple[Plan, ...]:
+    """Bind the job's recipe, a plan a stage; raises ValueError or FileNotFoundError, one line with the mend."""
+    model = describe_model(job.model, allow_pickle=job.allow_pickle)
+    geometry = model.geometry
+    given: dict[str, Any] = {"steps": job.steps, "seed": job.seed, "guidance": job.guidance}
+    given |= {"prompt": job.prompt, "negative_prompt": job.negative}
+    recipe = dataclasses.replace(
+        load_recipe(job.recipe), **{name: value for name, value in given.items() if value is not None}
+    )
+    side = geometry.window * geometry.factor
+    height, width = job.pixels() or (side, side)
+    return bind_series(
+        recipe,
+        height=height,
+        width=width,
+        model=model,
+        device=device,
+        versions=package_versions(),
+        given=Given(attention=read_vit(job), tagger=read_tagging(job)),
+    )
+
+
+def prepare(job: TextJob) -> tuple[Prepared, ...]:
+    """Connect where the job says so, bind a plan a stage and check what they need against what is there."""
+    there = place(job)
+    prepared = []
+    for plan in make_plans(job, there.device):
+        cost = check_memory(plan, there.workers, there.memory, there.where)
+        cuts = find_cuts(plan, job.model, allow_pickle=job.allow_pickle) if plan.stage.index == 0 else ()
+        prepared.append(Prepared(plan=plan, cost=cost, workers=there.workers, warnings=cuts))
+    return tuple(prepared)
+
+
+def generate(
+    job: TextJob,
+    *,
+    should_stop: Callable[[], bool],
+    on_plan: Callable[[Sequence[Prepared]], None],
+    on_stage: Callable[[Prepared], None] = lambda _stage: None,
+) -> Result:
+    """Make the picture, or what is left of it. Every error a user can cause is raised before any work starts.
+
+    ``on_stage`` is called before each stage that is not finished.
+    """
+    begun = run_exists(stage_url(job.run_url, 0))
+    if not begun:
+        check_picture(job)
+    stages = prepare(job)
+    stores = [RunStore.open(stage_url(job.run_url, index)) for index in range(len(stages))]
+    records = [match_run(store, stage.plan) for store, stage in zip(stores, stages, strict=True)]
+    finished = already_finished(job, records[-1])
+    if finished is not None:
+        return Result(exported=finished, tally=Tally(), already_finished=True)
+    check_picture(job)
+    for store, stage in zip(stores, stages, strict=True):
+        check_disk(stage.plan, stage.cost, job.run_url, store.root.free_bytes())
+    on_plan(stages)
+    result = None
+    for index, (store, stage) in enumerate(zip(stores, stages, strict=True)):
+        on_stage(stage)
+        with leased(store, stage.plan) as lease:
+            sitting = Sitting(
+                job=job,
+                prepared=stage,
+                store=store,
+                lease=lease,
+                should_stop=should_stop,
+                before=stores[index - 1] if index else None,
+            )
+            result = sit(sitting, bring_in=_bring_nothing, hand_out=functools.partial(_hand_out, sitting))
+    assert result is not None
+    return result
+
+
+def check_picture(job: TextJob) -> None:
+    """The output's folder, suffix, presence and size; see storage.images.check_output."""
+    size = job.pixels()
+    facts: dict[str, Any] = {} if size is None else {"height": size[0], "width": size[1]}
+    check_output(job.output, overwrite=job.overwrite, num_bands=3, dtype="uint8", **facts)
+
+
+def _bring_nothing(_reporter: Reporter, _records: list[Record]) -> None:
+    """Words are in the plan, and the stage before is where it is."""
+
+
+def _hand_out(sitting: Sitting, reporter: Reporter) -> Exported | None:
+    plan = sitting.prepared.plan
+    return hand_out_image(sitting, reporter, plain_info(plan)) if plan.stage.is_last else None

@@ -1,0 +1,43 @@
+"""Window interaction (AccDiffusion v2): dilated samples exchange pixels, place by place, while the model sees them.
+
+At each place of the samples' own grid a keyed bijection says which sample's pixel each sample shows there. It is undone
+in the predictions, so every pixel gets its own. The paper's bijection is one for all channels; its published code draws
+one a channel.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from storage.box import Box
+
+from .noise import keyed_noise
+
+TAG = 0x1A7E
+"""sets these draws apart from noise with the same seed and stage"""
+
+
+def draw_bijection(
+    num_samples: int, height: int, width: int, *, seed: int, stage: int, step: int, window: int, group: int = 0
+) -> np.ndarray:
+    """``[num_samples, height, width] int64``: sample ``k`` shows at (y, x) the pixel of sample ``[k, y, x]``.
+
+    Uniform over all permutations at every place, and a function of the place alone, of the seed, the stage, the step
+    and the number of the dilation window. ``group`` above 0 keeps pixels within consecutive groups of so many samples,
+    as the published implementation's batches do.
+    """
+    whole = Box(top=0, left=0, height=height, width=width)
+    order = keyed_noise(whole, channels=num_samples, seed=seed, stage=stage, draw=(TAG << 32) + (step << 20) + window)
+    size = group or num_samples
+    found = [first + order[first : first + size].argsort(axis=0) for first in range(0, num_samples, size)]
+    return np.concatenate(found)
+
+
+def invert(bijection: np.ndarray) -> np.ndarray:
+    """``[n, y, x]``: which sample shows the pixel of each sample.
+
+    >>> b = draw_bijection(9, 2, 2, seed=1, stage=0, step=0, window=0)
+    >>> bool((np.take_along_axis(b, invert(b), 0) == np.arange(9)[:, None, None]).all())
+    True
+    """
+    return bijection.argsort(axis=0)

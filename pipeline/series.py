@@ -1,0 +1,165 @@
+"""A series: the plans of a progressive run, one a stage, each of which grows from the one before.
+
+    stage 0      stage 1         stage 2
+    native  -->  twice as  -->   three times   (linear; four times where each doubles)
+    size         large           as large
+
+A stage's canvas lies over the same picture as the one before, edge to edge; only the last one is cut to the size that
+was asked for.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from typing import Any
+
+from .backbone import LatentGeometry, ModelCard
+from .binding import NOTHING, Given, bind
+from .device import DeviceFacts
+from .plan import ImageFacts, Plan, Stage
+from .recipe import Recipe
+
+WORDS_ONLY = "words alone"
+"""what stands for an image's checksum where there is none"""
+PLAIN: dict[str, Any] = {
+    "start": "noise",
+    "skip": 0.0,
+    "dilated": 0.0,
+    "dilation_window": None,
+    "interaction": False,
+    "jitter": "none",
+    "structure": "none",
+    "prompts": "global",
+    "activity": "all",
+    "difficulty": None,
+    "colour": "none",
+}
+"""what the first stage goes without: there is no picture yet, and only one size"""
+
+
+def stage_sizes(height: int, width: int, *, native: int, growth: str) -> tuple[tuple[int, int], ...]:
+    """Height and width of every stage in output pixels; the longer side begins at ``native`` at most.
+
+    >>> stage_sizes(3072, 2048, native=1024, growth="linear")
+    ((1024, 683), (2048, 1366), (3072, 2048))
+    >>> stage_sizes(4096, 4096, native=1024, growth="double")
+    ((1024, 1024), (2048, 2048), (4096, 4096))
+    """
+    if growth == "one":
+        return ((height, width),)
+    times = math.ceil(max(height, width) / native)
+    if growth == "linear":
+        shares = [(stage, times) for stage in range(1, times + 1)]
+    else:
+        num = math.ceil(math.log2(times)) if times > 1 else 0
+        shares = [(1, 2**back) for back in range(num, -1, -1)]
+    return tuple((-(-height * up // down), -(-width * up // down)) for up, down in shares)
+
+
+def check_size(height: int, width: int, model: ModelCard) -> None:
+    """Refuse a size that is below the model's own along a side."""
+    native = model.geometry.window * model.geometry.factor
+    if min(height, width) < native:
+        raise ValueError(
+            f"--size {width}x{height}: the model {model.name} makes pictures of {native} x {native} pixels and larger; "
+            f"give each side at least {native}"
+        )
+
+
+def bind_series(
+    recipe: Recipe,
+    *,
+    height: int,
+    width: int,
+    model: ModelCard,
+    device: DeviceFacts,
+    versions: dict[str, str],
+    given: Given = NOTHING,
+) -> tuple[Plan, ...]:
+    """The plans of a picture of ``height x width`` output pixels from the recipe's prompt; raises ValueError."""
+    check_text(model)
+    check_size(height, width, model)
+    geometry = model.geometry
+    native = geometry.window * geometry.factor
+    sizes = stage_sizes(height, width, native=native, growth=recipe.stages)
+    recipe = _settle_text(recipe, geometry)
+    recipes = [_stage_recipe(recipe, index) for index in range(len(sizes))]
+    plans: list[Plan] = []
+    for index, (rows, cols) in enumerate(sizes):
+        is_last = index + 1 == len(sizes)
+        stage = Stage(
+            index=index,
+            count=len(sizes),
+            from_text=True,
+            decodes=is_last or reads_pixels(recipes[index + 1]),
+            height_final=height,
+            width_final=width,
+            **({} if not plans else _before(plans[-1])),
+        )
+        if not is_last:
+            # all of a canvas is shown, so that the next one lies over it edge to edge
+            rows, cols = (canvas_pixels(side, geometry) for side in (rows, cols))
+        facts = ImageFacts(height=rows, width=cols, num_bands=3, dtype="uint8", sha256=stage.before or WORDS_ONLY)
+        plans.append(
+            bind(
+                recipes[index],
+                image=facts,
+                scale=1,
+                model=model,
+                device=device,
+                versions=versions,
+                given=given if index else NOTHING,
+                stage=stage,
+            )
+        )
+    return tuple(plans)
+
+
+def check_text(model: ModelCard) -> None:
+    """Refuse a model that makes no picture from words."""
+    if model.geometry.text_tokens is None:
+        raise ValueError(f"model {model.name}: reads no text, so it makes no pictures from words: give another --model")
+
+
+def canvas_pixels(side: int, geometry: LatentGeometry) -> int:
+    """Output pixels along an axis of the canvas that holds ``side`` of them."""
+    whole = geometry.factor * geometry.multiple
+    return -(-side // whole) * whole
+
+
+def reads_pixels(recipe: Recipe) -> bool:
+    """Whether a stage reads the picture of the stage before, not its latents alone."""
+    return (
+        recipe.lift != "latent"
+        or bool(recipe.structures)
+        or recipe.activity != "all"
+        or recipe.prompts == "local"
+        or recipe.colour != "none"
+    )
+
+
+def _settle_text(recipe: Recipe, geometry: LatentGeometry) -> Recipe:
+    defaults: dict[str, Any] = {
+        "steps": geometry.text_steps or geometry.steps,
+        "guidance": geometry.guidance if geometry.text_guidance is None else geometry.text_guidance,
+        "prompts": "global",
+        "coarse": "bicubic",
+        "overlap": (recipe.window or geometry.window) // 2,
+    }
+    return dataclasses.replace(
+        recipe, **{name: value for name, value in defaults.items() if getattr(recipe, name) is None}
+    )
+
+
+def _stage_recipe(recipe: Recipe, index: int) -> Recipe:
+    return dataclasses.replace(recipe, **(PLAIN if index == 0 else {"start": "image"}))
+
+
+def _before(plan: Plan) -> dict[str, Any]:
+    return {
+        "before": plan.hash,
+        "height_before": plan.regions.height,
+        "width_before": plan.regions.width,
+        "steps_before": plan.num_steps,
+    }
