@@ -17,9 +17,10 @@ from ..backbone import Conditioning, LatentGeometry, ModelCard
 from .autoencoder import Autoencoder, codec_geometry
 from .configs import read_config
 from .joint_neighbourhood import surround
-from .networks import read_network
+from .lora import merge_all
+from .networks import bare, read_network
 from .options import PLAIN, Options
-from .text_encoder import TextEncoder, config_files, num_tokens, read_text_encoder
+from .text_encoder import KINDS, TextEncoder, config_files, folders, num_tokens, read_text_encoder
 
 PATCH = 2
 """latent pixels a side of a token"""
@@ -110,6 +111,12 @@ class Parts:
     sequence: TextEncoder
 
 
+def skeleton(folder: Path) -> dict[str, Any]:
+    """The networks that can be changed, on the meta device, from their configs alone."""
+    encoders = {folders(number)[1]: KINDS[kind] for number, kind in ((1, "clip"), (2, "sequence"))}
+    return bare(folder, {"transformer": FluxTransformer2DModel, **encoders})
+
+
 def load(card: ModelCard, *, device: str, dtype: torch.dtype, options: Options = PLAIN) -> FluxBackbone:
     folder = Path(card.location)
     assert card.geometry.text_tokens is not None
@@ -119,6 +126,12 @@ def load(card: ModelCard, *, device: str, dtype: torch.dtype, options: Options =
         clip=read_text_encoder(folder, 1, "clip", num_tokens(folder, 1, CLIP_TOKENS), dtype),
         sequence=read_text_encoder(folder, 2, "sequence", card.geometry.text_tokens, dtype),
     )
+    changed = {
+        "transformer": loaded.transformer,
+        "text_encoder": loaded.clip.network,
+        "text_encoder_2": loaded.sequence.network,
+    }
+    merge_all(changed, card)
     for network in (loaded.vae, loaded.transformer, loaded.clip.network, loaded.sequence.network):
         network.to(device).eval().requires_grad_(False)
     options.prepare(loaded.transformer)
