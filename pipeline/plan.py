@@ -226,11 +226,6 @@ class Plan:
         return self.stage.before is not None and self.recipe.lift == "latent"
 
     @property
-    def mixes_latents(self) -> bool:
-        """Whether the coarse latent's low band is the stage before's latent, the rest its picture's, encoded."""
-        return self.stage.before is not None and self.recipe.lift == "mixed"
-
-    @property
     def denoise_settings(self) -> DenoiseSettings:
         assert self.recipe.batch is not None
         assert self.recipe.guidance is not None
@@ -245,9 +240,7 @@ class Plan:
     @property
     def _strength(self) -> float:
         """Share of the steps that run."""
-        if self.stage.index > 0:
-            return self.recipe.restart
-        return self.recipe.strength if self.recipe.start == "image" else 1.0
+        return self.recipe.strength * self.recipe.restart if self.recipe.start == "image" else 1.0
 
     def solver(self) -> Solver:
         recipe = self.recipe

@@ -63,23 +63,26 @@ class Preparer:
                 difficulty[0, *part.within(box)] = at_latents(found, window, part, plan.scale, factor)
             return rgb
 
-        if plan.lifts_latents:
-            assert self._lifted is not None
-            coarse = self._lifted(box)
-            if difficulty is not None:
-                look(box)
-        else:
-            encode = functools.partial(self._codec.encode, norms=norms)
-            encoded = functools.partial(encode_box, look, encode, plan.geometry, plan.regions.canvas)
-            coarse = self._mix(encoded, box) if plan.mixes_latents else encoded(box)
+        encode = functools.partial(self._codec.encode, norms=norms)
+
+        def encoded(part: Box) -> np.ndarray:
+            return encode_box(look, encode, plan.geometry, plan.regions.canvas, part)
+
+        coarse = self._lift(box, encoded)
+        if difficulty is not None and plan.lifts_latents:
+            look(box)
         if difficulty is not None:
             difficulty = weigh(difficulty, plan.recipe.difficulty_cell, plan.recipe.difficulty_power)
         return coarse, difficulty
 
-    def _mix(self, encoded: Callable[[Box], np.ndarray], box: Box) -> np.ndarray:
-        """The coarse latent ``[c, h, w]`` of a box from those of the stage before and its picture's, ``encoded``."""
-        assert self._lifted is not None
-        canvas, cell = self.plan.regions.canvas, self.plan.recipe.low_cell
+    def _lift(self, box: Box, encoded: Callable[[Box], np.ndarray]) -> np.ndarray:
+        """The coarse latent: the enlarged picture's, the latent of the stage before, or a mixture of both."""
+        plan, lift = self.plan, self.plan.recipe.lift
+        if self._lifted is None or lift == "pixels":
+            return encoded(box)
+        if lift == "latent":
+            return self._lifted(box)
+        canvas, cell = plan.regions.canvas, plan.recipe.low_cell
         wide = neighbourhood(canvas, box, cell)
         # once, of all that is read: the low-pass and the box itself read parts of it
         latents = encoded(wide)

@@ -5,9 +5,12 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import json
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 from ..backbone import ModelCard
+from . import flux, stable_diffusion_3
 from .configs import read_config
 from .controls import check_control, check_control_file, control_files
 from .hub import locate
@@ -18,6 +21,13 @@ from .neighbourhood import knows_attention
 from .networks import skeleton
 from .weights import fingerprint_files, num_parameters, weight_files
 
+BARE: dict[str, Callable[[Path], dict[str, Any]]] = {
+    "stable_diffusion": skeleton,
+    "stable_diffusion_3": stable_diffusion_3.skeleton,
+    "flux": flux.skeleton,
+}
+"""families that something can be attached to -> their networks, without weights"""
+
 
 def attach(card: ModelCard, file: ModelFile) -> ModelCard:
     """The card of the base with all of ``file`` attached; the base's own card where there is nothing to attach.
@@ -26,10 +36,12 @@ def attach(card: ModelCard, file: ModelFile) -> ModelCard:
     """
     if not (file.controls or file.loras or file.image_adapter):
         return card
-    if card.family != "stable_diffusion":
+    if card.family not in BARE:
+        raise ValueError(f"model {card.name}: attachments need a Stable Diffusion or FLUX base, not {card.family}")
+    if card.family != "stable_diffusion" and (file.controls or file.image_adapter):
         raise ValueError(
-            f"model {card.name}: attachments need a Stable Diffusion 1.x, 2.x or SDXL base, "
-            f"{file.base} is {card.family}"
+            f"model {card.name}: ControlNets and IP-Adapters need a Stable Diffusion 1.x, 2.x or SDXL base, "
+            f"{file.base} is {card.family}: leave them out"
         )
     file = _located(file, card.name)
     found = _checked(file, card)
@@ -70,8 +82,8 @@ def _located(file: ModelFile, name: str) -> ModelFile:
 def _checked(file: ModelFile, card: ModelCard) -> list[Path]:
     """Every attachment's files, configs and weights, in order, once all of them fit the base."""
     folder, found = Path(card.location), list[Path]()
-    networks = skeleton(folder) if file.loras or file.image_adapter else {}
-    unet = read_config(folder / "unet" / "config.json", card.name)
+    networks = BARE[card.family](folder) if file.loras or file.image_adapter else {}
+    unet = read_config(folder / "unet" / "config.json", card.name) if file.controls else {}
     for control in file.controls:
         where = Path(control.model)
         found += control_files(where, card.name, allow_pickle=file.allow_pickle)

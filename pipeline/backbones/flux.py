@@ -5,6 +5,7 @@ Shape legend beside Backbone's: N image tokens of a tile (h / 2 * w / 2), T text
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -16,14 +17,15 @@ from ..backbone import Conditioning, LatentGeometry, ModelCard
 from .autoencoder import Autoencoder, codec_geometry
 from .configs import read_config
 from .joint_neighbourhood import surround
-from .networks import read_network
+from .lora import merge_all
+from .networks import bare, read_network
 from .options import PLAIN, Options
-from .text_encoder import TextEncoder, config_files, num_tokens, read_text_encoder
+from .text_encoder import KINDS, TextEncoder, config_files, folders, num_tokens, read_text_encoder
 
 PATCH = 2
 """latent pixels a side of a token"""
-WINDOW = 128
-"""latent pixels a side that the model was trained at: 1024 pixels"""
+NATIVE_TOKENS = 4096
+"""tokens of a picture of the native size, 1024 x 1024 pixels, where the scheduler's config does not say"""
 TEXT_TOKENS = {True: 512, False: 256}
 """tokens of T5 that dev, whose guidance is embedded, and schnell read"""
 CLIP_TOKENS = 77
@@ -46,11 +48,14 @@ def read_geometry(folder: Path, index: dict[str, Any]) -> LatentGeometry:
     configs = {part: read_config(folder / part / "config.json", folder.name) for part in weighted_parts(index)}
     check_parts(folder, configs)
     transformer = configs["transformer"]
+    # no config tells the native size, but the shift of the noise levels is tied to it
+    scheduler = read_config(folder / "scheduler" / "scheduler_config.json", folder.name)
+    window = math.isqrt(scheduler.get("max_image_seq_len", NATIVE_TOKENS)) * PATCH
     embeds = bool(transformer["guidance_embeds"])
     return LatentGeometry(
         **codec_geometry(configs["vae"]),
-        window=WINDOW,
-        overlap=WINDOW // 2,
+        window=window,
+        overlap=window // 2,
         multiple=PATCH,
         patch=PATCH,
         even_levels=True,
@@ -106,6 +111,12 @@ class Parts:
     sequence: TextEncoder
 
 
+def skeleton(folder: Path) -> dict[str, Any]:
+    """The networks that can be changed, on the meta device, from their configs alone."""
+    encoders = {folders(number)[1]: KINDS[kind] for number, kind in ((1, "clip"), (2, "sequence"))}
+    return bare(folder, {"transformer": FluxTransformer2DModel, **encoders})
+
+
 def load(card: ModelCard, *, device: str, dtype: torch.dtype, options: Options = PLAIN) -> FluxBackbone:
     folder = Path(card.location)
     assert card.geometry.text_tokens is not None
@@ -115,6 +126,12 @@ def load(card: ModelCard, *, device: str, dtype: torch.dtype, options: Options =
         clip=read_text_encoder(folder, 1, "clip", num_tokens(folder, 1, CLIP_TOKENS), dtype),
         sequence=read_text_encoder(folder, 2, "sequence", card.geometry.text_tokens, dtype),
     )
+    changed = {
+        "transformer": loaded.transformer,
+        "text_encoder": loaded.clip.network,
+        "text_encoder_2": loaded.sequence.network,
+    }
+    merge_all(changed, card)
     for network in (loaded.vae, loaded.transformer, loaded.clip.network, loaded.sequence.network):
         network.to(device).eval().requires_grad_(False)
     options.prepare(loaded.transformer)

@@ -19,6 +19,7 @@ import torch
 from diffusers.loaders.lora_conversion_utils import _maybe_map_sgm_blocks_to_diffusers as map_original_blocks
 from torch import nn
 
+from ..backbone import ModelCard
 from .weights import PICKLES, check_pickle, read_tensors
 
 _ROLE = re.compile(r"[._](?:lora(?:_linear_layer)?[._])(down|up|A|B)(?:\.default)?(?:\.weight)$|\.(alpha)$")
@@ -26,6 +27,8 @@ _ROLE = re.compile(r"[._](?:lora(?:_linear_layer)?[._])(down|up|A|B)(?:\.default
 _NETWORKS = {
     "lora_unet_": "unet",
     "unet_": "unet",
+    "lora_te3_": "text_encoder_3",
+    "text_encoder_3_": "text_encoder_3",
     "lora_te2_": "text_encoder_2",
     "text_encoder_2_": "text_encoder_2",
     "lora_te1_": "text_encoder",
@@ -33,6 +36,8 @@ _NETWORKS = {
     "text_encoder_": "text_encoder",
 }
 """how layers' names begin -> the network; longer ones come before what they begin with"""
+_AUTHORS = ("double_blocks", "single_blocks", "joint_blocks")
+"""blocks of a transformer as its authors name them, with queries, keys and values in one"""
 _ORIGINAL = {
     "input_blocks_0_0": "conv_in",
     "out_2": "conv_out",
@@ -86,7 +91,8 @@ def lora_file(where: Path, name: str, *, allow_pickle: bool) -> Path:
 
 
 def read_changes(path: Path, networks: dict[str, nn.Module], name: str) -> list[Change]:
-    """The changes in a file to ``networks`` (unet, text_encoder, text_encoder_2), which may be on the meta device.
+    """The changes in a file to ``networks``, which may be on the meta device: unet or transformer, and text_encoder,
+    text_encoder_2 and text_encoder_3 where the base has them.
 
     Raises ValueError, one line, for another kind of adaptation, an unknown layer, and shapes that do not fit.
     """
@@ -95,9 +101,12 @@ def read_changes(path: Path, networks: dict[str, nn.Module], name: str) -> list[
         return ValueError(f"model {name}: the LoRA {path.name} {why}")
 
     layers: dict[str, dict[str, torch.Tensor]] = {}
-    config: Any = networks["unet"].config
+    main = "unet" if "unet" in networks else "transformer"
+    config: Any = networks[main].config
     tensors = read_tensors(path)
-    if any(key.startswith("lora_unet_") for key in tensors):
+    if main == "transformer" and any(block in key for key in tensors for block in _AUTHORS):
+        raise refuse("names its layers in its authors' layout: convert it to diffusers' names")
+    if main == "unet" and any(key.startswith("lora_unet_") for key in tensors):
         try:
             tensors = map_original_blocks(tensors, config)
         except (KeyError, ValueError, IndexError) as e:
@@ -114,7 +123,7 @@ def read_changes(path: Path, networks: dict[str, nn.Module], name: str) -> list[
     }
     changes = []
     for layer, parts in layers.items():
-        network, flat = _address(layer)
+        network, flat = _address(layer, main)
         place = places.get(network, {}).get(flat)
         if place is None or not {"down", "up"} <= parts.keys():
             raise refuse(f"changes {layer}, which the base does not have: it is for another family")
@@ -134,11 +143,14 @@ def _flat(path: str) -> str:
     return path.removeprefix("text_model.").replace(".", "_")
 
 
-def _address(layer: str) -> tuple[str, str]:
-    """A layer's network and its path there with underscores for dots; an unknown beginning is the U-Net's."""
-    flat = layer.removeprefix("base_model.model.").replace(".", "_")
+def _address(layer: str, main: str) -> tuple[str, str]:
+    """A layer's network and its path there with underscores for dots; an unknown beginning is that of ``main``."""
+    plain = layer.removeprefix("base_model.model.")
+    flat = (plain.removeprefix("transformer.") if main == "transformer" else plain).replace(".", "_")
     begins = next((start for start in _NETWORKS if flat.startswith(start)), "")
-    network, flat = _NETWORKS.get(begins, "unet"), flat.removeprefix(begins)
+    network, flat = _NETWORKS.get(begins, main), flat.removeprefix(begins)
+    if network == "transformer":
+        return network, flat + "_0" if flat.endswith("_to_out") else flat
     if network != "unet":
         flat = flat.removeprefix("text_model_")
         old = next((end for end in _OLD_TEXT if flat.endswith(f"_self_attn_{end}")), None)
@@ -184,3 +196,9 @@ def merge_changes(networks: dict[str, nn.Module], changes: list[Change], scale: 
         for change in changes:
             weight: Any = networks[change.network].get_submodule(change.path).weight
             weight.copy_((weight.float() + scale * change.delta(weight)).to(weight.dtype))
+
+
+def merge_all(networks: dict[str, nn.Module], card: ModelCard) -> None:
+    """Merge every LoRA of a model file into loaded networks; without any nothing changes."""
+    for lora in card.file.loras if card.file is not None else ():
+        merge_changes(networks, read_changes(Path(lora.model), networks, card.name), lora.scale)

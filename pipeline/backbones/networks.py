@@ -9,7 +9,7 @@ import torch
 from accelerate import init_empty_weights
 from diffusers import AutoencoderKL, UNet2DConditionModel
 from torch import nn
-from transformers import CLIPTextConfig, CLIPTextModel, CLIPTextModelWithProjection
+from transformers import CLIPTextModel, CLIPTextModelWithProjection
 
 from .weights import read_whole, variant
 
@@ -21,15 +21,21 @@ def text_encoders(folder: Path) -> list[str]:
     return [part for part in ENCODERS if (folder / part / "config.json").is_file()]
 
 
+def bare(folder: Path, kinds: dict[str, Any]) -> dict[str, nn.Module]:
+    """Networks on the meta device, from their configs alone; ``kinds``: folder of each -> its class."""
+    with init_empty_weights():
+        return {
+            part: kind.from_config(kind.load_config(folder / part))
+            if hasattr(kind, "load_config")
+            else kind(kind.config_class.from_pretrained(folder / part))
+            for part, kind in kinds.items()
+        }
+
+
 def skeleton(folder: Path) -> dict[str, nn.Module]:
     """vae, unet, text_encoder and, of SDXL, text_encoder_2, on the meta device, from the configs alone."""
-    with init_empty_weights():
-        vae = AutoencoderKL.from_config(AutoencoderKL.load_config(folder / "vae"))
-        unet = UNet2DConditionModel.from_config(UNet2DConditionModel.load_config(folder / "unet"))
-        encoders = {
-            part: ENCODERS[part](CLIPTextConfig.from_pretrained(folder / part)) for part in text_encoders(folder)
-        }
-    return {"vae": vae, "unet": unet, **encoders}
+    encoders = {part: ENCODERS[part] for part in text_encoders(folder)}
+    return bare(folder, {"vae": AutoencoderKL, "unet": UNet2DConditionModel, **encoders})
 
 
 def read_networks(folder: Path, dtype: torch.dtype) -> dict[str, nn.Module]:

@@ -17,9 +17,10 @@ from ..backbone import Conditioning, LatentGeometry, ModelCard
 from .autoencoder import Autoencoder, codec_geometry
 from .configs import read_config
 from .joint_neighbourhood import surround
-from .networks import read_network
+from .lora import merge_all
+from .networks import bare, read_network
 from .options import PLAIN, Options
-from .text_encoder import TextEncoder, config_files, folders, num_tokens, read_text_encoder
+from .text_encoder import KINDS, TextEncoder, config_files, folders, num_tokens, read_text_encoder
 
 SEQUENCE_TOKENS = 256
 """tokens of T5 that the model reads"""
@@ -103,6 +104,13 @@ class Parts:
     sequence: TextEncoder | None
 
 
+def skeleton(folder: Path) -> dict[str, Any]:
+    """The networks that can be changed, on the meta device, from their configs alone."""
+    numbers = _numbers(read_config(folder / "model_index.json", folder.name))
+    encoders = {folders(number)[1]: KINDS["sequence" if number == 3 else "projected"] for number in numbers}
+    return bare(folder, {"transformer": SD3Transformer2DModel, **encoders})
+
+
 def load(card: ModelCard, *, device: str, dtype: torch.dtype, options: Options = PLAIN) -> StableDiffusion3Backbone:
     folder = Path(card.location)
     assert card.geometry.text_tokens is not None
@@ -120,8 +128,10 @@ def load(card: ModelCard, *, device: str, dtype: torch.dtype, options: Options =
         ),
         sequence=sequence,
     )
-    text = [encoder.network for encoder in (*loaded.clips, loaded.sequence) if encoder is not None]
-    for network in (loaded.vae, loaded.transformer, *text):
+    encoders = [encoder.network for encoder in (*loaded.clips, loaded.sequence) if encoder is not None]
+    changed = {folders(1 + place)[1]: network for place, network in enumerate(encoders)}
+    merge_all({"transformer": loaded.transformer, **changed}, card)
+    for network in (loaded.vae, loaded.transformer, *encoders):
         network.to(device).eval().requires_grad_(False)
     options.prepare(loaded.transformer)
     return StableDiffusion3Backbone(card.geometry, loaded, options)

@@ -66,7 +66,7 @@ def test_presets(run: Run, tmp_path: Path, models: dict[str, Path], preset: str,
 @pytest.mark.parametrize("kind", ["flux", "sd3"])
 def test_neighbourhood_attention(run: Run, tmp_path: Path, models: dict[str, Path], kind: str) -> None:
     """Tiles of 16 latent pixels whose places see 8 a side; the levels are those of 8 a side, of 16 tokens."""
-    nearby = 'attend = "neighbourhood"\nattention_window = 8\nattention_jitter = true\nsteps = 3\n'
+    nearby = 'attend = "neighbourhood"\nattention_window = 8\nattention_jitter = true\nsteps = 2\n'
     recipe = nearby.replace("steps", "window = 16\nregion = 16\nsteps")
     (tmp_path / "mine.toml").write_text(recipe)
     options = ["--model", str(models[kind]), "--scale", "8", "--workers", "0", "--recipe"]
@@ -75,13 +75,43 @@ def test_neighbourhood_attention(run: Run, tmp_path: Path, models: dict[str, Pat
     with Image.open(tmp_path / "out.png") as high:
         assert high.size == (240, 168)
         assert np.asarray(high).std() > 0
-    (tmp_path / "tiles.toml").write_text("window = 8\noverlap = 2\nregion = 16\nsteps = 3\n")
+    (tmp_path / "tiles.toml").write_text("window = 8\noverlap = 2\nregion = 16\nsteps = 2\n")
     assert run("upscale", "in.png", "tiles.png", *options, "tiles.toml", quick=False).exit_code == 0
     plans = [json.loads((tmp_path / f"{name}.png.run" / "plan.json").read_text()) for name in ("out", "tiles")]
     assert plans[0]["timesteps"] == plans[1]["timesteps"]
     again = run("upscale", "in.png", "words.png", *options, "mine.toml", "--tags", "tags.json", quick=False)
     assert again.exit_code == 1
     assert "attend = 'neighbourhood' reads one prompt all over in a transformer, got prompts = 'file'" in again.stderr
+
+
+GROWING = 'start = "image"\nrestart = 0.5\nsteps = 2\n'
+NEARBY = 'attend = "neighbourhood"\nattention_window = 16\nwindow = 24\nregion = 24\n'
+SERIES = {
+    "demofusion": 'preset = "demofusion"\nsteps = 2\nwindow = 16\noverlap = 8\nregion = 32\n',
+    "neighbourhoods": f'stages = "double"\nlift = "mixed"\n{GROWING}{NEARBY}',
+}
+
+
+@pytest.mark.parametrize("name", SERIES)
+@pytest.mark.parametrize("kind", ["flux", "sd3"])
+def test_pictures_from_words(run: Run, tmp_path: Path, models: dict[str, Path], kind: str, name: str) -> None:
+    """Progressive stages, from the native size of 128 pixels to twice it."""
+    (tmp_path / "mine.toml").write_text(SERIES[name])
+    options = ["--size", "256x192", "--model", str(models[kind]), "--recipe", "mine.toml", "--workers", "0"]
+    result = run("generate", "a red roof", "out.png", *options, quick=False)
+    assert result.exit_code == 0, result.output
+    assert "stage 2 of 2" in result.output
+    with Image.open(tmp_path / "out.png") as made:
+        assert made.size == (256, 192)
+        assert np.asarray(made).std() > 0
+
+
+def test_words_from_attention_need_cross_attention(run: Run, tmp_path: Path, models: dict[str, Path]) -> None:
+    (tmp_path / "mine.toml").write_text('stages = "double"\ncollect_words = true\nprompts = "attention"\n')
+    options = ["--size", "256x192", "--model", str(models["flux"]), "--recipe", "mine.toml", "--workers", "0"]
+    result = run("generate", "a red roof", "out.png", *options, quick=False)
+    assert result.exit_code == 1
+    assert "needs a model with cross-attention" in result.stderr
 
 
 def test_exact_norms_and_colour(run: Run, tmp_path: Path, models: dict[str, Path]) -> None:

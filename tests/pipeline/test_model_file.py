@@ -80,7 +80,7 @@ def test_a_missing_file_is_named() -> None:
 
 
 def test_attachments_need_a_stable_diffusion(folder: Path) -> None:
-    with pytest.raises(ValueError, match=r"attachments need a Stable Diffusion 1\.x, 2\.x or SDXL base"):
+    with pytest.raises(ValueError, match="attachments need a Stable Diffusion or FLUX base, not embedded"):
         describe(folder, f"base = '{Path('pipeline/embedded').resolve()}'\n[[controls]]\nmodel = 'canny'")
 
 

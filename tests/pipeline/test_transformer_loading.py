@@ -11,11 +11,13 @@ from typing import Any
 import pytest
 import torch
 from diffusers import FluxTransformer2DModel
+from safetensors.torch import save_file
 from transformers import T5EncoderModel
 
 from pipeline.backbones.loading import describe_model, load_backbone
 from pipeline.price import price
 from pipeline.text_limit import Cut, TextLimit, load_text_limit
+from tests.composite import low_rank
 from tests.tiny import small_plan
 from tests.tiny_transformers import sixteen_channel_vae, write_flux, write_stable_diffusion_3
 
@@ -39,11 +41,17 @@ def change(path: Path, **values: Any) -> None:
     path.write_text(json.dumps({**json.loads(path.read_text()), **values}))
 
 
+def test_the_native_window_of_flux(flux: Path) -> None:
+    """The real scheduler's 4096 tokens are 128 latent pixels a side: 1024 x 1024 pixels."""
+    change(flux / "scheduler" / "scheduler_config.json", max_image_seq_len=4096)
+    assert describe_model(str(flux)).geometry.window == 128
+
+
 def test_cards(models: dict[str, Path]) -> None:
     dev, schnell, sd3, without = (
         describe_model(str(models[kind])).geometry for kind in ("flux", "schnell", "sd3", "sd3-without-t5")
     )
-    assert (dev.channels, dev.factor, dev.window, dev.multiple, dev.patch) == (16, 8, 128, 2, 2)
+    assert (dev.channels, dev.factor, dev.window, dev.multiple, dev.patch) == (16, 8, 16, 2, 2)
     assert (dev.steps, dev.guidance, dev.embeds_guidance, dev.even_levels) == (28, 3.5, True, True)
     assert (schnell.steps, schnell.guidance, schnell.embeds_guidance) == (4, 1.0, False)
     assert (sd3.channels, sd3.window, sd3.multiple, sd3.largest_window) == (16, 16, 2, 24)
@@ -144,14 +152,87 @@ def test_parts_of_different_models(flux: Path, models: dict[str, Path], tmp_path
 
 @pytest.mark.parametrize("kind", WRITE)
 @pytest.mark.parametrize(
-    "attached",
-    ['[[controls]]\nmodel = "here"', '[[loras]]\nmodel = "here"', '[image_adapter]\nmodel = "here"\nencoder = "here"'],
-    ids=["control", "lora", "image-adapter"],
+    "attached", ["[[controls]]\nmodel = 'here'", "[image_adapter]\nmodel = 'here'\nencoder = 'here'"]
 )
 def test_attachments_are_refused(models: dict[str, Path], tmp_path: Path, kind: str, attached: str) -> None:
     (tmp_path / "here").mkdir()
     (tmp_path / "model.toml").write_text(f"base = '{models[kind]}'\n{attached}\n")
-    with pytest.raises(ValueError, match=r"attachments need a Stable Diffusion 1\.x, 2\.x or SDXL base"):
+    with pytest.raises(ValueError, match="ControlNets and IP-Adapters need a Stable Diffusion 1.x, 2.x or SDXL base"):
+        describe_model(str(tmp_path / "model.toml"))
+
+
+LAYERS = {
+    "flux": (
+        "transformer.x_embedder",
+        "transformer.transformer_blocks.1.attn.to_out.0",
+        "transformer.transformer_blocks.0.attn.add_q_proj",
+        "transformer.single_transformer_blocks.1.proj_out",
+        "text_encoder.text_model.encoder.layers.0.self_attn.q_proj",
+        "text_encoder_2.encoder.block.0.layer.0.SelfAttention.q",
+    ),
+    "sd3": (
+        "transformer.transformer_blocks.0.attn2.to_k",
+        "transformer.transformer_blocks.1.ff.net.2",
+        "text_encoder_2.text_model.encoder.layers.1.mlp.fc1",
+        "text_encoder_3.encoder.block.1.layer.1.DenseReluDense.wo",
+    ),
+}
+
+
+def networks(backbone: Any, kind: str) -> dict[str, Any]:
+    """By their folders."""
+    encoders = [backbone._clip, backbone._sequence] if kind == "flux" else [*backbone._clips, backbone._sequence]
+    names = ("text_encoder", "text_encoder_2", "text_encoder_3")
+    return {"transformer": backbone._transformer} | {
+        name: one.network for name, one in zip(names, encoders, strict=False)
+    }
+
+
+def weights(backbone: Any, kind: str) -> dict[str, torch.Tensor]:
+    found = {}
+    for name, network in networks(backbone, kind).items():
+        found |= {f"{name}.{key.removeprefix('text_model.')}": value for key, value in network.state_dict().items()}
+    return found
+
+
+@pytest.mark.parametrize("kind", WRITE)
+def test_loras_are_merged(models: dict[str, Path], tmp_path: Path, kind: str) -> None:
+    """Into the transformer and every text encoder: scale * up @ down more, and nothing else."""
+    plain = describe_model(str(models[kind]))
+    before = weights(load_backbone(plain, device="cpu", dtype="float32"), kind)
+    tensors, expected = {}, dict(before)
+    for layer in LAYERS[kind]:
+        key = layer.replace("text_model.", "") + ".weight"
+        down, up = low_rank(before[key], rank=2)
+        tensors |= {f"{layer}.lora_A.weight": down, f"{layer}.lora_B.weight": up}
+        expected[key] = before[key] + 0.5 * up @ down
+    save_file(tensors, tmp_path / "lora.safetensors")
+    (tmp_path / "model.toml").write_text(
+        f"base = '{models[kind]}'\n[[loras]]\nmodel = 'lora.safetensors'\nscale = 0.5\n"
+    )
+    card = describe_model(str(tmp_path / "model.toml"))
+    assert card.fingerprint != plain.fingerprint
+    assert card.geometry.attends_nearby
+    found = weights(load_backbone(card, device="cpu", dtype="float32"), kind)
+    assert found.keys() == expected.keys()
+    for key, value in expected.items():
+        torch.testing.assert_close(found[key], value)
+
+
+@pytest.mark.parametrize(
+    ("layer", "said"),
+    [
+        ("transformer.transformer_blocks.9.attn.to_q", "which the base does not have"),
+        ("unet.mid_block.attentions.0.proj_in", "which the base does not have"),
+        ("lora_unet_double_blocks_0_img_attn_qkv", "in its authors' layout: convert it to diffusers' names"),
+        ("transformer.transformer_blocks.0.attn.to_q", "does not fit"),
+    ],
+)
+def test_loras_that_do_not_fit(models: dict[str, Path], tmp_path: Path, layer: str, said: str) -> None:
+    down, up = torch.zeros(2, 7), torch.zeros(7, 2)
+    save_file({f"{layer}.lora_A.weight": down, f"{layer}.lora_B.weight": up}, tmp_path / "lora.safetensors")
+    (tmp_path / "model.toml").write_text(f"base = '{models['flux']}'\n[[loras]]\nmodel = 'lora.safetensors'\n")
+    with pytest.raises(ValueError, match=said):
         describe_model(str(tmp_path / "model.toml"))
 
 
