@@ -284,6 +284,9 @@ def _print_plan(plan: Any, cost: Any, workers: int, run_url: str) -> None:
         "device": f"{plan.device.kind} ({plan.device.name}), {plan.device.threads} thread(s), {recipe.dtype}",
         "plan": plan.hash,
     }
+    if recipe.attend != "tiles":
+        prompts = f", prompts of {plan.prompt_tiles.num_tiles} windows inside" if plan.has_places else ""
+        rows["attention"] = f"over neighbourhoods of {recipe.attention_window} latent pixels a side{prompts}"
     if plan.tagger is not None:
         words = f"{len(plan.tagger.phrases)} phrases and {len(plan.tagger.degradations)} of damage"
         rows["tagger"] = plan.tagger.kind + (f", {words}" if plan.tagger.phrases else "")

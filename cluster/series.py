@@ -11,6 +11,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from actors.drive import Tally
+from actors.words import WORDS_BLOB, read_words
 from pipeline.backbones.loading import describe_model
 from pipeline.binding import Given
 from pipeline.device import DeviceFacts, package_versions
@@ -113,6 +114,8 @@ def generate(
                 should_stop=should_stop,
                 before=stores[index - 1] if index else None,
             )
+            if stage.plan.recipe.prompts == "attention":
+                store.put_blob(WORDS_BLOB, read_words(stores[0], stages[0].plan))
             result = sit(sitting, bring_in=_bring_nothing, hand_out=functools.partial(_hand_out, sitting))
     assert result is not None
     return result

@@ -240,9 +240,7 @@ class Plan:
     @property
     def _strength(self) -> float:
         """Share of the steps that run."""
-        if self.stage.index > 0:
-            return self.recipe.restart
-        return self.recipe.strength if self.recipe.start == "image" else 1.0
+        return self.recipe.strength * self.recipe.restart if self.recipe.start == "image" else 1.0
 
     def solver(self) -> Solver:
         recipe = self.recipe

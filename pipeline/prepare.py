@@ -15,6 +15,7 @@ from .backbone import Backbone, RestoringBackbone
 from .backbones.structure import canny_edges
 from .codec import Codec, encode_box
 from .difficulty import REACH, at_latents, from_confidence, from_gradient, weigh
+from .frequency import mix
 from .local_prompts import Prompter
 from .pixels import CUBIC_REACH, enlarge, restore_window, source_window
 from .plan import Plan
@@ -63,17 +64,26 @@ class Preparer:
                 difficulty[0, *part.within(box)] = at_latents(found, window, part, plan.scale, factor)
             return rgb
 
-        if plan.lifts_latents:
-            assert self._lifted is not None
-            coarse = self._lifted(box)
-            if difficulty is not None:
-                look(box)
-        else:
-            encode = functools.partial(self._codec.encode, norms=norms)
-            coarse = encode_box(look, encode, plan.geometry, plan.regions.canvas, box)
+        encode = functools.partial(self._codec.encode, norms=norms)
+
+        def encoded(part: Box) -> np.ndarray:
+            return encode_box(look, encode, plan.geometry, plan.regions.canvas, part)
+
+        coarse = self._lift(box, encoded)
+        if difficulty is not None and plan.lifts_latents:
+            look(box)
         if difficulty is not None:
             difficulty = weigh(difficulty, plan.recipe.difficulty_cell, plan.recipe.difficulty_power)
         return coarse, difficulty
+
+    def _lift(self, box: Box, encoded: Callable[[Box], np.ndarray]) -> np.ndarray:
+        """The coarse latent: the enlarged picture's, the latent of the stage before, or a mixture of both."""
+        plan, lift = self.plan, self.plan.recipe.lift
+        if self._lifted is None or lift == "pixels":
+            return encoded(box)
+        if lift == "latent":
+            return self._lifted(box)
+        return mix(self._lifted, encoded, plan.regions.canvas, box, cell=plan.recipe.low_cell)
 
     def coarse_pixels(self, box: Box) -> torch.Tensor:
         """What the coarse latent of a box of latent pixels is encoded from: RGB ``[3, H, W]`` in [0, 1]."""

@@ -24,6 +24,23 @@ DEMOFUSION: dict[str, Any] = {
 }
 """DemoFusion (arXiv 2311.16973): progressive stages, skip residual, dilated sampling; its cosine_scale_1 and 2"""
 
+ACCDIFFUSION: dict[str, Any] = {**DEMOFUSION, "interaction": True, "prompts": "attention", "jitter": "stage"}
+"""AccDiffusion v2 (arXiv 2412.02099): a tile's words by attention, samples that exchange pixels; edges of the stage
+before go to a ControlNet for edges where the model has one"""
+
+SCALEDIFF: dict[str, Any] = {
+    "stages": "double",
+    "start": "image",
+    "restart": 0.4,
+    "lift": "mixed",
+    "guide": "structure",
+    "attend": "neighbourhood",
+}
+"""ScaleDiff (arXiv 2510.25818): neighbourhood attention, latent frequency mixing, structure guidance"""
+
+DULL = "blurry, ugly, duplicate, poorly drawn, deformed, mosaic"
+"""the negative prompt of DemoFusion's authors, which the others took over"""
+
 PRESETS: dict[str, dict[str, Any]] = {
     "multidiffusion": {"name": "multidiffusion"},
     "zoomed-in": {"name": "zoomed-in", **ZOOMED_IN},
@@ -46,7 +63,32 @@ PRESETS: dict[str, dict[str, Any]] = {
         "lower_bound": 0.1,
     },
     "demofusion": {"name": "demofusion", **DEMOFUSION},
-    "accdiffusion-v2": {"name": "accdiffusion-v2", **DEMOFUSION, "interaction": True},
+    "accdiffusion-v2": {"name": "accdiffusion-v2", **ACCDIFFUSION},
+    "accdiffusion-v2-sdxl": {
+        "name": "accdiffusion-v2-sdxl",
+        **ACCDIFFUSION,
+        "solver": "euler",
+        "steps": 50,
+        "guidance": 7.5,
+        "negative_prompt": DULL,
+    },
+    "scalediff": {"name": "scalediff", **SCALEDIFF},
+    "scalediff-sdxl": {
+        "name": "scalediff-sdxl",
+        **SCALEDIFF,
+        "steps": 50,
+        "guidance": 7.5,
+        "negative_prompt": DULL,
+    },
+    "scalediff-flux": {
+        "name": "scalediff-flux",
+        **SCALEDIFF,
+        "steps": 30,
+        "guidance": 3.5,
+        "restart": 0.6,
+        "low_band": 0.25,
+    },
+    "gigatile": {"name": "gigatile", "attend": "neighbourhood", "prompts": "local", "start": "image"},
 }
 """preset name -> switches. MultiDiffusion is overlapping tiles whose predictions are averaged at every step; the
 numbers of zoomed-in-seesr are its authors', for Stable Diffusion 2 and its kin; those of yoda, and the defaults of

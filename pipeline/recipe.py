@@ -129,7 +129,8 @@ class Recipe:
     """the sizes that a picture made from words grows through: ``linear``, once, twice, three times the native size and
     so on (DemoFusion); ``double``, each twice the one before (ScaleDiff); ``one``, the whole output at once"""
     restart: float = 1.0
-    """share of the steps that a stage after the first runs"""
+    """share of the steps that run where a picture is begun from: in stages after the first, and in those of an image;
+    beside strength"""
     lift: str = "latent"
     """what a stage begins from: the ``latent`` of the stage before, enlarged; its ``pixels``, enlarged and encoded; or
     ``mixed``, low frequencies of the one and high ones of the other"""
@@ -237,8 +238,10 @@ class Recipe:
             raise ValueError(f"recipe: seed must be between 0 and 2^63 - 1, got {self.seed}")
         if not 0 < self.strength <= 1:
             raise ValueError(f"recipe: strength must be above 0 and at most 1, got {self.strength}")
-        if self.activity == "groups" and (self.strength != 1 or self.spacing != "model"):
-            raise ValueError('recipe: activity "groups" lays the timesteps itself: leave strength and spacing out')
+        if self.activity == "groups" and (self.strength * self.restart != 1 or self.spacing != "model"):
+            raise ValueError(
+                'recipe: activity "groups" lays the timesteps itself: leave strength, restart and spacing out'
+            )
         if self.value_range is not None and not -math.inf < self.value_range[0] < self.value_range[1] < math.inf:
             raise ValueError(f"recipe: value_range must be two rising, finite numbers, got {list(self.value_range)}")
 

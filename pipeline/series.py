@@ -34,8 +34,14 @@ PLAIN: dict[str, Any] = {
     "activity": "all",
     "difficulty": None,
     "colour": "none",
+    "guide": "none",
+    "attend": "tiles",
+    "attention_window": None,
+    "attention_jitter": False,
+    "window": None,
+    "overlap": None,
 }
-"""what the first stage goes without: there is no picture yet, and only one size"""
+"""what the first stage goes without: there is no picture yet, and it is of one window"""
 
 
 def stage_sizes(height: int, width: int, *, native: int, growth: str) -> tuple[tuple[int, int], ...]:
@@ -84,7 +90,7 @@ def bind_series(
     native = geometry.window * geometry.factor
     sizes = stage_sizes(height, width, native=native, growth=recipe.stages)
     recipe = _settle_text(recipe, geometry)
-    recipes = [_stage_recipe(recipe, index) for index in range(len(sizes))]
+    recipes = [_stage_recipe(recipe, index, num=len(sizes)) for index in range(len(sizes))]
     plans: list[Plan] = []
     for index, (rows, cols) in enumerate(sizes):
         is_last = index + 1 == len(sizes)
@@ -152,8 +158,11 @@ def _settle_text(recipe: Recipe, geometry: LatentGeometry) -> Recipe:
     )
 
 
-def _stage_recipe(recipe: Recipe, index: int) -> Recipe:
-    return dataclasses.replace(recipe, **(PLAIN if index == 0 else {"start": "image"}))
+def _stage_recipe(recipe: Recipe, index: int, *, num: int) -> Recipe:
+    if index > 0:
+        return dataclasses.replace(recipe, start="image")
+    collects = recipe.prompts == "attention" and num > 1
+    return dataclasses.replace(recipe, **{**PLAIN, "collect_words": collects})
 
 
 def _before(plan: Plan) -> dict[str, Any]:

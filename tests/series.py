@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from actors.words import WORDS_BLOB, read_words
 from pipeline.backbones.loading import describe_model
 from pipeline.device import describe_device, package_versions
 from pipeline.plan import Plan
@@ -67,6 +68,8 @@ class Series:
     def sit(self, indices: Sequence[int] | None = None, **options: Any) -> None:
         """Sit through all stages, or some, in order; options as of ``tests.runs.sit``."""
         for index in range(len(self.plans)) if indices is None else indices:
+            if self.plans[index].recipe.prompts == "attention":
+                self.stores[index].put_blob(WORDS_BLOB, read_words(self.stores[0], self.plans[0]))
             sit(self.case(index), self.stores[index], **options)
 
 

@@ -100,7 +100,7 @@ def test_regions_that_guide_by_themselves_differ(tmp_path: Path, monkeypatch: py
     case = analytic()
     expected = last(case, run(case, tmp_path / "a"))
     monkeypatch.setattr("pipeline.frequency.neighbourhood", lambda canvas, box, cell: box)
-    monkeypatch.setattr("pipeline.plan.neighbourhood", lambda canvas, box, cell: box)
+    monkeypatch.setattr("pipeline.plan.low_pass_window", lambda canvas, box, cell: box)
 
     def alone(solver: Any, step: int, z: Any, prediction: Any, coarse: Any, *, wide: Any, box: Any, **rest: Any) -> Any:
         moved = dataclasses.replace(box, top=0, left=0)

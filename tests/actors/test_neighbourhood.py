@@ -64,6 +64,18 @@ def test_defaults_follow_the_region_and_the_native_window(tmp_path: Path) -> Non
     assert (plan.prompt_tiles.tops, plan.prompt_tiles.lefts) == ((0, 4), (0, 7, 13, 20))
 
 
+def test_what_cannot_be_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match="attention_window must be a multiple of 8 for this model, got 12"):
+        nearby_case(tmp_path, attention_window=12)
+    with pytest.raises(ValueError, match="at most the window of 24, got 32: give a smaller one, or a larger window"):
+        nearby_case(tmp_path, model=str(tmp_path / "model"), attention_window=32)
+    (folder := tmp_path / "model" / "unet" / "config.json").write_text(
+        folder.read_text().replace('"CrossAttnDownBlock2D"', '"AttnDownBlock2D"')
+    )
+    with pytest.raises(ValueError, match=r"needs a model whose attention is known .* which .* is not: use 'tiles'"):
+        nearby_case(tmp_path, model=str(tmp_path / "model"))
+
+
 @pytest.mark.parametrize("xl", [False, True], ids=["sd", "sdxl"])
 @pytest.mark.parametrize("tags", [None, HALVES], ids=["global", "inside"])
 def test_stable_diffusion_equals_a_plain_loop(tmp_path: Path, xl: bool, tags: TagFile | None) -> None:

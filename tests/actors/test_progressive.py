@@ -23,6 +23,7 @@ from pipeline.jitter import draw_jitter, move
 from pipeline.noise import keyed_noise
 from pipeline.plan import Plan
 from tests import demofusion
+from tests.runs import sit
 from tests.series import Series, begin, plan_series, tiny_model
 
 
@@ -172,7 +173,7 @@ def test_a_stage_of_another_plan_is_refused(model: str, whole: Series, tmp_path:
     other = begin(tmp_path, model, plan_series(model, 256, 256, **FULL, seed=1))
     mixed = Series(model=model, plans=whole.plans, stores=(other.stores[0], other.stores[1]))
     with pytest.raises(ValueError, match="does not hold the stage"):
-        mixed.sit([1])
+        sit(mixed.case(1), mixed.stores[1])
 
 
 def test_bounded_windows_equal_the_whole_canvas_where_it_fits(model: str, whole: Series, tmp_path: Path) -> None:
@@ -204,3 +205,17 @@ def test_same_bytes_on_two_workers(model: str, whole: Series, tmp_path: Path, sh
     pool = Pool(name="tile", size=2, kinds=frozenset(Kind), num_cpus=1)
     series.sit(start=lambda setup, graph: RayExecutor([pool], setup, graph))
     assert digest(series) == digest(whole)
+
+
+@pytest.mark.parametrize("recipe", [{"preset": "scalediff", "prompts": "global"}, {"lift": "pixels"}], ids=str)
+def test_scalediff_on_regions_stopped_and_resumed(model: str, tmp_path: Path, recipe: dict[str, Any]) -> None:
+    plans = plan_series(model, 512, 512, **{"steps": 5, "stages": "double", **recipe}, low_band=0.25)
+    assert [plan.num_steps for plan in plans] == ([5, 2, 2] if "preset" in recipe else [5, 5, 5])
+    straight, broken = (begin(tmp_path / name, model, plans) for name in ("a", "b"))
+    straight.sit()
+    for turns in (10, 25):
+        calls = itertools.count()
+        with pytest.raises(StoppedError):
+            broken.sit(should_stop=lambda calls=calls, turns=turns: next(calls) >= turns)  # type: ignore[misc]
+    broken.sit()
+    assert digest(broken) == digest(straight)

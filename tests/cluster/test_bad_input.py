@@ -213,6 +213,11 @@ def test_scale(run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Non
         ("guide = 'edges'", ["guide", "none, structure", "edges"]),
         ("guide = 'structure'\nlow_band = 0.3", ["low_band", "one over a whole number", "0.3"]),
         ("guide = 'structure'\nregion = 100", ["region", "multiple of 1 / low_band, here 8", "100"]),
+        ("attend = 'nearby'", ["attend", "tiles, neighbourhood"]),
+        ("attend = 'neighbourhood'", ["attend", "U-Net", "analytic", "'tiles'"]),
+        ("attend = 'neighbourhood'\ncompile = true", ["compile", "leave compile out"]),
+        ("attention_window = 64", ["attention_window", "attend 'neighbourhood'"]),
+        ("attention_jitter = true", ["attention_jitter", "attend 'neighbourhood'"]),
     ],
 )
 def test_recipe(run: Run, tmp_path: Path, text: str, parts: list[str]) -> None:

@@ -46,6 +46,8 @@ INGREDIENTS: dict[str, tuple[Any, ...]] = {
     "codec_norm": ("window", "fast", "exact"),
     "blend": ("uniform", "cosine", "gaussian"),
     "channels_last": (False, True),
+    "attend": ("tiles", "neighbourhood"),
+    "attention_jitter": (True,),
 }
 TAGS = TagFile(
     entries=((Box(top=0, left=0, height=30, width=30), {"water": 1.0, "strong noise": 0.5}),),
@@ -79,6 +81,7 @@ def refused(model: ModelCard, given: dict[str, Any]) -> str | None:
         and (given.get("coarse") == "restored" or given.get("difficulty") == "confidence"),
         "every tile at every step": "collect_words" in given and given.get("activity") in ("groups", "mask"),
         "a tagger": prompts == "local" and model.geometry.restorer_halo is None,
+        "nobody reads offsets": "attention_jitter" in given and given.get("attend") != "neighbourhood",
         "SDXL": given.get("crops") == "tile" and not model.geometry.reads_crops,
         "group norms": given.get("codec_norm") in ("fast", "exact") and not model.geometry.decoder_norms,
     }

@@ -4,20 +4,30 @@ inside: blended outputs of plain cross-attentions."""
 from __future__ import annotations
 
 import dataclasses
+from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
 from diffusers import ControlNetModel, UNet2DConditionModel
+from diffusers.models.attention_processor import AttnProcessor2_0
 from torch.nn import functional
 
 from pipeline.backbone import Conditioning, Neighbourhood
 from pipeline.backbones.loading import describe_model, load_backbone
-from pipeline.backbones.neighbourhood import attend_nearby, axis_blocks, draw_offsets, knows_attention, surround
+from pipeline.backbones.neighbourhood import (
+    NearbyAttention,
+    attend_nearby,
+    axis_blocks,
+    draw_offsets,
+    knows_attention,
+    surround,
+)
 from pipeline.backbones.options import Options
 from pipeline.prompt_places import PromptPlaces, place_prompts
 from pipeline.tiling import plan_tiles
 from storage.box import Box
+from tests.composite import write_composite, write_image_adapter
 from tests.tiny import tiny_unet
 
 TIME = torch.tensor(500)
@@ -295,3 +305,40 @@ def test_embedded_at_native_size_and_beyond() -> None:
     found = backbone.predict(latents, TIME, part)
     assert 1e-6 < (found - expected).abs().max() < 1
     assert torch.equal(backbone.predict(latents, TIME, plain), expected)
+
+
+@pytest.mark.parametrize("plus", [False, True], ids=["plain", "plus"])
+def test_beside_control_nets_and_an_image_adapter(tmp_path: Path, plus: bool) -> None:
+    """An SDXL with two ControlNets and an IP-Adapter: one prompt placed everywhere is that prompt, image and all; a
+    smaller neighbourhood is heeded by the ControlNets too."""
+    path = write_composite(tmp_path, xl=True)
+    path.write_text(path.read_text() + write_image_adapter(tmp_path / "adapter", tmp_path / "base", plus=plus))
+    card = describe_model(str(path))
+    assert card.geometry.attends_nearby
+    backbone: Any = load_backbone(card, device="cpu", dtype="float32")
+    latents, pixels = draw(2, 4, 16, 24).float(), draw(2, 3, 128, 192, seed=1).float().sigmoid()
+    table = backbone.embed(["ab", "cd"])
+    plain = Conditioning(
+        **table,
+        structure={"image": pixels, "edges": pixels[:, :1]},
+        image=backbone.look(pixels)[:, None],
+    )
+    expected = backbone.predict(latents, TIME, plain)
+    grid, canvas = plan_tiles(16, 24, window=12, stride=6), Box(top=0, left=0, height=16, width=24)
+    each = [{name: rows[n : n + 1] for name, rows in table.items()} for n in range(2)]
+    places = tuple(place_prompts(grid, canvas, "cosine", canvas, lambda _: 0, rows) for rows in each)
+    wrong = {"text": table["text"].flip(0), "places": places}
+    assert (backbone.predict(latents, TIME, dataclasses.replace(plain, **wrong)) - expected).abs().max() < 1e-5
+    without = dataclasses.replace(plain, image=None, **wrong)
+    assert (backbone.predict(latents, TIME, without) - expected).abs().max() > 1e-4
+    kinds: set[type] = set()
+    for _, net in backbone._controls:
+        layers = [one for one in net.modules() if hasattr(one, "attn1")]
+        net.register_forward_pre_hook(
+            lambda *_, layers=layers: kinds.update(type(one.attn1.processor) for one in layers)
+        )
+    found = backbone.predict(latents, TIME, dataclasses.replace(plain, neighbourhood=Neighbourhood(window=8)))
+    assert kinds == {NearbyAttention}
+    assert (found - expected).abs().max() > 1e-5
+    assert torch.equal(backbone.predict(latents, TIME, plain), expected)
+    assert kinds == {NearbyAttention, AttnProcessor2_0}

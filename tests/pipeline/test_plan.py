@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import dataclasses
 import json
+from typing import Any
 
 import pytest
 
 from pipeline.backbones import analytic
+from pipeline.backbones.loading import describe_model
 from pipeline.plan import differing_fields, plan_from_json
 from pipeline.price import latent_bytes, price
 from tests.tiny import small_plan
@@ -21,13 +23,17 @@ def test_round_trip_and_hash() -> None:
 
 
 def test_nothing_is_left_open() -> None:
-    recipe = small_plan().recipe
-    assert [f.name for f in dataclasses.fields(recipe) if getattr(recipe, f.name) is None] == [
-        "group_steps",
-        "dilation_window",
-    ]
-    grouped = small_plan(activity="groups").recipe
-    assert [f.name for f in dataclasses.fields(grouped) if getattr(grouped, f.name) is None] == []
+    """None says that all of a canvas is gathered, that attention reaches over a tile, and that there are no groups."""
+    always = {"dilation_window"}
+
+    def left_open(**recipe: Any) -> set[str]:
+        settled = small_plan(**recipe).recipe
+        return {field.name for field in dataclasses.fields(settled) if getattr(settled, field.name) is None} - always
+
+    assert left_open() == {"group_steps", "attention_window"}
+    assert left_open(activity="groups") == {"attention_window"}
+    nearby = {"attend": "neighbourhood", "model": describe_model("embedded"), "region": 128, "window": None}
+    assert left_open(**nearby) == {"group_steps"}
 
 
 @pytest.mark.parametrize(
