@@ -6,7 +6,8 @@ Autoencoder, U-Net with cross-attention, text encoder of a closed vocabulary, Co
 from __future__ import annotations
 
 import json
-from contextlib import AbstractContextManager
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -16,6 +17,7 @@ from diffusers import AutoencoderDC, ControlNetModel, DDIMScheduler, UNet2DCondi
 from transformers import AutoTokenizer, CLIPTextModel
 
 from ..backbone import Conditioning, LatentGeometry, ModelCard
+from .generator import Generator
 from .image_adapter import read_adapter
 from .options import PLAIN, Options
 from .precondition import local_spread, precondition
@@ -35,19 +37,28 @@ TEXTURES = ("texture_encoder", "image_adapter")
 """and of those that texture prompts need, which a model may lack"""
 
 
+GENERATOR = "generator"
+"""and the part that makes pictures from words alone, which a model may lack"""
+
+
 def _reads_textures(index: dict[str, Any]) -> bool:
     return "texture_encoder" in index
+
+
+def _optional(index: dict[str, Any]) -> list[str]:
+    """Parts beside WEIGHTED that a model has."""
+    return [*(TEXTURES if _reads_textures(index) else ()), *([GENERATOR] if GENERATOR in index else [])]
 
 
 def parts(index: dict[str, Any]) -> list[str]:
     """Configs that must be there, relative to the model's folder."""
     names = ["model_index.json", "scheduler/scheduler_config.json", "tokenizer/tokenizer.json"]
-    configured = [*WEIGHTED, *(TEXTURES[:1] if _reads_textures(index) else ())]
+    configured = [*WEIGHTED, *(part for part in _optional(index) if part != "image_adapter")]
     return [*names, "tokenizer/tokenizer_config.json", *(f"{part}/config.json" for part in configured)]
 
 
 def weighted_parts(index: dict[str, Any]) -> list[str]:
-    return [*WEIGHTED, *(TEXTURES if _reads_textures(index) else ())]
+    return [*WEIGHTED, *_optional(index)]
 
 
 def read_sight(folder: Path, index: dict[str, Any]) -> str | None:
@@ -120,13 +131,16 @@ class Parts:
     scheduler: Any
     texture_encoder: Any = None
     """describes pictures; None for a model without texture prompts"""
+    generator: Any = None
+    """imagines coarse latents from words; None for a model that does not"""
     adapter: Path | None = None
     """the weights by which the U-Net reads descriptions, loaded when there are some to read"""
 
 
 def load(card: ModelCard, *, device: str, dtype: torch.dtype, options: Options = PLAIN) -> EmbeddedBackbone:
     folder = Path(card.location)
-    own = json.loads((folder / "model_index.json").read_text(encoding="utf-8"))["gigatile"]
+    index = json.loads((folder / "model_index.json").read_text(encoding="utf-8"))
+    own = index["gigatile"]
     kinds: dict[str, Any] = {
         "vae": AutoencoderDC,
         "unet": UNet2DConditionModel,
@@ -134,6 +148,7 @@ def load(card: ModelCard, *, device: str, dtype: torch.dtype, options: Options =
         "restorer": RestorationModule,
         "tagger": Tagger,
     }
+    kinds |= {GENERATOR: Generator} if GENERATOR in index else {}
     loaded: dict[str, Any] = {
         part: kind.from_pretrained(
             folder / part, variant="fp16", torch_dtype=torch.float32 if part == "tagger" else dtype
@@ -151,6 +166,8 @@ def load(card: ModelCard, *, device: str, dtype: torch.dtype, options: Options =
         network.to(device, memory_format=torch.channels_last).eval().requires_grad_(False)
     for part in ("unet", "controlnet"):
         options.prepare(loaded[part])
+    if GENERATOR in loaded:
+        options.prepare(loaded[GENERATOR].unet)
     parts = Parts(
         **loaded,
         tokenizer=AutoTokenizer.from_pretrained(folder / "tokenizer"),
@@ -177,6 +194,8 @@ class EmbeddedBackbone:
         self._spread = torch.tensor(own["spread"])
         self._reader: list[Any] | None = None
         """attentions to image prompts, once some were given"""
+        self._recorded: WordMaps | None = None
+        """what is being recorded of attention to words"""
 
     @property
     def geometry(self) -> LatentGeometry:
@@ -186,27 +205,48 @@ class EmbeddedBackbone:
         unet = self._parts.unet
         return tensor.to(unet.device, unet.dtype, memory_format=torch.channels_last)
 
-    def recording(self, maps: WordMaps) -> AbstractContextManager[None]:
-        return record_words(self._parts.unet, maps)
+    @contextmanager
+    def recording(self, maps: WordMaps) -> Iterator[None]:
+        """See ReadingBackbone: of the network that reads the words, the generator where there is no coarse latent."""
+        self._recorded = maps
+        try:
+            yield
+        finally:
+            self._recorded = None
+
+    def _watching(self, unet: Any) -> AbstractContextManager[None]:
+        return nullcontext() if self._recorded is None else record_words(unet, self._recorded)
 
     @torch.inference_mode()
     def predict(self, latents: torch.Tensor, timestep: torch.Tensor, conditioning: Conditioning) -> torch.Tensor:
-        """The velocity. Without a coarse latent the picture comes from the prompt (and the structure) alone."""
+        """The velocity. Without a coarse latent one is imagined from the prompt, at every step anew."""
         assert conditioning.text is not None
         unet = self._parts.unet
-        coarse = conditioning.coarse
+        # the text encoder's states, and beside them the generator's own embeddings: see embed
+        text, own = conditioning.text.to(unet.device, unet.dtype).tensor_split([unet.config.cross_attention_dim], 2)
+        squared = self._parts.scheduler.alphas_cumprod[timestep.long().expand(len(latents))]
+        imagines = conditioning.coarse is None and self._parts.generator is not None
+        coarse = self._imagine(latents, timestep, own, squared) if imagines else conditioning.coarse
         if coarse is None:
             coarse, spread = torch.zeros_like(latents), torch.ones_like(latents)
         else:
             spread = local_spread(coarse, self._spread)
-        squared = self._parts.scheduler.alphas_cumprod[timestep.long().expand(len(latents))]
         prepared = precondition(latents, coarse, spread, squared)
-        seen, text = self._send(prepared.seen), conditioning.text.to(unet.device, unet.dtype)
-        with self._options.attending():
+        seen = self._send(prepared.seen)
+        with self._options.attending(), nullcontext() if imagines else self._watching(unet):
             residuals = self._residuals(seen, timestep, text, conditioning.structure)
             shown = self._show(conditioning.image, seen)
             answer = unet(seen, timestep, encoder_hidden_states=text, added_cond_kwargs=shown, **residuals).sample
         return prepared.velocity(answer.float().cpu()).contiguous()
+
+    def _imagine(
+        self, latents: torch.Tensor, timestep: torch.Tensor, text: torch.Tensor, squared: torch.Tensor
+    ) -> torch.Tensor:
+        """The coarse latent that is to be expected under noisy latents; see generator.py."""
+        generator = self._parts.generator
+        with self._options.attending(), self._watching(generator.unet):
+            coarse: torch.Tensor = generator(latents.to(text.device), timestep, text, squared)
+        return coarse.cpu().contiguous()
 
     def _show(self, image: torch.Tensor | None, seen: torch.Tensor) -> dict[str, Any] | None:
         """What the U-Net is given of image prompts, [B, K, D]; it is as it was until it is first given some."""
@@ -278,7 +318,10 @@ class EmbeddedBackbone:
 
     @torch.inference_mode()
     def embed(self, prompts: list[str]) -> dict[str, torch.Tensor]:
-        """Prompts of the closed vocabulary, phrases parted by commas; see ModelCard.vocabulary."""
+        """Prompts of the closed vocabulary, phrases parted by commas; see ModelCard.vocabulary.
+
+        What the generator reads of a token comes after what the text encoder says of it.
+        """
         tokens = self._parts.tokenizer(
             prompts,
             padding="max_length",
@@ -286,5 +329,7 @@ class EmbeddedBackbone:
             truncation=True,
             return_tensors="pt",
         ).input_ids
-        encoder = self._parts.text_encoder
-        return {"text": encoder(tokens.to(encoder.device)).last_hidden_state.float().cpu()}
+        encoder, generator = self._parts.text_encoder, self._parts.generator
+        tokens = tokens.to(encoder.device)
+        states = [encoder(tokens).last_hidden_state, *([] if generator is None else [generator.words(tokens)])]
+        return {"text": torch.cat([state.float().cpu() for state in states], 2)}
