@@ -147,14 +147,14 @@ def _attend_to_shares(image: Heads, text: Heads, shares: torch.Tensor) -> tuple[
     """One window with the text of several prompts and their shares [P, n] at its n queries."""
     words, prompts, places = text.query.shape[2], len(shares), image.query.shape[2]
     each = words // prompts
-    bias = torch.zeros(words + places, words + image.key.shape[2])
-    own = torch.eye(prompts).repeat_interleave(each, 0).repeat_interleave(each, 1)
-    bias[:words, :words] = own.log()
-    bias[words:, :words] = shares.T.float().log().repeat_interleave(each, 1)
+    bias = image.query.new_zeros(words + places, words + image.key.shape[2])
+    own = torch.eye(prompts, device=bias.device).repeat_interleave(each, 0)
+    counts = torch.cat([own, shares.T.to(bias.device, own.dtype)])
+    bias[:, :words] = counts.log().repeat_interleave(each, 1)
     query, key, value = (
         torch.cat(pair, 2) for pair in ((text.query, image.query), (text.key, image.key), (text.value, image.value))
     )
-    found = functional.scaled_dot_product_attention(query, key, value, attn_mask=bias.to(query))
+    found = functional.scaled_dot_product_attention(query, key, value, attn_mask=bias)
     return found[:, :, words:], found[:, :, :words]
 
 
