@@ -251,9 +251,7 @@ class EmbeddedBackbone:
         for part in (slice(None, width), slice(width, None)):
             places = conditioning.places
             if places is not None:
-                places = tuple(
-                    dataclasses.replace(one, embeddings={"text": one.embeddings["text"][..., part]}) for one in places
-                )
+                places = tuple(one.saying({"text": one.embeddings["text"][..., part]}) for one in places)
             halves.append(dataclasses.replace(conditioning, text=conditioning.text[..., part], places=places))
         return halves[0], halves[1]
 
