@@ -208,7 +208,9 @@ def train(
     pool = fill_pool(data, out, crops, seed + 4, device, extra["mean"], extra["std"])
     torch.manual_seed(seed)
     rng = np.random.default_rng(seed)
-    model = Generator(widths=own_widths, vocabulary=len(build_tokenizer())).to(device, memory_format=torch.channels_last)
+    model = Generator(widths=own_widths, vocabulary=len(build_tokenizer())).to(
+        device, memory_format=torch.channels_last
+    )
     slow = copy.deepcopy(model).requires_grad_(False)
     loop = Loop(
         out / "generator.pt",

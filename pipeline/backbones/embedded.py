@@ -223,7 +223,9 @@ class EmbeddedBackbone:
         assert conditioning.text is not None
         unet = self._parts.unet
         # the text encoder's states, and beside them the generator's own embeddings: see embed
-        text, own = conditioning.text.to(unet.device, unet.dtype).tensor_split([unet.config.cross_attention_dim], 2)
+        width = unet.config.cross_attention_dim
+        given = conditioning.text.to(unet.device, unet.dtype)
+        text, own = given[..., :width].contiguous(), given[..., width:].contiguous()
         squared = self._parts.scheduler.alphas_cumprod[timestep.long().expand(len(latents))]
         imagines = conditioning.coarse is None and self._parts.generator is not None
         coarse = self._imagine(latents, timestep, own, squared) if imagines else conditioning.coarse
