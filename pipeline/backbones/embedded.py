@@ -251,8 +251,10 @@ class EmbeddedBackbone:
         for part in (slice(None, width), slice(width, None)):
             places = conditioning.places
             if places is not None:
-                places = tuple(one.saying({"text": one.embeddings["text"][..., part]}) for one in places)
-            halves.append(dataclasses.replace(conditioning, text=conditioning.text[..., part], places=places))
+                places = tuple(one.saying({"text": one.embeddings["text"][..., part].contiguous()}) for one in places)
+            halves.append(
+                dataclasses.replace(conditioning, text=conditioning.text[..., part].contiguous(), places=places)
+            )
         return halves[0], halves[1]
 
     def _imagine(
