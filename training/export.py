@@ -95,6 +95,10 @@ def load_generator(out: Path) -> Generator:
     return generator
 
 
+TEXT_STEPS, TEXT_GUIDANCE = 16, 2.0
+"""what pictures from words alone are made with where nothing is said"""
+
+
 def export(out: Path, to: Path, *, steps: int, guidance: float = 1.0, widths: tuple[int, ...] = WIDTHS) -> None:
     """Write ``to``: every part's folder and model_index.json. A part not trained yet is named in the error."""
     autoencoder, restorer = load_autoencoder(out, "cpu"), load_restoration(out, "cpu")
@@ -124,6 +128,8 @@ def export(out: Path, to: Path, *, steps: int, guidance: float = 1.0, widths: tu
         "conditioning": "coarse-latent, text, structure",
         "steps": steps,
         "guidance": guidance,
+        "text_steps": TEXT_STEPS,
+        "text_guidance": TEXT_GUIDANCE,
         "encoder_halo": encoder_halo,
         "decoder_halo": decoder_halo,
         "restorer_halo": restorer.halo,

@@ -99,6 +99,8 @@ def read_geometry(folder: Path, index: dict[str, Any]) -> LatentGeometry:
         native_scale=own["native_scale"],
         steps=own["steps"],
         guidance=own["guidance"],
+        text_steps=own.get("text_steps"),
+        text_guidance=own.get("text_guidance"),
         batch=1,
         dtype=own["dtype"],
         parameters=0,
