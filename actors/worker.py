@@ -271,6 +271,7 @@ class Worker:
                 given = Conditioning(
                     coarse=under,
                     structure=structure,
+                    step=(step, plan.num_steps),
                     crops=crops,
                     image=image,
                     neighbourhood=plan.neighbourhood(step),
