@@ -11,6 +11,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from actors.drive import Tally
+from actors.graph import Graph
 from actors.words import WORDS_BLOB, read_words
 from pipeline.backbones.loading import describe_model
 from pipeline.binding import Given
@@ -26,7 +27,7 @@ from .binding import check_disk, check_memory, read_tagging, read_vit
 from .edges import bring_edges
 from .job import TextJob
 from .pixels import Exported
-from .placement import place
+from .placement import object_bytes, place
 from .preview import plain_info
 from .progress import Reporter
 from .prompts import find_cuts
@@ -103,6 +104,8 @@ def generate(
     for store, stage in zip(stores, stages, strict=True):
         check_disk(stage.plan, stage.cost, job.run_url, store.root.free_bytes())
     on_plan(stages)
+    # one Ray serves all stages, and the last one needs the most of it
+    room = max(object_bytes(stage.plan, Graph(stage.plan), stage.workers) for stage in stages)
     result = None
     for index, (store, stage) in enumerate(zip(stores, stages, strict=True)):
         on_stage(stage)
@@ -114,6 +117,7 @@ def generate(
                 lease=lease,
                 should_stop=should_stop,
                 before=stores[index - 1] if index else None,
+                room=room,
             )
             if stage.plan.recipe.prompts == "attention":
                 store.put_blob(WORDS_BLOB, read_words(stores[0], stages[0].plan))

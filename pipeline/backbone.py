@@ -87,8 +87,7 @@ class LatentGeometry:
     largest_window: int | None = None
     """latent pixels a side that its table of positions covers; None for a model without one"""
     attends_nearby: bool = False
-    """whether its self-attention can be kept to a neighbourhood and, in a U-Net, each place be prompted by its own
-    prompts"""
+    """whether its self-attention can be kept to a neighbourhood, and each place be prompted by its own prompts"""
     word_cell: int | None = None
     """latent pixels a side of one position of its maps of attention to words; None for a model without cross-attention
     """

@@ -16,7 +16,7 @@ from .backbone import Backbone, RestoringBackbone
 from .backbones.structure import canny_edges
 from .codec import Codec, encode_box
 from .difficulty import REACH, at_latents, from_confidence, from_gradient, weigh
-from .frequency import mix
+from .frequency import mix, neighbourhood
 from .local_prompts import Prompter
 from .pixels import CUBIC_REACH, enlarge, restore_window, source_window
 from .plan import Plan
@@ -61,9 +61,8 @@ class Preparer:
 
         def look(wide: Box) -> torch.Tensor:
             rgb, low, window, confidence = self._look(wide)
-            if difficulty is not None:
-                part = wide.intersection(box)
-                assert part is not None
+            part = wide.intersection(box)
+            if difficulty is not None and part is not None:
                 found = self._judge(window, low, confidence)
                 difficulty[0, *part.within(box)] = at_latents(found, window, part, plan.scale, factor)
             return rgb
@@ -87,7 +86,11 @@ class Preparer:
             return encoded(box)
         if lift == "latent":
             return self._lifted(box)
-        return mix(self._lifted, encoded, plan.regions.canvas, box, cell=plan.recipe.low_cell)
+        canvas, cell = plan.regions.canvas, plan.recipe.low_cell
+        wide = neighbourhood(canvas, box, cell)
+        # once, of all that is read: the low-pass and the box itself read parts of it
+        latents = encoded(wide)
+        return mix(self._lifted, lambda part: latents[:, *part.within(wide)], canvas, box, cell=cell)
 
     def coarse_pixels(self, box: Box) -> torch.Tensor:
         """What the coarse latent of a box of latent pixels is encoded from: RGB ``[3, H, W]`` in [0, 1]."""

@@ -270,7 +270,7 @@ class Recipe:
             cell = self.low_cell
         except ValueError as e:
             raise ValueError(f"recipe: {e}") from None
-        if self.guide != "none" and self.region % cell:
+        if (self.guide != "none" or self.lift == "mixed") and self.region % cell:
             raise ValueError(f"recipe: region must be a multiple of 1 / low_band, here {cell}, got {self.region}")
 
     def _check_attend(self) -> None:
