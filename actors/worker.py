@@ -53,6 +53,7 @@ from storage.run import RunStore
 
 from .before import Before
 from .difficulty import DifficultyMaps
+from .edges import read_edges
 from .exchange import Exchange
 from .image_prompts import StoredImagePrompts
 from .names import COARSE, DIFFICULTY, OUT, PIXELS, PROMPT_BLOB, history_name
@@ -113,7 +114,8 @@ class Worker:
         )
         self._prompt_store = PromptStore(store, plan, self._encode_prompt)
         lifted = None if before is None else before.latents
-        self._preparer = Preparer(plan, self._read_rgb, self._in_backbone, self._prompter, maps.sources, lifted)
+        edges = None if before is None else read_edges(store, plan)
+        self._preparer = Preparer(plan, self._read_rgb, self._in_backbone, self._prompter, maps.sources, lifted, edges)
         self._images = StoredImagePrompts(store, plan, self._preparer, self._in_backbone)
         self._codec = Codec(self._in_backbone)
         first = functools.partial(getattr, before, "anchor", None)
@@ -272,6 +274,7 @@ class Worker:
                 given = Conditioning(
                     coarse=under,
                     structure=structure,
+                    step=(step, plan.num_steps),
                     crops=crops,
                     image=image,
                     neighbourhood=plan.neighbourhood(step),

@@ -24,6 +24,7 @@ from storage.journal import Record
 from storage.run import RunStore
 
 from .binding import check_disk, check_memory, read_tagging, read_vit
+from .edges import bring_edges
 from .job import TextJob
 from .pixels import Exported
 from .placement import object_bytes, place
@@ -120,7 +121,8 @@ def generate(
             )
             if stage.plan.recipe.prompts == "attention":
                 store.put_blob(WORDS_BLOB, read_words(stores[0], stages[0].plan))
-            result = sit(sitting, bring_in=_bring_nothing, hand_out=functools.partial(_hand_out, sitting))
+            bring_in = functools.partial(_bring_in, sitting)
+            result = sit(sitting, bring_in=bring_in, hand_out=functools.partial(_hand_out, sitting))
     assert result is not None
     return result
 
@@ -132,8 +134,12 @@ def check_picture(job: TextJob) -> None:
     check_output(job.output, overwrite=job.overwrite, num_bands=3, dtype="uint8", **facts)
 
 
-def _bring_nothing(_reporter: Reporter, _records: list[Record]) -> None:
-    """Words are in the plan, and the stage before is where it is."""
+def _bring_in(sitting: Sitting, reporter: Reporter, records: list[Record]) -> None:
+    """The edges of the stage before, where ControlNets are shown them; words are in the plan."""
+    plan, before = sitting.prepared.plan, sitting.before
+    if before is not None and "edges" in plan.recipe.structures:
+        reporter.announce("edges", "of the stage before")
+        bring_edges(sitting.store, plan, before, sitting.lease, records, on_rows=sitting.stop_if_asked)
 
 
 def _hand_out(sitting: Sitting, reporter: Reporter) -> Exported | None:
