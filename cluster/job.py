@@ -78,6 +78,9 @@ class TextJob(Work):
     size: str = _option("", "output pixels, WIDTHxHEIGHT, such as 4096x4096; the model's own if not given")
     negative: str | None = _option(None, "what guidance moves away from")
     guidance: float | None = _option(None, "weight of guidance")
+    compat: str | None = _option(
+        None, "official: repeat the defects of the published code of DemoFusion and AccDiffusion, to compare with it"
+    )
 
     def pixels(self) -> tuple[int, int] | None:
         """Height and width; None for the model's own. Raises ValueError with an example."""

@@ -20,7 +20,8 @@ from storage.arrays import RegionArray
 from storage.box import Box
 from storage.images import ImageInfo, check_output, write_image
 from storage.images.georeference import GeoReference
-from storage.run import RunStore
+
+from .begun import open_begun
 
 
 def decode_step(
@@ -28,13 +29,12 @@ def decode_step(
 ) -> tuple[int, int]:
     """Write the picture of one step's latents; returns how many regions were there, and of how many.
 
+    ``run``: of a series, its furthest stage.
+
     Raises ValueError for a step the plan does not have or of which nothing is kept, FileNotFoundError for no run.
     """
     check_output(output, overwrite=overwrite)
-    store = RunStore.open(run, create=False)
-    record = store.read_plan()
-    if record is None:
-        raise FileNotFoundError(f"{run} holds no run: expected plan.json in it")
+    store, record = open_begun(run)
     plan = plan_from_json(record)
     if not 0 <= step <= plan.num_steps:
         raise ValueError(f"step must be between 0 and {plan.num_steps} for this run, got {step}")
@@ -42,7 +42,7 @@ def decode_step(
     there = array.regions()
     if not there:
         kept = [s for s in range(plan.num_steps + 1) if store.open_array(latent_name(s)).regions()]
-        raise ValueError(f"no region of {run} is at step {step}; there is something of steps {kept or 'none'}")
+        raise ValueError(f"no region of {store.url} is at step {step}; there is something of steps {kept or 'none'}")
     card = describe_model(model, allow_pickle=allow_pickle)
     check_model(card, plan)
     backbone = load_backbone(card, device="cpu", dtype=plan.recipe.dtype or "float32")

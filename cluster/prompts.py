@@ -19,6 +19,8 @@ from pipeline.text_limit import TextLimit, load_text_limit
 from pipeline.tiling import Tile
 from storage.run import RunStore
 
+from .begun import open_begun
+
 MOST_LOOKED_AT = 4096
 """tiles whose prompts from a tag file are measured before a run; after it the table tells of all"""
 
@@ -45,18 +47,15 @@ class TilePrompts:
 
 
 def open_prompts(run: str) -> tuple[RunStore, Plan]:
-    """The store and the plan of a run whose tiles have prompts of their own.
+    """The store and the plan of a run whose tiles have prompts of their own; of a series its furthest stage.
 
     Raises FileNotFoundError where there is no run, ValueError where all tiles have one prompt.
     """
-    store = RunStore.open(run, create=False)
-    record = store.read_plan()
-    if record is None:
-        raise FileNotFoundError(f"{run} holds no run: expected plan.json in it")
+    store, record = open_begun(run)
     plan = plan_from_json(record)
     if plan.recipe.prompts == "global":
         raise ValueError(
-            f"the tiles of {run} have no prompts of their own: all have {plan.recipe.prompt!r}; "
+            f"the tiles of {store.url} have no prompts of their own: all have {plan.recipe.prompt!r}; "
             "expected a run with prompts 'local', 'file' or 'attention'"
         )
     return store, plan

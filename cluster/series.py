@@ -1,7 +1,4 @@
-"""Making a picture from words: a series of stages, each a run of its own in a folder of the run's.
-
-RUN/stage-0    RUN/stage-1    ...    each with its plan, journal, lease and arrays
-"""
+"""Making a picture from words: a series of stages, each a run of its own in a folder of the run's (see begun.py)."""
 
 from __future__ import annotations
 
@@ -16,13 +13,14 @@ from actors.words import WORDS_BLOB, read_words
 from pipeline.backbones.loading import describe_model
 from pipeline.binding import Given
 from pipeline.device import DeviceFacts, package_versions
-from pipeline.plan import Plan
+from pipeline.plan import Plan, plan_from_json
 from pipeline.presets import load_recipe
 from pipeline.series import bind_series
 from storage.images import check_output
 from storage.journal import Record
 from storage.run import RunStore
 
+from .begun import check_kind, run_exists, stage_url
 from .binding import check_disk, check_memory, read_tagging, read_vit
 from .edges import bring_edges
 from .job import TextJob
@@ -31,20 +29,7 @@ from .placement import object_bytes, place
 from .preview import plain_info
 from .progress import Reporter
 from .prompts import find_cuts
-from .sitting import Prepared, Result, Sitting, already_finished, hand_out_image, leased, match_run, run_exists, sit
-
-
-def stage_url(run_url: str, index: int) -> str:
-    """Where a stage's own run is kept."""
-    return f"{run_url.rstrip('/')}/stage-{index}"
-
-
-def last_stage(run_url: str) -> str | None:
-    """The furthest stage that was begun; None where the URL holds no series."""
-    index = 0
-    while run_exists(stage_url(run_url, index)):
-        index += 1
-    return stage_url(run_url, index - 1) if index else None
+from .sitting import Prepared, Result, Sitting, already_finished, hand_out_image, leased, match_run, sit
 
 
 def make_plans(job: TextJob, device: DeviceFacts) -> tuple[Plan, ...]:
@@ -52,7 +37,7 @@ def make_plans(job: TextJob, device: DeviceFacts) -> tuple[Plan, ...]:
     model = describe_model(job.model, allow_pickle=job.allow_pickle)
     geometry = model.geometry
     given: dict[str, Any] = {"steps": job.steps, "seed": job.seed, "guidance": job.guidance}
-    given |= {"prompt": job.prompt, "negative_prompt": job.negative}
+    given |= {"prompt": job.prompt, "negative_prompt": job.negative, "compat": job.compat}
     recipe = dataclasses.replace(
         load_recipe(job.recipe), **{name: value for name, value in given.items() if value is not None}
     )
@@ -89,10 +74,10 @@ def generate(
 ) -> Result:
     """Make the picture, or what is left of it. Every error a user can cause is raised before any work starts.
 
-    ``on_stage`` is called before each stage that is not finished.
+    ``on_stage`` is called before each stage, whatever is left of it.
     """
-    begun = run_exists(stage_url(job.run_url, 0))
-    if not begun:
+    check_kind(job.run_url, series=True)
+    if not run_exists(stage_url(job.run_url, 0)):
         check_picture(job)
     stages = prepare(job)
     stores = [RunStore.open(stage_url(job.run_url, index)) for index in range(len(stages))]
@@ -107,24 +92,27 @@ def generate(
     # one Ray serves all stages, and the last one needs the most of it
     room = max(object_bytes(stage.plan, Graph(stage.plan), stage.workers) for stage in stages)
     result = None
-    for index, (store, stage) in enumerate(zip(stores, stages, strict=True)):
+    for index, stage in enumerate(stages):
         on_stage(stage)
-        with leased(store, stage.plan) as lease:
-            sitting = Sitting(
-                job=job,
-                prepared=stage,
-                store=store,
-                lease=lease,
-                should_stop=should_stop,
-                before=stores[index - 1] if index else None,
-                room=room,
-            )
-            if stage.plan.recipe.prompts == "attention":
-                store.put_blob(WORDS_BLOB, read_words(stores[0], stages[0].plan))
-            bring_in = functools.partial(_bring_in, sitting)
-            result = sit(sitting, bring_in=bring_in, hand_out=functools.partial(_hand_out, sitting))
+        result = _sit_at(job, stage, stores[: index + 1], should_stop, room)
     assert result is not None
     return result
+
+
+def _sit_at(
+    job: TextJob, stage: Prepared, stores: Sequence[RunStore], should_stop: Callable[[], bool], room: int
+) -> Result | None:
+    """Compute what is left of a stage; ``stores``: of all stages up to it, in order; ``room``: see Sitting."""
+    store, before = stores[-1], stores[-2] if len(stores) > 1 else None
+    with leased(store, stage.plan) as lease:
+        sitting = Sitting(
+            job=job, prepared=stage, store=store, lease=lease, should_stop=should_stop, before=before, room=room
+        )
+        if stage.plan.recipe.prompts == "attention":
+            first = plan_from_json(stores[0].read_plan() or b"")
+            store.put_blob(WORDS_BLOB, read_words(stores[0], first))
+        bring_in = functools.partial(_bring_in, sitting)
+        return sit(sitting, bring_in=bring_in, hand_out=functools.partial(_hand_out, sitting))
 
 
 def check_picture(job: TextJob) -> None:

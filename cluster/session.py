@@ -14,13 +14,14 @@ from storage.images import ImageSource
 from storage.journal import Record
 from storage.run import RunStore
 
+from .begun import check_kind, run_exists
 from .binding import check_disk, check_memory, check_target, make_plan, open_difficulty, open_source
 from .job import Job
 from .pixels import Exported, ingest
 from .placement import place
 from .progress import Reporter
 from .prompts import find_cuts
-from .sitting import Prepared, Result, Sitting, already_finished, hand_out_image, leased, match_run, run_exists, sit
+from .sitting import Prepared, Result, Sitting, already_finished, hand_out_image, leased, match_run, sit
 from .textures import read_memory, to_memory
 
 
@@ -36,6 +37,7 @@ def prepare(job: Job, source: ImageSource) -> Prepared:
 def upscale(job: Job, *, should_stop: Callable[[], bool], on_plan: Callable[[Prepared], None]) -> Result:
     """Do the job, or what is left of it. Every error a user can cause is raised before any work starts."""
     with open_source(job) as source:
+        check_kind(job.run_url, series=False)
         store_exists = run_exists(job.run_url)
         if not store_exists:
             check_target(job, source)

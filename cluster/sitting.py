@@ -182,10 +182,3 @@ def already_finished(job: Work, records: list[Record]) -> Exported | None:
             there = Path(path).is_file() and Path(path).stat().st_size == record.extra["size"]
             return Exported(path=job.output, sha256=record.extra["sha256"]) if there else None
     return None
-
-
-def run_exists(url: str) -> bool:
-    """Whether a run was begun at a URL; makes no folder."""
-    if "://" in url:
-        return RunStore.open(url).read_plan() is not None
-    return (Path(url) / "plan.json").is_file()

@@ -1,0 +1,161 @@
+"""What the command line says: plans, series, progress, prompts."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from rich.console import Console
+from rich.table import Table
+
+if TYPE_CHECKING:  # the command line starts without the libraries
+    from cluster.prompts import TilePrompts
+    from cluster.sitting import Prepared, Result
+    from pipeline.plan import Plan
+    from pipeline.price import Price
+    from pipeline.recipe import Recipe
+
+out = Console(soft_wrap=True, highlight=False)
+err = Console(stderr=True, soft_wrap=True, highlight=False)
+
+
+def print_rows(rows: Mapping[str, str]) -> None:
+    for key, value in rows.items():
+        out.print(f"{key:9} {value}", markup=False)
+
+
+def print_warnings(warnings: Sequence[str]) -> None:
+    for line in warnings:
+        err.print(f"gigatile: warning: {line}", markup=False)
+
+
+def print_plan(prepared: Prepared, run_url: str) -> None:
+    """What a run of one plan would do and cost."""
+    plan = prepared.plan
+    rows = {
+        **_work_rows(plan, prepared.cost),
+        "disk": f"{prepared.cost.disk_peak / 1e6:.0f} MB at most in {run_url}",
+        "memory": f"{prepared.cost.memory_worker / 1e6:.0f} MB a worker at most, {_workers(prepared.workers)}",
+        "device": _device(plan),
+        "plan": plan.hash,
+    }
+    recipe = plan.recipe
+    if recipe.attend != "tiles":
+        prompts = f", prompts of {plan.prompt_tiles.num_tiles} windows inside" if plan.has_places else ""
+        rows["attention"] = f"over neighbourhoods of {recipe.attention_window} latent pixels a side{prompts}"
+    if plan.tagger is not None:
+        words = f"{len(plan.tagger.phrases)} phrases and {len(plan.tagger.degradations)} of damage"
+        rows["tagger"] = plan.tagger.kind + (f", {words}" if plan.tagger.phrases else "")
+    print_rows(rows)
+    print_warnings(prepared.warnings)
+
+
+def _work_rows(plan: Plan, cost: Price) -> dict[str, str]:
+    recipe, regions, tiles = plan.recipe, plan.regions, plan.tiles
+    return {
+        "recipe": f"{recipe.name}, {recipe.solver}, {plan.num_steps} steps, guidance {recipe.guidance:g}, "
+        f"start {recipe.start}, coarse {recipe.coarse}, prompts {recipe.prompts}, seed {recipe.seed}",
+        "activity": _activity(recipe),
+        "image": f"{plan.image.height} x {plan.image.width} -> {_size(plan)}, {plan.image.num_bands} bands of "
+        f"{plan.image.dtype}",
+        "regions": f"{regions.rows} x {regions.cols} of {regions.side} latent pixels",
+        "tiles": f"{tiles.num_tiles} of {tiles.tile_height} x {tiles.tile_width} latent pixels a step, "
+        f"batches of {recipe.batch}",
+        "forwards": f"{cost.forwards} tiles through the model{' at most' if plan.has_difficulty else ''}, "
+        f"{cost.region_steps} region-steps",
+        "codec": f"norms {recipe.codec_norm}, the encoder {cost.encodes:.3g} and the decoder {cost.decodes:.3g} times "
+        "over the canvas",
+    }
+
+
+def _activity(recipe: Recipe) -> str:
+    """Which tiles work when, in words."""
+    if recipe.activity == "all":
+        return "all"
+    words = f"{recipe.activity}, by {recipe.difficulty}"
+    if recipe.group_steps is not None:
+        groups = zip(recipe.group_steps, recipe.group_times, strict=True)
+        words += "; steps of simple, medium and hard tiles: " + ", ".join(f"{n} from {t:g} on" for n, t in groups)
+    return words
+
+
+def _size(plan: Plan) -> str:
+    return f"{plan.height_out} x {plan.width_out} pixels (height x width)"
+
+
+def _workers(count: int) -> str:
+    return "1 in this process" if count == 0 else f"{count} worker{'s' if count > 1 else ''}"
+
+
+def _device(plan: Plan) -> str:
+    return f"{plan.device.kind} ({plan.device.name}), {plan.device.threads} thread(s), {plan.recipe.dtype}"
+
+
+def print_series(stages: Sequence[Prepared], run_url: str) -> None:
+    """What a series would do and cost: what all stages share, then a row a stage."""
+    last = stages[-1].plan
+    recipe, regions, factor = last.recipe, last.regions, last.geometry.factor
+    official = ", as the published code has it" if recipe.compat == "official" else ""
+    rows = {
+        "recipe": f"{recipe.name}, {recipe.solver}, guidance {recipe.guidance:g}, blend {recipe.blend}, "
+        f"seed {recipe.seed}{official}",
+        "output": f"{_size(last)}, computed as {regions.height * factor} x {regions.width * factor} and cut",
+        "device": f"{_device(last)}, {_workers(stages[0].workers)}",
+        "run": run_url,
+    }
+    rows |= {f"stage {one.plan.stage.index + 1}": _stage_row(one) for one in stages}
+    print_rows(rows)
+    for one in stages:
+        print_warnings(one.warnings)
+
+
+def _stage_row(stage: Prepared) -> str:
+    plan, cost, dilation = stage.plan, stage.cost, stage.plan.dilation
+    samples = "" if dilation is None else f" and {dilation.num_windows * dilation.num_samples} dilated samples"
+    return (
+        f"{_size(plan)}, {plan.num_steps} steps, {plan.tiles.num_tiles} tiles of {plan.tiles.tile_height} x "
+        f"{plan.tiles.tile_width}{samples} a step, {cost.forwards} forwards, {cost.memory_worker / 1e6:.0f} MB a "
+        f"worker, {cost.disk_peak / 1e6:.0f} MB of disk"
+    )
+
+
+def print_stage(stage: Prepared) -> None:
+    """That a stage of a series begins."""
+    place = stage.plan.stage
+    err.print(f"stage {place.index + 1} of {place.count}: {_size(stage.plan)}", markup=False)
+
+
+def print_result(result: Result, output: str, run_url: str, seconds: float) -> None:
+    """How a command that makes a picture ended."""
+    if result.already_finished:
+        out.print(f"already finished: {output} (pixels sha256 {result.exported.sha256})", markup=False)
+        return
+    out.print(f"wrote {output} in {seconds:.0f} s", markup=False)
+    out.print(f"pixels sha256 {result.exported.sha256}", markup=False)
+    counts = result.prompts
+    if counts.get("cut"):
+        line = f"prompts of {counts['cut']} of {counts['tiles']} tiles were longer than the model reads"
+        print_warnings([f"{line}: see `gigatile prompts {run_url}`"])
+
+
+def print_status(table: dict[str, Any], place: tuple[int, int] | None) -> None:
+    """A line on how far a run is; ``place``: which stage of a series it is, and of how many."""
+    from cluster.progress import status_text
+
+    line = str(table["state"])
+    if "total" in table:
+        line = f"{table['state']}, {table['stage']}: {status_text(table)}"
+    if table.get("state") == "running":
+        line += f" (written {max(0.0, time.time() - table['time']):.0f} s ago)"
+    out.print(line if place is None else f"stage {place[0]} of {place[1]}: {line}", markup=False)
+
+
+def print_prompts(plan: Plan, found: Sequence[tuple[str, TilePrompts]], *, head: str, num_tiles: int) -> None:
+    """A table of prompts, each with what stands in its first column under ``head``."""
+    table = Table(head, "prompt", "negative prompt", "fell off")
+    for first, one in found:
+        negative = plan.recipe.negative_prompt if one.negative is None else one.negative.kept
+        table.add_row(first, one.prompt.kept, negative, ", ".join(one.dropped))
+    out.print(table)
+    out.print(f"{num_tiles} of {plan.prompt_tiles.num_tiles} tiles have a prompt by now", markup=False)

@@ -1,0 +1,83 @@
+"""`gigatile generate` killed outright in a later stage, and gone on with by the same command: the same bytes.
+
+The process that is killed is forked from a server that has the libraries loaded, and works without Ray.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import multiprocessing
+import os
+import time
+from concurrent.futures import ThreadPoolExecutor
+from multiprocessing.context import ForkServerContext
+from pathlib import Path
+
+import pytest
+
+from cluster.job import TextJob
+from cluster.series import generate
+from tests.series import tiny_model
+
+pytestmark = pytest.mark.chaos
+
+
+@pytest.fixture(scope="module")
+def server() -> ForkServerContext:
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload(["cluster.series", "tests.series"])
+    return context
+
+
+@pytest.fixture(scope="module")
+def model(tmp_path_factory: pytest.TempPathFactory) -> str:
+    return tiny_model(tmp_path_factory.mktemp("models"))
+
+
+def begin(job: TextJob) -> str:
+    """What the process that is killed does; sha256 of the picture's pixels."""
+    os.environ["OMP_NUM_THREADS"] = "1"
+    return generate(job, should_stop=lambda: False, on_plan=lambda _stages: None).exported.sha256
+
+
+def count(stage: Path) -> int:
+    """Journalled region-steps of a stage."""
+    return sum(entry.read_text().count('"merge"') for entry in (stage / "journal").glob("[0-9]" * 8))
+
+
+def kill_in_stage(job: TextJob, server: ForkServerContext, stage: int, after: int) -> bool:
+    """Begin and kill once ``after`` region-steps of a stage are journalled; whether it was still at work."""
+    process = server.Process(target=begin, args=(job,))
+    process.start()
+    deadline = time.monotonic() + 120
+    folder = Path(job.run_url) / f"stage-{stage}"
+    while count(folder) < after and process.is_alive() and time.monotonic() < deadline:
+        time.sleep(0.005)
+    was_alive = process.is_alive()
+    process.kill()
+    process.join()
+    return was_alive
+
+
+@pytest.mark.parametrize("preset", ["accdiffusion-v2", "scalediff"])
+def test_killed_in_the_second_stage(tmp_path: Path, server: ForkServerContext, model: str, preset: str) -> None:
+    recipe = tmp_path / "mine.toml"
+    numbers = "steps = 4\nregion = 16\nbatch = 2\nrestart = 1.0\n"
+    recipe.write_text(f'preset = "{preset}"\nsolver = "euler"\nspacing = "leading"\n{numbers}')
+    whole = TextJob(
+        prompt="a, b",
+        output=str(tmp_path / "whole.png"),
+        size="200x136",
+        model=model,
+        recipe=str(recipe),
+        workers=0,
+    )
+    killed = dataclasses.replace(whole, output=str(tmp_path / "killed.png"))
+    with ThreadPoolExecutor(1) as pool:
+        was_killed = pool.submit(kill_in_stage, killed, server, 1, 3)
+        expected = begin(whole)
+        assert was_killed.result(), "it ended before it could be killed"
+    assert not (tmp_path / "killed.png").exists()
+    stages = [count(Path(job.run_url) / "stage-1") for job in (killed, whole)]
+    assert 3 <= stages[0] < stages[1]
+    assert begin(killed) == expected
