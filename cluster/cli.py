@@ -209,12 +209,12 @@ def _size(plan: Any) -> str:
 def _print_series(stages: Any, run_url: str) -> None:
     """What a series would do and cost: what all stages share, then a row a stage."""
     last = stages[-1].plan
-    recipe = last.recipe
+    recipe, canvas = last.recipe, last.regions.canvas.scaled(last.geometry.factor)
+    is_cut = canvas.shape != (last.height_out, last.width_out)
     words = {
         "recipe": f"{recipe.name}, {recipe.solver}, guidance {recipe.guidance:g}, blend {recipe.blend}, "
         f"seed {recipe.seed}",
-        "output": f"{_size(last)}, computed as {last.regions.height * last.geometry.factor} x "
-        f"{last.regions.width * last.geometry.factor} and cut",
+        "output": _size(last) + (f", computed as {canvas.height} x {canvas.width} and cut" if is_cut else ""),
         "device": f"{last.device.kind} ({last.device.name}), {last.device.threads} thread(s), {recipe.dtype}, "
         f"{max(1, stages[0].workers)} worker(s)",
         "run": run_url,
