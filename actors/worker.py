@@ -31,10 +31,9 @@ from pipeline.colour import match_colour, transfer_colour
 from pipeline.combine import combine, tiles_at
 from pipeline.compat import sample_scales, tile_scales
 from pipeline.contribution import Contribution
-from pipeline.crops import WHOLE, crop_numbers
+from pipeline.crops import crop_numbers
 from pipeline.denoise import Idle, PromptTable, cut, denoise_region, embed_own, num_branches, predict_tiles, reach
 from pipeline.device import describe_device, make_deterministic, package_versions
-from pipeline.exchange import blur, sample_batch, share_out
 from pipeline.guide import guide_prediction
 from pipeline.local_prompts import Prompter, encode_prompt
 from pipeline.merge import merge_region
@@ -43,7 +42,7 @@ from pipeline.pixels import from_rgb, to_rgb
 from pipeline.plan import Plan, plan_from_json
 from pipeline.prepare import Preparer
 from pipeline.prompt_record import PromptRecord
-from pipeline.reduction import Reducer, restoring, step_chain
+from pipeline.reduction import Reducer
 from pipeline.rest import mask, rest
 from pipeline.tagger import Tagger
 from pipeline.text_limit import TextLimit, load_text_limit
@@ -54,6 +53,8 @@ from storage.run import RunStore
 
 from .before import Before
 from .difficulty import DifficultyMaps
+from .edges import read_edges
+from .exchange import Exchange
 from .image_prompts import StoredImagePrompts
 from .names import COARSE, DIFFICULTY, OUT, PIXELS, PROMPT_BLOB, history_name
 from .places import read_places
@@ -113,12 +114,14 @@ class Worker:
         )
         self._prompt_store = PromptStore(store, plan, self._encode_prompt)
         lifted = None if before is None else before.latents
-        self._preparer = Preparer(plan, self._read_rgb, self._in_backbone, self._prompter, maps.sources, lifted)
+        edges = None if before is None else read_edges(store, plan)
+        self._preparer = Preparer(plan, self._read_rgb, self._in_backbone, self._prompter, maps.sources, lifted, edges)
         self._images = StoredImagePrompts(store, plan, self._preparer, self._in_backbone)
         self._codec = Codec(self._in_backbone)
         first = functools.partial(getattr, before, "anchor", None)
         reducer = Reducer(plan, self._preparer, self._codec, self._states.at, first)
         self._reductions = StoredReductions(store, plan, reducer)
+        self._dilated = Exchange(plan, self._states, self._reductions)
 
     def hello(self) -> Hello:
         """What this worker is, with a checksum of the model's prediction for a fixed input."""
@@ -271,6 +274,7 @@ class Worker:
                 given = Conditioning(
                     coarse=under,
                     structure=structure,
+                    step=(step, plan.num_steps),
                     crops=crops,
                     image=image,
                     neighbourhood=plan.neighbourhood(step),
@@ -307,20 +311,11 @@ class Worker:
 
     def _exchange(self, step: int, number: int) -> tuple[int, dict[str, Any], list[Contribution]]:
         """Predictions for one batch of dilated samples: under the whole prompt, and without structure."""
-        plan = self.plan
-        batch = sample_batch(plan, step, number)
-        found = restoring(self._reductions.table(step_chain(step)))
-        blurred = found.apply(blur(plan, step, lambda box: self._states.at(step, box), batch.box))
-        latents = torch.from_numpy(batch.pick(blurred))
-        coarse = None
-        if plan.model_reads_coarse:
-            coarse = torch.from_numpy(batch.pick(self._states.coarse(batch.box)))
-        crops = crop_numbers(plan, [WHOLE] * len(latents)) if plan.recipe.crops == "tile" else None
-        given = Conditioning(coarse=coarse, crops=crops)
+        batch, latents, given = self._dilated.gather(step, number)
         with self._in_backbone() as backbone:
-            scales = sample_scales(plan, self.solver, step, len(latents))
+            scales = sample_scales(self.plan, self.solver, step, len(latents))
             predictions = self._predict(backbone, step, latents, given, self._prompt_table(), scales)
-        return 0, {}, share_out(batch, predictions.numpy(), plan.regions)
+        return 0, {}, self._dilated.share_out(batch, predictions)
 
     def _idle(self, step: int, seen: Box, tiles: list[Tile], z: np.ndarray, coarse: np.ndarray) -> Idle:
         """Those of ``tiles`` that the model does not see at ``step``; z and coarse over ``seen``."""

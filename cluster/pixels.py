@@ -61,20 +61,25 @@ def ingest(
     """
     grid = RegionGrid(height=image.height, width=image.width, side=PIXEL_SIDE)
     array = store.array(name, channels=image.num_bands, grid=grid, dtype=image.dtype, compress=True)
-    recorded = [record for record in records if record.kind == INGEST and record.extra["array"] == name]
-    if recorded and _intact(array, recorded[-1].extra["crc32c"]):
+    if is_recorded(array, records):
         return
     checksums = []
     for band_box, pixels in source.rows(PIXEL_SIDE):
         for region in grid.overlapping(band_box):
-            checksums.append(_write(array, region, pixels[:, *grid.box(region).within(band_box)]))
+            checksums.append(write_over(array, region, pixels[:, *grid.box(region).within(band_box)]))
         on_rows()
     record = driver_record(INGEST, array=name, crc32c=checksums)
     store.journal.append([record], lease.generation)
 
 
-def _write(array: RegionArray, region: int, pixels: np.ndarray) -> int:
-    """Write one region, over a damaged one if need be: the image itself is the truth here."""
+def is_recorded(array: RegionArray, records: list[Record]) -> bool:
+    """Whether the journal says that an array was brought in, and it is as it was then."""
+    recorded = [record for record in records if record.kind == INGEST and record.extra["array"] == array.name]
+    return bool(recorded) and _intact(array, recorded[-1].extra["crc32c"])
+
+
+def write_over(array: RegionArray, region: int, pixels: np.ndarray) -> int:
+    """Write one region, over a damaged one if need be: what is brought in is the truth here."""
     try:
         present = array.crc(region)
     except CorruptRegionError:

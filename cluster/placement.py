@@ -15,6 +15,7 @@ from actors.task import Kind
 from actors.worker import WorkerSetup, build_worker
 from pipeline.device import DeviceFacts, describe_device, make_deterministic
 from pipeline.plan import Plan
+from pipeline.price import latent_bytes
 
 from . import connect
 from .binding import free_memory
@@ -79,14 +80,17 @@ def _local_workers(device: DeviceFacts) -> int:
     return max(1, (os.cpu_count() or 1) // device.threads)
 
 
-def start_executor(job: Work, workers: int, plan: Plan, setup: WorkerSetup, graph: Graph) -> Executor:
-    """An executor for a plan: this process, or actors on the Ray that is there, or on one started for it."""
+def start_executor(job: Work, workers: int, plan: Plan, setup: WorkerSetup, graph: Graph, room: int = 0) -> Executor:
+    """An executor for a plan: this process, or actors on the Ray that is there, or on one started for it.
+
+    ``room``: bytes of shared memory that later plans will need of a Ray started now.
+    """
     if workers == 0:
         make_deterministic(plan.device.threads)
         return LocalExecutor(build_worker(setup))
     if job.address == "local" and not ray.is_initialized():
         num_cpus = max(workers * plan.device.threads, os.cpu_count() or 1)
-        connect.start_private(num_cpus, _object_bytes(plan, graph, workers))
+        connect.start_private(num_cpus, max(room, object_bytes(plan, graph, workers)))
     spare = int(ray.cluster_resources().get("CPU", 0)) - workers * plan.device.threads
     return RayExecutor(plan_pools(plan, workers, spare, job.tagger_gpu), setup, graph)
 
@@ -115,8 +119,11 @@ def plan_pools(plan: Plan, workers: int, spare_cpus: int, tagger_gpu: float = 0.
     return [tile, Pool(name="prepare", size=size, kinds=CONTROL, num_cpus=connect.PREPARE_CPUS, num_gpus=share)]
 
 
-def _object_bytes(plan: Plan, graph: Graph, workers: int) -> int:
+def object_bytes(plan: Plan, graph: Graph, workers: int) -> int:
     """Shared memory for the contributions that can be alive at once, with room to spare."""
     region = plan.geometry.channels * plan.regions.side**2 * 4
-    alive = max(4 * workers, graph.front + 2 * workers + 4)
-    return max(256 << 20, 3 * alive * region)
+    alive = max(4 * workers, graph.front + 2 * workers + 4) * region
+    if graph.exchange_reads:
+        # a step's samples, whole, and their masks
+        alive += latent_bytes(plan) + len(graph.exchange_reads) * plan.regions.canvas.area // 8
+    return max(256 << 20, 3 * alive)

@@ -8,6 +8,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from actors.drive import Tally
+from actors.graph import Graph
 from actors.words import WORDS_BLOB, read_words
 from pipeline.backbones.loading import describe_model
 from pipeline.binding import Given
@@ -21,9 +22,10 @@ from storage.run import RunStore
 
 from .begun import check_kind, run_exists, stage_url
 from .binding import check_disk, check_memory, read_tagging, read_vit
+from .edges import bring_edges
 from .job import TextJob
 from .pixels import Exported
-from .placement import place
+from .placement import object_bytes, place
 from .preview import plain_info
 from .progress import Reporter
 from .prompts import find_cuts
@@ -87,25 +89,30 @@ def generate(
     for store, stage in zip(stores, stages, strict=True):
         check_disk(stage.plan, stage.cost, job.run_url, store.root.free_bytes())
     on_plan(stages)
+    # one Ray serves all stages, and the last one needs the most of it
+    room = max(object_bytes(stage.plan, Graph(stage.plan), stage.workers) for stage in stages)
     result = None
     for index, stage in enumerate(stages):
         on_stage(stage)
-        result = _sit_at(job, stage, stores[: index + 1], should_stop)
+        result = _sit_at(job, stage, stores[: index + 1], should_stop, room)
     assert result is not None
     return result
 
 
 def _sit_at(
-    job: TextJob, stage: Prepared, stores: Sequence[RunStore], should_stop: Callable[[], bool]
+    job: TextJob, stage: Prepared, stores: Sequence[RunStore], should_stop: Callable[[], bool], room: int
 ) -> Result | None:
-    """Compute what is left of a stage; ``stores``: of all stages up to it, in order."""
+    """Compute what is left of a stage; ``stores``: of all stages up to it, in order; ``room``: see Sitting."""
     store, before = stores[-1], stores[-2] if len(stores) > 1 else None
     with leased(store, stage.plan) as lease:
-        sitting = Sitting(job=job, prepared=stage, store=store, lease=lease, should_stop=should_stop, before=before)
+        sitting = Sitting(
+            job=job, prepared=stage, store=store, lease=lease, should_stop=should_stop, before=before, room=room
+        )
         if stage.plan.recipe.prompts == "attention":
             first = plan_from_json(stores[0].read_plan() or b"")
             store.put_blob(WORDS_BLOB, read_words(stores[0], first))
-        return sit(sitting, bring_in=_bring_nothing, hand_out=functools.partial(_hand_out, sitting))
+        bring_in = functools.partial(_bring_in, sitting)
+        return sit(sitting, bring_in=bring_in, hand_out=functools.partial(_hand_out, sitting))
 
 
 def check_picture(job: TextJob) -> None:
@@ -115,8 +122,12 @@ def check_picture(job: TextJob) -> None:
     check_output(job.output, overwrite=job.overwrite, num_bands=3, dtype="uint8", **facts)
 
 
-def _bring_nothing(_reporter: Reporter, _records: list[Record]) -> None:
-    """Words are in the plan, and the stage before is where it is."""
+def _bring_in(sitting: Sitting, reporter: Reporter, records: list[Record]) -> None:
+    """The edges of the stage before, where ControlNets are shown them; words are in the plan."""
+    plan, before = sitting.prepared.plan, sitting.before
+    if before is not None and "edges" in plan.recipe.structures:
+        reporter.announce("edges", "of the stage before")
+        bring_edges(sitting.store, plan, before, sitting.lease, records, on_rows=sitting.stop_if_asked)
 
 
 def _hand_out(sitting: Sitting, reporter: Reporter) -> Exported | None:

@@ -65,6 +65,8 @@ class Sitting:
     should_stop: Callable[[], bool]
     before: RunStore | None = None
     """the stage before"""
+    room: int = 0
+    """bytes of shared memory that later stages will need"""
 
     def stop_if_asked(self) -> None:
         if self.should_stop():
@@ -115,7 +117,7 @@ def _drive(sitting: Sitting, graph: Graph, coordinator: Coordinator, reporter: R
         store=sitting.store,
         plan=plan,
         coordinator=coordinator,
-        executor=start_executor(job, sitting.prepared.workers, plan, setup, graph),
+        executor=start_executor(job, sitting.prepared.workers, plan, setup, graph, sitting.room),
         lease=sitting.lease,
         on_tick=reporter.tick,
         should_stop=sitting.should_stop,

@@ -87,8 +87,7 @@ class LatentGeometry:
     largest_window: int | None = None
     """latent pixels a side that its table of positions covers; None for a model without one"""
     attends_nearby: bool = False
-    """whether its self-attention can be kept to a neighbourhood and, in a U-Net, each place be prompted by its own
-    prompts"""
+    """whether its self-attention can be kept to a neighbourhood, and each place be prompted by its own prompts"""
     word_cell: int | None = None
     """latent pixels a side of one position of its maps of attention to words; None for a model without cross-attention
     """
@@ -150,8 +149,10 @@ class Conditioning:
     guidance: float | None = None
     """the weight of guidance, for models that have it embedded"""
     structure: dict[str, torch.Tensor] | None = None
-    """what ControlNets are shown, in [0, 1]: ``image [B, 3, H, W]``, the enlarged input, ``edges [B, 1, H, W]``, or
-    both"""
+    """what ControlNets are shown: ``image [B, 3, H, W]``, the enlarged input, in [0, 1], ``edges [B, 1, H, W]``, 0 or 1
+    or between them and a little beyond where they were enlarged, or both"""
+    step: tuple[int, int] | None = None
+    """which step it is, from 0, and of how many: ControlNets may act at some of them; None: at all"""
     neighbourhood: Neighbourhood | None = None
     """None: every place attends to the whole canvas"""
     places: tuple[PromptPlaces, ...] | None = None

@@ -167,11 +167,6 @@ def check_attend(recipe: Recipe, model: ModelCard) -> None:
             f"recipe: attend = {recipe.attend!r} needs a model whose attention is known to allow it (a U-Net of Stable "
             f"Diffusion's blocks, FLUX, Stable Diffusion 3), which {model.name} is not: use 'tiles'"
         )
-    if model.geometry.patch is not None and recipe.prompts != "global":
-        raise ValueError(
-            f"recipe: attend = {recipe.attend!r} reads one prompt all over in a transformer, got prompts = "
-            f"{recipe.prompts!r}: use 'global', or attend = 'tiles'"
-        )
     window, reach = recipe.window, recipe.attention_window
     assert window is not None
     assert reach is not None

@@ -58,12 +58,12 @@ def combine(plan: Plan, step: int, contributions: Sequence[Contribution], box: B
     (1 - c) tiles + c dilated samples, c = cosine ** dilated (DemoFusion, equation 6); each of them averaged by its own
     weights.
     """
-    tiles = [one for one in contributions if not one.dilated]
+    tiles = [one for one in contributions if not one.is_dilated]
     prediction = average(tiles, box, tile_weights(plan, step, box), channels)
     dilation = plan.dilation
     if dilation is None:
         return prediction
-    samples = [one for one in contributions if one.dilated]
+    samples = [one for one in contributions if one.is_dilated]
     dilated = average(samples, box, dilation.weight_sum(plan.regions.canvas, box), channels)
     share = np.float32(cosine_weight(plan.timesteps[step], plan.recipe.dilated))
     combined: np.ndarray = (1 - share) * prediction + share * dilated

@@ -17,8 +17,27 @@ class Contribution:
     """the part, in latent pixels of the canvas"""
     total: np.ndarray
     """[c, y, x] float32: sum over tiles, or over dilated samples, of weight times prediction"""
-    dilated: bool = False
-    """whether it is of dilated samples, whose average counts apart"""
+    where: np.ndarray | None = None
+    """of dilated samples, whose average counts apart: the bits of [y, x] that say which pixels they are, row by row;
+    ``total`` is [c, pixels] then; None for tiles, which cover the box"""
     words: np.ndarray | None = None
     """[T + 1, rows, columns] float32: the same sum of maps of attention to T tokens, over the cells that ``box``
     touches (word_sums.py), and the weights' own sum; None where a recipe collects none"""
+
+    @property
+    def is_dilated(self) -> bool:
+        return self.where is not None
+
+    def dense(self) -> np.ndarray:
+        """``total`` as [c, y, x], zeros where nothing is said."""
+        if self.where is None:
+            return self.total
+        said = np.unpackbits(self.where, count=self.box.area).astype(bool).reshape(self.box.shape)
+        found = np.zeros((len(self.total), *self.box.shape), dtype=np.float32)
+        found[:, said] = self.total
+        return found
+
+
+def at_pixels(box: Box, total: np.ndarray, said: np.ndarray) -> Contribution:
+    """The contribution of ``total [c, y, x]`` over ``box`` at the pixels ``said [y, x]`` alone."""
+    return Contribution(box=box, total=np.ascontiguousarray(total[:, said]), where=np.packbits(said))

@@ -17,6 +17,7 @@ each for the median, and two of each of its ring's pixels for the chains.
 
 from __future__ import annotations
 
+import dataclasses
 import math
 from collections.abc import Callable, Sequence
 
@@ -27,6 +28,8 @@ from storage.box import Box, RegionGrid
 
 REACH = 2
 """pixels round a box that its marks depend on: Sobel sees one, and its larger neighbours one more"""
+PART = 512
+"""pixels a side of what marks are found in at once: colours and gradients take some 100 bytes a pixel"""
 LEVELS = 256
 NONE, WEAK, STRONG = 0, 1, 2
 TANGENT = 13573
@@ -71,6 +74,20 @@ def candidates(read: Callable[[Box], np.ndarray], canvas: Box, box: Box, low: in
     marks = _crests(dx[ys, xs], dy[ys, xs], _around(size, near, box, mode="constant"))
     here = size[ys, xs]
     return np.where(marks & (here > low), np.where(here > high, STRONG, WEAK), NONE).astype(np.uint8)
+
+
+def find_marks(read: Callable[[Box], np.ndarray], grid: RegionGrid, region: int, low: int, high: int) -> np.ndarray:
+    """Marks of a region, as ``candidates`` gives them, with little memory; ``read`` is asked once."""
+    box = grid.box(region)
+    wide = box.grown(REACH, grid.canvas)
+    pixels = read(wide)
+    parts = RegionGrid(height=box.height, width=box.width, side=PART)
+    marks = np.empty(box.shape, dtype=np.uint8)
+    for number in range(parts.num_regions):
+        part = parts.box(number)
+        moved = dataclasses.replace(part, top=part.top + box.top, left=part.left + box.left)
+        marks[part.slices] = candidates(lambda one: pixels[:, *one.within(wide)], grid.canvas, moved, low, high)
+    return marks
 
 
 def _around(values: np.ndarray, have: Box, box: Box, *, mode: str) -> np.ndarray:

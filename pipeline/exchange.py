@@ -14,7 +14,7 @@ import torch
 
 from storage.box import Box, RegionGrid
 
-from .contribution import Contribution
+from .contribution import Contribution, at_pixels
 from .dilation import Dilation, blur_box, gather, scatter
 from .interaction import draw_bijection
 from .moments import Moments, moments
@@ -82,17 +82,21 @@ class SampleBatch:
         chosen = self.bijection[list(self.numbers)][:, None]
         return np.take_along_axis(samples, np.broadcast_to(chosen, (len(self.numbers), *samples.shape[1:])), axis=0)
 
-    def put(self, predictions: np.ndarray) -> np.ndarray:
-        """``[c, y, x]`` of the window: predictions ``[B, c, h, w]`` at the batch's own pixels, and zeros."""
+    def put(self, predictions: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """``[c, y, x]`` of the window: predictions ``[B, c, h, w]`` at the batch's own pixels; and which those are,
+        ``[y, x] bool``."""
         _, channels, height, width = predictions.shape
-        samples = np.zeros((self.dilation.num_samples, channels, height, width), dtype=np.float32)
+        samples = np.zeros((self.dilation.num_samples, channels + 1, height, width), dtype=np.float32)
         for number, prediction in zip(self.numbers[: self.count], predictions, strict=False):
+            # one more channel says which pixels were put
+            shown = np.concatenate([prediction, np.ones((1, height, width), dtype=np.float32)])
             if self.bijection is None:
-                samples[number] = prediction
+                samples[number] = shown
             else:
-                where = np.broadcast_to(self.bijection[number], (1, channels, height, width))
-                np.put_along_axis(samples, where, prediction[None], axis=0)
-        return scatter(self.dilation, samples)
+                where = np.broadcast_to(self.bijection[number], (1, channels + 1, height, width))
+                np.put_along_axis(samples, where, shown[None], axis=0)
+        whole = scatter(self.dilation, samples)
+        return whole[:-1], whole[-1] > 0
 
 
 def sample_batch(plan: Plan, step: int, batch: int) -> SampleBatch:
@@ -124,11 +128,12 @@ def sample_batch(plan: Plan, step: int, batch: int) -> SampleBatch:
 
 def share_out(batch: SampleBatch, predictions: np.ndarray, regions: RegionGrid) -> list[Contribution]:
     """The predictions of a batch, weighted, a contribution for each region under the window, ascending."""
-    weighted = batch.put(predictions) * batch.dilation.weight()
+    found, said = batch.put(predictions)
+    weighted = found * batch.dilation.weight()
     made = []
     for region in regions.overlapping(batch.box):
         part = regions.box(region).intersection(batch.box)
         assert part is not None
-        total = np.ascontiguousarray(weighted[:, *part.within(batch.box)])
-        made.append(Contribution(box=part, total=total, dilated=True))
+        ys, xs = part.within(batch.box)
+        made.append(at_pixels(part, weighted[:, ys, xs], said[ys, xs]))
     return made

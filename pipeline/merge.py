@@ -28,7 +28,7 @@ def average(contributions: Sequence[Contribution], box: Box, weights: np.ndarray
     for contribution in contributions:
         part = contribution.box.intersection(box)
         if part is not None:
-            total[:, *part.within(box)] += contribution.total[:, *part.within(contribution.box)]
+            total[:, *part.within(box)] += contribution.dense()[:, *part.within(contribution.box)]
     return total / weights
 
 

@@ -8,6 +8,7 @@ from contextlib import AbstractContextManager
 
 import numpy as np
 import torch
+from torch.nn import functional
 
 from storage.box import Box
 
@@ -15,7 +16,7 @@ from .backbone import Backbone, RestoringBackbone
 from .backbones.structure import canny_edges
 from .codec import Codec, encode_box
 from .difficulty import REACH, at_latents, from_confidence, from_gradient, weigh
-from .frequency import mix
+from .frequency import mix, neighbourhood
 from .local_prompts import Prompter
 from .pixels import CUBIC_REACH, enlarge, restore_window, source_window
 from .plan import Plan
@@ -35,11 +36,14 @@ class Preparer:
         prompter: Prompter,
         maps: Mapping[str, Callable[[Box], np.ndarray]],
         lifted: Callable[[Box], np.ndarray] | None = None,
+        edges: Callable[[Box], np.ndarray] | None = None,
     ) -> None:
         """``read_rgb`` gives input pixels ``[3, y, x]``; ``in_backbone`` lends the model for one computation; ``maps``
         give the difficulty ``[y, x]`` of input pixels by sources that are neither read off pixels nor restored;
-        ``lifted`` gives the latents ``[c, y, x]`` of the stage before, enlarged."""
-        self.plan, self.prompter, self._maps, self._lifted = plan, prompter, maps, lifted
+        ``lifted`` gives the latents ``[c, y, x]`` of the stage before, enlarged, and ``edges [1, y, x]`` those of its
+        picture, likewise."""
+        self.plan, self.prompter, self._maps = plan, prompter, maps
+        self._lifted, self._edges = lifted, edges
         self._read_rgb, self._in_backbone, self._codec = read_rgb, in_backbone, Codec(in_backbone)
         recipe = plan.recipe
         self._restores = recipe.coarse == "restored" or recipe.difficulty == "confidence"
@@ -57,9 +61,8 @@ class Preparer:
 
         def look(wide: Box) -> torch.Tensor:
             rgb, low, window, confidence = self._look(wide)
-            if difficulty is not None:
-                part = wide.intersection(box)
-                assert part is not None
+            part = wide.intersection(box)
+            if difficulty is not None and part is not None:
                 found = self._judge(window, low, confidence)
                 difficulty[0, *part.within(box)] = at_latents(found, window, part, plan.scale, factor)
             return rgb
@@ -83,7 +86,11 @@ class Preparer:
             return encoded(box)
         if lift == "latent":
             return self._lifted(box)
-        return mix(self._lifted, encoded, plan.regions.canvas, box, cell=plan.recipe.low_cell)
+        canvas, cell = plan.regions.canvas, plan.recipe.low_cell
+        wide = neighbourhood(canvas, box, cell)
+        # once, of all that is read: the low-pass and the box itself read parts of it
+        latents = encoded(wide)
+        return mix(self._lifted, lambda part: latents[:, *part.within(wide)], canvas, box, cell=cell)
 
     def coarse_pixels(self, box: Box) -> torch.Tensor:
         """What the coarse latent of a box of latent pixels is encoded from: RGB ``[3, H, W]`` in [0, 1]."""
@@ -119,16 +126,36 @@ class Preparer:
 
     def structure(self, box: Box) -> dict[str, torch.Tensor]:
         """What ControlNets are shown of a box of latent pixels, where the recipe asks for it: ``image [3, H, W]``, the
-        enlarged input, and ``edges [1, H, W]``, its canny edges.
+        enlarged input, and ``edges [1, H, W]``, its canny edges; zeros beyond the canvas.
 
-        Edges are found in a wider window: one can begin beside the box.
+        After a first stage they are the edges of the stage before, enlarged, and may lie outside of [0, 1].
         """
+        factor, inside = self.plan.geometry.factor, box.intersection(self.plan.regions.canvas)
+        assert inside is not None
+        found = self._found_edges(inside) if self._edges is None else self._given_edges(inside.scaled(factor))
+        if inside == box:
+            return found
+        above, left = factor * (inside.top - box.top), factor * (inside.left - box.left)
+        below, right = factor * (box.bottom - inside.bottom), factor * (box.right - inside.right)
+        return {name: functional.pad(one, (left, right, above, below)) for name, one in found.items()}
+
+    def _found_edges(self, box: Box) -> dict[str, torch.Tensor]:
+        """Structure with edges of the enlarged input, found in a wider window: one can begin beside the box."""
         plan, factor = self.plan, self.plan.geometry.factor
         wide = box.grown(EDGE_HALO, plan.regions.canvas)
         pixels = self.enlarged(wide.scaled(factor))
         ys, xs = box.scaled(factor).within(wide.scaled(factor))
         makers: dict[str, Callable[[], torch.Tensor]] = {"image": lambda: pixels, "edges": lambda: canny_edges(pixels)}
         return {name: makers[name]()[:, ys, xs] for name in plan.recipe.structures}
+
+    def _given_edges(self, box_out: Box) -> dict[str, torch.Tensor]:
+        """Structure of a box of the output with the edges that are there already."""
+        assert self._edges is not None
+        makers: dict[str, Callable[[Box], torch.Tensor]] = {
+            "image": self.enlarged,
+            "edges": lambda box: torch.from_numpy(self._edges(box)),  # type: ignore[misc]
+        }
+        return {name: makers[name](box_out) for name in self.plan.recipe.structures}
 
     def _restore(self, low: torch.Tensor, window: Box, box_out: Box) -> tuple[torch.Tensor, torch.Tensor]:
         """RGB ``[3, H, W]`` in [0, 1] of ``box_out``, and the confidence ``[1, y, x]`` over the window."""

@@ -90,7 +90,10 @@ def _disk_peak(plan: Plan) -> int:
         copies += plan.num_steps // plan.recipe.keep_steps
     sample = 1 if plan.image.dtype == "uint8" else 2
     pixels = plan.image.num_bands * sample * (plan.image.height * plan.image.width + plan.height_out * plan.width_out)
-    return copies * latent_bytes(plan) + pixels
+    edges = 0
+    if plan.stage.before is not None and "edges" in plan.recipe.structures:
+        edges = plan.stage.height_before * plan.stage.width_before * plan.geometry.factor**2
+    return copies * latent_bytes(plan) + pixels + edges
 
 
 def _weights(plan: Plan) -> int:

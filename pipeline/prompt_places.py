@@ -11,6 +11,7 @@ are about half a percent of a denoiser's work, so four prompts a place cost one 
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
@@ -49,6 +50,10 @@ class PromptPlaces:
     windows: tuple[PlacedPrompt, ...]
     """each prompt of ``embeddings`` has one at least"""
     _at: dict[tuple[int, int], list[tuple[torch.Tensor, torch.Tensor]]] = field(default_factory=dict, repr=False)
+
+    def saying(self, embeddings: dict[str, torch.Tensor]) -> PromptPlaces:
+        """The same places with other embeddings of their prompts."""
+        return dataclasses.replace(self, embeddings=embeddings)
 
     def weights(self, height: int, width: int) -> list[tuple[torch.Tensor, torch.Tensor]]:
         """For each prompt the places where it holds, [n] int64, row-major, and its weights there, [n] float64.

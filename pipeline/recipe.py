@@ -112,6 +112,9 @@ class Recipe:
     structure: str | None = None
     """what the model's ControlNets read of the enlarged input: nothing (``none``), the ``image`` itself, its canny
     ``edges``, or ``both``"""
+    edge_share: float = 0.3
+    """k: a later stage's ControlNets see the canny edges of the stage before; gradients from (1 - k) to (1 + k) times
+    the median of its values are weak and strong ones"""
     guide: str = "none"
     """``structure``: at every step the low frequencies of what is predicted are drawn to the coarse latent's, wholly at
     first and hardly at last (ScaleDiff); or ``none``"""
@@ -267,7 +270,7 @@ class Recipe:
             cell = self.low_cell
         except ValueError as e:
             raise ValueError(f"recipe: {e}") from None
-        if self.guide != "none" and self.region % cell:
+        if (self.guide != "none" or self.lift == "mixed") and self.region % cell:
             raise ValueError(f"recipe: region must be a multiple of 1 / low_band, here {cell}, got {self.region}")
 
     def _check_attend(self) -> None:
@@ -283,7 +286,7 @@ class Recipe:
 
     def _check_tagging(self) -> None:
         _check_least("most_tags", self.most_tags, 0)
-        for field in ("tag_threshold", "least_confidence", "word_share"):
+        for field in ("tag_threshold", "least_confidence", "word_share", "edge_share"):
             value = getattr(self, field)
             if value is not None and not 0 <= value <= 1:
                 raise ValueError(f"recipe: {field} must be between 0 and 1, got {value}")

@@ -18,6 +18,7 @@ from .backbone import LatentGeometry, ModelCard
 from .binding import NOTHING, Given, bind
 from .device import DeviceFacts
 from .plan import ImageFacts, Plan, Stage
+from .prompt_checks import LOCAL_FIELDS
 from .recipe import Recipe
 
 WORDS_ONLY = "words alone"
@@ -30,9 +31,13 @@ PLAIN: dict[str, Any] = {
     "interaction": False,
     "jitter": "none",
     "structure": "none",
+    "image_prompts": "none",
     "prompts": "global",
+    **LOCAL_FIELDS,
+    "captions": "short",
     "activity": "all",
     "difficulty": None,
+    "group_steps": None,
     "colour": "none",
     "guide": "none",
     "attend": "tiles",
@@ -139,6 +144,7 @@ def reads_pixels(recipe: Recipe) -> bool:
     return (
         recipe.lift != "latent"
         or bool(recipe.structures)
+        or recipe.image_prompts != "none"
         or recipe.activity != "all"
         or recipe.prompts == "local"
         or recipe.colour != "none"
@@ -151,6 +157,7 @@ def _settle_text(recipe: Recipe, geometry: LatentGeometry) -> Recipe:
         "guidance": geometry.guidance if geometry.text_guidance is None else geometry.text_guidance,
         "prompts": "global",
         "coarse": "bicubic",
+        "structure": geometry.structure,
         "overlap": (recipe.window or geometry.window) // 2,
     }
     return dataclasses.replace(

@@ -18,6 +18,9 @@ class DensePlaces:
         self.embeddings, self.maps = embeddings, maps.double()
         self.height, self.width = maps.shape[1:]
 
+    def saying(self, embeddings: dict[str, torch.Tensor]) -> DensePlaces:
+        return DensePlaces(embeddings, self.maps)
+
     def weights(self, height: int, width: int) -> list[tuple[torch.Tensor, torch.Tensor]]:
         maps = self.maps[:, None]
         while maps.shape[2:] != (height, width):

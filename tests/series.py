@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from actors.words import WORDS_BLOB, read_words
+from cluster.edges import bring_edges
 from pipeline.backbones.loading import describe_model
 from pipeline.device import describe_device, package_versions
 from pipeline.plan import Plan
@@ -70,7 +71,19 @@ class Series:
         for index in range(len(self.plans)) if indices is None else indices:
             if self.plans[index].recipe.prompts == "attention":
                 self.stores[index].put_blob(WORDS_BLOB, read_words(self.stores[0], self.plans[0]))
+            self.bring_edges(index)
             sit(self.case(index), self.stores[index], **options)
+
+    def bring_edges(self, index: int, on_rows: Callable[[], None] = lambda: None) -> None:
+        """What the driver does before a stage whose ControlNets are shown edges."""
+        store, plan = self.stores[index], self.plans[index]
+        if index and "edges" in plan.recipe.structures:
+            lease = store.acquire_lease("test", heartbeat_s=0.05, patience=2)
+            try:
+                records = store.journal.replay()
+                bring_edges(store, plan, self.stores[index - 1], lease, records, on_rows=on_rows)
+            finally:
+                lease.release()
 
 
 def begin(folder: Path, model: str, plans: tuple[Plan, ...]) -> Series:

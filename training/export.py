@@ -22,6 +22,7 @@ from train_controlnet import build_controlnet, load_denoiser
 from train_denoiser import WIDTHS, build_scheduler
 from vocabulary import PHRASES, build_tokenizer
 
+from pipeline.backbones.generator import Generator
 from pipeline.backbones.tagger import Tagger
 from pipeline.backbones.texture_encoder import TextureEncoder
 
@@ -35,6 +36,7 @@ CLASSES = {
     "restorer": ["pipeline.backbones.restoration", "RestorationModule"],
     "tagger": ["pipeline.backbones.tagger", "Tagger"],
     "texture_encoder": ["pipeline.backbones.texture_encoder", "TextureEncoder"],
+    "generator": ["pipeline.backbones.generator", "Generator"],
     "scheduler": ["diffusers", "DDIMScheduler"],
 }
 
@@ -84,6 +86,19 @@ def load_textures(out: Path, unet: Any) -> tuple[TextureEncoder, dict[str, torch
     return encoder, adapter_weights(modules)
 
 
+def load_generator(out: Path) -> Generator:
+    record = torch.load(out / "generator.pt", weights_only=True)["average"]
+    blocks = sorted({int(name.split(".")[2]) for name in record if name.startswith("unet.down_blocks")})
+    widths = tuple(len(record[f"unet.down_blocks.{block}.resnets.0.conv2.weight"]) for block in blocks)
+    generator = Generator(widths=widths, vocabulary=len(build_tokenizer()))
+    generator.load_state_dict(record)
+    return generator
+
+
+TEXT_STEPS, TEXT_GUIDANCE = 16, 2.0
+"""what pictures from words alone are made with where nothing is said"""
+
+
 def export(out: Path, to: Path, *, steps: int, guidance: float = 1.0, widths: tuple[int, ...] = WIDTHS) -> None:
     """Write ``to``: every part's folder and model_index.json. A part not trained yet is named in the error."""
     autoencoder, restorer = load_autoencoder(out, "cpu"), load_restoration(out, "cpu")
@@ -92,7 +107,7 @@ def export(out: Path, to: Path, *, steps: int, guidance: float = 1.0, widths: tu
     controlnet.load_state_dict(torch.load(out / "controlnet.pt", weights_only=True)["average"])
     encoder_halo, decoder_halo = measure_halos(autoencoder)
     networks = {"vae": autoencoder, "unet": unet, "text_encoder": text, "controlnet": controlnet}
-    networks |= {"restorer": restorer, "tagger": load_tagger(out)}
+    networks |= {"restorer": restorer, "tagger": load_tagger(out), "generator": load_generator(out)}
     networks["texture_encoder"], adapter = load_textures(out, copy.deepcopy(unet))
     for name, network in networks.items():
         shutil.rmtree(to / name, ignore_errors=True)
@@ -113,6 +128,8 @@ def export(out: Path, to: Path, *, steps: int, guidance: float = 1.0, widths: tu
         "conditioning": "coarse-latent, text, structure",
         "steps": steps,
         "guidance": guidance,
+        "text_steps": TEXT_STEPS,
+        "text_guidance": TEXT_GUIDANCE,
         "encoder_halo": encoder_halo,
         "decoder_halo": decoder_halo,
         "restorer_halo": restorer.halo,

@@ -16,6 +16,7 @@ from diffusers import AutoencoderDC, ControlNetModel, UNet2DConditionModel
 from ip_adapter import adapter_modules
 from safetensors.torch import load_file
 
+from pipeline.backbones.generator import Generator
 from pipeline.backbones.image_adapter import read_adapter
 from pipeline.backbones.restoration import RestorationModule
 from pipeline.backbones.tagger import Tagger
@@ -27,6 +28,7 @@ PARTS: dict[str, tuple[str, Any]] = {
     "tagger": ("tagger", Tagger),
     "denoiser": ("unet", UNet2DConditionModel),
     "controlnet": ("controlnet", ControlNetModel),
+    "generator": ("generator", Generator),
 }
 """checkpoint -> its folder in the model, and its class"""
 
@@ -35,7 +37,7 @@ def unpack(model: Path, out: Path) -> None:
     """Write ``out``/autoencoder.pt and the others, each with float32 weights of a step 0."""
     own = json.loads((model / "model_index.json").read_text(encoding="utf-8"))["gigatile"]
     out.mkdir(parents=True, exist_ok=True)
-    for name in PARTS:
+    for name in (name for name, (folder, _) in PARTS.items() if (model / folder).is_dir()):
         record = _record(model, name, own)
         torch.save(record, out / f"{name}.pt")
         print(f"{out / name}.pt: {sum(v.numel() for v in record['model'].values()) / 1e6:.2f} M parameters")

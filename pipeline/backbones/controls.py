@@ -104,16 +104,20 @@ def load_control(where: Path, unet: dict[str, Any], dtype: torch.dtype) -> Any:
 
 
 def sum_residuals(
-    nets: list[tuple[Control, Any]], structure: dict[str, torch.Tensor], latents: torch.Tensor, **given: Any
+    nets: list[tuple[Control, Any]],
+    structure: dict[str, torch.Tensor],
+    step: tuple[int, int] | None,
+    latents: torch.Tensor,
+    **given: Any,
 ) -> dict[str, Any]:
-    """Arguments of the U-Net: the residuals of every net whose picture is shown; nothing where none is.
+    """Arguments of the U-Net: the residuals of every net that acts and whose picture is shown; nothing where none is.
 
-    ``structure``: as in Conditioning; ``given``: what both networks read besides the latents.
+    ``structure`` and ``step``: as in Conditioning; ``given``: what both networks read besides the latents.
     """
     down: list[torch.Tensor] = []
     mid = None
     for control, net in nets:
-        if control.sees not in structure:
+        if control.sees not in structure or not control.acts_at(step):
             continue
         picture = structure[control.sees].to(latents.device, latents.dtype)
         down_one, mid_one = net(

@@ -5,8 +5,10 @@ Autoencoder, U-Net with cross-attention, text encoder of a closed vocabulary, Co
 
 from __future__ import annotations
 
+import dataclasses
 import json
-from contextlib import AbstractContextManager
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -16,6 +18,7 @@ from diffusers import AutoencoderDC, ControlNetModel, DDIMScheduler, UNet2DCondi
 from transformers import AutoTokenizer, CLIPTextModel
 
 from ..backbone import Conditioning, LatentGeometry, ModelCard
+from .generator import Generator
 from .image_adapter import read_adapter
 from .neighbourhood import knows_attention, surround
 from .options import PLAIN, Options
@@ -36,19 +39,28 @@ TEXTURES = ("texture_encoder", "image_adapter")
 """and of those that texture prompts need, which a model may lack"""
 
 
+GENERATOR = "generator"
+"""and the part that makes pictures from words alone, which a model may lack"""
+
+
 def _reads_textures(index: dict[str, Any]) -> bool:
     return "texture_encoder" in index
+
+
+def _optional(index: dict[str, Any]) -> list[str]:
+    """Parts beside WEIGHTED that a model has."""
+    return [*(TEXTURES if _reads_textures(index) else ()), *([GENERATOR] if GENERATOR in index else [])]
 
 
 def parts(index: dict[str, Any]) -> list[str]:
     """Configs that must be there, relative to the model's folder."""
     names = ["model_index.json", "scheduler/scheduler_config.json", "tokenizer/tokenizer.json"]
-    configured = [*WEIGHTED, *(TEXTURES[:1] if _reads_textures(index) else ())]
+    configured = [*WEIGHTED, *(part for part in _optional(index) if part != "image_adapter")]
     return [*names, "tokenizer/tokenizer_config.json", *(f"{part}/config.json" for part in configured)]
 
 
 def weighted_parts(index: dict[str, Any]) -> list[str]:
-    return [*WEIGHTED, *(TEXTURES if _reads_textures(index) else ())]
+    return [*WEIGHTED, *_optional(index)]
 
 
 def read_sight(folder: Path, index: dict[str, Any]) -> str | None:
@@ -87,6 +99,8 @@ def read_geometry(folder: Path, index: dict[str, Any]) -> LatentGeometry:
         native_scale=own["native_scale"],
         steps=own["steps"],
         guidance=own["guidance"],
+        text_steps=own.get("text_steps"),
+        text_guidance=own.get("text_guidance"),
         batch=1,
         dtype=own["dtype"],
         parameters=0,
@@ -122,13 +136,16 @@ class Parts:
     scheduler: Any
     texture_encoder: Any = None
     """describes pictures; None for a model without texture prompts"""
+    generator: Any = None
+    """imagines coarse latents from words; None for a model that does not"""
     adapter: Path | None = None
     """the weights by which the U-Net reads descriptions, loaded when there are some to read"""
 
 
 def load(card: ModelCard, *, device: str, dtype: torch.dtype, options: Options = PLAIN) -> EmbeddedBackbone:
     folder = Path(card.location)
-    own = json.loads((folder / "model_index.json").read_text(encoding="utf-8"))["gigatile"]
+    index = json.loads((folder / "model_index.json").read_text(encoding="utf-8"))
+    own = index["gigatile"]
     kinds: dict[str, Any] = {
         "vae": AutoencoderDC,
         "unet": UNet2DConditionModel,
@@ -136,6 +153,7 @@ def load(card: ModelCard, *, device: str, dtype: torch.dtype, options: Options =
         "restorer": RestorationModule,
         "tagger": Tagger,
     }
+    kinds |= {GENERATOR: Generator} if GENERATOR in index else {}
     loaded: dict[str, Any] = {
         part: kind.from_pretrained(
             folder / part, variant="fp16", torch_dtype=torch.float32 if part == "tagger" else dtype
@@ -153,6 +171,8 @@ def load(card: ModelCard, *, device: str, dtype: torch.dtype, options: Options =
         network.to(device, memory_format=torch.channels_last).eval().requires_grad_(False)
     for part in ("unet", "controlnet"):
         options.prepare(loaded[part])
+    if GENERATOR in loaded:
+        options.prepare(loaded[GENERATOR].unet)
     parts = Parts(
         **loaded,
         tokenizer=AutoTokenizer.from_pretrained(folder / "tokenizer"),
@@ -179,6 +199,8 @@ class EmbeddedBackbone:
         self._spread = torch.tensor(own["spread"])
         self._reader: list[Any] | None = None
         """attentions to image prompts, once some were given"""
+        self._recorded: WordMaps | None = None
+        """what is being recorded of attention to words"""
 
     @property
     def geometry(self) -> LatentGeometry:
@@ -188,29 +210,65 @@ class EmbeddedBackbone:
         unet = self._parts.unet
         return tensor.to(unet.device, unet.dtype, memory_format=torch.channels_last)
 
-    def recording(self, maps: WordMaps) -> AbstractContextManager[None]:
-        return record_words(self._parts.unet, maps)
+    @contextmanager
+    def recording(self, maps: WordMaps) -> Iterator[None]:
+        """See ReadingBackbone: of the network that reads the words, the generator where there is no coarse latent."""
+        self._recorded = maps
+        try:
+            yield
+        finally:
+            self._recorded = None
+
+    def _watching(self, unet: Any) -> AbstractContextManager[None]:
+        return nullcontext() if self._recorded is None else record_words(unet, self._recorded)
 
     @torch.inference_mode()
     def predict(self, latents: torch.Tensor, timestep: torch.Tensor, conditioning: Conditioning) -> torch.Tensor:
-        """The velocity. Without a coarse latent the picture comes from the prompt (and the structure) alone."""
-        assert conditioning.text is not None
-        unet = self._parts.unet
-        coarse = conditioning.coarse
+        """The velocity. Without a coarse latent one is imagined from the prompt, at every step anew."""
+        unet, imagines = self._parts.unet, conditioning.coarse is None and self._parts.generator is not None
+        told, own = self._halves(conditioning)
+        assert told.text is not None
+        text = told.text.to(unet.device, unet.dtype)
+        squared = self._parts.scheduler.alphas_cumprod[timestep.long().expand(len(latents))]
+        coarse = self._imagine(latents, timestep, own, squared) if imagines else conditioning.coarse
         if coarse is None:
             coarse, spread = torch.zeros_like(latents), torch.ones_like(latents)
         else:
             spread = local_spread(coarse, self._spread)
-        squared = self._parts.scheduler.alphas_cumprod[timestep.long().expand(len(latents))]
         prepared = precondition(latents, coarse, spread, squared)
-        seen, text = self._send(prepared.seen), conditioning.text.to(unet.device, unet.dtype)
+        seen = self._send(prepared.seen)
         # first: it can change the attentions that are then surrounded
         shown = self._show(conditioning.image, seen)
-        networks = [unet, self._parts.controlnet]
-        with self._options.attending(), surround(networks, conditioning, seen):
+        watching = nullcontext() if imagines else self._watching(unet)
+        with self._options.attending(), watching, surround([unet, self._parts.controlnet], told, seen):
             residuals = self._residuals(seen, timestep, text, conditioning.structure)
             answer = unet(seen, timestep, encoder_hidden_states=text, added_cond_kwargs=shown, **residuals).sample
         return prepared.velocity(answer.float().cpu()).contiguous()
+
+    def _halves(self, conditioning: Conditioning) -> tuple[Conditioning, Conditioning]:
+        """What the denoiser reads, the text encoder's states, and the generator, embeddings of its own: see embed."""
+        assert conditioning.text is not None
+        width = self._parts.unet.config.cross_attention_dim
+        halves = []
+        for part in (slice(None, width), slice(width, None)):
+            places = conditioning.places
+            if places is not None:
+                places = tuple(one.saying({"text": one.embeddings["text"][..., part].contiguous()}) for one in places)
+            halves.append(
+                dataclasses.replace(conditioning, text=conditioning.text[..., part].contiguous(), places=places)
+            )
+        return halves[0], halves[1]
+
+    def _imagine(
+        self, latents: torch.Tensor, timestep: torch.Tensor, told: Conditioning, squared: torch.Tensor
+    ) -> torch.Tensor:
+        """The coarse latent that is to be expected under noisy latents; see generator.py."""
+        generator, unet = self._parts.generator, self._parts.unet
+        assert told.text is not None
+        text = told.text.to(unet.device, unet.dtype)
+        with self._options.attending(), self._watching(generator.unet), surround([generator.unet], told, latents):
+            coarse: torch.Tensor = generator(latents.to(text.device), timestep, text, squared)
+        return coarse.cpu().contiguous()
 
     def _show(self, image: torch.Tensor | None, seen: torch.Tensor) -> dict[str, Any] | None:
         """What the U-Net is given of image prompts, [B, K, D]; it is as it was until it is first given some."""
@@ -282,7 +340,10 @@ class EmbeddedBackbone:
 
     @torch.inference_mode()
     def embed(self, prompts: list[str]) -> dict[str, torch.Tensor]:
-        """Prompts of the closed vocabulary, phrases parted by commas; see ModelCard.vocabulary."""
+        """Prompts of the closed vocabulary, phrases parted by commas; see ModelCard.vocabulary.
+
+        What the generator reads of a token comes after what the text encoder says of it.
+        """
         tokens = self._parts.tokenizer(
             prompts,
             padding="max_length",
@@ -290,5 +351,7 @@ class EmbeddedBackbone:
             truncation=True,
             return_tensors="pt",
         ).input_ids
-        encoder = self._parts.text_encoder
-        return {"text": encoder(tokens.to(encoder.device)).last_hidden_state.float().cpu()}
+        encoder, generator = self._parts.text_encoder, self._parts.generator
+        tokens = tokens.to(encoder.device)
+        states = [encoder(tokens).last_hidden_state, *([] if generator is None else [generator.words(tokens)])]
+        return {"text": torch.cat([state.float().cpu() for state in states], 2)}

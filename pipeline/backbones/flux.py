@@ -16,7 +16,7 @@ from diffusers import AutoencoderKL, FluxTransformer2DModel
 from ..backbone import Conditioning, LatentGeometry, ModelCard
 from .autoencoder import Autoencoder, codec_geometry
 from .configs import read_config
-from .joint_neighbourhood import surround
+from .joint_neighbourhood import part_places, surround
 from .lora import merge_all
 from .networks import bare, read_network
 from .options import PLAIN, Options
@@ -172,12 +172,17 @@ class FluxBackbone(Autoencoder):
 
     @torch.inference_mode()
     def predict(self, latents: torch.Tensor, timestep: torch.Tensor, conditioning: Conditioning) -> torch.Tensor:
+        if conditioning.places is not None and len(latents) > 1:
+            pairs = zip(latents, part_places(conditioning), strict=True)
+            return torch.cat([self.predict(one[None], timestep, given) for one, given in pairs])
+        if conditioning.places is not None:
+            conditioning = part_places(conditioning)[0]
         assert conditioning.text is not None
         assert conditioning.pooled is not None
         device, dtype = self._transformer.device, self._transformer.dtype
         batch, _, height, width = latents.shape
         rows, cols, words = height // PATCH, width // PATCH, conditioning.text.shape[1]
-        nearby = surround(self._transformer, conditioning.neighbourhood, (rows, cols), patch=PATCH, text=words)
+        nearby = surround(self._transformer, conditioning, (rows, cols), patch=PATCH)
         with self._options.attending(), nearby:
             found = self._transformer(
                 hidden_states=pack(latents).to(device, dtype),

@@ -11,11 +11,17 @@ picture of its own would be, with places from 0 on and its text at 0, and no dif
 trained on. Stable Diffusion 3 adds places to the tokens before its first layer, from the middle of a table of three or
 more native windows a side, in native spacing: so it does on a large canvas too, as long as the table lasts.
 
+Prompts of their own inside a canvas: the text of all P of them lies one behind the other, each hears its own and the
+image alone, and the image hears a prompt with the prompt's weight at its place: the logarithm of it is added to the
+scores, so prompts that say the same are to the image one prompt. A prompt's text is the mean over the windows that it
+holds in, by its share of each. Transformers think about text in every layer, so each prompt costs its tokens.
+
 Shape legend: B batch, N image tokens of the canvas (N = rows * cols), T text tokens, A heads, D width of a head.
 """
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -25,25 +31,28 @@ import torch
 from diffusers.models.embeddings import apply_rotary_emb
 from torch.nn import functional
 
-from ..backbone import Neighbourhood
+from ..backbone import Conditioning
+from ..prompt_places import PromptPlaces
 from .neighbourhood import axis_blocks, draw_offsets
 
 Turn = Callable[[torch.Tensor, int, int], torch.Tensor]
 """turns text's queries or keys [B, A, T, D] as a token at row y and column x of the canvas is turned"""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Canvas:
     """What one attention layer must know of a forward pass."""
 
     rows: int
     cols: int
     text: int
-    """text tokens"""
+    """text tokens, of all prompts"""
     window: int
     """tokens a side that a block attends to"""
     offsets: tuple[int, int] = (0, 0)
     """tokens, up to half a window, by which blocks lie nearer to the canvas's top and left"""
+    shares: torch.Tensor | None = None
+    """[P, rows, cols]: weights of the prompts, which add up to one at every token; None where there is but one"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,24 +77,51 @@ def attend_jointly(
     cols = axis_blocks(canvas.cols, canvas.window, canvas.offsets[1])
     tall, wide = min(canvas.window, canvas.rows), min(canvas.window, canvas.cols)
     out = torch.empty_like(query)
-    heard = None if text is None else torch.zeros_like(text.query, dtype=_exact(text.query))
+    heard = None if text is None else _Heard(text, 1 if canvas.shares is None else len(canvas.shares))
     for row in rows:
         for col in cols:
             ys, xs = slice(row.start, row.stop), slice(col.start, col.stop)
             window = slice(row.first, row.first + tall), slice(col.first, col.first + wide)
             own = Heads(query[:, :, ys, xs].flatten(2, 3), *(one[:, :, *window].flatten(2, 3) for one in (key, value)))
-            said = None if text is None else _turned(text, turn, row.first, col.first)
-            found, read = _attend(own, said, text_first=text_first)
+            shares = None if canvas.shares is None else canvas.shares[:, ys, xs].flatten(1)
+            prompts = [0] if shares is None else [n for n, share in enumerate(shares) if share.any()]
+            said = None if heard is None else _turned(heard.of(prompts), turn, row.first, col.first)
+            if shares is None or said is None:
+                found, read = _attend(own, said, text_first=text_first)
+            else:
+                found, read = _attend_to_shares(own, said, shares[prompts])
             out[:, :, ys, xs] = found.unflatten(2, (row.stop - row.start, col.stop - col.start))
             if heard is not None and read is not None:
-                heard += read
-    mean = None if text is None or heard is None else (heard / (len(rows) * len(cols))).to(text.query.dtype)
-    return out.flatten(2, 3), mean
+                heard.add(prompts, read, [1.0] if shares is None else shares[prompts].mean(1).tolist())
+    return out.flatten(2, 3), None if heard is None else heard.mean()
 
 
-def _exact(states: torch.Tensor) -> torch.dtype:
-    """Half precision would lose a sum of many windows."""
-    return torch.promote_types(states.dtype, torch.float32)
+class _Heard:
+    """What the text of each prompt read, over the windows that it was in."""
+
+    def __init__(self, text: Heads, prompts: int) -> None:
+        self._text, self._parts = text, prompts
+        # half precision would lose a sum of many windows
+        exact = torch.promote_types(text.query.dtype, torch.float32)
+        self._sums = [*torch.zeros_like(text.query, dtype=exact).chunk(prompts, 2)]
+        self._weights = [0.0] * prompts
+
+    def of(self, prompts: list[int]) -> Heads:
+        """The text of these prompts, one behind the other."""
+        if len(prompts) == self._parts:
+            return self._text
+        parted = (one.chunk(self._parts, 2) for one in (self._text.query, self._text.key, self._text.value))
+        return Heads(*(torch.cat([parts[n] for n in prompts], 2) for parts in parted))
+
+    def add(self, prompts: list[int], read: torch.Tensor, weights: list[float]) -> None:
+        for n, part, weight in zip(prompts, read.chunk(len(prompts), 2), weights, strict=True):
+            self._sums[n] = self._sums[n] + weight * part
+            self._weights[n] += weight
+
+    def mean(self) -> torch.Tensor:
+        """[B, A, T, D]"""
+        means = [total / weight for total, weight in zip(self._sums, self._weights, strict=True)]
+        return torch.cat(means, 2).to(self._text.query.dtype)
 
 
 def _turned(text: Heads, turn: Turn | None, y: int, x: int) -> Heads:
@@ -105,6 +141,21 @@ def _attend(image: Heads, text: Heads | None, *, text_first: bool) -> tuple[torc
         [first.query.shape[2], second.query.shape[2]], 2
     )
     return (parts[1], parts[0]) if text_first else (parts[0], parts[1])
+
+
+def _attend_to_shares(image: Heads, text: Heads, shares: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+    """One window with the text of several prompts and their shares [P, n] at its n queries."""
+    words, prompts, places = text.query.shape[2], len(shares), image.query.shape[2]
+    each = words // prompts
+    bias = image.query.new_zeros(words + places, words + image.key.shape[2])
+    own = torch.eye(prompts, device=bias.device).repeat_interleave(each, 0)
+    counts = torch.cat([own, shares.T.to(bias.device, own.dtype)])
+    bias[:, :words] = counts.log().repeat_interleave(each, 1)
+    query, key, value = (
+        torch.cat(pair, 2) for pair in ((text.query, image.query), (text.key, image.key), (text.value, image.value))
+    )
+    found = functional.scaled_dot_product_attention(query, key, value, attn_mask=bias)
+    return found[:, :, words:], found[:, :, :words]
 
 
 class FluxNearby:
@@ -192,17 +243,38 @@ def _joined(found: torch.Tensor) -> torch.Tensor:
     return found.transpose(1, 2).flatten(2)
 
 
+def part_places(given: Conditioning) -> list[Conditioning]:
+    """``given`` for each of a batch apart, since each has its own number of prompts; their text lies in a row."""
+    assert given.places is not None
+    assert given.pooled is not None
+    parted = []
+    for place, pooled in zip(given.places, given.pooled, strict=True):
+        text = place.embeddings["text"].flatten(0, 1)[None]
+        parted.append(dataclasses.replace(given, text=text, pooled=pooled[None], places=(place,)))
+    return parted
+
+
+def _shares(places: PromptPlaces, shape: tuple[int, int]) -> torch.Tensor:
+    """[P, rows, cols] float32 on the CPU; see Canvas."""
+    found = torch.zeros(len(places.embeddings["text"]), shape[0] * shape[1])
+    for share, (where, weight) in zip(found, places.weights(*shape), strict=True):
+        share[where] = weight.float()
+    return found.unflatten(1, shape)
+
+
 @contextmanager
-def surround(
-    transformer: Any, neighbourhood: Neighbourhood | None, shape: tuple[int, int], *, patch: int, text: int
-) -> Iterator[None]:
+def surround(transformer: Any, given: Conditioning, shape: tuple[int, int], *, patch: int) -> Iterator[None]:
     """Within it every attention of the transformer reaches over its neighbourhood; without one nothing changes.
 
-    ``shape``: tokens of the canvas along y and x; ``patch``: latent pixels a side of each; ``text``: text tokens.
+    ``given``: of one canvas where it has places, see part_places; ``shape``: tokens of the canvas along y and x;
+    ``patch``: latent pixels a side of each.
     """
+    neighbourhood = given.neighbourhood
     if neighbourhood is None:
         yield
         return
+    assert given.text is not None
+    text, shares = given.text.shape[1], None if given.places is None else _shares(given.places[0], shape)
     kind = FluxNearby if hasattr(transformer, "single_transformer_blocks") else StableDiffusion3Nearby
     blocks = [*transformer.transformer_blocks, *getattr(transformer, "single_transformer_blocks", ())]
     found = [layer for block in blocks for layer in (block.attn, getattr(block, "attn2", None)) if layer is not None]
@@ -211,7 +283,7 @@ def surround(
     try:
         for number, layer in enumerate(found):
             offsets = (0, 0) if key is None else draw_offsets(key, number, window)
-            canvas = Canvas(rows=shape[0], cols=shape[1], text=text, window=window, offsets=offsets)
+            canvas = Canvas(rows=shape[0], cols=shape[1], text=text, window=window, offsets=offsets, shares=shares)
             layer.set_processor(kind(canvas))
         yield
     finally:

@@ -5,6 +5,8 @@ base = "stable-diffusion-v1-5"           # a folder, a checkpoint file, or a hub
 model = "control-canny"                  # a ControlNet: folder in diffusers' format, one file, or a hub id
 sees = "edges"                           # edges: canny edges of the enlarged input; image: the enlarged input itself
 scale = 0.8
+start = 0.0                              # shares of the steps between which it acts
+end = 1.0
 [[loras]]
 model = "detail.safetensors"
 scale = 0.7
@@ -39,6 +41,14 @@ class Control:
     """``image``: the enlarged input (tile and low-resolution ControlNets); ``edges``: its canny edges"""
     scale: float = 1.0
     """factor of its residuals"""
+    start: float = 0.0
+    """share of the steps before which it does not act"""
+    end: float = 1.0
+    """share of the steps after which it does not act"""
+
+    def acts_at(self, step: tuple[int, int] | None) -> bool:
+        """Whether it acts at a step, given with how many there are: one that lies wholly between its shares."""
+        return step is None or (step[0] / step[1] >= self.start and (step[0] + 1) / step[1] <= self.end)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -94,13 +104,19 @@ def read_model_file(name: str, *, allow_pickle: bool = False) -> ModelFile:
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as e:
         raise ValueError(f"model {name}: not a TOML file: {e}") from e
     found: ModelFile = _parse(ModelFile, table, name, "", path.resolve().parent)
+    for one in found.controls:
+        if not 0 <= one.start < one.end <= 1:
+            raise ValueError(
+                f"model {name}: controls.start and controls.end must rise between 0 and 1, got {one.start:g} and "
+                f"{one.end:g}"
+            )
     return dataclasses.replace(found, allow_pickle=found.allow_pickle or allow_pickle)
 
 
 _TABLES: dict[str, type] = {"controls": Control, "loras": Lora, "image_adapter": ImageAdapter}
 _KINDS: dict[str, tuple[Any, str]] = {
     "image_adapter": ((dict,), "a table, begun by [image_adapter]"),
-    "scale": ((int, float), "a number"),
+    **dict.fromkeys(("scale", "start", "end"), ((int, float), "a number")),
     "allow_pickle": ((bool,), "true or false"),
 }
 _PATHS = ("base", "config", "model", "encoder")
@@ -127,17 +143,18 @@ def _value(key: str, value: Any, name: str, at: str, home: Path) -> Any:
             raise ValueError(f"model {name}: {key} must be tables, each begun by [[{key}]], got {value!r}")
         return tuple(_parse(_TABLES[key], one, name, f"{key}.", home) for one in value)
     kinds, wanted = _KINDS.get(key, ((str,), "a string"))
-    if not isinstance(value, kinds) or (key == "scale" and isinstance(value, bool)):
+    is_number = float in kinds
+    if not isinstance(value, kinds) or (is_number and isinstance(value, bool)):
         raise ValueError(f"model {name}: {at}{key} must be {wanted}, got {value!r}")
-    if key == "scale" and not math.isfinite(value):
-        raise ValueError(f"model {name}: {at}scale must be finite, got {value!r}")
+    if is_number and not math.isfinite(value):
+        raise ValueError(f"model {name}: {at}{key} must be finite, got {value!r}")
     if key in _TABLES:
         return _parse(_TABLES[key], value, name, f"{key}.", home)
     if key == "sees" and value not in SIGHTS:
         raise ValueError(f"model {name}: {at}sees must be one of {', '.join(SIGHTS)}, got {value!r}")
     if key in _PATHS:
         return _place(value, name, at + key, home)
-    return float(value) if key == "scale" else value
+    return float(value) if is_number else value
 
 
 def _place(value: str, name: str, key: str, home: Path) -> str:

@@ -124,25 +124,25 @@ def attend_nearby(
     rows, cols = axis_blocks(height, window, offsets[0]), axis_blocks(width, window, offsets[1])
     if len(rows) * len(cols) == 1:
         return functional.scaled_dot_product_attention(query, key, value)
-    q, k, v = (one.unflatten(2, shape) for one in (query, key, value))
-    out = torch.empty_like(q)
+    # [B, y, x, A, D]: as the projections lie in memory, so that blocks are copied row by row
+    q, k, v = (one.transpose(1, 2).unflatten(1, shape) for one in (query, key, value))
+    out = torch.empty(q.shape, dtype=q.dtype, device=q.device)
     tall, wide = min(window, height), min(window, width)
     most = max(1, GROUP // (tall * wide * query.shape[0] * query.shape[1] * query.shape[3]))
     for blocks in _groups(rows, cols, most):
-        queries = [q[:, :, row.start : row.stop, col.start : col.stop] for row, col in blocks]
-        sides = queries[0].shape[2:4]
+        queries = [q[:, row.start : row.stop, col.start : col.stop] for row, col in blocks]
         windows = [(slice(row.first, row.first + tall), slice(col.first, col.first + wide)) for row, col in blocks]
-        keys, values = (_flat([one[:, :, ys, xs] for ys, xs in windows]) for one in (k, v))
+        keys, values = (_flat([one[:, ys, xs] for ys, xs in windows]) for one in (k, v))
         found = functional.scaled_dot_product_attention(_flat(queries), keys, values)
-        parts = found.unflatten(2, sides).chunk(len(blocks))
+        parts = found.transpose(1, 2).unflatten(1, queries[0].shape[1:3]).chunk(len(blocks))
         for (row, col), part in zip(blocks, parts, strict=True):
-            out[:, :, row.start : row.stop, col.start : col.stop] = part
-    return out.flatten(2, 3)
+            out[:, row.start : row.stop, col.start : col.stop] = part
+    return out.flatten(1, 2).transpose(1, 2)
 
 
 def _flat(blocks: list[torch.Tensor]) -> torch.Tensor:
-    """[G * B, A, n, D] of G blocks [B, A, y, x, D]: one copy of these blocks."""
-    return torch.cat(blocks).flatten(2, 3)
+    """[G * B, A, n, D] of G blocks [B, y, x, A, D]: one copy of these blocks."""
+    return torch.cat(blocks).flatten(1, 2).transpose(1, 2)
 
 
 def _groups(rows: list[AxisBlock], cols: list[AxisBlock], most: int) -> Iterator[list[tuple[AxisBlock, AxisBlock]]]:
@@ -175,7 +175,7 @@ class NearbyAttention:
         key = _heads(attn, attn.to_k(hidden_states), attn.norm_k)
         value = _heads(attn, attn.to_v(hidden_states))
         found = attend_nearby(query, key, value, (height, width), window, offsets)
-        return _finish(attn, found, hidden_states)
+        return _finish(attn, _rows(found), hidden_states)
 
 
 class PlacedAttention:
@@ -189,33 +189,33 @@ class PlacedAttention:
         self, attn: Attention, hidden_states: torch.Tensor, encoder_hidden_states: Any = None, **_: Any
     ) -> torch.Tensor:
         """[B, N, C] -> the same; the arguments' names are diffusers'."""
-        query = _heads(attn, attn.to_q(hidden_states), attn.norm_q)
+        query = attn.to_q(hidden_states)
         found = torch.stack([self._read(attn, *pair) for pair in zip(query, self._places, strict=True)])
         if isinstance(encoder_hidden_states, tuple):
             found = found + self._look(attn, query, encoder_hidden_states[1])
         return _finish(attn, found, hidden_states)
 
     def _read(self, attn: Attention, query: torch.Tensor, places: PromptPlaces) -> torch.Tensor:
-        """[A, N, D] from query [A, N, D] of one canvas."""
-        height, width, _ = level_shape(query.shape[1], places.height, places.width)
+        """[N, A * D] from query [N, A * D] of one canvas: places are picked where they are rows of memory."""
+        height, width, _ = level_shape(len(query), places.height, places.width)
         text = places.embeddings["text"].to(query.device, query.dtype)
         keys, values = _heads(attn, attn.to_k(text), attn.norm_k), _heads(attn, attn.to_v(text))
         # half precision would lose the sum of four
         total = torch.zeros_like(query, dtype=torch.promote_types(query.dtype, torch.float32))
         for (where, weight), key, value in zip(places.weights(height, width), keys, values, strict=True):
             where, weight = where.to(query.device), weight.to(query.device, total.dtype)
-            seen = query.index_select(1, where)
-            found = functional.scaled_dot_product_attention(seen[None], key[None], value[None])[0]
-            total.index_add_(1, where, found * weight[:, None])
+            seen = _heads(attn, query.index_select(0, where)[None], attn.norm_q)
+            found = _rows(functional.scaled_dot_product_attention(seen, key[None], value[None]))[0]
+            total.index_add_(0, where, found * weight[:, None])
         return total.to(query.dtype)
 
     def _look(self, attn: Attention, query: torch.Tensor, images: Iterable[torch.Tensor]) -> torch.Tensor:
-        """[B, A, N, D]: what an IP-Adapter's own attention adds, from images [B, K * T, D'] of each of its parts."""
-        total, before = torch.zeros_like(query), self._before
+        """[B, N, A * D]: what an IP-Adapter's own attention adds, from images [B, K * T, D'] of each of its parts."""
+        total, before, seen = torch.zeros_like(query), self._before, _heads(attn, query, attn.norm_q)
         for shown, scale, to_k, to_v in zip(images, before.scale, before.to_k_ip, before.to_v_ip, strict=True):
             if scale:
                 key, value = (_heads(attn, project(shown)) for project in (to_k, to_v))
-                total = total + scale * functional.scaled_dot_product_attention(query, key, value)
+                total = total + scale * _rows(functional.scaled_dot_product_attention(seen, key, value))
         return total
 
 
@@ -225,9 +225,14 @@ def _heads(attn: Attention, projected: torch.Tensor, norm: Any = None) -> torch.
     return parted if norm is None else norm(parted)
 
 
+def _rows(heads: torch.Tensor) -> torch.Tensor:
+    """[B, n, A * D] of [B, A, n, D]."""
+    return heads.transpose(1, 2).flatten(2)
+
+
 def _finish(attn: Attention, found: torch.Tensor, before: torch.Tensor) -> torch.Tensor:
-    """[B, N, C]: the heads' findings [B, A, N, D] brought together as the layer was trained to."""
-    out = attn.to_out[1](attn.to_out[0](found.transpose(1, 2).flatten(2)))
+    """[B, N, C]: the heads' findings [B, N, A * D] brought together as the layer was trained to."""
+    out = attn.to_out[1](attn.to_out[0](found))
     if attn.residual_connection:
         out = out + before
     return out / attn.rescale_output_factor

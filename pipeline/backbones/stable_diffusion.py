@@ -184,7 +184,7 @@ class StableDiffusionBackbone(Autoencoder):
         seen = latents.to(device, dtype)
         networks = [self._unet, *(net for _, net in self._controls)]
         with self._options.attending(), surround(networks, conditioning, seen):
-            residuals = sum_residuals(self._controls, conditioning.structure or {}, seen, **given)
+            residuals = sum_residuals(self._controls, conditioning.structure or {}, conditioning.step, seen, **given)
             if self._sight is not None:
                 images = self._sight.show(conditioning.image, len(seen), seen)
                 given["added_cond_kwargs"] = {**(given["added_cond_kwargs"] or {}), "image_embeds": images}

@@ -16,7 +16,7 @@ from torch.nn import functional
 from ..backbone import Conditioning, LatentGeometry, ModelCard
 from .autoencoder import Autoencoder, codec_geometry
 from .configs import read_config
-from .joint_neighbourhood import surround
+from .joint_neighbourhood import part_places, surround
 from .lora import merge_all
 from .networks import bare, read_network
 from .options import PLAIN, Options
@@ -152,12 +152,17 @@ class StableDiffusion3Backbone(Autoencoder):
 
     @torch.inference_mode()
     def predict(self, latents: torch.Tensor, timestep: torch.Tensor, conditioning: Conditioning) -> torch.Tensor:
+        if conditioning.places is not None and len(latents) > 1:
+            pairs = zip(latents, part_places(conditioning), strict=True)
+            return torch.cat([self.predict(one[None], timestep, given) for one, given in pairs])
+        if conditioning.places is not None:
+            conditioning = part_places(conditioning)[0]
         assert conditioning.text is not None
         assert conditioning.pooled is not None
         device, dtype = self._transformer.device, self._transformer.dtype
-        patch, words = self._transformer.config.patch_size, conditioning.text.shape[1]
+        patch = self._transformer.config.patch_size
         shape = latents.shape[2] // patch, latents.shape[3] // patch
-        nearby = surround(self._transformer, conditioning.neighbourhood, shape, patch=patch, text=words)
+        nearby = surround(self._transformer, conditioning, shape, patch=patch)
         with self._options.attending(), nearby:
             found: torch.Tensor = self._transformer(
                 hidden_states=latents.to(device, dtype),

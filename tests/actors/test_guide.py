@@ -26,6 +26,7 @@ from storage.run import RunStore
 from tests.killing import KillingExecutor
 from tests.runs import Case, diffusion_case, digest, make_case, serial, sit
 from tests.tiny import tiny_vae
+from tests.tiny_transformers import write_stable_diffusion_3
 
 GUIDED = {"guide": "structure", "region": 48, "window": 32, "overlap": 12}
 """of the analytic backbone: 50 x 77 latent pixels, which cells of 8 do not divide, in two rows of two regions"""
@@ -58,6 +59,16 @@ def test_equals_a_plain_loop_on_stable_diffusion(tmp_path: Path, recipe: dict[st
     """Regions of two cells a side: a merge reads what lies two regions away."""
     settings = {"region": 16, "vae": tiny_vae(attention=False), "codec_norm": "exact", "keep_steps": 1}
     case = diffusion_case(tmp_path, height=44, width=66, guide="structure", **{**settings, **recipe})
+    found, expected = last(case, run(case, tmp_path / "run")), serial(case)
+    assert np.abs(found - expected).max() / np.abs(expected).max() < 1e-4
+
+
+def test_equals_a_plain_loop_on_a_flow(tmp_path: Path) -> None:
+    """Stable Diffusion 3 in one region: the gain is sigma, and predictions are noise less picture."""
+    model = write_stable_diffusion_3(tmp_path / "sd3")
+    settings = {"region": 32, "window": 8, "overlap": 4, "steps": 3, "guidance": 2.0, "batch": 2, "keep_steps": 1}
+    case = make_case(str(model), height=44, width=60, prompt="abc", guide="structure", low_band=0.25, **settings)
+    assert case.plan.recipe.solver == "flow-euler"
     found, expected = last(case, run(case, tmp_path / "run")), serial(case)
     assert np.abs(found - expected).max() / np.abs(expected).max() < 1e-4
 

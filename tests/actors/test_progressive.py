@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import itertools
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -32,18 +33,26 @@ def model(tmp_path_factory: pytest.TempPathFactory) -> str:
     return tiny_model(tmp_path_factory.mktemp("model"))
 
 
-def make_oracle(series: Series, height: int, width: int, **settings: Any) -> demofusion.Program:
-    """The plain loops with the engine's random numbers, on the same model."""
+def make_oracle(
+    series: Series,
+    height: int,
+    width: int,
+    control: Callable[[int], torch.Tensor | None] = lambda phase: None,
+    **settings: Any,
+) -> demofusion.Program:
+    """The plain loops with the engine's random numbers, on the same model; ``control`` as in demofusion.Given."""
     plans = series.plans
     last, recipe = plans[-1], plans[-1].recipe
     backbone = load_backbone(describe_model(series.model), device="cpu", dtype="float32")
     table = embed_own(backbone, recipe.negative_prompt, recipe.prompt)
 
-    def eps(latents: torch.Tensor, t: float, _name: str, ids: Any, _control: Any) -> torch.Tensor:
+    def eps(latents: torch.Tensor, t: float, _name: str, ids: Any, shown: Any) -> torch.Tensor:
         crops = torch.tensor([ids], dtype=torch.float32)
+        structure = None if shown is None else {"edges": shown[None]}
         rows = [{name: values[row : row + 1] for name, values in table.items()} for row in (0, 1)]
         without, with_it = (
-            backbone.predict(latents[None], torch.tensor(t), Conditioning(crops=crops, **row))[0] for row in rows
+            backbone.predict(latents[None], torch.tensor(t), Conditioning(crops=crops, structure=structure, **row))[0]
+            for row in rows
         )
         return without + float(recipe.guidance or 0) * (with_it - without)
 
@@ -78,7 +87,11 @@ def make_oracle(series: Series, height: int, width: int, **settings: Any) -> dem
     return demofusion.Program(
         settings=demofusion.Settings(height=height, width=width, window=16, stride=8, steps=last.num_steps, **settings),
         given=demofusion.Given(
-            base=noise(plans[0]), noise=lambda phase: noise(plans[phase - 1]), jitter=jitter, permutation=permutation
+            base=noise(plans[0]),
+            noise=lambda phase: noise(plans[phase - 1]),
+            jitter=jitter,
+            permutation=permutation,
+            control=control,
         ),
         eps=eps,
     )

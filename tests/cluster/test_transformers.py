@@ -34,10 +34,10 @@ def models(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
 
 @pytest.fixture(autouse=True)
 def inputs(tmp_path: Path) -> None:
-    """``in.png`` of 21 x 30 pixels, which no token divides, and tags for parts of it."""
-    Image.fromarray(picture(21, 30).transpose(1, 2, 0)).save(tmp_path / "in.png")
-    boxes = [{"box": [0, 0, 21, 15], "tags": ["water"]}, {"box": [0, 0, 10, 30], "tags": ["red roof"]}]
-    (tmp_path / "tags.json").write_text(json.dumps({"height": 21, "width": 30, "tags": boxes}))
+    """``in.png`` of 12 x 17 pixels, which no token divides, and tags for parts of it."""
+    Image.fromarray(picture(12, 17).transpose(1, 2, 0)).save(tmp_path / "in.png")
+    boxes = [{"box": [0, 0, 12, 8], "tags": ["water"]}, {"box": [0, 0, 6, 17], "tags": ["red roof"]}]
+    (tmp_path / "tags.json").write_text(json.dumps({"height": 12, "width": 17, "tags": boxes}))
 
 
 def upscale(run: Run, tmp_path: Path, model: Path, recipe: str, *words: str) -> Result:
@@ -57,7 +57,7 @@ def test_presets(run: Run, tmp_path: Path, models: dict[str, Path], preset: str,
     assert (plan["recipe"]["name"], plan["recipe"]["solver"]) == (preset, "flow-euler")
     assert plan["recipe"]["prompts"] == "file"
     with Image.open(tmp_path / "out.png") as high:
-        assert high.size == (240, 168)
+        assert high.size == (136, 96)
         assert np.asarray(high).std() > 0
     words = upscale(run, tmp_path, models[kind], recipe, "--tags", "tags.json").output
     assert "already finished" in words
@@ -73,42 +73,51 @@ def test_neighbourhood_attention(run: Run, tmp_path: Path, models: dict[str, Pat
     result = run("upscale", "in.png", "out.png", *options, "mine.toml", quick=False)
     assert result.exit_code == 0, result.output
     with Image.open(tmp_path / "out.png") as high:
-        assert high.size == (240, 168)
+        assert high.size == (136, 96)
         assert np.asarray(high).std() > 0
     (tmp_path / "tiles.toml").write_text("window = 8\noverlap = 2\nregion = 16\nsteps = 2\n")
     assert run("upscale", "in.png", "tiles.png", *options, "tiles.toml", quick=False).exit_code == 0
     plans = [json.loads((tmp_path / f"{name}.png.run" / "plan.json").read_text()) for name in ("out", "tiles")]
     assert plans[0]["timesteps"] == plans[1]["timesteps"]
-    again = run("upscale", "in.png", "words.png", *options, "mine.toml", "--tags", "tags.json", quick=False)
-    assert again.exit_code == 1
-    assert "attend = 'neighbourhood' reads one prompt all over in a transformer, got prompts = 'file'" in again.stderr
 
 
-GROWING = 'start = "image"\nrestart = 0.5\nsteps = 2\n'
-NEARBY = 'attend = "neighbourhood"\nattention_window = 16\nwindow = 24\nregion = 24\n'
 SERIES = {
     "demofusion": 'preset = "demofusion"\nsteps = 2\nwindow = 16\noverlap = 8\nregion = 32\n',
-    "neighbourhoods": f'stages = "double"\nlift = "mixed"\n{GROWING}{NEARBY}',
+    "scalediff": 'preset = "scalediff-flux"\nsteps = 4\nwindow = 24\nregion = 24\nattention_jitter = true\n',
 }
 
 
 @pytest.mark.parametrize("name", SERIES)
 @pytest.mark.parametrize("kind", ["flux", "sd3"])
 def test_pictures_from_words(run: Run, tmp_path: Path, models: dict[str, Path], kind: str, name: str) -> None:
-    """Progressive stages, from the native size of 128 pixels to twice it."""
+    """Progressive stages, from the native size of 128 pixels on."""
     (tmp_path / "mine.toml").write_text(SERIES[name])
-    options = ["--size", "256x192", "--model", str(models[kind]), "--recipe", "mine.toml", "--workers", "0"]
+    options = ["--size", "192x128", "--model", str(models[kind]), "--recipe", "mine.toml", "--workers", "0"]
     result = run("generate", "a red roof", "out.png", *options, quick=False)
     assert result.exit_code == 0, result.output
     assert "stage 2 of 2" in result.output
     with Image.open(tmp_path / "out.png") as made:
-        assert made.size == (256, 192)
+        assert made.size == (192, 128)
         assert np.asarray(made).std() > 0
+
+
+@pytest.mark.parametrize("kind", ["flux", "sd3"])
+def test_local_prompts_inside_neighbourhoods(run: Run, tmp_path: Path, models: dict[str, Path], kind: str) -> None:
+    (tmp_path / "mine.toml").write_text(
+        'preset = "gigatile"\nsteps = 2\nwindow = 16\nattention_window = 8\nregion = 16\n'
+    )
+    options = ["--model", str(models[kind]), "--scale", "8", "--workers", "0", "--recipe", "mine.toml"]
+    result = run("upscale", "in.png", "out.png", *options, "--tags", "tags.json", quick=False)
+    assert result.exit_code == 0, result.output
+    (tmp_path / "other.json").write_text((tmp_path / "tags.json").read_text().replace("water", "grass"))
+    assert run("upscale", "in.png", "other.png", *options, "--tags", "other.json", quick=False).exit_code == 0
+    pictures = [np.asarray(Image.open(tmp_path / f"{name}.png")).astype(int) for name in ("out", "other")]
+    assert abs(pictures[0] - pictures[1]).max() > 0, "the words inside are heard"
 
 
 def test_words_from_attention_need_cross_attention(run: Run, tmp_path: Path, models: dict[str, Path]) -> None:
     (tmp_path / "mine.toml").write_text('stages = "double"\ncollect_words = true\nprompts = "attention"\n')
-    options = ["--size", "256x192", "--model", str(models["flux"]), "--recipe", "mine.toml", "--workers", "0"]
+    options = ["--size", "192x128", "--model", str(models["flux"]), "--recipe", "mine.toml", "--workers", "0"]
     result = run("generate", "a red roof", "out.png", *options, quick=False)
     assert result.exit_code == 1
     assert "needs a model with cross-attention" in result.stderr

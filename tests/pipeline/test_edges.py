@@ -8,7 +8,20 @@ import skimage.data
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pipeline.edges import NONE, STRONG, WEAK, candidates, edges, histogram, join, median, rim, settle, thresholds
+from pipeline.edges import (
+    NONE,
+    STRONG,
+    WEAK,
+    candidates,
+    edges,
+    find_marks,
+    histogram,
+    join,
+    median,
+    rim,
+    settle,
+    thresholds,
+)
 from storage.box import Box, RegionGrid
 
 
@@ -167,6 +180,22 @@ def test_regions_of_noise_have_the_whole_picture_s_edges(
 ) -> None:
     pixels = noise(height, width, seed=side, smooth=smooth)
     assert np.array_equal(by_regions(pixels, side, low, 700), edges(pixels, low, 700))
+
+
+def test_marks_in_parts_are_those_of_the_region(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("pipeline.edges.PART", 13)
+    pixels = noise(61, 47, smooth=3)
+    grid = RegionGrid(height=61, width=47, side=31)
+    for region in range(grid.num_regions):
+        asked: list[Box] = []
+
+        def read(box: Box, asked: list[Box] = asked) -> np.ndarray:
+            asked.append(box)
+            return pixels[:, *box.slices]
+
+        expected = candidates(lambda box: pixels[:, *box.slices], grid.canvas, grid.box(region), 100, 300)
+        assert np.array_equal(find_marks(read, grid, region, 100, 300), expected)
+        assert asked == [grid.box(region).grown(2, grid.canvas)]
 
 
 @pytest.mark.parametrize("side", [64, 100, 200])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,9 @@ from pipeline.backbone import Conditioning, Neighbourhood
 from pipeline.backbones.flux import image_ids
 from pipeline.backbones.joint_neighbourhood import Canvas, FluxNearby, StableDiffusion3Nearby
 from pipeline.backbones.loading import describe_model, load_backbone
+from pipeline.prompt_places import PromptPlaces, place_prompts
+from pipeline.tiling import plan_tiles
+from storage.box import Box
 from tests.tiny_transformers import tiny_flux_transformer, tiny_sd3_transformer, write_flux, write_stable_diffusion_3
 
 TEXT = 5
@@ -125,6 +129,75 @@ def test_stable_diffusion_3_is_its_own_attention_in_every_window(name: str) -> N
         assert (nearby(attn, image) - alone).abs().max() < 1e-13
 
 
+def shared(canvas: Canvas, prompts: int) -> Canvas:
+    """Smooth shares that add up to one at every token; the last prompt holds in the left half alone."""
+    ys = torch.linspace(0, 3, canvas.rows)[:, None]
+    xs = torch.linspace(0, 3, canvas.cols)[None]
+    shares = torch.stack([(0.3 + n + ys * (n + 1) + xs).cos().square() for n in range(prompts)])
+    shares[-1, :, canvas.cols // 2 :] = 0
+    return dataclasses.replace(canvas, text=prompts * TEXT, shares=shares / shares.sum(0))
+
+
+@pytest.mark.parametrize("name", CANVASES)
+def test_prompts_that_say_the_same_are_one(name: str) -> None:
+    """To the image bit for bit but for rounding; each hears the windows that it holds in, by its share of each."""
+    canvas = shared(CANVASES[name], 3)
+    transformer = tiny_flux_transformer().double()
+    image, text = tokens(canvas, 32)
+    attn: Any = transformer.transformer_blocks[0].attn
+    assert canvas.shares is not None
+    with torch.no_grad():
+        one = FluxNearby(CANVASES[name])(attn, image, text, None, rotary(transformer, canvas.rows, canvas.cols))
+        ids = torch.cat([torch.zeros(3 * TEXT, 3), image_ids(canvas.rows, canvas.cols)])
+        found, heard = FluxNearby(canvas)(attn, image, text.repeat(1, 3, 1), None, transformer.pos_embed(ids))
+        assert (found - one[0]).abs().max() < 2e-6
+        reads = []
+        for seen, own, sides in windows(canvas):
+            weights = canvas.shares.flatten(1)[:, seen[own]].mean(1)
+            reads.append((weights, attn(image[:, seen], text, None, rotary(transformer, *sides))[1]))
+        for n, part in enumerate(heard.chunk(3, 1)):
+            expected = sum(weights[n] * read for weights, read in reads) / sum(weights[n] for weights, _ in reads)
+            assert (part - expected).abs().max() < 2e-6
+
+
+def test_the_image_hears_each_prompt_by_its_share() -> None:
+    """Written out: every key's exponential counts by 1, or for a prompt's by its share at the query's place."""
+    canvas = shared(CANVASES["ragged"], 2)
+    attn: Any = tiny_sd3_transformer().double().transformer_blocks[0].attn
+    image, _ = tokens(canvas, 32)
+    text = torch.randn(2, 2 * TEXT, 32, generator=torch.Generator().manual_seed(5), dtype=torch.float64)
+    assert canvas.shares is not None
+
+    def heads(projected: torch.Tensor) -> torch.Tensor:
+        return projected.unflatten(-1, (4, 8))
+
+    with torch.no_grad():
+        found, heard = StableDiffusion3Nearby(canvas)(attn, image, text)
+        q, k, v = attn.norm_q(heads(attn.to_q(image))), attn.norm_k(heads(attn.to_k(image))), heads(attn.to_v(image))
+        tq, tk = attn.norm_added_q(heads(attn.add_q_proj(text))), attn.norm_added_k(heads(attn.add_k_proj(text)))
+        tv, total, weights = heads(attn.add_v_proj(text)), torch.zeros(2, 2 * TEXT, 4, 8).double(), torch.zeros(2)
+        out = torch.empty_like(q)
+        for seen, own, _ in windows(canvas):
+            places = seen[own]
+            share = canvas.shares.flatten(1)[:, places].double()
+            scores = torch.einsum("bqad,bkad->baqk", q[:, places], torch.cat([k[:, seen], tk], 1)) / 8**0.5
+            counts = torch.cat([torch.ones(len(places), len(seen)), share.T.repeat_interleave(TEXT, 1)], 1)
+            each = scores.exp() * counts
+            out[:, places] = torch.einsum(
+                "baqk,bkad->bqad", each / each.sum(-1, keepdim=True), torch.cat([v[:, seen], tv], 1)
+            )
+            for n in range(2):
+                mine = slice(n * TEXT, (n + 1) * TEXT)
+                keys, values = torch.cat([k[:, seen], tk[:, mine]], 1), torch.cat([v[:, seen], tv[:, mine]], 1)
+                read = torch.einsum("bqad,bkad->baqk", tq[:, mine], keys).div(8**0.5).softmax(-1)
+                total[:, mine] += share[n].mean() * torch.einsum("baqk,bkad->bqad", read, values)
+                weights[n] += share[n].mean()
+        expected = attn.to_out[0](out.flatten(2))
+        told = attn.to_add_out((total / weights.repeat_interleave(TEXT)[:, None, None]).flatten(2))
+    assert (found - expected).abs().max() < 1e-6, "shares are kept in single precision"
+    assert (heard - told).abs().max() < 1e-6
+
+
 def test_where_a_canvas_lies_says_nothing_to_flux() -> None:
     """All places moved by the same step: the numbers stay, but for rounding."""
     canvas, transformer = CANVASES["ragged"], tiny_flux_transformer().double()
@@ -203,3 +276,31 @@ def test_offsets_are_a_matter_of_the_key(backbones: dict[str, Any], kind: str) -
     assert torch.equal(predict(backbone, 24, 20, Neighbourhood(window=16, key=(0, 0, 1))), found[1])
     assert all((found[one] - found[other]).abs().max() > 1e-4 for one, other in ((0, 1), (1, 2), (0, 2)))
     assert (found[0] - predict(backbone, 24, 20, None)).abs().max() > 1e-4
+
+
+@pytest.mark.parametrize("kind", ["flux", "sd3"])
+def test_prompts_inside_a_canvas(backbones: dict[str, Any], kind: str) -> None:
+    """Two canvases with different numbers of prompts are what each of them is alone; one prompt is plain text."""
+    backbone, canvas = backbones[kind], Box(top=0, left=0, height=24, width=20)
+    grid = plan_tiles(24, 20, window=16, stride=8)
+    table = backbone.embed(["a", "b c", "d"])
+    latents = torch.randn(2, 16, 24, 20, generator=torch.Generator().manual_seed(0))
+
+    def place(count: int) -> PromptPlaces:
+        rows = {name: rows[:count] for name, rows in table.items()}
+        return place_prompts(grid, canvas, "cosine", canvas, lambda tile: (tile.row + tile.col) % count, rows)
+
+    def run(counts: list[int], latents: torch.Tensor) -> torch.Tensor:
+        placed = tuple(place(count) for count in counts)
+        pooled = torch.stack([one for each in placed if (one := each.pooled()) is not None])
+        text = table["text"][:1].expand(len(placed), -1, -1)
+        given = Conditioning(text=text, pooled=pooled, places=placed, neighbourhood=Neighbourhood(window=16))
+        found: torch.Tensor = backbone.predict(latents, torch.tensor(700.0), given)
+        return found
+
+    both = run([3, 1], latents)
+    assert torch.equal(both[:1], run([3], latents[:1]))
+    assert torch.equal(both[1:], run([1], latents[1:]))
+    plain = Conditioning(neighbourhood=Neighbourhood(window=16), **{name: rows[:1] for name, rows in table.items()})
+    torch.testing.assert_close(both[1:], backbone.predict(latents[1:], torch.tensor(700.0), plain), rtol=0, atol=1e-5)
+    assert (both[:1] - run([1], latents[:1])).abs().max() > 1e-4

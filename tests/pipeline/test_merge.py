@@ -26,7 +26,8 @@ def contributions() -> list[Contribution]:
     for region in range(GRID.num_regions):
         seen = reach(TILES, GRID, region)
         if seen is not None:
-            found = denoise_region(settings, region, seen, z[:, *seen.slices], lambda _, latents: latents.sin())
+            owned = TILES.owned_by(GRID.box(region))
+            found = denoise_region(settings, owned, seen, z[:, *seen.slices], lambda _, latents: latents.sin())
             made += [found[destination] for destination in sorted(found)]
     return made
 

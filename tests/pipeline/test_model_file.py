@@ -49,6 +49,14 @@ def test_paths_are_relative_to_the_file(tmp_path: Path) -> None:
     assert file.image_adapter == ImageAdapter(model=str(home / "b.safetensors"), encoder=str(home / "encoder"))
 
 
+def test_steps_at_which_a_control_acts() -> None:
+    """Those that lie wholly between its shares; without a step it always does."""
+    net = Control(model="x", start=0.25, end=0.75)
+    assert [net.acts_at((step, 4)) for step in range(4)] == [False, True, True, False]
+    assert [net.acts_at((step, 3)) for step in range(3)] == [False, True, False]
+    assert net.acts_at(None)
+
+
 @pytest.mark.parametrize(
     ("text", "message"),
     [
@@ -61,6 +69,9 @@ def test_paths_are_relative_to_the_file(tmp_path: Path) -> None:
         ("base = 'base'\n[[controls]]\nmodel = 'canny'\nsees = 'depth'", "controls.sees must be one of image, edges"),
         ("base = 'base'\n[[controls]]\nmodel = 'canny'\nscale = 'big'", "controls.scale must be a number, got 'big'"),
         ("base = 'base'\n[[controls]]\nmodel = 'canny'\nscale = nan", "controls.scale must be finite, got nan"),
+        ("base = 'base'\n[[controls]]\nmodel = 'canny'\nend = 'late'", "controls.end must be a number, got 'late'"),
+        ("base = 'base'\n[[controls]]\nmodel = 'canny'\nstart = 1", "must rise between 0 and 1, got 1 and 1"),
+        ("base = 'base'\n[[controls]]\nmodel = 'canny'\nend = 1.5", "must rise between 0 and 1, got 0 and 1.5"),
         ("base = 'model.toml'", r"model\.toml is no file of weights; expected \.safetensors"),
         ("base = 'base'\n[[controls]]\nmodel = 'nowhere'", "controls.model = 'nowhere': no such file or folder"),
         ("base = 'base'\n[image_adapter]\nmodel = 'canny'", "lacks the key 'image_adapter.encoder'"),
@@ -98,6 +109,7 @@ def test_the_fingerprint_sees_every_attachment_and_number(folder: Path, tmp_path
         "base = 'base'\n[[controls]]\nmodel = 'canny'",
         "base = 'base'\n[[controls]]\nmodel = 'tile'",
         "base = 'base'\n[[controls]]\nmodel = 'canny'\nscale = 0.5",
+        "base = 'base'\n[[controls]]\nmodel = 'canny'\nend = 0.5",
         "base = 'base'\n[[controls]]\nmodel = 'canny'\nsees = 'edges'",
         "base = 'base'\n[[controls]]\nmodel = 'canny'\n[[controls]]\nmodel = 'tile'",
         "base = 'base'\n[[controls]]\nmodel = 'tile'\n[[controls]]\nmodel = 'canny'",

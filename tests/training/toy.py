@@ -12,6 +12,7 @@ PARTS: dict[str, dict[str, Any]] = {
     "train_tagger": {"side": 32, "calibration": 32},
     "train_denoiser": {"side": 12, "pairs": 16, "widths": WIDTHS},
     "train_controlnet": {"side": 12, "pairs": 16, "widths": WIDTHS},
+    "train_generator": {"side": 16, "crops": 16, "widths": WIDTHS, "own_widths": (16, 16, 32)},
     "train_textures": {"side": 12, "pairs": 16, "width": 8, "widths": WIDTHS},
 }
 """in the order in which they need each other"""
