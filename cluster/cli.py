@@ -21,6 +21,7 @@ from cluster.job import Job, TextJob
 from cluster.printing import (
     err,
     out,
+    print_estimates,
     print_plan,
     print_prompts,
     print_result,
@@ -72,13 +73,16 @@ def generate(
 ) -> None:
     """Make a picture of any size from PROMPT. The same command resumes what was begun; a finished run says so."""
     from cluster import series
+    from cluster.estimating import estimate
 
     switch = StopSwitch()
     switch.install()
     started = time.monotonic()
     with one_line_errors(), stoppable():
         if only_plan:
-            print_series(series.prepare(job), job.run_url)
+            stages = series.prepare(job)
+            print_series(stages, job.run_url)
+            print_estimates(estimate(job, stages))
             return
         result = series.generate(
             job,
@@ -94,18 +98,22 @@ def generate(
 def plan(job: Job, as_json: JsonOpt = False) -> None:
     """Print what `upscale` would do and cost, with the same arguments, and do nothing."""
     from cluster.binding import open_source
+    from cluster.estimating import estimate
     from cluster.session import prepare
 
     with one_line_errors():
         with open_source(job) as source:
             prepared = prepare(job, source)
+        (time_needed,) = estimate(job, [prepared])
         if as_json:
             cost = dataclasses.asdict(prepared.cost)
             record = json.loads(prepared.plan.to_json())
             table = {"hash": prepared.plan.hash, "workers": prepared.workers, "price": cost, "plan": record}
+            table["estimate"] = None if time_needed is None else dataclasses.asdict(time_needed)
             print(json.dumps({**table, "warnings": prepared.warnings}))
             return
         print_plan(prepared, job.run_url)
+        print_estimates([time_needed])
 
 
 @app.command()

@@ -6,11 +6,13 @@ import dataclasses
 import logging
 import os
 import socket
+from collections.abc import Callable
 from typing import Any
 
 import ray
 
 from pipeline.device import DeviceFacts, describe_device
+from pipeline.speed import measure_speed
 
 DEFAULT_PORTS = {"": "", "ray": "10001"}
 """port by scheme, where the address gives none; a plain host:port must give it"""
@@ -78,13 +80,19 @@ def cluster_device(kind: str, threads: int) -> DeviceFacts:
     """The device of the connected cluster's workers, asked of one of them. ``kind``: auto, cpu or cuda."""
     if kind == "auto":
         kind = "cuda" if ray.cluster_resources().get("GPU", 0) >= 1 else "cpu"
+    return DeviceFacts(**_ask(lambda: dataclasses.asdict(describe_device(kind, threads)), kind, threads))
 
-    def ask() -> dict[str, Any]:
-        return dataclasses.asdict(describe_device(kind, threads))
 
+def cluster_speed(device: DeviceFacts, **shape: Any) -> float:
+    """FLOPs a second of one of the cluster's workers; ``shape`` as of measure_speed."""
+    return float(_ask(lambda: measure_speed(device.kind, threads=device.threads, **shape), device.kind, device.threads))
+
+
+def _ask(question: Callable[[], Any], kind: str, threads: int) -> Any:
+    """The answer of a task on a node with such a device."""
     options: dict[str, Any] = {"num_gpus": 1, "num_cpus": 0} if kind == "cuda" else {"num_cpus": threads}
-    remote: Any = ray.remote(ask)
-    return DeviceFacts(**ray.get(remote.options(max_retries=3, **options).remote()))
+    remote: Any = ray.remote(question)
+    return ray.get(remote.options(max_retries=3, **options).remote())
 
 
 def cluster_memory() -> int:

@@ -12,6 +12,7 @@ from rich.table import Table
 if TYPE_CHECKING:  # the command line starts without the libraries
     from cluster.prompts import TilePrompts
     from cluster.sitting import Prepared, Result
+    from pipeline.estimate import Estimate
     from pipeline.plan import Plan
     from pipeline.price import Price
     from pipeline.recipe import Recipe
@@ -28,6 +29,32 @@ def print_rows(rows: Mapping[str, str]) -> None:
 def print_warnings(warnings: Sequence[str]) -> None:
     for line in warnings:
         err.print(f"gigatile: warning: {line}", markup=False)
+
+
+def print_estimates(estimates: Sequence[Estimate | None]) -> None:
+    """How long all plans will take together."""
+    known = [one for one in estimates if one is not None]
+    if len(known) < len(estimates):
+        print_rows({"time": "not estimated: the work of this model is not counted"})
+        return
+    flops, seconds, busiest = sum(one.flops for one in known), sum(one.seconds for one in known), known[-1]
+    text = (
+        f"about {_duration(seconds)} on {busiest.workers} worker{'s' if busiest.workers > 1 else ''} "
+        f"(FLOPs {flops:.1e}; this device {busiest.speed:.1e} a second)"
+    )
+    if len(known) > 1:
+        text += "; by stages " + ", ".join(_duration(one.seconds) for one in known)
+    print_rows({"time": text})
+
+
+def _duration(seconds: float) -> str:
+    """
+    >>> _duration(0.4), _duration(75), _duration(700), _duration(9000)
+    ('1 s', '75 s', '12 min', '2.5 h')
+    """
+    if seconds < 120:
+        return f"{max(1, round(seconds))} s"
+    return f"{seconds / 60:.0f} min" if seconds < 7200 else f"{seconds / 3600:.1f} h"
 
 
 def print_plan(prepared: Prepared, run_url: str) -> None:

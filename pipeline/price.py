@@ -11,7 +11,12 @@ from .reduction import list_reductions, shrink
 _BYTES = {"float32": 4, "bfloat16": 2, "float16": 2}
 
 LIVE_FEATURES = 32
-"""feature maps of the denoiser's width alive at once at the latent's resolution, as measured on the embedded model"""
+"""feature maps of the denoiser's width alive at once at the latent's resolution: of the embedded model 26 and of FLUX's
+shape 30 were measured, on one native window and on 2 x 2 of them with neighbourhood attention"""
+LIVE_FEATURES_UNET = 52
+"""the same of Stable Diffusion's shape, which attends at the full resolution: 50 were measured, 43 of SDXL's"""
+GATHERED = 6
+"""copies of a dilation window at once: as read, padded, blurred along one axis and both, taken apart, and summed up"""
 CODEC_CHANNELS = 420
 """channels alive at once at the output's resolution while a window is decoded: more than the embedded model's 150,
 since Stable Diffusion's are wider and not yet measured"""
@@ -55,7 +60,7 @@ def price(plan: Plan) -> Price:
         encodes=_runs(plan, "encoder") if plan.uses_coarse and not plan.lifts_latents else 0.0,
         decodes=_runs(plan, "decoder") if plan.stage.decodes else 0.0,
         disk_peak=_disk_peak(plan),
-        memory_worker=LIBRARIES + _weights(plan) + max(_denoise_bytes(plan), _codec_bytes(plan)),
+        memory_worker=LIBRARIES + _weights(plan) + max(denoise_bytes(plan), _codec_bytes(plan)),
         memory_model=geometry.parameters * _BYTES[recipe.dtype or "float32"],
     )
 
@@ -97,12 +102,23 @@ def _weights(plan: Plan) -> int:
     return int(1.5 * (plan.geometry.parameters * _BYTES[plan.recipe.dtype or "float32"] + tagger))
 
 
-def _denoise_bytes(plan: Plan) -> int:
-    settings, size = plan.denoise_settings, _BYTES[plan.recipe.dtype or "float32"]
-    tile = settings.tiles.tile_height * settings.tiles.tile_width
-    features = settings.batch * tile * plan.geometry.width * LIVE_FEATURES * size
-    reach = plan.geometry.channels * (plan.regions.side + settings.tiles.tile_width) ** 2 * 4
-    return features + 6 * reach
+def denoise_bytes(plan: Plan) -> int:
+    """Peak bytes of one step's activations and arrays, beside weights and libraries."""
+    settings, size, geometry = plan.denoise_settings, _BYTES[plan.recipe.dtype or "float32"], plan.geometry
+    seen, gathered = settings.tiles.tile_height * settings.tiles.tile_width, 0
+    if (dilation := plan.dilation) is not None:
+        height, width = dilation.sample_shape
+        seen = max(seen, height * width)
+        gathered = GATHERED * geometry.channels * dilation.windows.tile_height * dilation.windows.tile_width * 4
+    features = settings.batch * seen * geometry.width * _live_features(plan) * size
+    reach = geometry.channels * (plan.regions.side + settings.tiles.tile_width) ** 2 * 4
+    return features + max(6 * reach, gathered)
+
+
+def _live_features(plan: Plan) -> int:
+    # the embedded model is known by its restoration module, transformers by their patches
+    is_unet = plan.geometry.patch is None and plan.geometry.restorer_halo is None
+    return LIVE_FEATURES_UNET if is_unet else LIVE_FEATURES
 
 
 def _codec_bytes(plan: Plan) -> int:

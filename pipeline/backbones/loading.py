@@ -61,6 +61,16 @@ def locate_configs(name: str, *, allow_pickle: bool = False) -> Path:
     return _locate_base(name, read_model_file(name, allow_pickle=allow_pickle))[0]
 
 
+def find_family(name: str, *, allow_pickle: bool = False) -> tuple[str, Path]:
+    """The adapter of a model that was described before, and the folder of its configs; reads no weight."""
+    if name == "analytic":
+        return "analytic", Path()
+    folder = locate_configs(name, allow_pickle=allow_pickle)
+    adapter = FAMILIES[str(read_config(folder / "model_index.json", name)["_class_name"])]
+    assert adapter is not None
+    return adapter.__name__.rpartition(".")[2], folder
+
+
 def _locate_base(name: str, file: ModelFile) -> tuple[Path, Path | None]:
     """The folder of the configs, and the single file that the weights are in, if they are."""
     found = EMBEDDED if file.base == "embedded" else locate(file.base, name, allow_pickle=file.allow_pickle)

@@ -127,6 +127,8 @@ def test_plan_prints_and_makes_nothing(run: Run, tmp_path: Path) -> None:
     table = json.loads(run("plan", "in.png", "out.png", "--json").stdout)
     assert table["price"]["tiles"] == 1
     assert table["hash"] in result.stdout
+    assert "time      not estimated: the work of this model is not counted" in result.stdout
+    assert table["estimate"] is None
     assert [path.name for path in tmp_path.iterdir()] == ["in.png"]
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable
 from pathlib import Path
 
@@ -88,6 +89,10 @@ def test_plan_computes_nothing(run: Run, tmp_path: Path, models: dict[str, str])
     assert result.exit_code == 0, result.output
     for words in ("demofusion, euler", "computed as 144 x 208 and cut", "dilated samples a step", "of disk"):
         assert words in result.stdout
+    (line,) = [line for line in result.stdout.splitlines() if line.startswith("time ")]
+    assert re.fullmatch(
+        r"time      about \d+ s on 1 worker \(FLOPs .*; this device .* a second\); by stages .* s, .* s", line
+    )
     assert {path.name for path in tmp_path.iterdir()} == {"mine.toml"}
 
 

@@ -1,0 +1,66 @@
+"""How long a plan will take: its FLOPs, counted before the first forward, over the speed of the device.
+
+Not counted: starting workers, loading weights, reading and writing, taggers and text encoders.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from .backbones.flops import Pass, count_codec, count_pass
+from .denoise import num_branches
+from .plan import Plan
+from .price import Price
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Estimate:
+    """Work and speed."""
+
+    flops: float
+    speed: float
+    """FLOPs a second of one worker"""
+    workers: int
+    """that have work at once"""
+
+    @property
+    def seconds(self) -> float:
+        return self.flops / (self.speed * self.workers)
+
+
+def count_flops(plan: Plan, cost: Price, family: str, folder: Path) -> float | None:
+    """FLOPs of a whole plan, the model's passes and the autoencoder's; None for a family that is not counted.
+
+    ``family``, ``folder``: the model's adapter and the folder of its configs. Where tiles rest, it is the most.
+    """
+    recipe, tiles, tokens = plan.recipe, plan.tiles, plan.geometry.text_tokens or 0
+    near = None if recipe.attend == "tiles" else recipe.attention_window
+    shows = len(recipe.structures)
+    tile = Pass(height=tiles.tile_height, width=tiles.tile_width, neighbourhood=near, shows=shows)
+    each = count_pass(family, folder, tokens, tile)
+    if each is None:
+        return None
+    samples, sampled = 0, 0
+    if plan.dilation is not None:
+        branches = num_branches(plan.geometry, plan.denoise_settings.guidance)
+        batch = plan.denoise_settings.batch
+        samples = len(plan.dilation.batches(batch)) * batch * branches * plan.num_steps
+        height, width = plan.dilation.sample_shape
+        sampled = count_pass(family, folder, tokens, Pass(height=height, width=width, shows=shows)) or 0
+    total = float((cost.forwards - samples) * each + samples * sampled)
+    for part, runs in (("encoder", cost.encodes), ("decoder", cost.decodes)):
+        if runs:
+            total += runs * _count_canvas(plan, family, folder, part)
+    return total
+
+
+def _count_canvas(plan: Plan, family: str, folder: Path, part: str) -> int:
+    """FLOPs of one part of the autoencoder over the canvas, window by window, halos among them."""
+    geometry, regions = plan.geometry, plan.regions
+    halo = geometry.encoder_halo if part == "encoder" else geometry.decoder_halo
+    cell = min(geometry.codec_window, regions.side)
+    sides = [min(cell + 2 * halo, side) for side in (regions.height, regions.width)]
+    windows = [-(-side // cell) for side in (regions.height, regions.width)]
+    each = count_codec(family, folder, part, *(-(-side // geometry.multiple) * geometry.multiple for side in sides))
+    return windows[0] * windows[1] * (each or 0)
