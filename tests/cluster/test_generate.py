@@ -101,6 +101,16 @@ def test_a_size_that_the_factor_does_not_divide(run: Run, tmp_path: Path, models
     assert "129 x 131 pixels (height x width), computed as 144 x 144 and cut" in result.stdout
 
 
+def test_one_stage_with_neighbourhood_attention(run: Run, tmp_path: Path, models: dict[str, str]) -> None:
+    """All of the canvas at once: the window is the region's, not one of the native size."""
+    recipe = f'{UNET}attend = "neighbourhood"\nsteps = 1\n'.replace("region = 16", "region = 32")
+    result = generate(run, models["xl"], recipe)
+    assert result.exit_code == 0, result.output
+    plan = json.loads((tmp_path / "out.png.run/stage-0/plan.json").read_text())
+    assert (plan["recipe"]["attend"], plan["recipe"]["attention_window"]) == ("neighbourhood", 16)
+    assert "1 tiles of 18 x 26 a step" in result.stdout
+
+
 def test_stopped_in_the_second_stage(
     run: Run, tmp_path: Path, models: dict[str, str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
