@@ -47,6 +47,9 @@ PLAIN: dict[str, Any] = {
     "overlap": None,
 }
 """what the first stage goes without: there is no picture yet, and it is of one window"""
+SPREAD = ("dilated", "dilation_window", "interaction", "jitter", "attend", "attention_window", "attention_jitter")
+SPREAD += ("window", "overlap")
+"""what of these a picture made at once, of many windows, has all the same"""
 
 
 def stage_sizes(height: int, width: int, *, native: int, growth: str) -> tuple[tuple[int, int], ...]:
@@ -182,7 +185,8 @@ def _stage_recipe(recipe: Recipe, index: int, *, num: int) -> Recipe:
     if index > 0:
         return dataclasses.replace(recipe, start="image")
     collects = recipe.prompts == "attention" and num > 1
-    return dataclasses.replace(recipe, **{**PLAIN, "collect_words": collects})
+    without = {name: value for name, value in PLAIN.items() if recipe.stages != "one" or name not in SPREAD}
+    return dataclasses.replace(recipe, **{**without, "collect_words": collects})
 
 
 def _before(plan: Plan) -> dict[str, Any]:
