@@ -47,8 +47,19 @@ PLAIN: dict[str, Any] = {
     "overlap": None,
 }
 """what the first stage goes without: there is no picture yet, and it is of one window"""
-SPREAD = ("dilated", "dilation_window", "interaction", "jitter", "attend", "attention_window", "attention_jitter")
-SPREAD += ("window", "overlap")
+SPREAD = frozenset(
+    {
+        "dilated",
+        "dilation_window",
+        "interaction",
+        "jitter",
+        "attend",
+        "attention_window",
+        "attention_jitter",
+        "window",
+        "overlap",
+    }
+)
 """what of these a picture made at once, of many windows, has all the same"""
 
 
