@@ -61,7 +61,7 @@ def count_active(
 
 
 def active_tiles(recipe: Recipe, tiles: list[Tile], seen: Box, difficulty: np.ndarray, timestep: float) -> list[Tile]:
-    """Those of ``tiles`` that the model sees; ``difficulty`` [y, x] over ``seen``, which holds all of them that lies on
-    the canvas: of a tile that reaches beyond, what is on it counts."""
+    """Those of ``tiles`` that the model sees; ``difficulty`` [y, x] over ``seen``, which holds what of them lies on
+    the canvas: of a tile that reaches beyond, that part counts."""
     parts = [(tile, part) for tile in tiles if (part := tile.box.intersection(seen))]
     return [tile for tile, part in parts if is_tile_active(recipe, difficulty[part.within(seen)], timestep)]

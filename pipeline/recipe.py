@@ -130,8 +130,8 @@ class Recipe:
     is the default of progressive runs"""
     stages: str = "one"
     """the sizes that a picture made from words grows through: ``linear``, once, twice, three times the native size and
-    so on (DemoFusion); ``double``, each twice the one before (ScaleDiff); ``one``, the whole output at once. The run of
-    an image is one stage, whatever this, ``lift`` and ``anchor`` say"""
+    so on (DemoFusion); ``double``, each twice the one before (ScaleDiff); ``one``, the whole output at once. The run
+    of an image is one stage, whatever this, ``lift`` and ``anchor`` say"""
     restart: float = 1.0
     """share of the steps that run where a picture is begun from: in stages after the first, and in those of an image;
     beside strength"""

@@ -47,8 +47,20 @@ PLAIN: dict[str, Any] = {
     "overlap": None,
 }
 """what the first stage goes without: there is no picture yet, and it is of one window"""
-AT_ONCE = ("attend", "attention_window", "attention_jitter", "window", "overlap")
-"""what it keeps where it is the only one, of any size"""
+SPREAD = frozenset(
+    {
+        "dilated",
+        "dilation_window",
+        "interaction",
+        "jitter",
+        "attend",
+        "attention_window",
+        "attention_jitter",
+        "window",
+        "overlap",
+    }
+)
+"""what of these a picture made at once, of many windows, has all the same"""
 
 
 def stage_sizes(height: int, width: int, *, native: int, growth: str) -> tuple[tuple[int, int], ...]:
@@ -109,9 +121,8 @@ def bind_series(
     native = geometry.window * geometry.factor
     sizes = stage_sizes(height, width, native=native, growth=recipe.stages)
     check_shape(sizes, model)
-    kept = {name: getattr(recipe, name) for name in AT_ONCE} if recipe.stages == "one" else {}
     recipe = _settle_text(recipe, geometry)
-    recipes = [_stage_recipe(recipe, index, num=len(sizes), kept=kept) for index in range(len(sizes))]
+    recipes = [_stage_recipe(recipe, index, num=len(sizes)) for index in range(len(sizes))]
     plans: list[Plan] = []
     for index, (rows, cols) in enumerate(sizes):
         is_last = index + 1 == len(sizes)
@@ -181,11 +192,12 @@ def _settle_text(recipe: Recipe, geometry: LatentGeometry) -> Recipe:
     )
 
 
-def _stage_recipe(recipe: Recipe, index: int, *, num: int, kept: dict[str, Any]) -> Recipe:
+def _stage_recipe(recipe: Recipe, index: int, *, num: int) -> Recipe:
     if index > 0:
         return dataclasses.replace(recipe, start="image")
     collects = recipe.prompts == "attention" and num > 1
-    return dataclasses.replace(recipe, **{**PLAIN, "collect_words": collects, **kept})
+    without = {name: value for name, value in PLAIN.items() if recipe.stages != "one" or name not in SPREAD}
+    return dataclasses.replace(recipe, **{**without, "collect_words": collects})
 
 
 def _before(plan: Plan) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""`gigatile generate` with a ControlNet for edges: what the next stage is shown lies in its run."""
+"""What stages of `gigatile generate` have: the edges of the stage before, and what needs no picture."""
 
 from __future__ import annotations
 
@@ -12,8 +12,10 @@ from actors.edges import EDGES
 from actors.names import OUT
 from cluster.series import stage_url
 from pipeline.edges import edges, histogram, thresholds
+from pipeline.plan import plan_from_json
 from storage.run import RunStore
 from tests.composite import write_composite
+from tests.tiny import write_stable_diffusion
 
 Run = Callable[..., Result]
 
@@ -32,3 +34,18 @@ def test_the_next_stage_has_the_edges_of_the_picture(run: Run, tmp_path: Path) -
     assert np.array_equal(found.read(found.grid.canvas)[0], edges(pixels, *thresholds(histogram(pixels))))
     record = next(one for one in second.journal.replay() if one.kind == "ingest")
     assert record.extra == {"array": EDGES, "crc32c": [found.crc(0)]}
+
+
+def test_a_picture_made_at_once_keeps_what_needs_no_picture(run: Run, tmp_path: Path) -> None:
+    """Windows, neighbourhoods, dilated samples; guidance by structure waits for a second stage, which never comes."""
+    write_stable_diffusion(tmp_path / "sd")
+    spread = 'attend = "neighbourhood"\nattention_window = 16\nwindow = 24\nregion = 24\noverlap = 6\ndilated = 1.0\n'
+    (tmp_path / "mine.toml").write_text(f'{spread}guide = "structure"\nlow_band = 0.125\nsteps = 1\n')
+    words = ["generate", "abc", "out.png", "--size", "256x192", "--recipe", "mine.toml", "--workers", "0"]
+    result = run(*words, "--model", "sd", quick=False)
+    assert result.exit_code == 0, result.output
+    record = RunStore.open(stage_url("out.png.run", 0)).read_plan()
+    assert record is not None
+    recipe = plan_from_json(record).recipe
+    assert (recipe.attend, recipe.window, recipe.overlap, recipe.dilated) == ("neighbourhood", 24, 6, 1.0)
+    assert (recipe.guide, recipe.start) == ("none", "noise")
