@@ -122,12 +122,13 @@ def _device(plan: Plan) -> str:
 def print_series(stages: Sequence[Prepared], run_url: str) -> None:
     """What a series would do and cost: what all stages share, then a row a stage."""
     last = stages[-1].plan
-    recipe, regions, factor = last.recipe, last.regions, last.geometry.factor
+    recipe, canvas = last.recipe, last.regions.canvas.scaled(last.geometry.factor)
+    is_cut = canvas.shape != (last.height_out, last.width_out)
     official = ", as the published code has it" if recipe.compat == "official" else ""
     rows = {
         "recipe": f"{recipe.name}, {recipe.solver}, guidance {recipe.guidance:g}, blend {recipe.blend}, "
         f"seed {recipe.seed}{official}",
-        "output": f"{_size(last)}, computed as {regions.height * factor} x {regions.width * factor} and cut",
+        "output": _size(last) + (f", computed as {canvas.height} x {canvas.width} and cut" if is_cut else ""),
         "device": f"{_device(last)}, {_workers(stages[0].workers)}",
         "run": run_url,
     }

@@ -61,5 +61,7 @@ def count_active(
 
 
 def active_tiles(recipe: Recipe, tiles: list[Tile], seen: Box, difficulty: np.ndarray, timestep: float) -> list[Tile]:
-    """Those of ``tiles`` that the model sees; ``difficulty`` [y, x] over ``seen``, which holds all tiles."""
-    return [tile for tile in tiles if is_tile_active(recipe, difficulty[tile.box.within(seen)], timestep)]
+    """Those of ``tiles`` that the model sees; ``difficulty`` [y, x] over ``seen``, which holds all of them that lies on
+    the canvas: of a tile that reaches beyond, what is on it counts."""
+    parts = [(tile, part) for tile in tiles if (part := tile.box.intersection(seen))]
+    return [tile for tile, part in parts if is_tile_active(recipe, difficulty[part.within(seen)], timestep)]

@@ -24,7 +24,7 @@ from .device import DeviceFacts
 from .difficulty import AttentionCard
 from .groups import LEAST_DEFAULT_STEPS, default_group_steps
 from .plan import ONLY_STAGE, ImageFacts, Plan, Stage
-from .prompt_checks import check_attention, check_prompting, check_tagger
+from .prompt_checks import check_attention, check_prompting, check_seen, check_tagger
 from .recipe import Recipe
 from .solver import solver_name
 from .tag_file import TagFile
@@ -70,7 +70,7 @@ COMPANIONS = (
         given="tags",
         field="prompts",
         value="file",
-        instead_of=(None, "local"),
+        instead_of=(None, "local", "attention"),
         option="--tags",
         what="a tag file",
         without="no tag file",
@@ -151,6 +151,7 @@ def bind(
     check_tagger(settled, model, given.tagger)
     check_prompting(settled, degradations)
     check_attention(settled, model)
+    check_seen(settled, stage)
     check_textures(model, has_memory=given.textures is not None)
     check_options(settled, model, device)
     check_window(settled, geometry)

@@ -75,7 +75,7 @@ def _check_structure(recipe: Recipe, model: ModelCard) -> None:
 
 
 def check_dilation(recipe: Recipe, geometry: LatentGeometry) -> None:
-    """Refuse dilated samples below the model's own size, and the published code's sigmas where a solver has none."""
+    """Refuse dilated samples below the model's own size, and windows for none."""
     side, native = recipe.dilation_window, geometry.window
     if side is not None and not recipe.dilated:
         raise ValueError(
@@ -86,8 +86,6 @@ def check_dilation(recipe: Recipe, geometry: LatentGeometry) -> None:
             f"recipe: dilation_window must be a multiple of the model's window of {native} latent pixels, at least "
             f"{2 * native}, got {side}: its samples would be smaller than a window"
         )
-    if recipe.compat == "official" and recipe.solver != "euler":
-        raise ValueError(f"recipe: compat 'official' knows the solver euler only, the model's own is {recipe.solver}")
 
 
 def check_words(where: str, text: str, model: ModelCard) -> None:

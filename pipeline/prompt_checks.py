@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from .backbone import ModelCard
 from .checks import check_words
+from .plan import Stage
 from .recipe import Recipe
 from .tagger import CAPTIONERS, Tagging
 
@@ -57,6 +58,15 @@ def check_attention(recipe: Recipe, model: ModelCard) -> None:
         )
     if recipe.collect_words and recipe.compile:
         raise ValueError(f"recipe: {asked} looks into the denoiser, which compile = true seals: leave one of them out")
+
+
+def check_seen(recipe: Recipe, stage: Stage) -> None:
+    """Refuse words that no stage saw: a run of an image has no stage before it."""
+    if recipe.prompts == "attention" and stage.before is None:
+        raise ValueError(
+            "recipe: prompts = 'attention' says what the first stage of `gigatile generate` saw, and an image has no "
+            "such stage: use 'global', 'local', which needs a tagger, or tags with --tags"
+        )
 
 
 def check_prompting(recipe: Recipe, degradations: tuple[str, ...]) -> None:

@@ -52,7 +52,7 @@ class Recipe:
     prompts: str | None = None
     """``global``: ``prompt`` for every tile; ``local``: ``prompt``, then what the tagger says of each tile; ``file``:
     ``prompt``, then what the user's tag file says of it; ``attention``: the words of ``prompt`` that the first stage
-    of a progressive run saw there (AccDiffusion)"""
+    of a progressive run saw there (AccDiffusion); runs of an image have no such stage"""
     word_share: float = 0.3
     """c: with prompts = "attention", the share of a tile in which a word must hold to be said of it"""
     collect_words: bool = False
@@ -130,7 +130,8 @@ class Recipe:
     is the default of progressive runs"""
     stages: str = "one"
     """the sizes that a picture made from words grows through: ``linear``, once, twice, three times the native size and
-    so on (DemoFusion); ``double``, each twice the one before (ScaleDiff); ``one``, the whole output at once"""
+    so on (DemoFusion); ``double``, each twice the one before (ScaleDiff); ``one``, the whole output at once. The run of
+    an image is one stage, whatever this, ``lift`` and ``anchor`` say"""
     restart: float = 1.0
     """share of the steps that run where a picture is begun from: in stages after the first, and in those of an image;
     beside strength"""
@@ -309,7 +310,7 @@ class Recipe:
         if self.interaction and not self.dilated:
             raise ValueError("recipe: interaction is between dilated samples: give dilated a power, such as 1")
         if self.compat == "official" and self.solver not in (None, "euler"):
-            raise ValueError(f"recipe: compat 'official' knows the solver euler only, got {self.solver!r}")
+            raise ValueError(f"recipe: compat 'official' knows the solver euler only, got {self.solver!r}: use 'euler'")
 
     def _check_activity(self) -> None:
         sure, unsure = self.group_bounds

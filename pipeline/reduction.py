@@ -70,7 +70,7 @@ def list_reductions(plan: Plan) -> tuple[Reduction, ...]:
             if plan.dilation is not None:
                 steps = range(plan.num_steps)
                 found += [Reduction(chain=step_chain(step), kind="blur", layer=step) for step in steps]
-            if plan.recipe.anchor:
+            if plan.recipe.anchor and plan.stage.count > 1:
                 found.append(Reduction(chain=chain, kind="anchor"))
         if plan.recipe.codec_norm == "fast" and num:
             found.append(Reduction(chain=chain, kind="shrunk"))

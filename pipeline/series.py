@@ -18,7 +18,7 @@ from .backbone import LatentGeometry, ModelCard
 from .binding import NOTHING, Given, bind
 from .device import DeviceFacts
 from .plan import ImageFacts, Plan, Stage
-from .prompt_checks import LOCAL_FIELDS
+from .prompt_checks import LOCAL_FIELDS, check_attention
 from .recipe import Recipe
 
 WORDS_ONLY = "words alone"
@@ -80,6 +80,17 @@ def check_size(height: int, width: int, model: ModelCard) -> None:
         )
 
 
+def check_shape(sizes: tuple[tuple[int, int], ...], model: ModelCard) -> None:
+    """Refuse a size so long that the first of its stages is thinner than anything the model can see."""
+    least = model.geometry.factor * model.geometry.multiple
+    (first_height, first_width), (height, width) = sizes[0], sizes[-1]
+    if min(first_height, first_width) < least:
+        raise ValueError(
+            f"--size {width}x{height}: its first stage would be {first_width}x{first_height}, and the model "
+            f"{model.name} needs at least {least} pixels a side: give sides nearer to each other, or stages = 'one'"
+        )
+
+
 def bind_series(
     recipe: Recipe,
     *,
@@ -93,9 +104,11 @@ def bind_series(
     """The plans of a picture of ``height x width`` output pixels from the recipe's prompt; raises ValueError."""
     check_text(model)
     check_size(height, width, model)
+    check_attention(recipe, model)
     geometry = model.geometry
     native = geometry.window * geometry.factor
     sizes = stage_sizes(height, width, native=native, growth=recipe.stages)
+    check_shape(sizes, model)
     kept = {name: getattr(recipe, name) for name in AT_ONCE} if recipe.stages == "one" else {}
     recipe = _settle_text(recipe, geometry)
     recipes = [_stage_recipe(recipe, index, num=len(sizes), kept=kept) for index in range(len(sizes))]

@@ -95,9 +95,16 @@ def _spread(window: np.ndarray, start: int, cell: int) -> np.ndarray:
 
 
 def average_words(contributions: Sequence[Contribution], region: Box, cell: int) -> np.ndarray:
-    """[T, rows, columns] float32: one step's maps over a region, from contributions in plan order."""
+    """[T, rows, columns] float32: one step's maps over a region, from contributions in plan order.
+
+    Contributions to its neighbours, which a guided merge is given too, and those of dilated samples are passed over.
+    """
     inside = cells_over(region, cell)
-    found = [(cells_over(one.box, cell).within(inside), one.words) for one in contributions if one.words is not None]
+    found = [
+        (cells_over(one.box, cell).within(inside), one.words)
+        for one in contributions
+        if one.words is not None and region.contains(one.box)
+    ]
     total = np.zeros((len(found[0][1]), *inside.shape), dtype=np.float32)
     for place, words in found:
         total[:, *place] += words

@@ -150,7 +150,8 @@ def _count_joint(net: Any, one: Pass, *, patch: int, text: int, **given: Any) ->
     nearby = None if one.neighbourhood is None else Neighbourhood(window=one.neighbourhood)
     shape = one.height // patch, one.width // patch
     pooled = _zeros(1, net.config.pooled_projection_dim)
-    with joint_neighbourhood.surround(net, nearby, shape, patch=patch, text=text):
+    given_text = Conditioning(neighbourhood=nearby, text=_zeros(1, text, 1))
+    with joint_neighbourhood.surround(net, given_text, shape, patch=patch):
         return _count(lambda: net(timestep=_zeros(1), pooled_projections=pooled, **given))
 
 

@@ -81,7 +81,7 @@ def test_process_global_noise_changes_the_bytes(tmp_path: Path, monkeypatch: pyt
     def drawn_in_order(box, *, channels, seed, stage, draw):  # type: ignore[no-untyped-def]
         return rng.standard_normal((channels, box.height, box.width), dtype=np.float32)
 
-    monkeypatch.setattr("actors.worker.keyed_noise", drawn_in_order)
+    monkeypatch.setattr("actors.states.keyed_noise", drawn_in_order)
     assert not np.array_equal(last_latents(case, str(tmp_path / "b")), expected)
 
 

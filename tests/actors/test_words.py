@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import hashlib
 import io
 from pathlib import Path
@@ -110,7 +111,9 @@ def test_stopped_and_resumed_it_sums_the_same(case: Case, store: RunStore, tmp_p
 
 def test_a_later_stage_says_what_the_maps_say(tmp_path: Path) -> None:
     """The first word, of two pieces, holds on the left and the second on the right: a tile has its own, or both."""
-    case = diffusion_case(tmp_path, prompts="attention", word_share=0.6, prompt="ab cd", keep_steps=1)
+    plain = diffusion_case(tmp_path, prompt="ab cd", keep_steps=1)
+    recipe = dataclasses.replace(plain.plan.recipe, prompts="attention", word_share=0.6)
+    case = dataclasses.replace(plain, plan=dataclasses.replace(plain.plan, recipe=recipe))
     store = case.begin(str(tmp_path / "run"))
     maps = np.zeros((16, 8, 8), dtype=np.float32)
     maps[1:3, :, :4], maps[3:5, :, 4:] = 1, 1
@@ -123,7 +126,6 @@ def test_a_later_stage_says_what_the_maps_say(tmp_path: Path) -> None:
     for (_, left), text in said.items():
         share = ((np.arange(left, left + 16) + 0.5) / width < 0.5).mean()
         assert text == ("ab" if share >= 0.6 else "cd" if share <= 0.4 else "ab cd")
-    plain = diffusion_case(tmp_path, prompt="ab cd", keep_steps=1)
     assert digest(plain, run(plain, tmp_path / "plain")) != digest(case, store)
 
 

@@ -203,6 +203,13 @@ def test_scale(run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Non
         ("crops = 'tile'", ["crops", "SDXL", "analytic", "'none'"]),
         ("collect_words = true", ["collect_words", "cross-attention", "analytic", "'global'"]),
         ("prompts = 'local'", ["prompts", "tagger", "'global'"]),
+        ("dilation_window = 96", ["dilation_window", "give dilated a power"]),
+        ("dilated = 1.0\ndilation_window = 48", ["dilation_window", "multiple of the model's window", "48"]),
+        ("interaction = true", ["interaction", "give dilated a power"]),
+        ("compat = 'official'\nsolver = 'ddim'", ["compat", "euler only", "ddim"]),
+        ("lift = 'words'", ["lift", "latent, pixels, mixed"]),
+        ("jitter = 'always'", ["jitter", "none, step, stage"]),
+        ("skip = -1.0", ["skip", "at least 0"]),
         ("activity = 'mask'\ndifficulty = 'confidence'", ["difficulty", "restoration module", "'gradient'"]),
         ("activity = 'some'", ["activity", "groups"]),
         ("difficulty = 'gradient'", ["difficulty", "activity"]),
@@ -224,6 +231,14 @@ def test_recipe(run: Run, tmp_path: Path, text: str, parts: list[str]) -> None:
     (tmp_path / "mine.toml").write_text(text)
     one_line(run("upscale", "in.png", "out.png", "--recipe", "mine.toml"), *parts)
     nothing_left(tmp_path, "mine.toml")
+
+
+def test_words_that_no_stage_saw(run: Run, tmp_path: Path) -> None:
+    """An image has no stage before it; with tags the preset's prompts are theirs."""
+    write_stable_diffusion(tmp_path / "sd")
+    words = ["upscale", "in.png", "out.png", "--recipe", "accdiffusion-v2", "--model", "sd", "--workers", "0"]
+    one_line(run(*words, quick=False), "prompts = 'attention'", "an image has no such stage", "--tags")
+    nothing_left(tmp_path, "sd")
 
 
 def test_tags(run: Run, tmp_path: Path) -> None:

@@ -15,6 +15,7 @@ from pipeline.difficulty import AttentionCard
 from pipeline.plan import ImageFacts, plan_from_json
 from pipeline.presets import PRESETS
 from pipeline.recipe import Recipe
+from pipeline.series import bind_series
 from pipeline.solver import FLOW_ONLY, SOLVERS
 from pipeline.tag_file import TagFile
 from storage.box import Box
@@ -22,7 +23,7 @@ from tests.composite import write_composite, write_image_adapter
 from tests.tiny import DEVICE
 
 INGREDIENTS: dict[str, tuple[Any, ...]] = {
-    "prompts": ("global", "local", "file"),
+    "prompts": ("global", "local", "file", "attention"),
     "degradations": ("prompt", "negative"),
     "parents": (0, 2),
     "least_confidence": (0.0, 0.5),
@@ -48,7 +49,21 @@ INGREDIENTS: dict[str, tuple[Any, ...]] = {
     "channels_last": (False, True),
     "attend": ("tiles", "neighbourhood"),
     "attention_jitter": (True,),
+    "edge_share": (0.5,),
+    "stages": ("one", "linear", "double"),
+    "restart": (0.5,),
+    "lift": ("latent", "pixels", "mixed"),
+    "skip": (3.0,),
+    "dilated": (1.0,),
+    "blur_power": (0.0,),
+    "interaction": (True,),
+    "interaction_group": (2,),
+    "jitter": ("step", "stage"),
+    "anchor": (True,),
+    "compat": ("none", "official"),
 }
+STAGED = {"prompts", "structure", "edge_share", "stages", "restart", "lift", "skip", "dilated", "jitter", "compat"}
+"""ingredients that mean something else, or more, in a stage after the first"""
 TAGS = TagFile(
     entries=((Box(top=0, left=0, height=30, width=30), {"water": 1.0, "strong noise": 0.5}),),
     degradations=("strong noise",),
@@ -66,16 +81,22 @@ def models(tmp_path_factory: pytest.TempPathFactory) -> dict[str, ModelCard]:
     return {"embedded": describe_model("embedded"), "sdxl": describe_model(str(path))}
 
 
-def refused(model: ModelCard, given: dict[str, Any]) -> str | None:
-    """Why a table of ingredients is refused, by the documentation; None where it runs."""
+def refused(model: ModelCard, given: dict[str, Any], *, of_image: bool = True) -> str | None:
+    """Why a table of ingredients is refused, by the documentation; None where it runs.
+
+    ``of_image``: in the run of an image, not in the later stages of one from words.
+    """
     is_grouped = given.get("activity") == "groups"
-    prompts = given.get("prompts", "local" if model.geometry.restorer_halo else "global")
+    prompts = given.get("prompts", "local" if model.geometry.restorer_halo and of_image else "global")
     reasons = {
         "difficulty without an activity that reads it": "difficulty" in given
         and given.get("activity") not in ("groups", "mask"),
         "group_steps without groups": "group_steps" in given and not is_grouped,
-        "groups lay the timesteps": is_grouped and not {"strength", "spacing"}.isdisjoint(given),
-        "local prompts alone read it": prompts == "global"
+        "groups lay the timesteps": is_grouped and not {"strength", "spacing", "restart"}.isdisjoint(given),
+        "nothing to exchange": "interaction" in given and "dilated" not in given,
+        "Euler's sigmas": given.get("compat") == "official" and given.get("solver", "euler") != "euler",
+        "no stage before": prompts == "attention" and of_image,
+        "local prompts alone read it": prompts in ("global", "attention")
         and bool(given.get("parents") or given.get("least_confidence") or given.get("degradations") == "negative"),
         "a restoration module": model.geometry.restorer_halo is None
         and (given.get("coarse") == "restored" or given.get("difficulty") == "confidence"),
@@ -90,20 +111,37 @@ def refused(model: ModelCard, given: dict[str, Any]) -> str | None:
 
 def bind_pair(model: ModelCard, given: dict[str, Any]) -> Any:
     """A plan with what the ingredients need beside it: tags, a memory, a map, a transformer."""
-    settings: dict[str, Any] = {"window": 32, "overlap": 8, "region": 64, "guidance": 2.0, "steps": 4, **given}
     return bind(
-        Recipe(**settings),
+        make_recipe(given),
         image=dataclasses.replace(MAP, num_bands=3),
         scale=4,
         model=model,
         device=DEVICE,
         versions={},
-        given=Given(
-            tags=TAGS if given.get("prompts") == "file" else None,
-            textures="0" if given.get("image_prompts") == "textures" else None,
-            difficulty_map=MAP if given.get("difficulty") == "file" else None,
-            attention=VIT if given.get("difficulty") == "attention" else None,
-        ),
+        given=beside(given),
+    )
+
+
+def make_recipe(given: dict[str, Any]) -> Recipe:
+    solver = {"solver": "euler"} if given.get("compat") == "official" else {}
+    settings: dict[str, Any] = {
+        "window": 32,
+        "overlap": 8,
+        "region": 64,
+        "guidance": 2.0,
+        "steps": 4,
+        **solver,
+        **given,
+    }
+    return Recipe(**settings)
+
+
+def beside(given: dict[str, Any]) -> Given:
+    return Given(
+        tags=TAGS if given.get("prompts") == "file" else None,
+        textures="0" if given.get("image_prompts") == "textures" else None,
+        difficulty_map=MAP if given.get("difficulty") == "file" else None,
+        attention=VIT if given.get("difficulty") == "attention" else None,
     )
 
 
@@ -125,11 +163,35 @@ def test_every_pair_binds_or_is_on_the_list(models: dict[str, ModelCard], name: 
     assert wrong == []
 
 
+@pytest.mark.parametrize(("name", "count"), [("embedded", 1), ("sdxl", 2)])
+def test_later_stages_take_every_pair_or_it_is_on_the_list(models: dict[str, ModelCard], name: str, count: int) -> None:
+    """Of a picture from words, whose first stage goes without what it cannot have."""
+    geometry, wrong = models[name].geometry, []
+    side = 2 * geometry.window * geometry.factor
+    size: dict[str, Any] = {"height": side, "width": side, "model": models[name], "device": DEVICE, "versions": {}}
+    for some in itertools.combinations(INGREDIENTS.items(), count):
+        if count == 2 and STAGED.isdisjoint(name for name, _ in some):
+            continue
+        for values in itertools.product(*(values for _, values in some)):
+            given = {"stages": "double", **dict(zip((name for name, _ in some), values, strict=True))}
+            why = refused(models[name], given, of_image=False)
+            try:
+                plans = bind_series(make_recipe({"region": 128, **given}), given=beside(given), **size)
+            except ValueError as error:
+                if why is None and given["stages"] != "one":
+                    wrong.append(f"{given}: {error}")
+            else:
+                assert len(plans) == (1 if given["stages"] == "one" else 2)
+                if why is not None and given["stages"] != "one":
+                    wrong.append(f"{given} binds, though {why}")
+    assert wrong == []
+
+
 def test_presets_take_every_ingredient(models: dict[str, ModelCard]) -> None:
     """Beside a preset's own switches; its plan survives its record."""
     embedded = models["embedded"]
     for preset, (name, values) in itertools.product(PRESETS, INGREDIENTS.items()):
-        if preset == "zoomed-in-seesr":
+        if "negative_prompt" in PRESETS[preset]:
             continue
         for value in values:
             given = {**PRESETS[preset], name: value}
