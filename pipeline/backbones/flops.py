@@ -124,7 +124,6 @@ def _count_flux(folder: Path, tokens: int, one: Pass) -> int:
         net,
         one,
         patch=2,
-        text=tokens,
         hidden_states=_zeros(1, rows * cols, config.in_channels),
         encoder_hidden_states=_zeros(1, tokens, config.joint_attention_dim),
         guidance=_zeros(1) if config.guidance_embeds else None,
@@ -139,20 +138,18 @@ def _count_sd3(folder: Path, _tokens: int, one: Pass) -> int:
         net,
         one,
         patch=net.config.patch_size,
-        text=SEQUENCE,
         hidden_states=_zeros(1, net.config.in_channels, one.height, one.width),
         encoder_hidden_states=_zeros(1, SEQUENCE, net.config.joint_attention_dim),
     )
 
 
-def _count_joint(net: Any, one: Pass, *, patch: int, text: int, **given: Any) -> int:
-    """A transformer over image and text; ``given``: what it is called with beside the time and the pooled text."""
+def _count_joint(net: Any, one: Pass, *, patch: int, encoder_hidden_states: torch.Tensor, **given: Any) -> int:
+    """A transformer over image and text; ``given``: what it is called with beside the time and the text."""
     nearby = None if one.neighbourhood is None else Neighbourhood(window=one.neighbourhood)
-    shape = one.height // patch, one.width // patch
-    pooled = _zeros(1, net.config.pooled_projection_dim)
-    given_text = Conditioning(neighbourhood=nearby, text=_zeros(1, text, 1))
-    with joint_neighbourhood.surround(net, given_text, shape, patch=patch):
-        return _count(lambda: net(timestep=_zeros(1), pooled_projections=pooled, **given))
+    conditioning = Conditioning(text=encoder_hidden_states, neighbourhood=nearby)
+    given |= {"pooled_projections": _zeros(1, net.config.pooled_projection_dim), "timestep": _zeros(1)}
+    with joint_neighbourhood.surround(net, conditioning, (one.height // patch, one.width // patch), patch=patch):
+        return _count(lambda: net(encoder_hidden_states=encoder_hidden_states, **given))
 
 
 def _bare(folder: Path, **kind: Any) -> Any:
