@@ -38,6 +38,16 @@ SCALEDIFF: dict[str, Any] = {
 }
 """ScaleDiff (arXiv 2510.25818): neighbourhood attention, latent frequency mixing, structure guidance"""
 
+GIGATILE: dict[str, Any] = {
+    "stages": "double",
+    "start": "image",
+    "attend": "neighbourhood",
+    "prompts": "local",
+    "activity": "groups",
+    "guide": "structure",
+}
+"""ours: local prompts inside neighbourhood attention, steps by difficulty, structure guidance"""
+
 DULL = "blurry, ugly, duplicate, poorly drawn, deformed, mosaic"
 """the negative prompt of DemoFusion's authors, which the others took over"""
 
@@ -88,7 +98,7 @@ PRESETS: dict[str, dict[str, Any]] = {
         "restart": 0.6,
         "low_band": 0.25,
     },
-    "gigatile": {"name": "gigatile", "attend": "neighbourhood", "prompts": "local", "start": "image"},
+    "gigatile": {"name": "gigatile", **GIGATILE},
 }
 """preset name -> switches. MultiDiffusion is overlapping tiles whose predictions are averaged at every step; the
 numbers of zoomed-in-seesr are its authors', for Stable Diffusion 2 and its kin; those of yoda, and the defaults of

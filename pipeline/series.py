@@ -185,6 +185,8 @@ def _settle_text(recipe: Recipe, geometry: LatentGeometry) -> Recipe:
         "prompts": "global",
         "coarse": "bicubic",
         "structure": geometry.structure,
+        # a restoration module judges images that it enlarges: a stage is as large as it is wanted
+        "difficulty": None if recipe.activity == "all" else "gradient",
         "overlap": (recipe.window or geometry.window) // 2,
     }
     return dataclasses.replace(

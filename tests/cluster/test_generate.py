@@ -23,7 +23,7 @@ RECIPES = {
     ("demofusion", "xl"): f"{UNET}steps = 2\n",
     ("accdiffusion-v2", "xl"): f"{UNET}steps = 2\nword_share = 0.0\n",
     ("scalediff", "xl"): f"{UNET}steps = 3\n",
-    ("gigatile", "xl"): f'{UNET}steps = 2\nstages = "double"\n',
+    ("gigatile", "xl"): "region = 32\nbatch = 2\nsteps = 4\n",
     ("scalediff", "flux"): f"{SMALL}steps = 3\n",
     ("scalediff", "sd3"): f"{SMALL}steps = 3\n",
 }
