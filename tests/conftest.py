@@ -7,6 +7,7 @@ from collections.abc import Iterator
 import pytest
 
 
+@pytest.hookimpl(tryfirst=True)  # xdist reads the groups in this hook, too
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Two processes share the tests: Ray's, which take both cores, come one after another in one, others by file."""
     clusters = [item for item in items if item.get_closest_marker("ray")]
