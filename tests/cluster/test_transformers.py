@@ -104,7 +104,7 @@ def test_pictures_from_words(run: Run, tmp_path: Path, models: dict[str, Path], 
 @pytest.mark.parametrize("kind", ["flux", "sd3"])
 def test_local_prompts_inside_neighbourhoods(run: Run, tmp_path: Path, models: dict[str, Path], kind: str) -> None:
     (tmp_path / "mine.toml").write_text(
-        'preset = "gigatile"\nsteps = 2\nwindow = 16\nattention_window = 8\nregion = 16\n'
+        'preset = "gigatile"\nsteps = 3\nwindow = 16\nattention_window = 8\nregion = 16\n'
     )
     options = ["--model", str(models[kind]), "--scale", "8", "--workers", "0", "--recipe", "mine.toml"]
     result = run("upscale", "in.png", "out.png", *options, "--tags", "tags.json", quick=False)

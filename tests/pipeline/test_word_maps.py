@@ -127,7 +127,7 @@ def test_only_the_conditional_branch_is_recorded(kind: str, tmp_path: Path) -> N
     solver = build_solver("ddim", dict(tiny_scheduler().config) | {"_class_name": "DDIMScheduler"}, steps=4)
     without = predict_tiles(backbone, solver, 1, latents, given, table, 3.0)
     maps = WordMaps()
-    answer = predict_tiles(backbone, solver, 1, latents, given, table, 3.0, maps)
+    answer = predict_tiles(backbone, solver, 1, latents, given, table, 3.0, words=maps)
     assert torch.equal(answer, without)
     unet = backbone._unet  # type: ignore[attr-defined]
     plain = Plain(unet, ("down_blocks.1", "up_blocks.0"))
