@@ -36,23 +36,23 @@ class LatentGeometry:
     """latent pixels round a window that can still change the window's pixels"""
     codec_window: int
     """latent pixels a side that the autoencoder is run on at once, without its halo"""
-    reads_coarse: bool
+    reads_coarse: bool = False
     """whether predict needs the coarse latent: the enlarged input, encoded"""
-    structures: tuple[str, ...]
+    structures: tuple[str, ...] = ()
     """what its ControlNets read, each of ``image`` and ``edges`` at most once; empty for a model without one"""
-    structure: str
+    structure: str = "none"
     """default of what they are shown: ``none``, ``image``, ``edges`` or ``both``"""
-    zero_negative: bool
+    zero_negative: bool = False
     """whether guidance without a negative prompt moves away from zeros (SDXL), not from the embedding of no words"""
-    reads_crops: bool
+    reads_crops: bool = False
     """whether it is told which crop of which picture a tile is (SDXL's micro-conditioning)"""
-    image_width: int | None
+    image_width: int | None = None
     """width of the embedding of an image prompt; None for a model that reads no images"""
-    restorer_halo: int | None
+    restorer_halo: int | None = None
     """input pixels round a window that its restoration module can see; None for a model without one"""
-    text_tokens: int | None
+    text_tokens: int | None = None
     """tokens of a prompt; None for a model that reads no text"""
-    native_scale: int | None
+    native_scale: int | None = None
     """the one scale the model was trained to enlarge by; None where any whole number will do"""
     steps: int
     """default number of sampler steps"""
@@ -62,7 +62,7 @@ class LatentGeometry:
     """default tiles in one forward pass"""
     dtype: str
     """default number format of weights and activations"""
-    parameters: int
+    parameters: int = 0
     """number of weights, all parts together"""
     width: int
     """feature channels of the denoiser at the latent's own resolution: what its activations are priced by"""

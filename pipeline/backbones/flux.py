@@ -60,22 +60,13 @@ def read_geometry(folder: Path, index: dict[str, Any]) -> LatentGeometry:
         patch=PATCH,
         even_levels=True,
         attends_nearby=True,
-        reads_coarse=False,
-        structures=(),
-        structure="none",
-        zero_negative=False,
-        reads_crops=False,
-        image_width=None,
-        restorer_halo=None,
         text_tokens=num_tokens(folder, 2, TEXT_TOKENS[embeds]),
-        native_scale=None,
         # their authors' own numbers: schnell is distilled to few steps without guidance
         steps=28 if embeds else 4,
         guidance=3.5 if embeds else 1.0,
         embeds_guidance=embeds,
         batch=1,
         dtype="bfloat16" if torch.cuda.is_available() else "float32",
-        parameters=0,
         width=transformer["num_attention_heads"] * transformer["attention_head_dim"] // PATCH**2,
     )
 
