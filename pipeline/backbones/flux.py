@@ -13,10 +13,10 @@ from typing import Any
 import torch
 from diffusers import AutoencoderKL, FluxTransformer2DModel
 
-from ..backbone import Conditioning, LatentGeometry, ModelCard
-from .autoencoder import Autoencoder, codec_geometry
+from ..backbone import LatentGeometry, ModelCard
+from .autoencoder import codec_geometry
 from .configs import read_config
-from .joint_neighbourhood import part_places, surround
+from .joint_transformer import JointTransformer
 from .lora import merge_all
 from .networks import bare, read_network
 from .options import PLAIN, Options
@@ -148,45 +148,36 @@ def image_ids(rows: int, cols: int) -> torch.Tensor:
     return torch.stack([torch.zeros_like(ys), ys, xs], -1).reshape(-1, 3).float()
 
 
-class FluxBackbone(Autoencoder):
+class FluxBackbone(JointTransformer):
     """Runs a FLUX model's parts; see Backbone for shapes and ranges. Every tile is a picture of its own: its positions
     begin at 0, so the transformer meets none that it was not trained on."""
 
     def __init__(self, geometry: LatentGeometry, parts: Parts, options: Options = PLAIN) -> None:
-        super().__init__(parts.vae)
-        self._geometry, self._options = geometry, options
-        self._transformer, self._clip, self._sequence = parts.transformer, parts.clip, parts.sequence
+        super().__init__(geometry, parts.vae, parts.transformer, options)
+        self._clip, self._sequence = parts.clip, parts.sequence
 
-    @property
-    def geometry(self) -> LatentGeometry:
-        return self._geometry
-
-    @torch.inference_mode()
-    def predict(self, latents: torch.Tensor, timestep: torch.Tensor, conditioning: Conditioning) -> torch.Tensor:
-        if conditioning.places is not None and len(latents) > 1:
-            pairs = zip(latents, part_places(conditioning), strict=True)
-            return torch.cat([self.predict(one[None], timestep, given) for one, given in pairs])
-        if conditioning.places is not None:
-            conditioning = part_places(conditioning)[0]
-        assert conditioning.text is not None
-        assert conditioning.pooled is not None
-        device, dtype = self._transformer.device, self._transformer.dtype
+    def _run(
+        self,
+        latents: torch.Tensor,
+        timestep: torch.Tensor,
+        text: torch.Tensor,
+        pooled: torch.Tensor,
+        guidance: float | None,
+    ) -> torch.Tensor:
         batch, _, height, width = latents.shape
-        rows, cols, words = height // PATCH, width // PATCH, conditioning.text.shape[1]
-        nearby = surround(self._transformer, conditioning, (rows, cols), patch=PATCH)
-        with self._options.attending(), nearby:
-            found = self._transformer(
-                hidden_states=pack(latents).to(device, dtype),
-                encoder_hidden_states=conditioning.text.to(device, dtype),
-                pooled_projections=conditioning.pooled.to(device, dtype),
-                # it multiplies both by 1000 again
-                timestep=(timestep.float() / 1000).expand(batch).to(device),
-                guidance=self._guidance(batch, conditioning.guidance, device),
-                img_ids=image_ids(rows, cols).to(device),
-                txt_ids=torch.zeros(words, 3, device=device),
-                return_dict=False,
-            )[0]
-        return unpack(found.float().cpu(), height, width)
+        device = text.device
+        found = self._transformer(
+            hidden_states=pack(latents).to(device, text.dtype),
+            encoder_hidden_states=text,
+            pooled_projections=pooled,
+            # it multiplies both by 1000 again
+            timestep=(timestep.float() / 1000).expand(batch).to(device),
+            guidance=self._guidance(batch, guidance, device),
+            img_ids=image_ids(height // PATCH, width // PATCH).to(device),
+            txt_ids=torch.zeros(text.shape[1], 3, device=device),
+            return_dict=False,
+        )[0]
+        return unpack(found, height, width)
 
     def _guidance(self, batch: int, weight: float | None, device: torch.device) -> torch.Tensor | None:
         """[B] where the weight of guidance is an input."""

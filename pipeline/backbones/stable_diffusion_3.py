@@ -13,10 +13,10 @@ import torch
 from diffusers import AutoencoderKL, SD3Transformer2DModel
 from torch.nn import functional
 
-from ..backbone import Conditioning, LatentGeometry, ModelCard
-from .autoencoder import Autoencoder, codec_geometry
+from ..backbone import LatentGeometry, ModelCard
+from .autoencoder import codec_geometry
 from .configs import read_config
-from .joint_neighbourhood import part_places, surround
+from .joint_transformer import JointTransformer
 from .lora import merge_all
 from .networks import bare, read_network
 from .options import PLAIN, Options
@@ -128,41 +128,30 @@ def load(card: ModelCard, *, device: str, dtype: torch.dtype, options: Options =
     return StableDiffusion3Backbone(card.geometry, loaded, options)
 
 
-class StableDiffusion3Backbone(Autoencoder):
+class StableDiffusion3Backbone(JointTransformer):
     """Runs a Stable Diffusion 3 model's parts; see Backbone for shapes and ranges. A tile's positions are the middle of
     the model's table of them."""
 
     def __init__(self, geometry: LatentGeometry, parts: Parts, options: Options = PLAIN) -> None:
-        super().__init__(parts.vae)
-        self._geometry, self._options = geometry, options
-        self._transformer, self._clips, self._sequence = parts.transformer, parts.clips, parts.sequence
+        super().__init__(geometry, parts.vae, parts.transformer, options)
+        self._clips, self._sequence = parts.clips, parts.sequence
 
-    @property
-    def geometry(self) -> LatentGeometry:
-        return self._geometry
-
-    @torch.inference_mode()
-    def predict(self, latents: torch.Tensor, timestep: torch.Tensor, conditioning: Conditioning) -> torch.Tensor:
-        if conditioning.places is not None and len(latents) > 1:
-            pairs = zip(latents, part_places(conditioning), strict=True)
-            return torch.cat([self.predict(one[None], timestep, given) for one, given in pairs])
-        if conditioning.places is not None:
-            conditioning = part_places(conditioning)[0]
-        assert conditioning.text is not None
-        assert conditioning.pooled is not None
-        device, dtype = self._transformer.device, self._transformer.dtype
-        patch = self._transformer.config.patch_size
-        shape = latents.shape[2] // patch, latents.shape[3] // patch
-        nearby = surround(self._transformer, conditioning, shape, patch=patch)
-        with self._options.attending(), nearby:
-            found: torch.Tensor = self._transformer(
-                hidden_states=latents.to(device, dtype),
-                timestep=timestep.expand(len(latents)).to(device),
-                encoder_hidden_states=conditioning.text.to(device, dtype),
-                pooled_projections=conditioning.pooled.to(device, dtype),
-                return_dict=False,
-            )[0]
-        return found.float().cpu()
+    def _run(
+        self,
+        latents: torch.Tensor,
+        timestep: torch.Tensor,
+        text: torch.Tensor,
+        pooled: torch.Tensor,
+        guidance: float | None,
+    ) -> torch.Tensor:
+        found: torch.Tensor = self._transformer(
+            hidden_states=latents.to(text.device, text.dtype),
+            timestep=timestep.expand(len(latents)).to(text.device),
+            encoder_hidden_states=text,
+            pooled_projections=pooled,
+            return_dict=False,
+        )[0]
+        return found
 
     @torch.inference_mode()
     def embed(self, prompts: list[str]) -> dict[str, torch.Tensor]:
