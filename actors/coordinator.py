@@ -7,40 +7,18 @@ carries them to an executor and a journal. A task is done when its record is in 
 from __future__ import annotations
 
 import heapq
-import statistics
-from collections import Counter, defaultdict, deque
+from collections import Counter, defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 from .graph import Graph
+from .patience import Patience
 from .task import CONTRIBUTING, Item, Kind, Outcome, Task
-
-LEAST_WORK = 0.05
-"""share of a full task's work below which a task's seconds are mostly not the model's"""
+from .workload import Workload
 
 
 class TaskFailedError(RuntimeError):
     """A task failed on every attempt; what is computed so far stays in the run."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Patience:
-    """How long and how often to try."""
-
-    in_flight: int = 2
-    """tasks handed to a worker at once: it reads the next one's input while it computes"""
-    most_in_flight: int = 8
-    """tasks handed to a worker at once while they hold less work together than a full one"""
-    lease_floor: float = 60.0
-    """seconds before a task can be called late"""
-    lease_first: float = 1800.0
-    """seconds before a task of a sort that has not finished once can be called late"""
-    lease_factor: float = 5.0
-    """times the median that a task may take"""
-    tries: int = 3
-    """failures of one task before the run gives up"""
-    kept_steps: int = 0
-    """keep the latents of every k-th step; 0 keeps none"""
 
 
 @dataclass(slots=True, kw_only=True)
@@ -82,13 +60,8 @@ class Coordinator:
         patience: Patience,
         active: dict[int, tuple[int, ...]] | None = None,
     ) -> None:
-        """``active``: what earlier sittings' prepare tasks said of their regions, see Outcome.active."""
-        self.graph = graph
-        self._active: dict[int, tuple[int, ...]] = {}
-        self._most_active = 1
-        for region, counts in (active or {}).items():
-            self._learn(region, counts)
-        self.patience = patience
+        """``active``: see Workload."""
+        self.graph, self.patience, self.workload = graph, patience, Workload(active or {})
         self.available = set(available)
         self.todo = graph.needed(self.available)
         self.num_left = Counter(task.kind for task in self.todo)
@@ -106,7 +79,6 @@ class Coordinator:
         self._queued: set[Task] = set()
         self._running: dict[Task, list[Attempt]] = defaultdict(list)
         self._failures: dict[Task, int] = defaultdict(int)
-        self._seconds: dict[tuple[Kind, int], deque[float]] = defaultdict(lambda: deque(maxlen=64))
         self._held: set[Item] = set()
         self._denoising: set[Task] = set()
         self._steps_at: dict[int, set[int]] = defaultdict(set)
@@ -149,22 +121,15 @@ class Coordinator:
 
     def _lightest(self) -> tuple[str, Member] | None:
         """The worker with the least work of those that have less than a full region's; None where all have enough."""
-        if not self._active:
+        if not self.workload.is_uneven:
             return None
         loads = {
-            name: sum(self.work(attempt.task) for attempt in member.attempts.values())
+            name: sum(self.workload.share(attempt.task) for attempt in member.attempts.values())
             for name, member in self.members.items()
             if self.patience.in_flight <= len(member.attempts) < self.patience.most_in_flight
         }
         name = min(loads, key=lambda one: loads[one], default=None)
         return None if name is None or loads[name] >= 1 else (name, self.members[name])
-
-    def work(self, task: Task) -> float:
-        """A task's share of the work that the busiest region's busiest step is: only the model's passes count."""
-        if task.kind is not Kind.DENOISE:
-            return 0.0 if task.kind in (Kind.MERGE, Kind.REDUCE) else 1.0
-        active = self._active.get(task.region)
-        return active[task.step] / self._most_active if active else 1.0
 
     def overdue(self, now: float) -> list[str]:
         """Workers to kill: a task of theirs is late for the second time. A task late once is offered to others."""
@@ -201,22 +166,13 @@ class Coordinator:
         if attempt is None or attempt.task not in self.todo or attempt.task in self._finished:
             return False
         task = attempt.task
-        # what an idle region's task took says nothing of a busy one's
-        share = self.work(task) if task.kind is Kind.DENOISE else 1.0
-        if share > LEAST_WORK:
-            self._seconds[_sort(task)].append(outcome.seconds / share)
-        if outcome.active:
-            self._learn(task.region, outcome.active)
+        self.workload.record(task, outcome)
         self._finished.add(task)
         if task.kind in CONTRIBUTING:
             self._complete(task)
         else:
             self.uncommitted.append(Finished(task=task, attempt=number, worker=worker, outcome=outcome))
         return True
-
-    def _learn(self, region: int, active: tuple[int, ...]) -> None:
-        self._active[region] = active
-        self._most_active = max(self._most_active, *active)
 
     def commit(self, finished: Iterable[Finished]) -> None:
         """The journal holds these records now: their tasks are done and their neighbours unlocked."""
@@ -322,17 +278,14 @@ class Coordinator:
 
     def _lease(self, task: Task, member: Member) -> float:
         """Seconds that a task may take, the wait behind all that its worker has in hand among them."""
-        before = sum(self._median(attempt.task) for attempt in member.attempts.values() if attempt.task != task)
-        own = self._median(task)
+        before = sum(
+            self.workload.seconds(attempt.task) for attempt in member.attempts.values() if attempt.task != task
+        )
+        own = self.workload.seconds(task)
         if not own:
             return self.patience.lease_first
         expected = self.patience.lease_factor * max(self.patience.in_flight * own, before + own)
         return max(self.patience.lease_floor, expected)
-
-    def _median(self, task: Task) -> float:
-        """Seconds that a task of this sort takes; 0 where none has finished yet."""
-        times = self._seconds[_sort(task)]
-        return statistics.median(times) if times else 0.0
 
     def _end(self, worker: str, number: int) -> Attempt | None:
         member = self.members.get(worker)
@@ -431,8 +384,3 @@ class Coordinator:
         if task in self.todo:
             return False
         return task.kind not in CONTRIBUTING or self.graph.product(task) not in self.available
-
-
-def _sort(task: Task) -> tuple[Kind, int]:
-    """Tasks that take about the same time: each reduction measures something else."""
-    return task.kind, task.step if task.kind in (Kind.MEASURE, Kind.REDUCE) else 0

@@ -13,12 +13,13 @@ import numpy as np
 import torch
 from diffusers import AutoencoderKL
 
-from actors.coordinator import Coordinator, Patience
+from actors.coordinator import Coordinator
 from actors.drive import Session, Tally, drive
 from actors.executor import Executor
 from actors.graph import Graph
 from actors.local import LocalExecutor
 from actors.names import OUT, PIXELS
+from actors.patience import Patience
 from actors.resume import create_arrays, find_available
 from actors.worker import WorkerSetup, build_worker
 from pipeline.backbone import Conditioning

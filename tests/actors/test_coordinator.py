@@ -10,8 +10,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from actors.coordinator import Attempt, Coordinator, Patience, TaskFailedError
+from actors.coordinator import Attempt, Coordinator, TaskFailedError
 from actors.graph import Graph
+from actors.patience import Patience
 from actors.task import Item, Kind, Outcome, Task
 from pipeline.backbones import analytic
 from tests.tiny import small_plan
@@ -267,7 +268,9 @@ def test_a_quick_task_behind_slow_ones_is_not_late() -> None:
 
 def test_work_is_a_share_of_the_busiest_step() -> None:
     coordinator = Coordinator(graph(), [], Patience(), {0: (4, 2, 0), 1: (8, 8, 1)})
-    assert [coordinator.work(Task(Kind.DENOISE, step, 0)) for step in range(3)] == [0.5, 0.25, 0.0]
-    assert coordinator.work(Task(Kind.DENOISE, 2, 1)) == 1 / 8
-    assert coordinator.work(Task(Kind.MERGE, 0, 1)) == 0
-    assert coordinator.work(Task(Kind.DENOISE, 0, 2)) == 1, "a region that nothing is known of is taken to be full"
+    assert [coordinator.workload.share(Task(Kind.DENOISE, step, 0)) for step in range(3)] == [0.5, 0.25, 0.0]
+    assert coordinator.workload.share(Task(Kind.DENOISE, 2, 1)) == 1 / 8
+    assert coordinator.workload.share(Task(Kind.MERGE, 0, 1)) == 0
+    assert coordinator.workload.share(Task(Kind.DENOISE, 0, 2)) == 1, (
+        "a region that nothing is known of is taken to be full"
+    )

@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from actors.coordinator import Patience
 from actors.executor import Executor, WorkersExhaustedError
 from actors.graph import Graph
+from actors.patience import Patience
 from actors.ray import Pool, RayExecutor
 from actors.task import Kind
 from actors.worker import WorkerSetup
