@@ -17,11 +17,11 @@ from ray.exceptions import GetTimeoutError, ObjectLostError, RayActorError, RayE
 
 from pipeline.contribution import Contribution
 
+from .building import WorkerSetup, build_worker
 from .coordinator import Attempt
 from .executor import Event, TaskDone, TaskFailed, WorkerJoined, WorkerLost, WorkersExhaustedError
 from .graph import Graph
 from .task import CONTRIBUTING, Hello, Kind, Outcome, Part, Task
-from .worker import WorkerSetup, build_worker
 
 log = logging.getLogger(__name__)
 

@@ -15,7 +15,6 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 from typing import Any
 
 import google_crc32c
@@ -23,66 +22,45 @@ import numpy as np
 import torch
 
 from pipeline.activity import active_tiles, count_active
-from pipeline.backbone import Backbone, Conditioning, ModelCard
-from pipeline.backbones.loading import describe_model, load_backbone
+from pipeline.backbone import Backbone, Conditioning
 from pipeline.backbones.word_maps import WordMaps
 from pipeline.codec import Codec, decode_box
 from pipeline.colour import match_colour, transfer_colour
 from pipeline.combine import combine, tiles_at
 from pipeline.compat import sample_scales, tile_scales
 from pipeline.contribution import Contribution
-from pipeline.crops import crop_numbers
 from pipeline.denoise import Idle, PromptTable, cut, denoise_region, embed_own, num_branches, predict_tiles, reach
-from pipeline.device import describe_device, make_deterministic, package_versions
+from pipeline.device import describe_device, package_versions
 from pipeline.guide import guide_prediction
 from pipeline.local_prompts import Prompter, encode_prompt
 from pipeline.merge import merge_region
 from pipeline.noise import keyed_noise
 from pipeline.pixels import from_rgb, to_rgb
-from pipeline.plan import Plan, plan_from_json
+from pipeline.plan import Plan
 from pipeline.prepare import Preparer
 from pipeline.prompt_record import PromptRecord
 from pipeline.reduction import Reducer
 from pipeline.rest import mask, rest
 from pipeline.tagger import Tagger
-from pipeline.text_limit import TextLimit, load_text_limit
+from pipeline.text_limit import TextLimit
 from pipeline.tiling import Tile
 from pipeline.word_sums import sum_words
 from storage.box import Box
 from storage.run import RunStore
 
 from .before import Before
+from .conditions import Conditions
 from .difficulty import DifficultyMaps
 from .edges import read_edges
 from .exchange import Exchange
 from .image_prompts import StoredImagePrompts
 from .names import COARSE, DIFFICULTY, OUT, PIXELS, PROMPT_BLOB, history_name
-from .places import read_places
 from .prompts import PROMPTS_ARRAY, PromptStore, RegionPrompts
 from .reductions import StoredReductions
 from .states import States
 from .tagging import GlobalTags, LazyTagger
 from .task import Hello, Kind, Outcome, Task
 from .words import StoredWords, words_name
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class WorkerSetup:
-    """All that a new worker needs; small, and sent once."""
-
-    store: RunStore
-    plan: bytes
-    """the plan record"""
-    model: str
-    """the model as the user named it: each node finds its own copy"""
-    allow_pickle: bool = False
-    """whether its weights may be pickles"""
-    vit: str | None = None
-    """the vision transformer, likewise"""
-    tagger: str | None = None
-    """the tagger likewise; None for the model's own"""
-    before: RunStore | None = None
-    """the run of the stage before, in a progressive run's later stages"""
 
 
 class Worker:
@@ -117,6 +95,7 @@ class Worker:
         edges = None if before is None else read_edges(store, plan)
         self._preparer = Preparer(plan, self._read_rgb, self._in_backbone, self._prompter, maps.sources, lifted, edges)
         self._images = StoredImagePrompts(store, plan, self._preparer, self._in_backbone)
+        self._conditions = Conditions(plan, self._preparer, self._images, self._prompt_table, self._local_prompts)
         self._codec = Codec(self._in_backbone)
         first = functools.partial(getattr, before, "anchor", None)
         reducer = Reducer(plan, self._preparer, self._codec, self._states.at, first)
@@ -248,39 +227,15 @@ class Worker:
         assert seen is not None
         z = self._states.at(step, seen)
         coarse = self._states.coarse(seen) if plan.denoise_reads_coarse else None
-        prompts = self._prompt_table()
-        local = self._local_prompts(region) if plan.recipe.prompts != "global" and not plan.has_places else None
-        inside = read_places(plan, seen, self._local_prompts) if plan.has_places else None
-        images = self._images.read(region) if plan.recipe.image_prompts != "none" else None
         owned = tiles_at(plan, step, region)
-        places = {tile: place for place, tile in enumerate(owned)}
+        gather = self._conditions.of(step, region, owned, seen, coarse)
         words = sum_words(plan, seen) if plan.recipe.collect_words else None
 
         def predict(tiles: list[Tile], latents: torch.Tensor) -> torch.Tensor:
-            under, table = None, prompts
-            if local is not None:
-                table = local.rows([places[tile] for tile in tiles], prompts)
-            elif inside is not None:
-                table = inside.rows(tiles, prompts)
-            if coarse is not None and plan.model_reads_coarse:
-                under = torch.from_numpy(np.stack([cut(coarse, seen, tile.box) for tile in tiles]))
-            structure = None
-            if plan.recipe.structures:
-                shown = [self._preparer.structure(tile.box) for tile in tiles]
-                structure = {name: torch.stack([one[name] for one in shown]) for name in plan.recipe.structures}
+            given, table = gather(tiles)
+            maps = None if words is None else WordMaps()
             with self._in_backbone() as backbone:
-                crops = crop_numbers(plan, [tile.box for tile in tiles]) if plan.recipe.crops == "tile" else None
-                image = None if images is None else images.of([places[tile] for tile in tiles])
-                given = Conditioning(
-                    coarse=under,
-                    structure=structure,
-                    step=(step, plan.num_steps),
-                    crops=crops,
-                    image=image,
-                    neighbourhood=plan.neighbourhood(step),
-                )
                 scales = tile_scales(plan, self.solver, step, tiles)
-                maps = None if words is None else WordMaps()
                 predictions = self._predict(backbone, step, latents, given, table, scales, maps)
             if words is not None and maps is not None:
                 words.add(tiles, maps.mean().cpu().numpy())
@@ -404,28 +359,3 @@ class Worker:
                     found = {name: torch.from_numpy(table[name]) for name in table.files}
                 self._prompts = PromptTable(embeddings=found)
         return self._prompts
-
-
-def build_worker(setup: WorkerSetup) -> Worker:
-    """Load the model and open the store in this process.
-
-    Raises ValueError where this node's copy of the model is not the one the plan was made with.
-    """
-    plan = plan_from_json(setup.plan)
-    make_deterministic(plan.device.threads)
-    card = describe_model(setup.model, allow_pickle=setup.allow_pickle)
-    check_model(card, plan)
-    recipe = plan.recipe
-    assert recipe.dtype is not None
-    backbone = load_backbone(card, device=plan.device.kind, dtype=recipe.dtype, options=recipe.options)
-    limit = load_text_limit(card.location, card.geometry.text_tokens)
-    before = None if setup.before is None else Before(setup.before, plan)
-    return Worker(setup.store, plan, backbone, limit, LazyTagger(setup.tagger, plan), setup.vit, before)
-
-
-def check_model(card: ModelCard, plan: Plan) -> None:
-    if card.fingerprint != plan.model_fingerprint:
-        raise ValueError(
-            f"model {card.name} on {socket.gethostname()} has fingerprint {card.fingerprint[:12]}, the plan was made "
-            f"with {plan.model_fingerprint[:12]}: put the same files on every node"
-        )

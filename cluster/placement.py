@@ -7,12 +7,12 @@ from dataclasses import dataclass
 
 import ray
 
+from actors.building import WorkerSetup, build_worker
 from actors.executor import Executor
 from actors.graph import Graph
 from actors.local import LocalExecutor
 from actors.ray import Pool, RayExecutor
 from actors.task import Kind
-from actors.worker import WorkerSetup, build_worker
 from pipeline.device import DeviceFacts, describe_device, make_deterministic
 from pipeline.plan import Plan
 from pipeline.price import latent_bytes

@@ -9,8 +9,8 @@ from collections.abc import Iterator
 
 import numpy as np
 
+from actors.building import check_model
 from actors.names import latent_name
-from actors.worker import check_model
 from pipeline.backbone import Backbone
 from pipeline.backbones.loading import describe_model, load_backbone
 from pipeline.codec import decode_box

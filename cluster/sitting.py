@@ -10,13 +10,13 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from actors.building import WorkerSetup
 from actors.coordinator import Coordinator
 from actors.drive import Session, StoppedError, Tally, drive
 from actors.graph import Graph
 from actors.heartbeat import keep_beating
 from actors.patience import Patience
 from actors.resume import create_arrays, find_available
-from actors.worker import WorkerSetup
 from pipeline.plan import Plan, differing_fields, plan_from_json
 from pipeline.price import Price
 from storage.images import ImageInfo

@@ -13,6 +13,7 @@ import numpy as np
 import torch
 from diffusers import AutoencoderKL
 
+from actors.building import WorkerSetup, build_worker
 from actors.coordinator import Coordinator
 from actors.drive import Session, Tally, drive
 from actors.executor import Executor
@@ -21,7 +22,6 @@ from actors.local import LocalExecutor
 from actors.names import OUT, PIXELS
 from actors.patience import Patience
 from actors.resume import create_arrays, find_available
-from actors.worker import WorkerSetup, build_worker
 from pipeline.backbone import Conditioning
 from pipeline.backbones.loading import describe_model, load_backbone
 from pipeline.backbones.structure import canny_edges

@@ -7,10 +7,11 @@ from pathlib import Path
 
 import pytest
 
+from actors.building import build_worker
 from actors.drive import GOLDEN_BLOB, WrongWorkerError
 from actors.local import LocalExecutor
 from actors.task import Hello
-from actors.worker import Worker, build_worker
+from actors.worker import Worker
 from storage.run import RunStore
 from tests.runs import Case, digest, make_case, sit
 

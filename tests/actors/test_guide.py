@@ -11,13 +11,13 @@ import numpy as np
 import pytest
 import torch
 
+from actors.building import WorkerSetup, build_worker
 from actors.drive import StoppedError
 from actors.executor import Executor
 from actors.graph import Graph
 from actors.names import COARSE, latent_name
 from actors.ray import Pool, RayExecutor
 from actors.task import Kind, Task
-from actors.worker import WorkerSetup, build_worker
 from pipeline.blend import weight_sum
 from pipeline.contribution import Contribution
 from pipeline.guide import guide_prediction

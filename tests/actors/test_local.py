@@ -7,9 +7,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from actors.building import build_worker
 from actors.local import LocalExecutor
 from actors.names import latent_name
-from actors.worker import build_worker
 from tests.runs import Case, diffusion_case, digest, make_case, serial, sit
 
 SOLVERS = ["ddim", "euler", "dpm++2m", "sde-dpm++2m", "unipc", "euler-ancestral", "ddpm"]

@@ -7,12 +7,12 @@ from pathlib import Path
 
 import pytest
 
+from actors.building import WorkerSetup
 from actors.executor import Executor, WorkersExhaustedError
 from actors.graph import Graph
 from actors.patience import Patience
 from actors.ray import Pool, RayExecutor
 from actors.task import Kind
-from actors.worker import WorkerSetup
 from cluster.prompts import count_prompts
 from pipeline.vocabulary import Vocabulary
 from storage.run import RunStore

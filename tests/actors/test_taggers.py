@@ -9,11 +9,11 @@ from typing import Any
 import numpy as np
 import pytest
 
+from actors.building import build_worker
 from actors.drive import StoppedError
 from actors.names import COARSE, latent_name
 from actors.prompts import PROMPTS_ARRAY, read_prompt
 from actors.tagging import GLOBAL_TAGS_BLOB
-from actors.worker import build_worker
 from pipeline.prompt_table import read_block
 from pipeline.vocabulary import Vocabulary
 from storage.run import RunStore

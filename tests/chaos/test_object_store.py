@@ -8,12 +8,12 @@ from pathlib import Path
 
 import pytest
 
+from actors.building import WorkerSetup
 from actors.drive import StoppedError
 from actors.executor import Executor
 from actors.graph import Graph
 from actors.ray import Pool, RayExecutor
 from actors.task import Kind
-from actors.worker import WorkerSetup
 from storage.run import RunStore
 from tests.killing import KillingExecutor
 from tests.runs import diffusion_case, digest, sit

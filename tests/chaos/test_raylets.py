@@ -12,11 +12,11 @@ import pytest
 import ray
 from ray.cluster_utils import Cluster
 
+from actors.building import WorkerSetup
 from actors.executor import Executor
 from actors.graph import Graph
 from actors.ray import Pool, RayExecutor
 from actors.task import Kind
-from actors.worker import WorkerSetup
 from tests.killing import KillingExecutor
 from tests.runs import diffusion_case, digest, sit
 
