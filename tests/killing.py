@@ -1,14 +1,39 @@
-"""An executor that kills: wraps another one and strikes after a number of finished tasks."""
+"""Killing: an executor that strikes after a number of finished tasks, and processes that are killed halfway."""
 
 from __future__ import annotations
 
 import os
 import signal
+import time
 from collections.abc import Callable, Sequence
+from multiprocessing.context import ForkServerContext
+from pathlib import Path
+from typing import Any
 
 from actors.coordinator import Attempt
 from actors.executor import Event, Executor, TaskDone, WorkerJoined
 from actors.task import Kind, Part, Task
+
+
+def count_merges(run: Path) -> int:
+    """Journalled merges; entries still being written have longer names."""
+    return sum(entry.read_text().count('"merge"') for entry in (run / "journal").glob("[0-9]" * 8))
+
+
+def kill_after(
+    server: ForkServerContext, target: Callable[..., Any], args: tuple[Any, ...], *, run: Path, merges: int
+) -> bool:
+    """Call ``target`` in a process that is killed once so many merges of a run are journalled; whether it was at work
+    still."""
+    process = server.Process(target=target, args=args)
+    process.start()
+    deadline = time.monotonic() + 120
+    while count_merges(run) < merges and process.is_alive() and time.monotonic() < deadline:
+        time.sleep(0.005)
+    was_alive = process.is_alive()
+    process.kill()
+    process.join()
+    return was_alive
 
 
 class KillingExecutor:

@@ -19,7 +19,7 @@ from actors.drive import Session, Tally, drive
 from actors.executor import Executor
 from actors.graph import Graph
 from actors.local import LocalExecutor
-from actors.names import OUT, PIXELS
+from actors.names import OUT, PIXELS, latent_name
 from actors.patience import Patience
 from actors.resume import create_arrays, find_available
 from pipeline.backbone import Conditioning
@@ -155,6 +155,20 @@ def digest(case: Case, store: RunStore) -> str:
     """sha256 of the decoded pixels."""
     pixels = store.open_array(OUT).read(case.plan.out_regions.canvas)
     return hashlib.sha256(np.ascontiguousarray(pixels).tobytes()).hexdigest()
+
+
+def most_alive(case: Case, store: RunStore) -> int:
+    """Sits through a run; the most regions of latents, of all steps together, that were in its store at a time."""
+    most = 0
+
+    def watch() -> bool:
+        nonlocal most
+        names = [latent_name(step) for step in range(case.plan.num_steps + 1)]
+        most = max(most, sum(len(store.open_array(name).regions()) for name in names))
+        return False
+
+    sit(case, store, should_stop=watch)
+    return most
 
 
 def serial(case: Case) -> np.ndarray:

@@ -24,7 +24,7 @@ from pipeline.guide import guide_prediction
 from pipeline.merge import average, merge_region
 from storage.run import RunStore
 from tests.killing import KillingExecutor
-from tests.runs import Case, diffusion_case, digest, make_case, serial, sit
+from tests.runs import Case, diffusion_case, digest, make_case, most_alive, serial, sit
 from tests.tiny import tiny_vae
 from tests.tiny_transformers import write_stable_diffusion_3
 
@@ -155,16 +155,7 @@ def test_stopped_again_and_again_and_resumed(tmp_path: Path) -> None:
 def test_latents_that_nobody_reads_are_deleted(tmp_path: Path) -> None:
     case = make_case("analytic", height=130, width=130, **{**GUIDED, "steps": 5})
     store = case.begin(str(tmp_path / "run"))
-    most = 0
-
-    def watch() -> bool:
-        nonlocal most
-        names = [latent_name(step) for step in range(case.plan.num_steps + 1)]
-        most = max(most, sum(len(store.open_array(name).regions()) for name in names))
-        return False
-
-    sit(case, store, should_stop=watch)
-    assert most <= 4 * case.plan.regions.num_regions
+    assert most_alive(case, store) <= 4 * case.plan.regions.num_regions
     assert not any(store.open_array(latent_name(step)).regions() for step in range(case.plan.num_steps + 1))
 
 

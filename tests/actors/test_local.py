@@ -10,7 +10,7 @@ import pytest
 from actors.building import build_worker
 from actors.local import LocalExecutor
 from actors.names import latent_name
-from tests.runs import Case, diffusion_case, digest, make_case, serial, sit
+from tests.runs import Case, diffusion_case, digest, make_case, most_alive, serial, sit
 
 SOLVERS = ["ddim", "euler", "dpm++2m", "sde-dpm++2m", "unipc", "euler-ancestral", "ddpm"]
 
@@ -89,16 +89,7 @@ def test_only_a_few_steps_are_alive(tmp_path: Path) -> None:
     """Latents that no task will read again are deleted as the run goes: 3.5 copies at most."""
     case = make_case("analytic", height=130, width=130, steps=6, region=64)
     store = case.begin(str(tmp_path / "run"))
-    most = 0
-
-    def watch() -> bool:
-        nonlocal most
-        names = [latent_name(step) for step in range(case.plan.num_steps + 1)]
-        most = max(most, sum(len(store.open_array(name).regions()) for name in names))
-        return False
-
-    sit(case, store, should_stop=watch)
-    assert most <= 3.5 * case.plan.regions.num_regions
+    assert most_alive(case, store) <= 3.5 * case.plan.regions.num_regions
     assert not store.open_array(latent_name(case.plan.num_steps)).regions()
 
 

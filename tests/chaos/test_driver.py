@@ -17,6 +17,7 @@ from PIL import Image
 from typer.testing import CliRunner
 
 from cluster.cli import app
+from tests.killing import count_merges
 from tests.runs import picture
 from tests.tiny import write_stable_diffusion
 
@@ -84,11 +85,6 @@ def strike_in_progress(words: list[str], run: Path, share: float, number: signal
         process.send_signal(number)
     _, errors = process.communicate(timeout=60)
     return process.returncode, errors
-
-
-def count_merges(run: Path) -> int:
-    """Journalled merges; entries still being written have longer names."""
-    return sum(entry.read_text().count('"merge"') for entry in (run / "journal").glob("[0-9]" * 8))
 
 
 def total_merges(run: Path) -> int:

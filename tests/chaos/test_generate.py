@@ -8,7 +8,6 @@ from __future__ import annotations
 import dataclasses
 import multiprocessing
 import os
-import time
 from concurrent.futures import ThreadPoolExecutor
 from multiprocessing.context import ForkServerContext
 from pathlib import Path
@@ -17,6 +16,7 @@ import pytest
 
 from cluster.job import TextJob
 from cluster.series import generate
+from tests.killing import count_merges, kill_after
 from tests.series import tiny_model
 
 pytestmark = pytest.mark.chaos
@@ -40,25 +40,6 @@ def begin(job: TextJob) -> str:
     return generate(job, should_stop=lambda: False, on_plan=lambda _stages: None).exported.sha256
 
 
-def count(stage: Path) -> int:
-    """Journalled region-steps of a stage."""
-    return sum(entry.read_text().count('"merge"') for entry in (stage / "journal").glob("[0-9]" * 8))
-
-
-def kill_in_stage(job: TextJob, server: ForkServerContext, stage: int, after: int) -> bool:
-    """Begin and kill once ``after`` region-steps of a stage are journalled; whether it was still at work."""
-    process = server.Process(target=begin, args=(job,))
-    process.start()
-    deadline = time.monotonic() + 120
-    folder = Path(job.run_url) / f"stage-{stage}"
-    while count(folder) < after and process.is_alive() and time.monotonic() < deadline:
-        time.sleep(0.005)
-    was_alive = process.is_alive()
-    process.kill()
-    process.join()
-    return was_alive
-
-
 @pytest.mark.parametrize("preset", ["accdiffusion-v2", "scalediff"])
 def test_killed_in_the_second_stage(tmp_path: Path, server: ForkServerContext, model: str, preset: str) -> None:
     recipe = tmp_path / "mine.toml"
@@ -74,10 +55,10 @@ def test_killed_in_the_second_stage(tmp_path: Path, server: ForkServerContext, m
     )
     killed = dataclasses.replace(whole, output=str(tmp_path / "killed.png"))
     with ThreadPoolExecutor(1) as pool:
-        was_killed = pool.submit(kill_in_stage, killed, server, 1, 3)
+        was_killed = pool.submit(kill_after, server, begin, (killed,), run=Path(killed.run_url) / "stage-1", merges=3)
         expected = begin(whole)
         assert was_killed.result(), "it ended before it could be killed"
     assert not (tmp_path / "killed.png").exists()
-    stages = [count(Path(job.run_url) / "stage-1") for job in (killed, whole)]
+    stages = [count_merges(Path(job.run_url) / "stage-1") for job in (killed, whole)]
     assert 3 <= stages[0] < stages[1]
     assert begin(killed) == expected

@@ -18,7 +18,8 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from tests.chaos.test_driver import RECIPE, ROOT, command, count_merges, finish
+from tests.chaos.test_driver import RECIPE, ROOT, command, finish
+from tests.killing import count_merges
 from tests.runs import picture
 from tests.tiny import write_stable_diffusion
 

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import multiprocessing
 import os
-import time
 from concurrent.futures import ThreadPoolExecutor
 from multiprocessing.context import ForkServerContext
 from pathlib import Path
@@ -21,6 +20,7 @@ from pipeline.tag_file import TagFile
 from storage.box import Box
 from storage.run import RunStore
 from tests.composite import write_composite
+from tests.killing import count_merges, kill_after
 from tests.runs import Case, digest, make_case, sit
 
 pytestmark = pytest.mark.chaos
@@ -54,32 +54,14 @@ def begin_and_sit(case: Case, url: str) -> None:
     sit(case, case.begin(url))
 
 
-def count(url: Path) -> int:
-    """Journalled region-steps."""
-    return sum(entry.read_text().count('"merge"') for entry in (url / "journal").glob("[0-9]" * 8))
-
-
-def kill_in_the_middle(case: Case, server: ForkServerContext, url: Path, after: int) -> bool:
-    """Begin a run and kill it once ``after`` region-steps are journalled; whether it was still at work."""
-    process = server.Process(target=begin_and_sit, args=(case, str(url)))
-    process.start()
-    deadline = time.monotonic() + 120
-    while count(url) < after and process.is_alive() and time.monotonic() < deadline:
-        time.sleep(0.005)
-    was_alive = process.is_alive()
-    process.kill()
-    process.join()
-    return was_alive
-
-
 def check(case: Case, server: ForkServerContext, folder: Path, after: int) -> None:
     """Killed and gone on with, it gives the bytes of the undisturbed run, which is made meanwhile."""
     whole, url = case.begin(str(folder / "whole")), folder / "killed"
     with ThreadPoolExecutor(1) as pool:
-        was_killed = pool.submit(kill_in_the_middle, case, server, url, after)
+        was_killed = pool.submit(kill_after, server, begin_and_sit, (case, str(url)), run=url, merges=after)
         sit(case, whole)
         assert was_killed.result(), "it ended before it could be killed"
-    assert after <= count(url) < case.plan.regions.num_regions * case.plan.num_steps
+    assert after <= count_merges(url) < case.plan.regions.num_regions * case.plan.num_steps
     store = RunStore.open(str(url))
     sit(case, store)
     assert digest(case, store) == digest(case, whole)
