@@ -7,8 +7,9 @@ import functools
 import numpy as np
 import torch
 
-from pipeline.anchor import Anchor, anchor_from
+from pipeline.anchor import anchor_from
 from pipeline.cubic import enlarge_cubic
+from pipeline.moments import Rescaling
 from pipeline.pixels import to_rgb
 from pipeline.plan import Plan, plan_from_json
 from pipeline.reduction import chain_end, list_reductions, table_from_bytes
@@ -32,7 +33,7 @@ class Before:
         self._factor = plan.geometry.factor
 
     @functools.cached_property
-    def anchor(self) -> Anchor | None:
+    def anchor(self) -> Rescaling | None:
         """The stage's own, which knows the first stage's; None for a recipe without."""
         assert self._plan is not None
         k = chain_end(list_reductions(self._plan), "decode")

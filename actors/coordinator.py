@@ -213,6 +213,9 @@ class Coordinator:
     def _has_inputs(self, task: Task) -> bool:
         if task.kind is Kind.REDUCE and self._num_measured[task.step] < self.graph.num_regions:
             return False
+        gate = self.graph.gate(task)
+        if gate is not None and gate not in self.available:
+            return False
         return all(item in self.available for item in self.graph.inputs(task))
 
     def _priority(self, task: Task) -> tuple[int, int, int, int]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from dataclasses import dataclass
 
 import numpy as np
 import torch
@@ -10,12 +11,25 @@ import torch
 from pipeline.backbone import Conditioning
 from pipeline.contribution import Contribution
 from pipeline.crops import WHOLE, crop_numbers
-from pipeline.exchange import SampleBatch, blur, sample_batch, share_out
+from pipeline.dilation import gather
+from pipeline.exchange import SampleBatch, blur, sample_batch, share_out, window_bijection
 from pipeline.plan import Plan
 from pipeline.reduction import restoring, step_chain
 
 from .reductions import StoredReductions
 from .states import States
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Shared:
+    """What all batches of a dilation window share at a step."""
+
+    bijection: np.ndarray | None
+    """see pipeline.interaction.draw_bijection"""
+    samples: np.ndarray
+    """[s * s, c, h, w] float32: all samples, blurred, with the canvas's mean and deviation"""
+    coarse: np.ndarray | None
+    """of the coarse latent, likewise, but not blurred; None for a model that reads none"""
 
 
 class Exchange:
@@ -24,17 +38,18 @@ class Exchange:
     def __init__(self, plan: Plan, states: States, reductions: StoredReductions) -> None:
         self._plan, self._states, self._reductions = plan, states, reductions
         self._lock = threading.Lock()
-        self._blurred: tuple[tuple[int, int], np.ndarray] | None = None
-        """step and window, and the window as its samples are seen"""
+        self._last: tuple[tuple[int, int], Shared] | None = None
+        """step and window, and what their batches share"""
 
     def gather(self, step: int, number: int) -> tuple[SampleBatch, torch.Tensor, Conditioning]:
         """Batch ``number`` of a step, its latents ``[B, c, h, w]``, and all that the model is given beside prompts."""
-        plan = self._plan
-        batch = sample_batch(plan, step, number)
-        latents = torch.from_numpy(batch.pick(self._see(step, batch)))
-        coarse = None
-        if plan.model_reads_coarse:
-            coarse = torch.from_numpy(batch.pick(self._states.coarse(batch.box)))
+        plan, dilation = self._plan, self._plan.dilation
+        assert dilation is not None
+        window, _, _ = dilation.batches(plan.denoise_settings.batch)[number]
+        shared = self._share(step, window)
+        batch = sample_batch(plan, number, shared.bijection)
+        latents = torch.from_numpy(batch.pick(shared.samples))
+        coarse = None if shared.coarse is None else torch.from_numpy(batch.pick(shared.coarse))
         crops = crop_numbers(plan, [WHOLE] * len(latents)) if plan.recipe.crops == "tile" else None
         return batch, latents, Conditioning(coarse=coarse, crops=crops)
 
@@ -42,11 +57,21 @@ class Exchange:
         """A contribution for each region under the batch's window, ascending."""
         return share_out(batch, predictions.numpy(), self._plan.regions)
 
-    def _see(self, step: int, batch: SampleBatch) -> np.ndarray:
-        """The window ``[c, y, x]``, blurred, with the canvas's mean and deviation."""
+    def _share(self, step: int, window: int) -> Shared:
+        # the other thread most likely wants the same
         with self._lock:
-            if self._blurred is None or self._blurred[0] != (step, batch.window):
-                found = restoring(self._reductions.table(step_chain(step)))
-                blurred = blur(self._plan, step, lambda box: self._states.at(step, box), batch.box)
-                self._blurred = (step, batch.window), found.apply(blurred)
-            return self._blurred[1]
+            if self._last is None or self._last[0] != (step, window):
+                self._last = (step, window), self._find(step, window)
+            return self._last[1]
+
+    def _find(self, step: int, window: int) -> Shared:
+        plan, dilation = self._plan, self._plan.dilation
+        assert dilation is not None
+        box = dilation.window(window)
+        found = restoring(self._reductions.table(step_chain(step)))
+        blurred = found.apply(blur(plan, step, lambda part: self._states.at(step, part), box))
+        return Shared(
+            bijection=window_bijection(plan, step, window),
+            samples=gather(dilation, blurred),
+            coarse=gather(dilation, self._states.coarse(box)) if plan.model_reads_coarse else None,
+        )

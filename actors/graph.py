@@ -166,6 +166,11 @@ class Graph:
             return [*before, *(Item("moments", step, r) for r in range(self.num_regions))]
         return []
 
+    def gate(self, task: Task) -> Item | None:
+        """The input that comes last where a task has hundreds, so that one look tells that it has to wait."""
+        end = self._step_ends[task.step] if task.kind is Kind.EXCHANGE else None
+        return None if end is None else Item("statistics", end, 0)
+
     def parts(self, task: Task) -> list[Part]:
         """The contributions that a merge sums, in plan order; none for other tasks."""
         if task.kind is not Kind.MERGE:

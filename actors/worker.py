@@ -289,8 +289,10 @@ class Worker:
     ) -> tuple[int, dict[str, Any], list[Contribution]]:
         plan = self.plan
         box = plan.regions.box(region)
-        z = self._states.at(step, box)
-        prediction = self._average(step, box, contributions)
+        wide = plan.merge_window(box)
+        around = self._states.at(step, wide)
+        z = cut(around, wide, box)
+        prediction = self._average(step, box, wide, around, contributions)
         if plan.recipe.activity == "mask":
             difficulty, coarse = self.store.open_array(DIFFICULTY).read(box)[0], self._states.coarse(box)
             resting = rest(plan.recipe, self.solver, self.backbone, step, z, coarse)
@@ -309,15 +311,18 @@ class Worker:
             extra[words_name(step + 1)] = self._words.add(step, region, contributions)
         return self._states.latents(step + 1).write(region, z_next), extra, []
 
-    def _average(self, step: int, box: Box, contributions: Sequence[Contribution]) -> np.ndarray:
-        """What a step predicts of a region: the tiles' mean, drawn to the coarse latent where a recipe asks for it."""
+    def _average(
+        self, step: int, box: Box, wide: Box, z: np.ndarray, contributions: Sequence[Contribution]
+    ) -> np.ndarray:
+        """What a step predicts of a region: the tiles' mean, drawn to the coarse latent where a recipe asks for it.
+
+        ``z`` lies over ``wide``, all that the region's merge reads.
+        """
         plan, canvas = self.plan, self.plan.regions.canvas
-        wide = plan.merge_window(box)
         prediction = combine(plan, step, contributions, wide, channels=plan.geometry.channels)
         if not plan.is_guided:
             return prediction
-        z, coarse = self._states.at(step, wide), self._states.coarse(wide)
-        cell = plan.recipe.low_cell
+        coarse, cell = self._states.coarse(wide), plan.recipe.low_cell
         return guide_prediction(self.solver, step, z, prediction, coarse, wide=wide, canvas=canvas, box=box, cell=cell)
 
     def _decode(self, region: int) -> tuple[int, dict[str, Any], list[Contribution]]:

@@ -44,14 +44,18 @@ def start_ray(place: str) -> Iterator[int]:
         for _ in range(3):
             cluster.add_node(num_cpus=1, object_store_memory=STORE)
         ray.init(address=cluster.address, **quiet)
-        yield 3
-        ray.shutdown()
-        cluster.shutdown()
+        try:
+            yield 3
+        finally:
+            ray.shutdown()
+            cluster.shutdown()
         return
     count = int(place.split()[0])
     ray.init(address="local", num_cpus=count, include_dashboard=False, object_store_memory=STORE, **quiet)
-    yield count
-    ray.shutdown()
+    try:
+        yield count
+    finally:
+        ray.shutdown()
 
 
 def run(low: Path, folder: Path, recipe: str, options: argparse.Namespace, workers: int) -> dict[str, Any]:

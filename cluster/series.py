@@ -58,11 +58,24 @@ def prepare(job: TextJob) -> tuple[Prepared, ...]:
     """Connect where the job says so, bind a plan a stage and check what they need against what is there."""
     there = place(job)
     prepared = []
-    for plan in make_plans(job, there.device):
+    plans = make_plans(job, there.device)
+    for plan in plans:
         cost = check_memory(plan, there.workers, there.memory, there.where)
-        cuts = find_cuts(plan, job.model, allow_pickle=job.allow_pickle) if plan.stage.index == 0 else ()
-        prepared.append(Prepared(plan=plan, cost=cost, workers=there.workers, warnings=cuts))
+        warnings: tuple[str, ...] = ()
+        if plan.stage.index == 0:
+            warnings = (*find_cuts(plan, job.model, allow_pickle=job.allow_pickle), *_find_unread(job, plans))
+        prepared.append(Prepared(plan=plan, cost=cost, workers=there.workers, warnings=warnings))
     return tuple(prepared)
+
+
+def _find_unread(job: TextJob, plans: Sequence[Plan]) -> list[str]:
+    """A line for each thing that the job gives to later stages, where the picture is made in one."""
+    given = {"--tagger": job.tagger, "--vit": job.vit} if len(plans) == 1 else {}
+    return [
+        f"{option} {value} is not read: it looks at the picture of the stage before, and this picture is made in one"
+        for option, value in given.items()
+        if value is not None
+    ]
 
 
 def generate(

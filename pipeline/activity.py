@@ -18,7 +18,8 @@ import numpy as np
 
 from storage.box import Box
 
-from .recipe import TRAINING_STEPS, Recipe
+from .progress import TRAINING_STEPS
+from .recipe import Recipe
 from .tiling import Tile
 
 

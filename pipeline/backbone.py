@@ -92,6 +92,11 @@ class LatentGeometry:
     """latent pixels a side of one position of its maps of attention to words; None for a model without cross-attention
     """
 
+    def canvas_side(self, pixels: int) -> int:
+        """Latent pixels along an axis of the canvas that holds so many pixels of the output."""
+        latents = -(-pixels // self.factor)
+        return -(-latents // self.multiple) * self.multiple
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ModelCard:

@@ -8,7 +8,7 @@ from typing import Any
 
 from storage.box import RegionGrid
 
-from .backbone import LatentGeometry, ModelCard
+from .backbone import ModelCard
 from .checks import (
     check_attend,
     check_dilation,
@@ -139,7 +139,7 @@ def bind(
     geometry = model.geometry
     if not stage.from_text:
         check_scale(scale, model)
-    height, width = (_canvas_side(side * scale, geometry) for side in (image.height, image.width))
+    height, width = (geometry.canvas_side(side * scale) for side in (image.height, image.width))
     check_smallest(image.height, image.width, scale, geometry)
     one_window = max(height, width) <= min(geometry.codec_window, recipe.region)
     settled = _settle(_follow(recipe, given), model, image, given.tagger, one_window=one_window)
@@ -178,11 +178,6 @@ def bind(
         **{field.name: getattr(given, field.name) for field in dataclasses.fields(given)},
     )
     return dataclasses.replace(plan, timesteps=plan.solver().timesteps)
-
-
-def _canvas_side(pixels_out: int, geometry: LatentGeometry) -> int:
-    latents = -(-pixels_out // geometry.factor)
-    return -(-latents // geometry.multiple) * geometry.multiple
 
 
 def _degradations(model: ModelCard, tags: TagFile | None, tagger: Tagging | None) -> tuple[str, ...]:

@@ -38,6 +38,9 @@ class Contribution:
         return found
 
 
-def at_pixels(box: Box, total: np.ndarray, said: np.ndarray) -> Contribution:
-    """The contribution of ``total [c, y, x]`` over ``box`` at the pixels ``said [y, x]`` alone."""
-    return Contribution(box=box, total=np.ascontiguousarray(total[:, said]), where=np.packbits(said))
+def at_pixels(box: Box, total: np.ndarray, rows: np.ndarray, cols: np.ndarray) -> Contribution:
+    """The contribution of ``total [c, n]`` at ``n`` pixels of ``box``, each at its row and column in it, ``[n]``."""
+    flat = rows * box.width + cols
+    said = np.zeros(box.area, dtype=bool)
+    said[flat] = True
+    return Contribution(box=box, total=np.ascontiguousarray(total[:, flat.argsort()]), where=np.packbits(said))

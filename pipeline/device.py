@@ -66,3 +66,5 @@ def make_deterministic(threads: int) -> None:
     torch.backends.cuda.matmul.allow_tf32 = False
     torch.backends.cudnn.allow_tf32 = False
     torch.use_deterministic_algorithms(True, warn_only=True)
+    # else torch fills whatever it allocates, to show who reads what nobody wrote: a twentieth of a step's time
+    torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]

@@ -138,16 +138,19 @@ def gather(dilation: Dilation, values: np.ndarray) -> np.ndarray:
     return np.ascontiguousarray(cut.reshape(s * s, len(values), height, width))
 
 
-def scatter(dilation: Dilation, samples: np.ndarray) -> np.ndarray:
-    """The inverse of ``gather``: ``[c, y, x]`` of a window from its samples ``[s * s, c, h, w]``, padding cut off."""
-    s, windows = dilation.factor, dilation.windows
-    _, channels, height, width = samples.shape
-    whole = samples.reshape(s, s, channels, height, width).transpose(2, 3, 0, 4, 1)
-    whole = whole.reshape(channels, height * s, width * s)
-    top, left = (
-        (whole.shape[1] - windows.tile_height, whole.shape[2] - windows.tile_width) if dilation.zeros else (0, 0)
-    )
-    return np.ascontiguousarray(whole[:, top : top + windows.tile_height, left : left + windows.tile_width])
+def places(dilation: Dilation, origin: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Rows and columns in a window of the pixels that samples show: two of ``[n, h, w] int64``.
+
+    ``origin``: of which sample each pixel is, anything that broadcasts to ``[n, h, w]``. Those of the padding lie
+    outside of the window.
+    """
+    s, (height, width) = dilation.factor, dilation.sample_shape
+    windows, above, left = dilation.windows, 0, 0
+    if dilation.zeros:
+        above, left = height * s - windows.tile_height, width * s - windows.tile_width
+    rows = s * np.arange(height)[:, None] + origin // s - above
+    cols = s * np.arange(width) + origin % s - left
+    return np.broadcast_arrays(rows, cols)  # type: ignore[return-value]
 
 
 def _sides(dilation: Dilation, values: np.ndarray) -> list[tuple[int, int]]:

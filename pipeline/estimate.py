@@ -9,7 +9,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from .backbones.flops import Pass, count_codec, count_pass
-from .denoise import num_branches
 from .plan import Plan
 from .price import Price
 
@@ -36,19 +35,19 @@ def count_flops(plan: Plan, cost: Price, family: str, folder: Path) -> float | N
     """
     recipe, tiles, tokens = plan.recipe, plan.tiles, plan.geometry.text_tokens or 0
     near = None if recipe.attend == "tiles" else recipe.attention_window
-    shows = len(recipe.structures)
-    tile = Pass(height=tiles.tile_height, width=tiles.tile_width, neighbourhood=near, shows=shows)
+    # the embedded model has one ControlNet for all of them
+    shows = min(1, len(recipe.structures)) if family == "embedded" else len(recipe.structures)
+    imagines = family == "embedded" and not plan.model_reads_coarse
+    tile = Pass(height=tiles.tile_height, width=tiles.tile_width, neighbourhood=near, shows=shows, imagines=imagines)
     each = count_pass(family, folder, tokens, tile)
     if each is None:
         return None
-    samples, sampled = 0, 0
+    total = float((cost.forwards - cost.dilated_forwards) * each)
     if plan.dilation is not None:
-        branches = num_branches(plan.geometry, plan.denoise_settings.guidance)
-        batch = plan.denoise_settings.batch
-        samples = len(plan.dilation.batches(batch)) * batch * branches * plan.num_steps
         height, width = plan.dilation.sample_shape
-        sampled = count_pass(family, folder, tokens, Pass(height=height, width=width, shows=shows)) or 0
-    total = float((cost.forwards - samples) * each + samples * sampled)
+        sampled = Pass(height=height, width=width, imagines=imagines)
+        sample = count_pass(family, folder, tokens, sampled)
+        total += cost.dilated_forwards * (sample or 0)
     for part, runs in (("encoder", cost.encodes), ("decoder", cost.decodes)):
         if runs:
             total += runs * _count_canvas(plan, family, folder, part)

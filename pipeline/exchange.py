@@ -15,33 +15,19 @@ import torch
 from storage.box import Box, RegionGrid
 
 from .contribution import Contribution, at_pixels
-from .dilation import Dilation, blur_box, gather, scatter
+from .dilation import Dilation, blur_box, places
 from .interaction import draw_bijection
-from .moments import Moments, moments
+from .moments import Moments, Rescaling, moments
 from .plan import Plan
 from .progress import blur_deviation
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Restoring:
-    """What gives blurred values the canvas's mean and deviation back; over all channels and latent pixels."""
-
-    mean: float
-    deviation: float
-    blurred_mean: float
-    blurred_deviation: float
-
-    def apply(self, blurred: np.ndarray) -> np.ndarray:
-        gain = np.float32(self.deviation / self.blurred_deviation)
-        restored: np.ndarray = (blurred - np.float32(self.blurred_mean)) * gain + np.float32(self.mean)
-        return restored
-
-
-def restoring_from(found: Moments) -> Restoring:
-    """From the moments that ``measure_blur`` gives, of all regions together."""
+def restoring_from(found: Moments) -> Rescaling:
+    """What gives blurred latents the canvas's mean and deviation back, from the moments that ``measure_blur`` gives,
+    of all regions together."""
     mean, blurred_mean = (float(value) for value in found.mean)
     deviation, blurred = (float(value) for value in np.sqrt(found.variance(correction=1)))
-    return Restoring(mean=mean, deviation=deviation, blurred_mean=blurred_mean, blurred_deviation=blurred)
+    return Rescaling(mean=blurred_mean, deviation=blurred, mean_to=mean, deviation_to=deviation)
 
 
 def blur(plan: Plan, step: int, read: Callable[[Box], np.ndarray], box: Box) -> np.ndarray:
@@ -55,7 +41,16 @@ def blur(plan: Plan, step: int, read: Callable[[Box], np.ndarray], box: Box) -> 
 
 def measure_blur(plan: Plan, step: int, read: Callable[[Box], np.ndarray], box: Box) -> Moments:
     """Moments of a box's latents and of their blur, two groups."""
-    both = np.stack([read(box), blur(plan, step, read, box)])
+    dilation = plan.dilation
+    assert dilation is not None
+    wide = box.grown(dilation.factor - 1, plan.regions.canvas)
+    # once, of all that the blur reads: the box itself is part of it
+    values = read(wide)
+
+    def cut(part: Box) -> np.ndarray:
+        return values[:, *part.within(wide)]
+
+    both = np.stack([cut(box), blur(plan, step, cut, box)])
     return moments(torch.from_numpy(both))
 
 
@@ -74,47 +69,41 @@ class SampleBatch:
     bijection: np.ndarray | None
     """see interaction.draw_bijection"""
 
-    def pick(self, values: np.ndarray) -> np.ndarray:
-        """The batch ``[B, c, h, w]`` of a window's values ``[c, y, x]``, pixels exchanged."""
-        samples = gather(self.dilation, values)
+    def pick(self, samples: np.ndarray) -> np.ndarray:
+        """The batch ``[B, c, h, w]`` of all samples of a window ``[s * s, c, h, w]``, pixels exchanged."""
         if self.bijection is None:
             return np.ascontiguousarray(samples[list(self.numbers)])
         chosen = self.bijection[list(self.numbers)][:, None]
         return np.take_along_axis(samples, np.broadcast_to(chosen, (len(self.numbers), *samples.shape[1:])), axis=0)
 
-    def put(self, predictions: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """``[c, y, x]`` of the window: predictions ``[B, c, h, w]`` at the batch's own pixels; and which those are,
-        ``[y, x] bool``."""
-        _, channels, height, width = predictions.shape
-        samples = np.zeros((self.dilation.num_samples, channels + 1, height, width), dtype=np.float32)
-        for number, prediction in zip(self.numbers[: self.count], predictions, strict=False):
-            # one more channel says which pixels were put
-            shown = np.concatenate([prediction, np.ones((1, height, width), dtype=np.float32)])
-            if self.bijection is None:
-                samples[number] = shown
-            else:
-                where = np.broadcast_to(self.bijection[number], (1, channels + 1, height, width))
-                np.put_along_axis(samples, where, shown[None], axis=0)
-        whole = scatter(self.dilation, samples)
-        return whole[:-1], whole[-1] > 0
+    def places(self) -> tuple[np.ndarray, np.ndarray]:
+        """Rows and columns in the window of the pixels that the batch shows, ``[count, h, w]``; see dilation.places."""
+        own = np.array(self.numbers[: self.count])
+        return places(self.dilation, own[:, None, None] if self.bijection is None else self.bijection[own])
 
 
-def sample_batch(plan: Plan, step: int, batch: int) -> SampleBatch:
-    """Batch number ``batch`` of a step."""
-    dilation, recipe, size = plan.dilation, plan.recipe, plan.denoise_settings.batch
+def window_bijection(plan: Plan, step: int, window: int) -> np.ndarray | None:
+    """Which sample's pixel each sample of a dilation window shows; None for a recipe without window interaction."""
+    dilation, recipe = plan.dilation, plan.recipe
+    assert dilation is not None
+    if not recipe.interaction:
+        return None
+    return draw_bijection(
+        dilation.num_samples,
+        *dilation.sample_shape,
+        seed=recipe.seed,
+        stage=plan.stage.index,
+        step=step,
+        window=window,
+        group=recipe.interaction_group,
+    )
+
+
+def sample_batch(plan: Plan, batch: int, bijection: np.ndarray | None) -> SampleBatch:
+    """Batch number ``batch`` of a step; ``bijection``: the step's, of the batch's window."""
+    dilation, size = plan.dilation, plan.denoise_settings.batch
     assert dilation is not None
     window, first, end = dilation.batches(size)[batch]
-    bijection = None
-    if recipe.interaction:
-        bijection = draw_bijection(
-            dilation.num_samples,
-            *dilation.sample_shape,
-            seed=recipe.seed,
-            stage=plan.stage.index,
-            step=step,
-            window=window,
-            group=recipe.interaction_group,
-        )
     numbers = list(range(first, end))
     return SampleBatch(
         dilation=dilation,
@@ -127,13 +116,17 @@ def sample_batch(plan: Plan, step: int, batch: int) -> SampleBatch:
 
 
 def share_out(batch: SampleBatch, predictions: np.ndarray, regions: RegionGrid) -> list[Contribution]:
-    """The predictions of a batch, weighted, a contribution for each region under the window, ascending."""
-    found, said = batch.put(predictions)
-    weighted = found * batch.dilation.weight()
+    """The predictions ``[B, c, h, w]`` of a batch, weighted, a contribution for each region under the window,
+    ascending."""
+    ys, xs = batch.places()
+    inside = (ys >= 0) & (ys < batch.box.height) & (xs >= 0) & (xs < batch.box.width)
+    ys, xs = ys[inside], xs[inside]
+    weighted = predictions[: batch.count].swapaxes(0, 1)[:, inside] * batch.dilation.weight()[ys, xs]
+    ys, xs = ys + batch.box.top, xs + batch.box.left
     made = []
     for region in regions.overlapping(batch.box):
         part = regions.box(region).intersection(batch.box)
         assert part is not None
-        ys, xs = part.within(batch.box)
-        made.append(at_pixels(part, weighted[:, ys, xs], said[ys, xs]))
+        here = (ys >= part.top) & (ys < part.bottom) & (xs >= part.left) & (xs < part.right)
+        made.append(at_pixels(part, weighted[:, here], ys[here] - part.top, xs[here] - part.left))
     return made

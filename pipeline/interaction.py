@@ -29,15 +29,6 @@ def draw_bijection(
     whole = Box(top=0, left=0, height=height, width=width)
     order = keyed_noise(whole, channels=num_samples, seed=seed, stage=stage, draw=(TAG << 32) + (step << 20) + window)
     size = group or num_samples
-    found = [first + order[first : first + size].argsort(axis=0) for first in range(0, num_samples, size)]
-    return np.concatenate(found)
-
-
-def invert(bijection: np.ndarray) -> np.ndarray:
-    """``[n, y, x]``: which sample shows the pixel of each sample.
-
-    >>> b = draw_bijection(9, 2, 2, seed=1, stage=0, step=0, window=0)
-    >>> bool((np.take_along_axis(b, invert(b), 0) == np.arange(9)[:, None, None]).all())
-    True
-    """
-    return bijection.argsort(axis=0)
+    groups = (slice(first, first + size) for first in range(0, num_samples, size))
+    # stable: what a tie does is no matter of the sort's implementation
+    return np.concatenate([group.start + order[group].argsort(axis=0, kind="stable") for group in groups])

@@ -43,8 +43,36 @@ class Moments:
         return np.concatenate([self.count, self.mean, self.m2])
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rescaling:
+    """Takes values of one mean and deviation to another's."""
+
+    mean: float
+    deviation: float
+    mean_to: float
+    deviation_to: float
+
+    def apply(self, values: np.ndarray) -> np.ndarray:
+        """``values float32``, moved and stretched; the very same where there is nothing to do."""
+        if (self.mean, self.deviation) == (self.mean_to, self.deviation_to):
+            return values
+        gain = np.float32(self.deviation_to / self.deviation)
+        moved: np.ndarray = (values - np.float32(self.mean)) * gain + np.float32(self.mean_to)
+        return moved
+
+    def to_vector(self) -> np.ndarray:
+        """[4]: as ``rescaling_from`` reads it."""
+        return np.array([self.mean, self.deviation, self.mean_to, self.deviation_to])
+
+
+def rescaling_from(vector: np.ndarray) -> Rescaling:
+    """What ``Rescaling.to_vector`` wrote."""
+    mean, deviation, mean_to, deviation_to = (float(value) for value in vector)
+    return Rescaling(mean=mean, deviation=deviation, mean_to=mean_to, deviation_to=deviation_to)
+
+
 def from_vector(vector: np.ndarray) -> Moments:
-    """The moments that ``to_vector`` wrote."""
+    """What ``Moments.to_vector`` wrote."""
     count, mean, m2 = vector.reshape(3, -1)
     return Moments(count=count, mean=mean, m2=m2)
 

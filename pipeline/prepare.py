@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager
+from dataclasses import dataclass
 
 import numpy as np
 import torch
@@ -23,6 +24,20 @@ from .plan import Plan
 
 EDGE_HALO = 16
 """latent pixels round a box that its edges are looked for in"""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class _Seen:
+    """The input under a box of latent pixels."""
+
+    window: Box
+    """where it lies, in the input's pixels"""
+    low: torch.Tensor
+    """[3, y, x]: the window's pixels"""
+    restored: torch.Tensor | None
+    """[3, H, W] in [0, 1]: the box, restored"""
+    confidence: torch.Tensor | None
+    """[1, y, x]: how sure of that the restoration module is"""
 
 
 class Preparer:
@@ -59,13 +74,16 @@ class Preparer:
         plan, factor = self.plan, self.plan.geometry.factor
         difficulty = np.empty((1, *box.shape), dtype=np.float32) if plan.has_difficulty else None
 
-        def look(wide: Box) -> torch.Tensor:
-            rgb, low, window, confidence = self._look(wide)
+        def judge(seen: _Seen, wide: Box) -> None:
             part = wide.intersection(box)
             if difficulty is not None and part is not None:
-                found = self._judge(window, low, confidence)
-                difficulty[0, *part.within(box)] = at_latents(found, window, part, plan.scale, factor)
-            return rgb
+                found = at_latents(self._judge(seen), seen.window, part, plan.scale, factor)
+                difficulty[0, *part.within(box)] = found
+
+        def look(wide: Box) -> torch.Tensor:
+            seen = self._see(wide)
+            judge(seen, wide)
+            return self._enlarge(seen, wide)
 
         encode = functools.partial(self._codec.encode, norms=norms)
 
@@ -74,7 +92,7 @@ class Preparer:
 
         coarse = self._lift(box, encoded)
         if difficulty is not None and plan.lifts_latents:
-            look(box)
+            judge(self._see(box), box)
         if difficulty is not None:
             difficulty = weigh(difficulty, plan.recipe.difficulty_cell, plan.recipe.difficulty_power)
         return coarse, difficulty
@@ -94,30 +112,35 @@ class Preparer:
 
     def coarse_pixels(self, box: Box) -> torch.Tensor:
         """What the coarse latent of a box of latent pixels is encoded from: RGB ``[3, H, W]`` in [0, 1]."""
-        return self._look(box)[0]
+        return self._enlarge(self._see(box), box)
 
-    def _look(self, wide: Box) -> tuple[torch.Tensor, torch.Tensor, Box, torch.Tensor | None]:
-        """The first enlargement of a box of latent pixels; the input under it, and where that lies; the confidence."""
+    def _see(self, wide: Box) -> _Seen:
+        """The input under a box of latent pixels, restored where the recipe asks for that."""
         plan = self.plan
         box_out = wide.scaled(plan.geometry.factor)
         window = source_window(box_out, plan.scale, plan.source, self._halo)
         low = self._read_rgb(window)
         restored, confidence = self._restore(low, window, box_out) if self._restores else (None, None)
-        if plan.recipe.coarse == "restored":
-            assert restored is not None
-            return restored, low, window, confidence
-        return enlarge(low, window, box_out, plan.scale).clamp(0, 1), low, window, confidence
+        return _Seen(window=window, low=low, restored=restored, confidence=confidence)
 
-    def _judge(self, window: Box, low: torch.Tensor, confidence: torch.Tensor | None) -> np.ndarray:
-        """The difficulty [y, x] of the input's pixels in ``window``."""
+    def _enlarge(self, seen: _Seen, wide: Box) -> torch.Tensor:
+        """The first enlargement of the box of latent pixels that was seen: RGB ``[3, H, W]`` in [0, 1]."""
+        plan = self.plan
+        if plan.recipe.coarse == "restored":
+            assert seen.restored is not None
+            return seen.restored
+        return enlarge(seen.low, seen.window, wide.scaled(plan.geometry.factor), plan.scale).clamp(0, 1)
+
+    def _judge(self, seen: _Seen) -> np.ndarray:
+        """The difficulty [y, x] of the input's pixels that were seen."""
         source = self.plan.recipe.difficulty
         assert source is not None
         if source == "gradient":
-            return from_gradient(low.clamp(0, 1))
+            return from_gradient(seen.low.clamp(0, 1))
         if source == "confidence":
-            assert confidence is not None
-            return from_confidence(confidence)
-        return self._maps[source](window)
+            assert seen.confidence is not None
+            return from_confidence(seen.confidence)
+        return self._maps[source](seen.window)
 
     def enlarged(self, box_out: Box) -> torch.Tensor:
         """The input by bicubic over a box of the output: RGB ``[3, H, W]`` in [0, 1]."""

@@ -32,6 +32,8 @@ class Price:
     """tiles of one step"""
     forwards: int
     """passes of the backbone over one tile, padding and guidance included; all tiles at all steps, so at most"""
+    dilated_forwards: int
+    """those of them that see dilated samples"""
     region_steps: int
     encodes: float
     """runs of the autoencoder's encoder over the canvas, measuring included; windows' halos come on top"""
@@ -50,12 +52,12 @@ def price(plan: Plan) -> Price:
     recipe, geometry, settings = plan.recipe, plan.geometry, plan.denoise_settings
     owned = [len(plan.tiles.owned_by(plan.regions.box(r))) for r in range(plan.regions.num_regions)]
     batches = sum(-(-count // settings.batch) for count in owned)
-    if (dilation := plan.dilation) is not None:
-        batches += len(dilation.batches(settings.batch))
-    branches = num_branches(geometry, settings.guidance)
+    dilated = 0 if plan.dilation is None else len(plan.dilation.batches(settings.batch))
+    each = settings.batch * num_branches(geometry, settings.guidance) * plan.num_steps
     return Price(
         tiles=plan.tiles.num_tiles,
-        forwards=batches * settings.batch * branches * plan.num_steps,
+        forwards=(batches + dilated) * each,
+        dilated_forwards=dilated * each,
         region_steps=plan.regions.num_regions * plan.num_steps,
         encodes=_runs(plan, "encoder") if plan.uses_coarse and not plan.lifts_latents else 0.0,
         decodes=_runs(plan, "decoder") if plan.stage.decodes else 0.0,

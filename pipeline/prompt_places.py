@@ -14,6 +14,7 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 import torch
@@ -22,6 +23,8 @@ from storage.box import Box
 
 from .blend import axis_weight_sum, axis_window
 from .tiling import Tile, TileGrid
+
+CPU = torch.device("cpu")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -49,21 +52,25 @@ class PromptPlaces:
     width: int
     windows: tuple[PlacedPrompt, ...]
     """each prompt of ``embeddings`` has one at least"""
-    _at: dict[tuple[int, int], list[tuple[torch.Tensor, torch.Tensor]]] = field(default_factory=dict, repr=False)
+    _at: dict[tuple[Any, ...], list[tuple[torch.Tensor, torch.Tensor]]] = field(default_factory=dict, repr=False)
 
     def saying(self, embeddings: dict[str, torch.Tensor]) -> PromptPlaces:
         """The same places with other embeddings of their prompts."""
         return dataclasses.replace(self, embeddings=embeddings)
 
-    def weights(self, height: int, width: int) -> list[tuple[torch.Tensor, torch.Tensor]]:
-        """For each prompt the places where it holds, [n] int64, row-major, and its weights there, [n] float64.
+    def weights(
+        self, height: int, width: int, device: torch.device = CPU, dtype: torch.dtype = torch.float64
+    ) -> list[tuple[torch.Tensor, torch.Tensor]]:
+        """For each prompt the places where it holds, [n] int64, row-major, and its weights there, [n] of ``dtype``.
 
         ``height x width``: what a layer's resolution makes of the canvas, in cells of a power of two. A cell's weight
         is the mean over its latent pixels; the weights of all prompts add up to one at every cell.
         """
-        if (height, width) not in self._at:
-            self._at[height, width] = self._find(height, width)
-        return self._at[height, width]
+        key = height, width, device, dtype
+        if key not in self._at:
+            found = self._find(height, width)
+            self._at[key] = [(where.to(device), weight.to(device, dtype)) for where, weight in found]
+        return self._at[key]
 
     def _find(self, height: int, width: int) -> list[tuple[torch.Tensor, torch.Tensor]]:
         parts: list[list[tuple[slice, slice, np.ndarray]]] = [[] for _ in self.embeddings["text"]]

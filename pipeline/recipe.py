@@ -2,41 +2,11 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 
-from .backbones.options import ATTENTIONS, Options
-from .blend import WINDOWS
-from .colour import COLOURS
-from .difficulty import SOURCES
+from .backbones.options import Options
 from .frequency import cell_of
-from .groups import group_grid
-from .guide import GUIDES
-from .solver import SOLVERS, SPACINGS
-
-STARTS = ("noise", "image")
-COARSE = ("restored", "bicubic")
-PROMPTING = ("global", "local", "file", "attention")
-STRUCTURES = ("none", "image", "edges", "both")
-CODEC_NORMS = ("window", "fast", "exact")
-CROPS = ("none", "tile")
-ATTENDING = ("tiles", "neighbourhood")
-IMAGE_PROMPTS = ("none", "tile", "textures")
-ACTIVITIES = ("all", "groups", "mask")
-HEADS = ("mean", "max")
-GROWTHS = ("one", "linear", "double")
-LIFTS = ("latent", "pixels", "mixed")
-JITTERS = ("none", "step", "stage")
-COMPATS = ("none", "official")
-MOST_POWER = 16.0
-MOST_BLUR = 16.0
-TRAINING_STEPS = 1000
-"""T of the papers: what times are counted in"""
-DAMAGE = ("prompt", "negative")
-CAPTIONS = ("short", "detailed")
-MOST_PARENTS = 4
-"""the widest context is 16 times a tile's side: what one worker reads at once"""
-DTYPES = ("float32", "bfloat16", "float16")
+from .recipe_checks import check_recipe
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -203,51 +173,7 @@ class Recipe:
     """keep the latents of every k-th step; 0 deletes each once no task needs it"""
 
     def __post_init__(self) -> None:
-        _check_choice("solver", self.solver, tuple(SOLVERS), optional=True)
-        _check_choice("spacing", self.spacing, SPACINGS)
-        _check_choice("start", self.start, STARTS, optional=True)
-        _check_choice("blend", self.blend, WINDOWS)
-        _check_choice("coarse", self.coarse, COARSE, optional=True)
-        _check_choice("prompts", self.prompts, PROMPTING, optional=True)
-        _check_choice("degradations", self.degradations, DAMAGE)
-        _check_choice("captions", self.captions, CAPTIONS)
-        _check_choice("attention", self.attention, tuple(ATTENTIONS))
-        _check_choice("dtype", self.dtype, DTYPES, optional=True)
-        _check_choice("activity", self.activity, ACTIVITIES)
-        _check_choice("crops", self.crops, CROPS, optional=True)
-        _check_choice("guide", self.guide, GUIDES)
-        _check_choice("attend", self.attend, ATTENDING)
-        _check_choice("image_prompts", self.image_prompts, IMAGE_PROMPTS)
-        _check_choice("colour", self.colour, COLOURS)
-        _check_choice("codec_norm", self.codec_norm, CODEC_NORMS, optional=True)
-        _check_choice("structure", self.structure, STRUCTURES, optional=True)
-        _check_choice("difficulty", self.difficulty, SOURCES, optional=True)
-        _check_choice("heads", self.heads, HEADS)
-        if self.activity != "all" and self.difficulty == "none":
-            raise ValueError(f"recipe: activity {self.activity!r} needs a difficulty: one of {', '.join(SOURCES[1:])}")
-        self._check_activity()
-        self._check_tagging()
-        self._check_stages()
-        self._check_guide()
-        self._check_attend()
-        _check_least("steps", self.steps, 1)
-        _check_least("texture_count", self.texture_count, 1)
-        _check_least("window", self.window, 8)
-        _check_least("overlap", self.overlap, 0)
-        _check_least("region", self.region, 8)
-        _check_least("batch", self.batch, 1)
-        _check_least("keep_steps", self.keep_steps, 0)
-        _check_least("guidance", self.guidance, 0.0)
-        if not 0 <= self.seed < 2**63:
-            raise ValueError(f"recipe: seed must be between 0 and 2^63 - 1, got {self.seed}")
-        if not 0 < self.strength <= 1:
-            raise ValueError(f"recipe: strength must be above 0 and at most 1, got {self.strength}")
-        if self.activity == "groups" and (self.strength * self.restart != 1 or self.spacing != "model"):
-            raise ValueError(
-                'recipe: activity "groups" lays the timesteps itself: leave strength, restart and spacing out'
-            )
-        if self.value_range is not None and not -math.inf < self.value_range[0] < self.value_range[1] < math.inf:
-            raise ValueError(f"recipe: value_range must be two rising, finite numbers, got {list(self.value_range)}")
+        check_recipe(self)
 
     @property
     def options(self) -> Options:
@@ -265,105 +191,3 @@ class Recipe:
     def low_cell(self) -> int:
         """Latent pixels a side of the cells of the low band's low-pass."""
         return cell_of(self.low_band)
-
-    def _check_guide(self) -> None:
-        try:
-            cell = self.low_cell
-        except ValueError as e:
-            raise ValueError(f"recipe: {e}") from None
-        if (self.guide != "none" or self.lift == "mixed") and self.region % cell:
-            raise ValueError(f"recipe: region must be a multiple of 1 / low_band, here {cell}, got {self.region}")
-
-    def _check_attend(self) -> None:
-        _check_least("attention_window", self.attention_window, 8)
-        if self.attend == "tiles":
-            for field, unset in (("attention_window", None), ("attention_jitter", False)):
-                if getattr(self, field) != unset:
-                    raise ValueError(
-                        f"recipe: {field} is read by attend 'neighbourhood' only: choose it, or leave {field} out"
-                    )
-        elif self.compile:
-            raise ValueError("recipe: attend = 'neighbourhood' cannot be compiled: leave compile out")
-
-    def _check_tagging(self) -> None:
-        _check_least("most_tags", self.most_tags, 0)
-        for field in ("tag_threshold", "least_confidence", "word_share", "edge_share"):
-            value = getattr(self, field)
-            if value is not None and not 0 <= value <= 1:
-                raise ValueError(f"recipe: {field} must be between 0 and 1, got {value}")
-        if not 0 <= self.parents <= MOST_PARENTS:
-            raise ValueError(f"recipe: parents must be between 0 and {MOST_PARENTS}, got {self.parents}")
-
-    def _check_stages(self) -> None:
-        _check_choice("stages", self.stages, GROWTHS)
-        _check_choice("lift", self.lift, LIFTS)
-        _check_choice("jitter", self.jitter, JITTERS)
-        _check_choice("compat", self.compat, COMPATS)
-        for field in ("skip", "dilated", "blur_power"):
-            _check_least(field, getattr(self, field), 0.0)
-        _check_least("interaction_group", self.interaction_group, 0)
-        _check_least("compat_batch", self.compat_batch, 1)
-        if not 0 < self.restart <= 1:
-            raise ValueError(f"recipe: restart must be above 0 and at most 1, got {self.restart}")
-        if not 0 < self.blur <= MOST_BLUR:
-            raise ValueError(f"recipe: blur must be above 0 and at most {MOST_BLUR:g}, got {self.blur}")
-        if self.interaction and not self.dilated:
-            raise ValueError("recipe: interaction is between dilated samples: give dilated a power, such as 1")
-        if self.compat == "official" and self.solver not in (None, "euler"):
-            raise ValueError(f"recipe: compat 'official' knows the solver euler only, got {self.solver!r}: use 'euler'")
-
-    def _check_activity(self) -> None:
-        sure, unsure = self.group_bounds
-        if not 1 >= sure > unsure >= 0:
-            raise ValueError(f"recipe: group_bounds must fall, between 1 and 0, got {list(self.group_bounds)}")
-        simple, medium, hard = self.group_times
-        if not 0 < simple < medium < hard <= TRAINING_STEPS:
-            raise ValueError(
-                f"recipe: group_times must rise, above 0 and at most {TRAINING_STEPS}, got {list(self.group_times)}"
-            )
-        if self.group_steps is not None:
-            self._check_group_steps(self.group_steps)
-        _check_least("difficulty_cell", self.difficulty_cell, 1)
-        if not 0 < self.difficulty_power <= MOST_POWER:
-            raise ValueError(
-                f"recipe: difficulty_power must be above 0 and at most {MOST_POWER:g}, got {self.difficulty_power}"
-            )
-        if self.region % self.difficulty_cell:
-            raise ValueError(
-                f"recipe: difficulty_cell must divide the region of {self.region}, got {self.difficulty_cell}"
-            )
-        if not 0 <= self.idle_spread <= 1:
-            raise ValueError(f"recipe: idle_spread must be between 0 and 1, got {self.idle_spread}")
-        if not 0 < self.lower_bound <= 1:
-            raise ValueError(f"recipe: lower_bound must be above 0 and at most 1, got {self.lower_bound}")
-
-    def _check_group_steps(self, counts: tuple[int, int, int]) -> None:
-        if self.activity != "groups":
-            raise ValueError('recipe: group_steps are read by activity "groups" only: choose it, or leave them out')
-        if not 0 < counts[0] < counts[1] < counts[2]:
-            raise ValueError(f"recipe: group_steps must rise, above 0, got {list(counts)}")
-        if self.steps not in (None, counts[2]):
-            raise ValueError(
-                f"recipe: hard tiles take every step, so steps and the last of group_steps are one number, got "
-                f"{self.steps} and {counts[2]}: leave one of them out"
-            )
-        grid = group_grid(self.group_times, counts)
-        if len(set(grid)) < len(grid) or grid[-1] < 0:
-            raise ValueError(
-                f"recipe: group_steps {list(counts)} do not fit between the group_times {list(self.group_times)}: "
-                "take fewer steps"
-            )
-
-
-def _check_choice(field: str, value: str | None, choices: tuple[str, ...], *, optional: bool = False) -> None:
-    if value is None and optional:
-        return
-    if value not in choices:
-        raise ValueError(f"recipe: {field} must be one of {', '.join(choices)}, got {value!r}")
-
-
-def _check_least(field: str, value: float | None, least: float) -> None:
-    # put so that it refuses nan too
-    if value is not None and not least <= value < math.inf:
-        finite = "finite and " if value == math.inf else ""
-        raise ValueError(f"recipe: {field} must be {finite}at least {least}, got {value}")

@@ -22,11 +22,11 @@ import torch
 from storage.box import Box, RegionGrid
 
 from .anchor import ENTRY as ANCHOR
-from .anchor import Anchor, anchor_from, anchor_to
+from .anchor import anchor_from, anchor_to
 from .codec import Codec, cells, decode_box, measure_box
 from .colour import CHANNELS, colour_moments, colour_table
-from .exchange import Restoring, measure_blur, restoring_from
-from .moments import Moments, from_vector, join, moments
+from .exchange import measure_blur, restoring_from
+from .moments import Moments, Rescaling, from_vector, join, moments
 from .plan import Plan
 from .prepare import Preparer
 from .shrunk import Shrink, shrink_steps
@@ -122,7 +122,7 @@ class Reducer:
         preparer: Preparer,
         codec: Codec,
         states: Callable[[int, Box], np.ndarray],
-        first: Callable[[], Anchor | None],
+        first: Callable[[], Rescaling | None],
     ) -> None:
         """``states`` gives the latents ``[c, h, w]`` of a box as a step begins, or after the last; ``first`` an earlier
         stage's anchor."""
@@ -201,7 +201,7 @@ class Reducer:
         return {**known, **colour_table(whole)}
 
 
-def restoring(table: Table) -> Restoring:
+def restoring(table: Table) -> Rescaling:
     """What a step's chain found of its blur."""
     return restoring_from(from_vector(table["blur"]))
 

@@ -137,7 +137,7 @@ def bind_series(
         )
         if not is_last:
             # all of a canvas is shown, so that the next one lies over it edge to edge
-            rows, cols = (canvas_pixels(side, geometry) for side in (rows, cols))
+            rows, cols = (geometry.canvas_side(side) * geometry.factor for side in (rows, cols))
         facts = ImageFacts(height=rows, width=cols, num_bands=3, dtype="uint8", sha256=stage.before or WORDS_ONLY)
         plans.append(
             bind(
@@ -160,12 +160,6 @@ def check_text(model: ModelCard) -> None:
         raise ValueError(f"model {model.name}: reads no text, so it makes no pictures from words: give another --model")
 
 
-def canvas_pixels(side: int, geometry: LatentGeometry) -> int:
-    """Output pixels along an axis of the canvas that holds ``side`` of them."""
-    whole = geometry.factor * geometry.multiple
-    return -(-side // whole) * whole
-
-
 def reads_pixels(recipe: Recipe) -> bool:
     """Whether a stage reads the picture of the stage before, not its latents alone."""
     return (
@@ -180,14 +174,15 @@ def reads_pixels(recipe: Recipe) -> bool:
 
 def _settle_text(recipe: Recipe, geometry: LatentGeometry) -> Recipe:
     defaults: dict[str, Any] = {
-        "steps": geometry.text_steps or geometry.steps,
+        # those of hard tiles, where tiles have their own
+        "steps": recipe.group_steps[2] if recipe.group_steps else geometry.text_steps or geometry.steps,
         "guidance": geometry.guidance if geometry.text_guidance is None else geometry.text_guidance,
         "prompts": "global",
         "coarse": "bicubic",
         "structure": geometry.structure,
         # a restoration module judges images that it enlarges: a stage is as large as it is wanted
         "difficulty": None if recipe.activity == "all" else "gradient",
-        "overlap": (recipe.window or geometry.window) // 2,
+        "overlap": (recipe.window or geometry.window) // 2 if recipe.attend == "tiles" else None,
     }
     return dataclasses.replace(
         recipe, **{name: value for name, value in defaults.items() if getattr(recipe, name) is None}
@@ -197,7 +192,7 @@ def _settle_text(recipe: Recipe, geometry: LatentGeometry) -> Recipe:
 def _stage_recipe(recipe: Recipe, index: int, *, num: int) -> Recipe:
     if index > 0:
         return dataclasses.replace(recipe, start="image")
-    collects = recipe.prompts == "attention" and num > 1
+    collects = recipe.collect_words or (recipe.prompts == "attention" and num > 1)
     without = {name: value for name, value in PLAIN.items() if recipe.stages != "one" or name not in SPREAD}
     return dataclasses.replace(recipe, **{**without, "collect_words": collects})
 

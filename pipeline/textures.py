@@ -33,8 +33,8 @@ class TextureMemory:
     def nearest(self, query: np.ndarray, count: int) -> np.ndarray:
         """``[count, D]``: values of the keys most like ``query [D]``, the likest first; a small memory repeats itself.
 
-        Likeness is the normalised inner product (Algorithm 1). In float64 and one query at a time: the same rows
-        wherever it is asked; of equally like keys the earlier row comes first.
+        Likeness is the normalised inner product (Algorithm 1). In float64 and one query at a time, so that what else
+        is asked changes nothing; of equally like keys the earlier row comes first.
         """
         likeness = self._directions @ _unit(query.astype(np.float64)[None])[0]
         order = np.argsort(-likeness, kind="stable")

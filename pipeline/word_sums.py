@@ -80,8 +80,11 @@ def map_shape(geometry: LatentGeometry) -> tuple[int, int]:
 
 
 def sum_words(plan: Plan, seen: Box) -> WordSums:
-    """Empty sums for a denoise task of ``plan`` whose tiles lie in ``seen``."""
+    """Empty sums for a denoise task of ``plan`` whose tiles lie in ``seen``, or hang out of the canvas beside it."""
     tokens, cell = map_shape(plan.geometry)
+    if plan.jitter:
+        by = plan.jitter
+        seen = Box(top=seen.top - by, left=seen.left - by, height=seen.height + 2 * by, width=seen.width + 2 * by)
     return WordSums(tokens=tokens, cell=cell, blend=plan.recipe.blend, seen=seen)
 
 

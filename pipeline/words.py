@@ -82,7 +82,7 @@ def find_masks(maps: np.ndarray, words: Sequence[Word]) -> np.ndarray:
 
 
 def open_mask(mask: np.ndarray, radius: int) -> np.ndarray:
-    """[y, x] bool: what squares of 2 radius + 1 a side fit into, as that many openings by squares of 3.
+    """[y, x] bool: what squares of 2 radius + 1 a side fit into: shrunk and grown again by ``radius``.
 
     What lies outside neither shrinks nor grows it.
 

@@ -203,7 +203,12 @@ def train(
     own_widths: tuple[int, ...] = OWN_WIDTHS,
     **more: Any,
 ) -> Generator:
-    """The averaged generator. ``widths``: the denoiser's. ``more`` goes to Loop: ``stop_after``, ``minutes``."""
+    """The averaged generator. ``widths``: the denoiser's. ``more`` goes to Loop: ``stop_after``, ``minutes``.
+
+    Raises ValueError for a ``side`` whose half the U-Net cannot halve twice, or whose double exceeds the crops.
+    """
+    if side % 8 or not 0 < 2 * side <= POOL_SIDE:
+        raise ValueError(f"--side must be a multiple of 8, {POOL_SIDE // 2} at most, got {side}")
     extra = load_denoiser(out, device, widths)[2]
     pool = fill_pool(data, out, crops, seed + 4, device, extra["mean"], extra["std"])
     torch.manual_seed(seed)

@@ -16,6 +16,7 @@ from diffusers import AutoencoderDC, ControlNetModel, UNet2DConditionModel
 from ip_adapter import adapter_modules
 from safetensors.torch import load_file
 
+from pipeline.backbones.embedded import GENERATOR, TEXTURES
 from pipeline.backbones.generator import Generator
 from pipeline.backbones.image_adapter import read_adapter
 from pipeline.backbones.restoration import RestorationModule
@@ -28,20 +29,21 @@ PARTS: dict[str, tuple[str, Any]] = {
     "tagger": ("tagger", Tagger),
     "denoiser": ("unet", UNet2DConditionModel),
     "controlnet": ("controlnet", ControlNetModel),
-    "generator": ("generator", Generator),
+    GENERATOR: (GENERATOR, Generator),
 }
 """checkpoint -> its folder in the model, and its class"""
 
 
 def unpack(model: Path, out: Path) -> None:
     """Write ``out``/autoencoder.pt and the others, each with float32 weights of a step 0."""
-    own = json.loads((model / "model_index.json").read_text(encoding="utf-8"))["gigatile"]
+    index = json.loads((model / "model_index.json").read_text(encoding="utf-8"))
+    own = index["gigatile"]
     out.mkdir(parents=True, exist_ok=True)
-    for name in (name for name, (folder, _) in PARTS.items() if (model / folder).is_dir()):
+    for name in (name for name in PARTS if name != GENERATOR or GENERATOR in index):
         record = _record(model, name, own)
         torch.save(record, out / f"{name}.pt")
         print(f"{out / name}.pt: {sum(v.numel() for v in record['model'].values()) / 1e6:.2f} M parameters")
-    if (model / "texture_encoder").is_dir():
+    if TEXTURES[0] in index:
         torch.save(_textures(model), out / "textures.pt")
         print(f"{out / 'textures'}.pt")
 

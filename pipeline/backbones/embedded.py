@@ -76,6 +76,8 @@ def read_geometry(folder: Path, index: dict[str, Any]) -> LatentGeometry:
     own = index["gigatile"]
     configs = {part: json.loads((folder / part / "config.json").read_text(encoding="utf-8")) for part in WEIGHTED}
     vae = configs["vae"]
+    if GENERATOR in index:
+        _check_generator(folder, configs["unet"])
     width = None
     if _reads_textures(index):
         width = json.loads((folder / "texture_encoder" / "config.json").read_text(encoding="utf-8"))["width"]
@@ -104,6 +106,16 @@ def read_geometry(folder: Path, index: dict[str, Any]) -> LatentGeometry:
         attends_nearby=all(knows_attention(configs[part]) for part in ("unet", "controlnet")),
         word_cell=word_cell(configs["unet"]),
     )
+
+
+def _check_generator(folder: Path, unet: dict[str, Any]) -> None:
+    """Maps of attention are the generator's or the denoiser's: one geometry speaks of both."""
+    depth = len(json.loads((folder / GENERATOR / "config.json").read_text(encoding="utf-8"))["widths"]) - 1
+    if word_cell(unet) != 2**depth:
+        raise ValueError(
+            f"model {folder}: its denoiser reads words at {word_cell(unet)} latent pixels a position, its generator at "
+            f"{2**depth}: export the model with networks of one depth"
+        )
 
 
 def read_vocabulary(folder: Path) -> tuple[str, ...]:

@@ -8,6 +8,7 @@ Shape legend: B tiles, h w latent pixels of a tile, T tokens.
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import lru_cache
@@ -29,11 +30,11 @@ from torch.utils.flop_counter import flop_registry
 from ..backbone import Conditioning, Neighbourhood
 from . import joint_neighbourhood
 from .flux import image_ids
+from .generator import Generator
 from .neighbourhood import surround
+from .stable_diffusion_3 import CLIP_TOKENS, SEQUENCE_TOKENS
 
 META = torch.device("meta")
-SEQUENCE = 333
-"""tokens of text beside Stable Diffusion 3's image: CLIP's 77 and T5's 256, whether there is a T5 or not"""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -47,20 +48,18 @@ class Pass:
     """latent pixels a side of what a place attends to; None for a whole tile"""
     shows: int = 0
     """ControlNets that run beside it"""
+    imagines: bool = False
+    """whether the embedded model's generator runs before it"""
 
 
+@lru_cache(maxsize=64)
 def count_pass(family: str, folder: Path, tokens: int, one: Pass) -> int | None:
     """FLOPs of one pass, B = 1, one branch, of the model in ``folder``; None for a family that is not counted.
 
     ``family``: the adapter's name, as ModelCard has it; ``tokens``: T.
     """
     counter = _COUNTERS.get(family)
-    return None if counter is None else _counted(counter, folder, tokens, one)
-
-
-@lru_cache(maxsize=64)
-def _counted(counter: Callable[[Path, int, Pass], int], folder: Path, tokens: int, one: Pass) -> int:
-    return counter(folder, tokens, one)
+    return None if counter is None else counter(folder, tokens, one)
 
 
 @lru_cache(maxsize=64)
@@ -91,15 +90,23 @@ def _count_unet(folder: Path, tokens: int, one: Pass) -> int:
         "encoder_hidden_states": _zeros(1, tokens, config.cross_attention_dim),
         "added_cond_kwargs": added,
     }
-    networks, nearby = [unet], None if one.neighbourhood is None else Neighbourhood(window=one.neighbourhood)
+    networks = [unet]
     if one.shows:
         networks.append(_control(folder, unet))
-    with surround(networks, Conditioning(neighbourhood=nearby), seen):
+    with surround(networks, _nearby(one), seen):
         flops = _count(lambda: unet(seen, **given))
         if one.shows:
             control = networks[-1]
             flops += one.shows * _count(lambda: control(seen, controlnet_cond=_shown(control, one), **given))
-    return flops
+    return flops + (_count_generator(folder, tokens, one) if one.imagines else 0)
+
+
+def _count_generator(folder: Path, tokens: int, one: Pass) -> int:
+    generator = _bare(folder, generator=Generator)
+    unet = generator.unet
+    seen = _zeros(1, unet.config.in_channels, one.height, one.width)
+    with surround([unet], _nearby(one), seen):
+        return _count(lambda: generator(seen, _zeros(1), _zeros(1, tokens, unet.config.cross_attention_dim), _zeros(1)))
 
 
 def _control(folder: Path, unet: Any) -> Any:
@@ -139,17 +146,21 @@ def _count_sd3(folder: Path, _tokens: int, one: Pass) -> int:
         one,
         patch=net.config.patch_size,
         hidden_states=_zeros(1, net.config.in_channels, one.height, one.width),
-        encoder_hidden_states=_zeros(1, SEQUENCE, net.config.joint_attention_dim),
+        # both, whether there is a T5 or not
+        encoder_hidden_states=_zeros(1, CLIP_TOKENS + SEQUENCE_TOKENS, net.config.joint_attention_dim),
     )
 
 
 def _count_joint(net: Any, one: Pass, *, patch: int, encoder_hidden_states: torch.Tensor, **given: Any) -> int:
     """A transformer over image and text; ``given``: what it is called with beside the time and the text."""
-    nearby = None if one.neighbourhood is None else Neighbourhood(window=one.neighbourhood)
-    conditioning = Conditioning(text=encoder_hidden_states, neighbourhood=nearby)
+    conditioning = dataclasses.replace(_nearby(one), text=encoder_hidden_states)
     given |= {"pooled_projections": _zeros(1, net.config.pooled_projection_dim), "timestep": _zeros(1)}
     with joint_neighbourhood.surround(net, conditioning, (one.height // patch, one.width // patch), patch=patch):
         return _count(lambda: net(encoder_hidden_states=encoder_hidden_states, **given))
+
+
+def _nearby(one: Pass) -> Conditioning:
+    return Conditioning(neighbourhood=None if one.neighbourhood is None else Neighbourhood(window=one.neighbourhood))
 
 
 def _bare(folder: Path, **kind: Any) -> Any:

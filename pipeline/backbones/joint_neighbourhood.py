@@ -115,7 +115,7 @@ class _Heard:
 
     def add(self, prompts: list[int], read: torch.Tensor, weights: list[float]) -> None:
         for n, part, weight in zip(prompts, read.chunk(len(prompts), 2), weights, strict=True):
-            self._sums[n] = self._sums[n] + weight * part
+            self._sums[n] = self._sums[n] + weight * part.to(self._sums[n].dtype)
             self._weights[n] += weight
 
     def mean(self) -> torch.Tensor:

@@ -67,8 +67,12 @@ def find_family(name: str, *, allow_pickle: bool = False) -> tuple[str, Path]:
         return "analytic", Path()
     folder = locate_configs(name, allow_pickle=allow_pickle)
     adapter = FAMILIES[str(read_config(folder / "model_index.json", name)["_class_name"])]
-    assert adapter is not None
-    return adapter.__name__.rpartition(".")[2], folder
+    return _family_name(adapter), folder
+
+
+def _family_name(adapter: Any) -> str:
+    """``flux`` of pipeline.backbones.flux."""
+    return str(adapter.__name__.rpartition(".")[2])
 
 
 def _locate_base(name: str, file: ModelFile) -> tuple[Path, Path | None]:
@@ -101,7 +105,7 @@ def _describe_base(name: str, file: ModelFile) -> ModelCard:
     weights = _weights(name, file, folder, checkpoint, family.weighted_parts(index))
     return ModelCard(
         name=name,
-        family=family.__name__.rpartition(".")[2],
+        family=_family_name(family),
         location=str(folder),
         geometry=dataclasses.replace(geometry, parameters=sum(num_parameters(path) for path in weights.values())),
         scheduler=read_config(folder / "scheduler" / "scheduler_config.json", name),
@@ -128,7 +132,7 @@ def load_backbone(card: ModelCard, *, device: str, dtype: str, options: Options 
     """One replica on ``device`` (cpu or cuda) with weights in ``dtype``."""
     if card.family == "analytic":
         return analytic.AnalyticBackbone()
-    adapters = {adapter.__name__.rpartition(".")[2]: adapter for adapter in FAMILIES.values() if adapter}
+    adapters = {_family_name(adapter): adapter for adapter in FAMILIES.values() if adapter}
     adapter: Any = adapters[card.family]
     # one line of progress is the program's own
     transformers_logging.disable_progress_bar()

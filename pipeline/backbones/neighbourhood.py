@@ -198,12 +198,12 @@ class PlacedAttention:
     def _read(self, attn: Attention, query: torch.Tensor, places: PromptPlaces) -> torch.Tensor:
         """[N, A * D] from query [N, A * D] of one canvas: places are picked where they are rows of memory."""
         height, width, _ = level_shape(len(query), places.height, places.width)
-        text = places.embeddings["text"].to(query.device, query.dtype)
+        text = places.embeddings["text"]
         keys, values = _heads(attn, attn.to_k(text), attn.norm_k), _heads(attn, attn.to_v(text))
         # half precision would lose the sum of four
         total = torch.zeros_like(query, dtype=torch.promote_types(query.dtype, torch.float32))
-        for (where, weight), key, value in zip(places.weights(height, width), keys, values, strict=True):
-            where, weight = where.to(query.device), weight.to(query.device, total.dtype)
+        weights = places.weights(height, width, total.device, total.dtype)
+        for (where, weight), key, value in zip(weights, keys, values, strict=True):
             seen = _heads(attn, query.index_select(0, where)[None], attn.norm_q)
             found = _rows(functional.scaled_dot_product_attention(seen, key[None], value[None]))[0]
             total.index_add_(0, where, found * weight[:, None])
@@ -248,6 +248,11 @@ def surround(networks: Sequence[torch.nn.Module], given: Conditioning, latents: 
     if given.neighbourhood is None and given.places is None:
         yield
         return
+    places = given.places
+    if places is not None:
+        like: Any = networks[0]
+        # once, not in every layer
+        places = tuple(one.saying({"text": one.embeddings["text"].to(like.device, like.dtype)}) for one in places)
     # diffusers' own annotations name its own processors only
     blocks: list[Any] = [one for net in networks for one in net.modules() if isinstance(one, BasicTransformerBlock)]
     before = [(layer, layer.processor) for block in blocks for layer in (block.attn1, block.attn2) if layer is not None]
@@ -255,8 +260,8 @@ def surround(networks: Sequence[torch.nn.Module], given: Conditioning, latents: 
         for number, block in enumerate(blocks):
             if given.neighbourhood is not None:
                 block.attn1.set_processor(NearbyAttention(given.neighbourhood, canvas, number))
-            if given.places is not None and block.attn2 is not None:
-                block.attn2.set_processor(PlacedAttention(given.places, block.attn2.processor))
+            if places is not None and block.attn2 is not None:
+                block.attn2.set_processor(PlacedAttention(places, block.attn2.processor))
         yield
     finally:
         for layer, processor in before:

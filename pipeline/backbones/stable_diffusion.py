@@ -17,7 +17,7 @@ from .autoencoder import Autoencoder, codec_geometry
 from .configs import read_config
 from .controls import load_control, sum_residuals
 from .image_adapter import Sight, load_sight
-from .lora import merge_changes, read_changes
+from .lora import merge_all
 from .model_file import Control, ModelFile
 from .neighbourhood import knows_attention, surround
 from .networks import read_networks
@@ -107,8 +107,7 @@ def load(card: ModelCard, *, device: str, dtype: torch.dtype, options: Options =
         networks = read_networks(folder, dtype)
     else:
         networks = read_checkpoint(Path(card.checkpoint), folder, dtype)
-    for lora in file.loras:
-        merge_changes(networks, read_changes(Path(lora.model), networks, card.name), lora.scale)
+    merge_all(networks, card)
     config = read_config(folder / "unet" / "config.json", card.name)
     controls = [(one, load_control(Path(one.model), config, dtype)) for one in file.controls]
     sight = None
