@@ -124,8 +124,9 @@ def find_available(store: RunStore, plan: Plan, graph: Graph, records: Sequence[
 def _checksums(graph: Graph, records: Iterable[Record]) -> dict[Item, dict[str, int]]:
     """The journalled checksums of each item, by array name; a later record of the same item wins."""
     checksums: dict[Item, dict[str, int]] = {}
+    kinds = set(Kind)
     for record in records:
-        if record.kind not in set(Kind):
+        if record.kind not in kinds:
             continue
         item = graph.product(Task(Kind(record.kind), record.step, record.region))
         name = blob_name(item) or array_names(item, lambda _step: [])[0]

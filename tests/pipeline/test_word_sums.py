@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+import dataclasses
+
 import numpy as np
 import pytest
 
+from pipeline.backbones import analytic
 from pipeline.blend import tile_weight
+from pipeline.combine import tiles_at
 from pipeline.contribution import Contribution
+from pipeline.denoise import reach
 from pipeline.tiling import Tile, plan_tiles
-from pipeline.word_sums import WordSums, average_words, cell_grid, cells_over
+from pipeline.word_sums import WordSums, average_words, cell_grid, cells_over, sum_words
 from storage.box import Box, RegionGrid
+from tests.tiny import small_plan
 
 TOKENS, CELL = 3, 4
 
@@ -69,3 +75,28 @@ def test_a_tile_that_fits_the_cells_is_its_own_map() -> None:
     sums = sums_of([tile], {tile: own}, "cosine", box)
     given = Contribution(box=box, total=np.zeros((1, 16, 24), dtype=np.float32), words=sums.part(box))
     np.testing.assert_allclose(average_words([given], box, CELL), own, rtol=1e-6)
+
+
+def test_tiles_that_hang_out_of_the_canvas() -> None:
+    """As the published code moves them: what lies outside is left out, and even maps stay even."""
+    model = dataclasses.replace(
+        analytic.CARD, geometry=dataclasses.replace(analytic.GEOMETRY, window=16, text_tokens=TOKENS, word_cell=CELL)
+    )
+    recipe = {"compat": "official", "solver": "euler", "jitter": "step", "collect_words": True}
+    plan = small_plan(height=32, width=40, model=model, window=16, overlap=8, region=16, **recipe)
+    every = [tile for region in range(plan.regions.num_regions) for tile in tiles_at(plan, 0, region)]
+    assert any(not plan.regions.canvas.contains(tile.box) for tile in every)
+    contributions: dict[int, list[Contribution]] = {region: [] for region in range(plan.regions.num_regions)}
+    for region in range(plan.regions.num_regions):
+        seen = reach(plan.tiles, plan.regions, region, plan.jitter)
+        if seen is None:
+            continue
+        owned, sums = tiles_at(plan, 0, region), sum_words(plan, seen)
+        sums.add(owned, np.ones((len(owned), TOKENS, 4, 4), dtype=np.float32))
+        for destination in plan.regions.overlapping(seen):
+            part = plan.regions.box(destination).intersection(seen)
+            assert part is not None
+            empty = np.zeros((1, *part.shape), dtype=np.float32)
+            contributions[destination].append(Contribution(box=part, total=empty, words=sums.part(part)))
+    for region, given in contributions.items():
+        np.testing.assert_allclose(average_words(given, plan.regions.box(region), CELL), 1, rtol=1e-6)
