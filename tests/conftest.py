@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from typing import Any
 
@@ -9,6 +10,8 @@ import pytest
 
 CLUSTERS = ("test_ray.py", "test_driver.py", "test_job.py", "test_object_store.py", "test_raylets.py", "two_workers")
 """what the names of tests that start Ray hold"""
+# Ray's workers would else give way to the tests of the other process, which never wait
+os.environ.setdefault("RAY_worker_niceness", "0")
 
 
 def starts_ray(nodeid: str) -> bool:
