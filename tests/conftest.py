@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-CLUSTERS = ("test_ray.py", "test_driver.py", "test_job.py", "test_object_store.py", "test_raylets.py", "two_workers")
+CLUSTERS = ("test_ray.py", "test_driver.py", "test_job.py", "test_object_store.py", "test_raylets.py")
 """what the names of tests that start Ray hold"""
 # Ray's workers would else give way to the tests of the other process, which never wait
 os.environ.setdefault("RAY_worker_niceness", "0")
@@ -35,7 +35,10 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
 
     class Scheduling(LoadScopeScheduling):
         def _split_scope(self, nodeid: str) -> str:
-            return "clusters" if starts_ray(nodeid) else nodeid.split("::")[0]
+            if starts_ray(nodeid):
+                return "clusters"
+            # one small model is trained for all of these
+            return "training" if "tests/training/" in nodeid else nodeid.split("::")[0]
 
     return Scheduling(config, log)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import hashlib
+import pickle
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -137,7 +138,8 @@ def sit(
     setup = case.setup(store)
     lease = store.acquire_lease("test", heartbeat_s=0.05, patience=2)
     try:
-        executor = start(setup, graph) if start else LocalExecutor(build_worker(setup))
+        # as it would travel to another machine
+        executor = start(setup, graph) if start else LocalExecutor(build_worker(pickle.loads(pickle.dumps(setup))))
         session = Session(
             store=store,
             plan=case.plan,

@@ -98,11 +98,14 @@ class Tags:
             prompt = ", ".join(words)
         return self.cut(negative), self.cut(prompt)
 
+    @functools.cached_property
+    def tokenizer(self) -> Any:
+        return AutoTokenizer.from_pretrained(Path(describe_model(self.model).location) / "tokenizer")
+
     def cut(self, text: str) -> str:
-        location, limit = describe_model(self.model).location, self.plan.geometry.text_tokens
+        limit = self.plan.geometry.text_tokens
         if limit is None:
             return text
-        tokenizer = AutoTokenizer.from_pretrained(Path(location) / "tokenizer")
-        while len(tokenizer(text, truncation=False).input_ids) > limit:
+        while len(self.tokenizer(text, truncation=False).input_ids) > limit:
             text = text.rpartition(", ")[0]
         return text

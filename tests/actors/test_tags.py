@@ -13,7 +13,7 @@ from actors.names import latent_name
 from pipeline.tag_file import TagFile
 from storage.box import Box
 from storage.run import RunStore
-from tests.runs import Case, digest, make_case, serial, sit
+from tests.runs import Case, diffusion_case, digest, make_case, serial, sit
 from tests.tiny import write_stable_diffusion
 
 HALVES = TagFile(
@@ -96,7 +96,8 @@ def test_ingredients_combine(tmp_path: Path, recipe: dict[str, Any]) -> None:
 def test_tags_change_the_picture(tmp_path: Path) -> None:
     hashes = set()
     for number, tags in enumerate((HALVES, TagFile(entries=HALVES.entries[:1]), None)):
-        case = make_case("embedded", height=32, width=60, tags=tags, region=32, **SMALL)
+        prompts = {"prompts": "global"} if tags is None else {}
+        case = diffusion_case(tmp_path, height=32, width=60, tags=tags, **prompts)
         store = case.begin(str(tmp_path / str(number)))
         sit(case, store)
         hashes.add(digest(case, store))

@@ -1,21 +1,16 @@
-"""The same run in an S3 store: stopped, its worker killed, resumed, and the oracle's bytes on a local disk."""
+"""The same run in an S3 store: stopped here, resumed by a worker of its own; the oracle's bytes on a local disk."""
 
 from __future__ import annotations
 
 import itertools
-import signal
 from pathlib import Path
 
 import pytest
 
-from actors.building import WorkerSetup
 from actors.drive import StoppedError
-from actors.executor import Executor
-from actors.graph import Graph
 from actors.ray import Pool, RayExecutor
 from actors.task import Kind
 from storage.run import RunStore
-from tests.killing import KillingExecutor
 from tests.runs import diffusion_case, digest, sit
 from tests.s3 import s3_server, s3_url
 
@@ -31,10 +26,6 @@ def test_same_bytes_on_s3(s3_url: str, tmp_path: Path) -> None:
     turns = itertools.count()
     with pytest.raises(StoppedError):
         sit(case, store, should_stop=lambda: next(turns) >= 60)
-    pool = Pool(name="tile", size=2, kinds=frozenset(Kind), num_cpus=1)
-
-    def start(setup: WorkerSetup, graph: Graph) -> Executor:
-        return KillingExecutor(RayExecutor([pool], setup, graph), [4], lambda killer: killer.send(signal.SIGKILL))
-
-    sit(case, RunStore.open(s3_url), start)
+    pool = Pool(name="tile", size=1, kinds=frozenset(Kind), num_cpus=1)
+    sit(case, RunStore.open(s3_url), lambda setup, graph: RayExecutor([pool], setup, graph))
     assert digest(case, store) == digest(case, oracle)

@@ -1,4 +1,4 @@
-"""Three raylets, one of them killed, another joined: the oracle's bytes."""
+"""Two raylets, one of them killed, another joined: the oracle's bytes."""
 
 from __future__ import annotations
 
@@ -32,14 +32,14 @@ FAST_HEALTH_CHECKS = {
 
 @pytest.fixture
 def cluster() -> Iterator[Any]:
-    """A head without work of its own, and three nodes of one CPU."""
+    """A head without work of its own, and two nodes of one CPU."""
     ray.shutdown()  # the one that other tests share
     cluster = Cluster(
         initialize_head=True,
         connect=False,
         head_node_args={"num_cpus": 0, "_system_config": FAST_HEALTH_CHECKS, "object_store_memory": 100 << 20},
     )
-    for _ in range(3):
+    for _ in range(2):
         cluster.add_node(num_cpus=1, object_store_memory=100 << 20)
     ray.init(address=cluster.address, log_to_driver=False, logging_level=logging.ERROR)
     yield cluster
@@ -48,10 +48,10 @@ def cluster() -> Iterator[Any]:
 
 
 def test_a_raylet_dies_and_a_node_joins(cluster: Any, tmp_path: Path) -> None:
-    case = diffusion_case(tmp_path, height=90, width=110, steps=4)
+    case = diffusion_case(tmp_path, height=90, width=110)
     oracle, store = case.begin(str(tmp_path / "oracle")), case.begin(str(tmp_path / "run"))
     sit(case, oracle)
-    pool = Pool(name="tile", size=3, kinds=frozenset(Kind), num_cpus=1)
+    pool = Pool(name="tile", size=2, kinds=frozenset(Kind), num_cpus=1)
     killers: list[KillingExecutor] = []
 
     def replace_node(_killer: KillingExecutor) -> None:

@@ -67,7 +67,10 @@ def check(case: Case, server: ForkServerContext, folder: Path, after: int) -> No
     assert digest(case, store) == digest(case, whole)
 
 
-@pytest.mark.parametrize("preset", PRESETS)
+# those left out are parts of these, or have their numbers for another model
+@pytest.mark.parametrize(
+    "preset", ["zoomed-in-seesr", "patchscaler", "yoda", "demofusion", "accdiffusion-v2", "scalediff", "gigatile"]
+)
 def test_on_stable_diffusion_with_controlnets(
     tmp_path: Path, server: ForkServerContext, composite: Path, preset: str
 ) -> None:
@@ -75,7 +78,7 @@ def test_on_stable_diffusion_with_controlnets(
     check(case, server, tmp_path, after=case.plan.regions.num_regions)
 
 
-@pytest.mark.parametrize("preset", [name for name, table in PRESETS.items() if "negative_prompt" not in table])
+@pytest.mark.parametrize("preset", ["patchscaler", "yoda", "accdiffusion-v2", "gigatile"])
 def test_on_the_embedded_model(tmp_path: Path, server: ForkServerContext, preset: str) -> None:
     """Tagged, restored and judged by itself."""
     seen = {"prompts": "local"} if PRESETS[preset].get("prompts") == "attention" else {}

@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import errno
 import json
-import multiprocessing
 import shutil
 import socket
-import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -17,6 +15,7 @@ import pytest
 from PIL import Image
 from typer.testing import Result
 
+from actors.heartbeat import keep_beating
 from pipeline.backbones import analytic
 from storage.run import RunStore
 from tests.composite import write_composite
@@ -266,38 +265,22 @@ def test_run_of_another_plan(run: Run, tmp_path: Path) -> None:
     one_line(run("upscale", "in.png", "other.png", "--run", "r"), "image.sha256")
 
 
-def hold_lease(url: str, started: Any, stop: Any) -> None:
-    """Another coordinator, alive."""
-    lease = RunStore.open(url).acquire_lease("somebody else", heartbeat_s=0.2)
-    started.set()
-    while not stop.is_set():
-        lease.beat()
-        time.sleep(0.2)
-
-
 def test_two_coordinators(run: Run, tmp_path: Path) -> None:
-    context = multiprocessing.get_context("spawn")
-    started, stop = context.Event(), context.Event()
-    other = context.Process(target=hold_lease, args=(str(tmp_path / "out.png.run"), started, stop))
-    other.start()
-    try:
-        assert started.wait(60)
+    lease = RunStore.open(str(tmp_path / "out.png.run")).acquire_lease("somebody else", heartbeat_s=0.2)
+    with keep_beating(lease, 0.2):
         one_line(run("upscale", "in.png", "out.png"), "somebody else")
-    finally:
-        stop.set()
-        other.join()
+    lease.release()
     assert run("upscale", "in.png", "out.png").exit_code == 0
 
 
 @pytest.mark.parametrize("address", ["127.0.0.1:{port}", "ray://127.0.0.1:{port}"])
 def test_unreachable_address(run: Run, tmp_path: Path, address: str) -> None:
+    # bound and not listening: refused, and nobody else can have it
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
-    words = ["upscale", "in.png", "out.png", "--model", "analytic", "--address", address.format(port=port)]
-    started = time.monotonic()
-    one_line(run(*words, quick=False), "nothing answers", str(port))
-    assert time.monotonic() - started < 15
+        words = ["upscale", "in.png", "out.png", "--model", "analytic", "--address", address.format(port=port)]
+        one_line(run(*words, quick=False), "nothing answers", str(port))
     nothing_left(tmp_path)
 
 

@@ -69,11 +69,11 @@ def test_presets(run: Run, tmp_path: Path, models: dict[str, str], preset: str, 
     plans = [json.loads((tmp_path / f"out.png.run/stage-{index}/plan.json").read_text()) for index in (0, 1)]
     assert [plan["recipe"]["name"] for plan in plans] == [preset, preset]
     assert [plan["recipe"]["start"] for plan in plans] == ["noise", "image"]
-    again = generate(run, models[kind], recipe, *words)
-    assert "already finished" in again.stdout
-    assert sha_of(again) == first
     if preset == "accdiffusion-v2":
         _check_prompts(run)
+        again = generate(run, models[kind], recipe, *words)
+        assert "already finished" in again.stdout
+        assert sha_of(again) == first
 
 
 def _check_prompts(run: Run) -> None:

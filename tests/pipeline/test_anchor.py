@@ -15,7 +15,10 @@ def of(values: np.ndarray) -> Moments:
 
 def test_three_stages_have_the_moments_of_the_first() -> None:
     rng = np.random.default_rng(0)
-    stages = [(rng.normal(size=(4, 9, 7)) * spread + middle).astype(np.float32) for spread, middle in ((2, 1), (3, -2), (0.5, 4))]
+    stages = [
+        (rng.normal(size=(4, 9, 7)) * spread + middle).astype(np.float32)
+        for spread, middle in ((2, 1), (3, -2), (0.5, 4))
+    ]
     first = anchor_to(of(stages[0]), None)
     assert first.apply(stages[0]) is stages[0]
     known = first

@@ -25,22 +25,28 @@ def test_later_batches_are_scaled_by_the_next_sigma(stage: int) -> None:
     solver = plan.solver()
     tiles = [plan.tiles.tile(row, col) for row in range(len(plan.tiles.tops)) for col in range(len(plan.tiles.lefts))]
     scheduler = EulerDiscreteScheduler.from_config(solver.scheduler.config)
-    sigmas = solver.scheduler.sigmas
-    for step in range(plan.num_steps):
-        # its counter: the step's own for the first batch, one on for the others; left at the end by a stage before
-        counts = [step if index < 2 else step + 1 for index in range(len(tiles))]
-        if stage and step == 0:
-            counts[:2] = [plan.num_steps] * 2
-        found = tile_scales(plan, solver, step, tiles)
-        assert found is not None
-        expected = [1 / (float(sigmas[count]) ** 2 + 1) ** 0.5 for count in counts]
-        torch.testing.assert_close(found, torch.tensor(expected))
-        dilated = sample_scales(plan, solver, step, 3)
-        assert dilated is not None
-        torch.testing.assert_close(dilated, torch.full((3,), expected[-1]))
-    assert sigmas[-1] == 0
     scheduler.set_timesteps(plan.num_steps)
-    assert len(scheduler.sigmas) == len(sigmas)
+    one = torch.ones(1)
+    if stage:
+        # a stage before leaves its counter at the end, and it is not set back where timesteps are the same
+        for t in scheduler.timesteps:
+            scheduler.scale_model_input(one, t)
+            scheduler.step(one, t, one)
+    for step, t in enumerate(scheduler.timesteps):
+        expected: list[float] = []
+        first = tile_scales(plan, solver, step, tiles)
+        dilated = sample_scales(plan, solver, step, 3)
+        assert first is not None
+        assert dilated is not None
+        for start in range(0, len(tiles), 2):
+            # each batch of tiles is scaled and then stepped; the counter goes on once, and is set back for the next
+            scaled = float(scheduler.scale_model_input(one, t))
+            expected += [scaled] * len(tiles[start : start + 2])
+            if start == 0:
+                scheduler._step_index = step
+                scheduler.step(one, t, one)
+        torch.testing.assert_close(first, torch.tensor(expected))
+        torch.testing.assert_close(dilated, torch.full((3,), float(scheduler.scale_model_input(one, t))))
 
 
 def test_the_corrected_way_leaves_the_solver_its_own() -> None:
