@@ -185,7 +185,7 @@ class Coordinator:
     def fail(self, worker: str, number: int, reason: str, *, lost_inputs: bool = False) -> None:
         """An attempt failed. Raises TaskFailedError when the task has failed too often."""
         attempt = self._end(worker, number)
-        if attempt is None or attempt.task not in self.todo:
+        if attempt is None or attempt.task not in self.todo or attempt.task in self._finished:
             return
         task = attempt.task
         if lost_inputs:
@@ -362,10 +362,16 @@ class Coordinator:
         return task.kind is Kind.MEASURE and Task(Kind.DECODE, 0, task.region) in self.todo
 
     def _retire_contribution(self, item: Item) -> None:
-        if item not in self.available or any(merge in self.todo for merge in self.graph.consumers(item)):
-            return
         contributing = self.graph.producer(item)
-        self._remove(item)
+        if any(merge in self.todo for merge in self.graph.consumers(item)):
+            return
+        if contributing in self.todo:  # lost to one attempt of a merge, and another attempt had it in hand
+            self.todo.discard(contributing)
+            self.num_left[contributing.kind] -= 1
+        elif item in self.available:
+            self._remove(item)
+        else:
+            return
         self.released.append(contributing)
         for read in self.graph.inputs(contributing):
             if read.kind == "z":

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import heapq
+import itertools
 import random
 
 import pytest
@@ -74,6 +75,7 @@ def test_ends_whatever_fails(seed: int, workers: int, norms: str, activity: str,
         if rng.random() < 0.5 or coordinator.starving:
             commit_all(coordinator)
     assert num_done >= len(coordinator.graph.needed(set()))
+    assert not any(coordinator.num_left.values())
     assert {item.kind for item in coordinator.available} - {"statistics"} == {"coarse", "out"}
 
 
@@ -141,6 +143,57 @@ def test_the_first_result_counts() -> None:
     assert again.task == late.task
     assert coordinator.finish("quick", again.number, Outcome())
     assert not coordinator.finish("slow", late.number, Outcome())
+
+
+def two_attempts_of_a_merge() -> tuple[Coordinator, Attempt, Attempt]:
+    """A merge is late with one worker and given to another; the rest of the run has not gone on."""
+    coordinator = Coordinator(graph(), [], Patience(lease_first=10.0, in_flight=1))
+    coordinator.join("slow", ALL)
+    while True:
+        (late,) = coordinator.assign(0.0)
+        if late.task.kind is Kind.MERGE:
+            break
+        coordinator.finish("slow", late.number, Outcome())
+        commit_all(coordinator)
+    coordinator.join("quick", ALL)
+    for now in itertools.count(11.0):
+        coordinator.overdue(now)
+        (attempt,) = coordinator.assign(now)
+        if attempt.task == late.task:
+            return coordinator, late, attempt
+        coordinator.finish("quick", attempt.number, Outcome())
+        commit_all(coordinator)
+    raise AssertionError
+
+
+@pytest.mark.parametrize("lost_first", [False, True])
+def test_contributions_lost_to_a_merge_that_another_worker_does_are_not_made_again(lost_first: bool) -> None:
+    """Whichever tells first; and the latents that they were made of are garbage, as ever."""
+    coordinator, late, again = two_attempts_of_a_merge()
+    read = [item for item in coordinator.graph.inputs(late.task) if item.kind == "contribution"]
+    if lost_first:
+        coordinator.fail("slow", late.number, "gone", lost_inputs=True)
+    assert coordinator.finish("quick", again.number, Outcome())
+    if not lost_first:
+        coordinator.fail("slow", late.number, "gone", lost_inputs=True)
+        assert not coordinator.requeues["contribution lost"]
+    commit_all(coordinator)
+    for item in read:
+        wanted = any(merge in coordinator.todo for merge in coordinator.graph.consumers(item))
+        assert (coordinator.graph.producer(item) in coordinator.todo) <= wanted
+    while not coordinator.done:
+        for attempt in coordinator.assign(0.0):
+            coordinator.finish(attempt.worker, attempt.number, Outcome())
+        for member in list(coordinator.members.values()):
+            for attempt in list(member.attempts.values()):
+                coordinator.finish(attempt.worker, attempt.number, Outcome())
+        commit_all(coordinator)
+    assert {item.kind for item in coordinator.available} == {"coarse", "out"}
+    assert {item for item in coordinator.garbage if item.kind == "z"} == {
+        Item("z", step, region)
+        for step in range(coordinator.graph.num_steps + 1)
+        for region in range(coordinator.graph.num_regions)
+    }
 
 
 def test_gives_up_on_a_task_that_always_fails() -> None:
