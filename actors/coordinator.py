@@ -78,7 +78,8 @@ class Coordinator:
         """a heap for each kind: workers that cannot prepare do not wade through what waits to be prepared"""
         self._queued: set[Task] = set()
         self._running: dict[Task, list[Attempt]] = defaultdict(list)
-        self._failures: dict[Task, int] = defaultdict(int)
+        self._failed_on: dict[Task, list[str]] = defaultdict(list)
+        """the worker of each failure of a task"""
         self._held: set[Item] = set()
         self._denoising: set[Task] = set()
         self._steps_at: dict[int, set[int]] = defaultdict(set)
@@ -182,21 +183,26 @@ class Coordinator:
             self._complete(one.task)
             self._retire(one.task)
 
-    def fail(self, worker: str, number: int, reason: str, *, lost_inputs: bool = False) -> None:
-        """An attempt failed. Raises TaskFailedError when the task has failed too often."""
+    def fail(self, worker: str, number: int, reason: str, *, lost_inputs: bool = False) -> bool:
+        """An attempt failed: whether its worker may be to blame, and not only what it was given.
+
+        Raises TaskFailedError when the task has failed too often: on so many workers, or again on the only ones.
+        """
         attempt = self._end(worker, number)
         if attempt is None or attempt.task not in self.todo or attempt.task in self._finished:
-            return
+            return False
         task = attempt.task
         if lost_inputs:
             self.requeues["contribution lost"] += 1
             self._lose(task)
         else:
             self.requeues["task failed"] += 1
-            self._failures[task] += 1
-            if self._failures[task] >= self.patience.tries:
-                raise TaskFailedError(f"{task} failed {self._failures[task]} times, last on {worker}: {reason}")
+            failed_on = self._failed_on[task]
+            failed_on.append(worker)
+            if len(failed_on) >= self.patience.tries:
+                raise TaskFailedError(f"{task} failed {len(failed_on)} times, last on {worker}: {reason}")
         self._offer(task)
+        return not lost_inputs
 
     # -- inner parts -------------------------------------------------------------------------------------------------
 
@@ -261,10 +267,17 @@ class Coordinator:
     def _fits(self, task: Task, name: str, member: Member) -> bool:
         if any(a.worker == name for a in self._running.get(task, ())):
             return False
+        if name in self._failed_on.get(task, ()) and self._others_could(task):
+            return False
         # bound the contributions alive, but never so that nothing moves
         busy = any(m.attempts for m in self.members.values()) or bool(self.uncommitted)
         alive = len(self._held) + len(self._denoising)
         return not (task.kind is Kind.DENOISE and alive >= self._most_alive() and busy)
+
+    def _others_could(self, task: Task) -> bool:
+        """Whether a worker is there that a failed task can still be given to, now or when it is free."""
+        failed_on = self._failed_on[task]
+        return any(task.kind in member.kinds and name not in failed_on for name, member in self.members.items())
 
     def _most_alive(self) -> int:
         workers = sum(Kind.DENOISE in member.kinds for member in self.members.values())

@@ -141,11 +141,9 @@ def _take_in(session: Session, event: Event) -> None:
         else:
             executor.kill(event.worker, "its results would differ from the plan's device")
     elif isinstance(event, WorkerLost):
-        coordinator.leave(event.worker)
-        tally.dismiss(event.worker)
+        _dismiss(session, event.worker)
     elif isinstance(event, TaskFailed):
-        log.warning("%s failed on %s: %s", event.attempt.task, event.worker, event.reason)
-        coordinator.fail(event.worker, event.attempt.number, event.reason, lost_inputs=event.lost_inputs)
+        _take_failure(session, event)
     elif isinstance(event, TaskDone) and coordinator.finish(event.worker, event.attempt.number, event.outcome):
         kind = event.attempt.task.kind
         if kind in CONTRIBUTING:
@@ -157,6 +155,20 @@ def _take_in(session: Session, event: Event) -> None:
         tally.peak_bytes = max(tally.peak_bytes, event.outcome.peak_bytes)
     tally.num_workers = len(coordinator.members)
     tally.requeues = dict(coordinator.requeues)
+
+
+def _take_failure(session: Session, event: TaskFailed) -> None:
+    task, worker = event.attempt.task, event.worker
+    log.warning("%s failed on %s: %s", task, worker, event.reason)
+    to_blame = session.coordinator.fail(worker, event.attempt.number, event.reason, lost_inputs=event.lost_inputs)
+    if to_blame and session.executor.renew(worker, f"{task} failed on it"):
+        # at once, so that it is given nothing more
+        _dismiss(session, worker)
+
+
+def _dismiss(session: Session, worker: str) -> None:
+    session.coordinator.leave(worker)
+    session.tally.dismiss(worker)
 
 
 def _admit(session: Session, hello: Hello) -> bool:

@@ -68,6 +68,13 @@ class Executor(Protocol):
         """End a worker that hangs or is not admitted; WorkerLost follows and, if it should, a replacement."""
         ...
 
+    def renew(self, worker: str, reason: str) -> bool:
+        """Replace a worker that failed a task: a GPU's error can stay with its process for good.
+
+        False where no other can be started, and the worker goes on.
+        """
+        ...
+
     def retire(self, kind: Kind) -> None:
         """No task of this kind is left: a pool that does nothing else can go."""
         ...

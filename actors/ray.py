@@ -195,6 +195,10 @@ class RayExecutor:
         if worker in self._actors:
             self._lose(worker, reason)
 
+    def renew(self, worker: str, reason: str) -> bool:
+        self.kill(worker, reason)
+        return True
+
     def retire(self, kind: Kind) -> None:
         """End the pools with nothing left to do: their CPUs and memory go back to the cluster."""
         self._retired.add(kind)

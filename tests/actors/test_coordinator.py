@@ -207,6 +207,26 @@ def test_gives_up_on_a_task_that_always_fails() -> None:
         coordinator.fail("w", attempt.number, "no")
 
 
+def test_a_failed_task_waits_for_another_worker() -> None:
+    """The worker that failed it is free first, and gets something else; alone, it would get it again."""
+    coordinator = Coordinator(graph(), [], Patience(in_flight=1))
+    coordinator.join("broken", ALL)
+    coordinator.join("good", ALL)
+    failed, busy = coordinator.assign(0.0)
+    assert coordinator.fail("broken", failed.number, "sticky")
+    (other,) = coordinator.assign(0.0)
+    assert other.worker == "broken"
+    assert other.task != failed.task
+    coordinator.finish("good", busy.number, Outcome())
+    assert [(a.worker, a.task) for a in coordinator.assign(0.0)] == [("good", failed.task)]
+
+
+def test_lost_inputs_are_no_failure_of_a_worker() -> None:
+    coordinator, late, again = two_attempts_of_a_merge()
+    assert not coordinator.fail("quick", again.number, "gone", lost_inputs=True)
+    assert coordinator.finish("slow", late.number, Outcome())
+
+
 def test_contributions_alive_are_bounded() -> None:
     """Merges held back on purpose: denoise tasks stop at the bound instead of filling the object store."""
     coordinator = Coordinator(Graph(small_plan(height=400, width=400, steps=2)), [], Patience())

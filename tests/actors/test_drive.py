@@ -1,24 +1,44 @@
-"""Who is let in: a worker that would compute other bits gets no work."""
+"""Who is let in, and who is sent away: a worker that would compute other bits, or cannot compute any more."""
 
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from actors.building import build_worker
+from actors.building import WorkerSetup, build_worker
+from actors.coordinator import Attempt, TaskFailedError
 from actors.drive import GOLDEN_BLOB, WrongWorkerError
+from actors.executor import Executor
+from actors.graph import Graph
 from actors.local import LocalExecutor
-from actors.task import Hello
+from actors.task import Hello, Kind
 from actors.worker import Worker
 from storage.run import RunStore
+from tests.crew import Crew
 from tests.runs import Case, digest, make_case, sit
 
 
 @pytest.fixture
 def case() -> Case:
     return make_case("analytic", height=30, width=40)
+
+
+@pytest.fixture
+def crews() -> list[Crew]:
+    """Those that a test has called."""
+    return []
+
+
+def call(crews: list[Crew], size: int, **given: Any) -> Callable[[WorkerSetup, Graph], Executor]:
+    def start(setup: WorkerSetup, _graph: Graph) -> Executor:
+        crews.append(Crew(build_worker(setup), size, **given))
+        return crews[-1]
+
+    return start
 
 
 def sit_with(case: Case, store: RunStore, monkeypatch: pytest.MonkeyPatch, **changes: object) -> None:
@@ -55,3 +75,38 @@ def test_another_golden_prediction_is_refused(case: Case, tmp_path: Path, monkey
     monkeypatch.undo()
     sit(case, store)
     assert digest(case, store) == expected
+
+
+@pytest.mark.parametrize("renews", [False, True])
+def test_one_broken_worker_does_not_end_the_run(case: Case, tmp_path: Path, crews: list[Crew], renews: bool) -> None:
+    """It raises at once, so it is free first; its tasks go to others, and it is replaced where that can be."""
+    oracle, store = case.begin(str(tmp_path / "oracle")), case.begin(str(tmp_path / "run"))
+    sit(case, oracle)
+
+    def fails(attempt: Attempt) -> str | None:
+        return "sticky error" if attempt.worker == "w0" else None
+
+    tally = sit(case, store, call(crews, 3, fails=fails, renews=renews))
+    assert digest(case, store) == digest(case, oracle)
+    assert crews[0].renewed == (["w0"] if renews else [])
+    assert tally.requeues["task failed"] == 1 if renews else tally.requeues["task failed"] > 3
+
+
+@pytest.mark.parametrize("size", [1, 2, 5])
+@pytest.mark.parametrize("renews", [False, True])
+def test_a_task_that_fails_everywhere_ends_the_run(
+    case: Case, tmp_path: Path, crews: list[Crew], size: int, renews: bool
+) -> None:
+    tried: list[str] = []
+
+    def fails(attempt: Attempt) -> str | None:
+        if attempt.task != (Kind.DENOISE, 1, 0):
+            return None
+        tried.append(attempt.worker)
+        return "bad input"
+
+    with pytest.raises(TaskFailedError, match=r"denoise\(step 1, region 0\) failed 3 times, last on .*: bad input"):
+        sit(case, case.begin(str(tmp_path / "run")), call(crews, size, fails=fails, renews=renews))
+    assert len(tried) == 3
+    assert len(set(tried)) == (3 if renews or size > 2 else size)
+    assert crews[0].renewed == (tried[:2] if renews else [])
