@@ -11,7 +11,8 @@ from actors.building import WorkerSetup, build_worker
 from actors.executor import Executor
 from actors.graph import Graph
 from actors.local import LocalExecutor
-from actors.ray import Pool, RayExecutor
+from actors.ray import RayExecutor
+from actors.slots import Pool
 from actors.task import Kind
 from pipeline.device import DeviceFacts, describe_device, make_deterministic
 from pipeline.plan import Plan

@@ -11,7 +11,8 @@ from actors.building import WorkerSetup
 from actors.executor import Executor, WorkersExhaustedError
 from actors.graph import Graph
 from actors.patience import Patience
-from actors.ray import Pool, RayExecutor
+from actors.ray import RayExecutor
+from actors.slots import Pool
 from actors.task import Kind
 from cluster.prompts import count_prompts
 from pipeline.vocabulary import Vocabulary
@@ -73,7 +74,7 @@ def test_one_worker_is_killed_and_one_hangs(case: Case, expected: str, store: Ru
 
 
 def test_workers_that_cannot_start_end_the_run(case: Case, store: RunStore, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("actors.ray.MOST_START_FAILURES", 2)  # each takes the time that the imports take
+    monkeypatch.setattr("actors.slots.MOST_START_FAILURES", 2)  # each takes the time that the imports take
 
     def start(setup: WorkerSetup, graph: Graph) -> Executor:
         broken = WorkerSetup(store=setup.store, plan=setup.plan, model="/nowhere/model")
