@@ -134,12 +134,7 @@ def _hand_out(session: Session) -> None:
 def _take_in(session: Session, event: Event) -> None:
     coordinator, executor, tally = session.coordinator, session.executor, session.tally
     if isinstance(event, WorkerJoined):
-        if _admit(session, event.hello):
-            coordinator.join(event.worker, event.kinds)
-            tally.joined[event.worker] = time.monotonic()
-            tally.first_join = tally.joined[event.worker] if tally.first_join is None else tally.first_join
-        else:
-            executor.kill(event.worker, "its results would differ from the plan's device")
+        _welcome(session, event)
     elif isinstance(event, WorkerLost):
         _dismiss(session, event.worker)
     elif isinstance(event, TaskFailed):
@@ -171,31 +166,35 @@ def _dismiss(session: Session, worker: str) -> None:
     session.tally.dismiss(worker)
 
 
-def _admit(session: Session, hello: Hello) -> bool:
-    """Whether a worker computes the plan's bits: the same device, the same versions, the same golden prediction."""
+def _welcome(session: Session, event: WorkerJoined) -> None:
+    """Give a new worker work, or end it; raises WrongWorkerError where no other is there or on the way."""
+    objection, tally = _object(session, event.hello), session.tally
+    if objection is not None:
+        log.warning("worker %s is not admitted: %s", event.worker, objection)
+        if not session.executor.refuse(event.worker, "its results would differ from the plan's"):
+            raise WrongWorkerError(objection)
+        return
+    session.coordinator.join(event.worker, event.kinds)
+    tally.joined[event.worker] = time.monotonic()
+    tally.first_join = tally.joined[event.worker] if tally.first_join is None else tally.first_join
+
+
+def _object(session: Session, hello: Hello) -> str | None:
+    """Why a worker computes other bits than the plan's: another device, version or golden prediction; else None."""
     plan = session.plan
     expected = {"kind": plan.device.kind, "name": plan.device.name, "threads": plan.device.threads}
-    found = f"{hello.device} with {hello.versions}"
     if hello.device != expected or hello.versions != plan.versions:
-        if not session.coordinator.members:
-            raise WrongWorkerError(
-                f"the plan is bound to {expected} with {plan.versions}, the worker on {hello.node} is {found}: "
-                "use the same device and packages, or begin another run"
-            )
-        log.warning("worker on %s is not admitted: it is %s", hello.node, found)
-        return False
-    golden = json.dumps({"golden": hello.golden}).encode()
-    if session.store.put_blob_new(GOLDEN_BLOB, golden):
-        return True
-    if session.store.get_blob(GOLDEN_BLOB) == golden:
-        return True
-    if not session.coordinator.members:
-        raise WrongWorkerError(
-            f"the worker on {hello.node} predicts other bits than the workers that began this run, with the same "
-            "device and versions: memory or driver fault, or a different build of a library"
+        return (
+            f"the plan is bound to {expected} with {plan.versions}, the worker on {hello.node} is {hello.device} with "
+            f"{hello.versions}: use the same device and packages, or begin another run"
         )
-    log.warning("worker on %s is not admitted: its golden prediction differs", hello.node)
-    return False
+    golden = json.dumps({"golden": hello.golden}).encode()
+    if session.store.put_blob_new(GOLDEN_BLOB, golden) or session.store.get_blob(GOLDEN_BLOB) == golden:
+        return None
+    return (
+        f"the worker on {hello.node} predicts other bits than the workers that began this run, with the same "
+        "device and versions: memory or driver fault, or a different build of a library"
+    )
 
 
 def _write_journal(session: Session) -> None:

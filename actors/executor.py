@@ -65,7 +65,11 @@ class Executor(Protocol):
         ...
 
     def kill(self, worker: str, reason: str) -> None:
-        """End a worker that hangs or is not admitted; WorkerLost follows and, if it should, a replacement."""
+        """End a worker that hangs; WorkerLost follows and, if it should, a replacement."""
+        ...
+
+    def refuse(self, worker: str, reason: str) -> bool:
+        """End a worker that is not admitted. False where no other works, or is on the way and may do better."""
         ...
 
     def renew(self, worker: str, reason: str) -> bool:

@@ -51,6 +51,9 @@ class LocalExecutor:
     def kill(self, worker: str, reason: str) -> None:
         raise RuntimeError(f"the worker in this process cannot go on: {reason}")
 
+    def refuse(self, worker: str, reason: str) -> bool:
+        return False
+
     def renew(self, worker: str, reason: str) -> bool:
         return False
 

@@ -182,6 +182,13 @@ class RayExecutor:
         if worker in self._actors:
             self._lose(worker, reason)
 
+    def refuse(self, worker: str, reason: str) -> bool:
+        if worker not in self._actors:
+            return True  # died after its hello
+        slot = self._actors[worker].slot
+        self._lose(worker, reason)
+        return not self._slots.are_hopeless(slot)
+
     def renew(self, worker: str, reason: str) -> bool:
         self.kill(worker, reason)
         return True

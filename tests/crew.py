@@ -60,6 +60,11 @@ class Crew(LocalExecutor):
         self._waiting = type(self._waiting)(one for one in self._waiting if one[0].worker != worker)
         self.events.append(WorkerLost(worker=worker, reason=reason))
 
+    def refuse(self, worker: str, reason: str) -> bool:
+        self.refused.append(worker)
+        self.kill(worker, reason)
+        return bool(self.names)
+
     def renew(self, worker: str, reason: str) -> bool:
         if self._renews:
             self.renewed.append(worker)

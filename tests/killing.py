@@ -73,6 +73,9 @@ class KillingExecutor:
     def kill(self, worker: str, reason: str) -> None:
         self.inner.kill(worker, reason)
 
+    def refuse(self, worker: str, reason: str) -> bool:
+        return self.inner.refuse(worker, reason)
+
     def renew(self, worker: str, reason: str) -> bool:
         return self.inner.renew(worker, reason)
 

@@ -77,6 +77,24 @@ def test_another_golden_prediction_is_refused(case: Case, tmp_path: Path, monkey
     assert digest(case, store) == expected
 
 
+OTHER = {"device": {"kind": "cuda", "name": "another GPU", "threads": 1}}
+
+
+@pytest.mark.parametrize("wrong", [("w0",), ("w0", "w1"), ("w2",)])
+def test_a_wrong_worker_ends_nothing_where_others_come(
+    case: Case, tmp_path: Path, crews: list[Crew], wrong: tuple[str, ...]
+) -> None:
+    """Whoever says hello first."""
+    sit(case, case.begin(str(tmp_path / "run")), call(crews, 3, hellos=dict.fromkeys(wrong, OTHER)))
+    assert crews[0].refused == list(wrong)
+
+
+def test_wrong_workers_alone_end_the_run(case: Case, tmp_path: Path, crews: list[Crew]) -> None:
+    with pytest.raises(WrongWorkerError, match=r"the plan is bound to .* is .*another GPU.*use the same device"):
+        sit(case, case.begin(str(tmp_path / "run")), call(crews, 3, hellos=dict.fromkeys(("w0", "w1", "w2"), OTHER)))
+    assert crews[0].refused == ["w0", "w1", "w2"]
+
+
 @pytest.mark.parametrize("renews", [False, True])
 def test_one_broken_worker_does_not_end_the_run(case: Case, tmp_path: Path, crews: list[Crew], renews: bool) -> None:
     """It raises at once, so it is free first; its tasks go to others, and it is replaced where that can be."""

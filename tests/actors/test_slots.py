@@ -63,6 +63,16 @@ def test_all_that_fail_to_start_end_the_run_soon(size: int) -> None:
     assert num_failed == max(size, MOST_START_FAILURES)
 
 
+def test_workers_that_are_refused_are_waited_for_once_each() -> None:
+    """They have said hello; whoever comes after them in their place is no hope."""
+    slots = Slots([pool(3)])
+    for slot in (places := fill(slots)):
+        slots.greet(slot)
+        slots.vacate(slot, 0.0)
+        fill(slots, 100.0)
+        assert slots.are_hopeless(slot) == (slot is places[-1])
+
+
 def test_places_that_wait_for_room_are_not_waited_for_for_ever() -> None:
     slots = Slots([pool(8)])
     failing = fill(slots)[:4]
