@@ -18,9 +18,9 @@ from storage.lease import Lease
 from storage.run import RunStore
 
 from .coordinator import Coordinator, Finished
-from .executor import Event, Executor, TaskDone, TaskFailed, WorkerJoined, WorkerLost
+from .executor import Event, Executor, TaskFailed, WorkerJoined, WorkerLost
 from .resume import ACTIVE, Beside, array_names, kept_beside
-from .task import CONTRIBUTING, Hello, Item, Kind
+from .task import CONTRIBUTING, Hello, Item, Kind, Outcome
 
 log = logging.getLogger(__name__)
 
@@ -61,6 +61,14 @@ class Tally:
         """Seconds that workers were there for, idle or busy, all together."""
         now = time.monotonic()
         return self.past_worker_seconds + sum(now - start for start in self.joined.values())
+
+    def count(self, kind: Kind, outcome: Outcome) -> None:
+        """A task is finished."""
+        self.done[kind] += 1
+        self.seconds[kind] += outcome.seconds
+        self.backbone_seconds += outcome.backbone_seconds
+        self.forwards += outcome.forwards
+        self.peak_bytes = max(self.peak_bytes, outcome.peak_bytes)
 
     def dismiss(self, worker: str) -> None:
         """A worker is gone: its clock stops."""
@@ -139,15 +147,12 @@ def _take_in(session: Session, event: Event) -> None:
         _dismiss(session, event.worker)
     elif isinstance(event, TaskFailed):
         _take_failure(session, event)
-    elif isinstance(event, TaskDone) and coordinator.finish(event.worker, event.attempt.number, event.outcome):
-        kind = event.attempt.task.kind
-        if kind in CONTRIBUTING:
+    elif coordinator.finish(event.worker, event.attempt.number, event.outcome):
+        if event.attempt.task.kind in CONTRIBUTING:
             executor.accept(event.attempt)
-        tally.done[kind] += 1
-        tally.seconds[kind] += event.outcome.seconds
-        tally.backbone_seconds += event.outcome.backbone_seconds
-        tally.forwards += event.outcome.forwards
-        tally.peak_bytes = max(tally.peak_bytes, event.outcome.peak_bytes)
+        tally.count(event.attempt.task.kind, event.outcome)
+    else:
+        executor.discard(event.attempt)
     tally.num_workers = len(coordinator.members)
     tally.requeues = dict(coordinator.requeues)
 

@@ -56,6 +56,10 @@ class Executor(Protocol):
         """Keep this attempt's contributions as the ones that merges read."""
         ...
 
+    def discard(self, attempt: Attempt) -> None:
+        """Drop what an attempt made: another attempt's counts."""
+        ...
+
     def release(self, task: Task) -> None:
         """Drop a task's contributions."""
         ...

@@ -31,6 +31,9 @@ class LocalExecutor:
     def accept(self, attempt: Attempt) -> None:
         self._contributions[attempt.task] = self._made.pop(attempt.number)
 
+    def discard(self, attempt: Attempt) -> None:
+        self._made.pop(attempt.number, None)
+
     def release(self, task: Task) -> None:
         self._contributions.pop(task, None)
 

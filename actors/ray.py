@@ -68,6 +68,7 @@ class RayExecutor:
         self._graph = graph
         self._actors: dict[str, _Actor] = {}
         self._made: dict[int, list[Any]] = {}
+        """references to what finished attempts made, until one is accepted: they keep it in the object store"""
         self._contributions: dict[Task, dict[int, Any]] = {}
         self._events: list[Event] = []
         self._retired: set[Kind] = set()
@@ -85,6 +86,9 @@ class RayExecutor:
     def accept(self, attempt: Attempt) -> None:
         made = self._made.pop(attempt.number)
         self._contributions[attempt.task] = dict(zip(self._graph.receivers(attempt.task), made, strict=True))
+
+    def discard(self, attempt: Attempt) -> None:
+        self._made.pop(attempt.number, None)
 
     def release(self, task: Task) -> None:
         self._contributions.pop(task, None)

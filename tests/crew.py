@@ -30,6 +30,7 @@ class Crew(LocalExecutor):
         self._greeted, self._fails, self._renews, self._hellos = True, fails, renews, hellos or {}
         self.renewed: list[str] = []
         self.refused: list[str] = []
+        self.discarded: list[Attempt] = []
         self.events: list[Event] = []
         self.names = [f"w{number}" for number in range(size)]
         for name in self.names:
@@ -44,7 +45,10 @@ class Crew(LocalExecutor):
             return [self.events.pop(0)]
         if not self._waiting:
             return []
-        attempt = self._waiting[0][0]
+        attempt, inputs = self._waiting[0]
+        if any(part.maker not in self._contributions for part in inputs):
+            self._waiting.popleft()
+            return [TaskFailed(worker=attempt.worker, attempt=attempt, reason="too late", lost_inputs=True)]
         reason = self._fails(attempt)
         if reason is None:
             return [dataclasses.replace(event, worker=attempt.worker) for event in super().wait(timeout)]
@@ -54,6 +58,15 @@ class Crew(LocalExecutor):
     def submit(self, attempt: Attempt, inputs: Sequence[Any]) -> None:
         assert attempt.worker in self.names, "a task for a worker that is gone"
         super().submit(attempt, inputs)
+
+    def discard(self, attempt: Attempt) -> None:
+        self.discarded.append(attempt)
+        super().discard(attempt)
+
+    @property
+    def made(self) -> dict[int, Any]:
+        """What was made and neither accepted nor discarded, by attempt."""
+        return self._made
 
     def kill(self, worker: str, reason: str) -> None:
         self.names.remove(worker)

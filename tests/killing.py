@@ -53,6 +53,9 @@ class KillingExecutor:
     def accept(self, attempt: Attempt) -> None:
         self.inner.accept(attempt)
 
+    def discard(self, attempt: Attempt) -> None:
+        self.inner.discard(attempt)
+
     def release(self, task: Task) -> None:
         self.inner.release(task)
 

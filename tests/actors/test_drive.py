@@ -15,7 +15,8 @@ from actors.drive import GOLDEN_BLOB, WrongWorkerError
 from actors.executor import Executor
 from actors.graph import Graph
 from actors.local import LocalExecutor
-from actors.task import Hello, Kind
+from actors.patience import Patience
+from actors.task import CONTRIBUTING, Hello, Kind
 from actors.worker import Worker
 from storage.run import RunStore
 from tests.crew import Crew
@@ -75,6 +76,17 @@ def test_another_golden_prediction_is_refused(case: Case, tmp_path: Path, monkey
     monkeypatch.undo()
     sit(case, store)
     assert digest(case, store) == expected
+
+
+def test_what_late_attempts_make_is_dropped(
+    case: Case, tmp_path: Path, crews: list[Crew], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Every task is late at once here, and given to both workers where it can be."""
+    monkeypatch.setattr(Crew, "kill", lambda *_: None)
+    patience = Patience(lease_first=0.0, lease_floor=0.0, lease_factor=1e-9, in_flight=1)
+    sit(case, case.begin(str(tmp_path / "run")), call(crews, 2), patience=patience)
+    assert any(attempt.task.kind in CONTRIBUTING for attempt in crews[0].discarded)
+    assert not crews[0].made
 
 
 OTHER = {"device": {"kind": "cuda", "name": "another GPU", "threads": 1}}
