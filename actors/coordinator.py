@@ -88,6 +88,8 @@ class Coordinator:
         self._next_attempt = 0
         for item in self.available:
             self._note(item)
+        for item in list(self.available):
+            self._retire_old(item)
         for task in self.todo:
             self._offer(task)
 
@@ -359,6 +361,16 @@ class Coordinator:
                 self.num_left[task.kind] += 1
                 self._offer(task)
 
+    def _retire_old(self, item: Item) -> None:
+        """What earlier sittings left behind may be garbage from the start: they ended before they deleted it."""
+        if item.kind == "z":
+            # one look for latents that wait for their region's decoding: hundreds of reductions may read them
+            if item.step < self.graph.num_steps or Task(Kind.DECODE, 0, item.region) not in self.todo:
+                self._retire_latent(item)
+        elif item.kind == "moments" and Task(Kind.REDUCE, item.step, 0) not in self.todo:
+            self._remove(item)
+            self.garbage.append(item)
+
     def _retire(self, task: Task) -> None:
         """A durable task is done: what it read may be garbage now."""
         for item in self.graph.inputs(task):
@@ -391,12 +403,12 @@ class Coordinator:
                 self._retire_latent(read)
 
     def _retire_latent(self, item: Item) -> None:
-        if item not in self.available or any(not self._is_retired(task) for task in self.graph.consumers(item)):
-            return
         keep = self.patience.kept_steps
+        if item not in self.available or (keep and item.step % keep == 0):
+            return
         if self.graph.keeps_last and item.step == self.graph.num_steps:
             return
-        if keep and item.step % keep == 0:
+        if any(not self._is_retired(task) for task in self.graph.consumers(item)):
             return
         self._remove(item)
         self.garbage.append(item)

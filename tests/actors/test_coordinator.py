@@ -268,6 +268,36 @@ def test_resume_runs_what_is_missing_and_no_more() -> None:
     assert full.needed(outs | {Item("out", 0, 0)}) == set()
 
 
+@pytest.mark.parametrize("kept", [0, 2])
+@pytest.mark.parametrize("keeps_last", [False, True])
+def test_what_an_earlier_sitting_left_behind_is_garbage(kept: int, keeps_last: bool) -> None:
+    """Killed after its last entry in the journal, before it had deleted anything."""
+    full = graph(colour="adain")
+    full.keeps_last = keeps_last
+    regions = range(full.num_regions)
+    latents = {Item("z", step, r) for step in range(full.num_steps + 1) for r in regions}
+    moments = {Item("moments", 0, r) for r in regions}
+    rest = {Item("coarse", 0, r) for r in regions} | {Item("statistics", 0, 0)}
+    done = Coordinator(full, latents | moments | rest | {Item("out", 0, r) for r in regions}, Patience(kept_steps=kept))
+    assert done.done
+    stay = {item for item in latents if (kept and item.step % kept == 0)}
+    stay |= {item for item in latents if keeps_last and item.step == full.num_steps}
+    assert set(done.garbage) == (latents - stay) | moments
+    assert not done.available & set(done.garbage)
+
+
+def test_what_is_read_again_is_no_garbage() -> None:
+    """One region lacks its last step, and one is not decoded; the others' latents are needed by no one."""
+    full = graph()
+    last, regions = full.num_steps, range(full.num_regions)
+    latents = {Item("z", step, r) for step in range(last + 1) for r in regions} - {Item("z", last, 0)}
+    decoded = {Item("out", 0, r) for r in regions} - {Item("out", 0, full.num_regions - 1), Item("out", 0, 0)}
+    coordinator = Coordinator(full, latents | decoded | {Item("coarse", 0, r) for r in regions}, Patience())
+    read = {item for task in coordinator.todo for item in full.inputs(task) if item.kind == "z"}
+    assert read & latents
+    assert set(coordinator.garbage) == latents - read
+
+
 def test_a_reduction_waits_for_all_regions_and_goes_first() -> None:
     """Nothing is decoded before the table is there, and the table is made before more regions are measured."""
     coordinator = Coordinator(graph(colour="adain"), [], Patience(in_flight=1))

@@ -15,6 +15,7 @@ from actors.drive import GOLDEN_BLOB, WrongWorkerError
 from actors.executor import Executor
 from actors.graph import Graph
 from actors.local import LocalExecutor
+from actors.names import latent_name
 from actors.patience import Patience
 from actors.task import CONTRIBUTING, Hello, Kind
 from actors.worker import Worker
@@ -87,6 +88,18 @@ def test_what_late_attempts_make_is_dropped(
     sit(case, case.begin(str(tmp_path / "run")), call(crews, 2), patience=patience)
     assert any(attempt.task.kind in CONTRIBUTING for attempt in crews[0].discarded)
     assert not crews[0].made
+
+
+def test_what_a_killed_sitting_left_is_deleted(case: Case, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Killed between its last entry in the journal and its deletions."""
+    store = case.begin(str(tmp_path / "run"))
+    monkeypatch.setattr("actors.drive._delete", lambda *_: None)
+    sit(case, store)
+    latents = [store.open_array(latent_name(step)) for step in range(case.plan.num_steps + 1)]
+    assert all(array.regions() for array in latents)
+    monkeypatch.undo()
+    sit(case, store)
+    assert not any(array.regions() for array in latents)
 
 
 OTHER = {"device": {"kind": "cuda", "name": "another GPU", "threads": 1}}
