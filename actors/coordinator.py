@@ -101,8 +101,13 @@ class Coordinator:
 
     @property
     def starving(self) -> bool:
-        """Whether some worker has nothing at all to do: the journal should not wait then."""
+        """Whether some worker has nothing at all to do: the journal should not wait for long then."""
         return any(not member.attempts for member in self.members.values())
+
+    @property
+    def is_quiet(self) -> bool:
+        """Whether no worker has anything to do: nothing will come that the journal could wait for."""
+        return not any(member.attempts for member in self.members.values())
 
     def assign(self, now: float) -> list[Attempt]:
         """Hand out ready tasks: first one to every worker, then a second, lowest step first.

@@ -25,8 +25,12 @@ from .task import CONTRIBUTING, Hello, Item, Kind, Outcome
 log = logging.getLogger(__name__)
 
 GOLDEN_BLOB = "golden.json"
+POLL_SECONDS = 0.2
+"""to wait for events before other things are seen to; half of it where something waits for the journal"""
 JOURNAL_DELAY = 0.5
 """seconds that a finished task may wait for company in its journal entry, while every worker is busy"""
+HUNGRY_DELAY = 0.1
+"""the same while a worker has nothing to do: an entry is an object, made durable, and there would be one a task"""
 
 
 class WrongWorkerError(RuntimeError):
@@ -106,10 +110,10 @@ def drive(session: Session) -> Tally:
     try:
         while not coordinator.done:
             _hand_out(session)
-            for event in executor.wait(timeout=0.2):
+            for event in executor.wait(timeout=POLL_SECONDS / 2 if coordinator.uncommitted else POLL_SECONDS):
                 _take_in(session, event)
             now = time.monotonic()
-            if coordinator.uncommitted and (coordinator.starving or now - last_entry > JOURNAL_DELAY):
+            if coordinator.uncommitted and now - last_entry >= _journal_delay(coordinator):
                 _write_journal(session)
                 last_entry = now
             _clean_up(session, retired)
@@ -129,6 +133,12 @@ def drive(session: Session) -> Tally:
             executor.close()
     _tick(session)
     return session.tally
+
+
+def _journal_delay(coordinator: Coordinator) -> float:
+    if coordinator.is_quiet:
+        return 0.0
+    return HUNGRY_DELAY if coordinator.starving else JOURNAL_DELAY
 
 
 def _hand_out(session: Session) -> None:

@@ -30,6 +30,12 @@ def case() -> Case:
 
 
 @pytest.fixture
+def wide() -> Case:
+    """More regions than one."""
+    return make_case("analytic", height=75, width=125, region=48)
+
+
+@pytest.fixture
 def crews() -> list[Crew]:
     """Those that a test has called."""
     return []
@@ -80,26 +86,37 @@ def test_another_golden_prediction_is_refused(case: Case, tmp_path: Path, monkey
 
 
 def test_what_late_attempts_make_is_dropped(
-    case: Case, tmp_path: Path, crews: list[Crew], monkeypatch: pytest.MonkeyPatch
+    wide: Case, tmp_path: Path, crews: list[Crew], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Every task is late at once here, and given to both workers where it can be."""
     monkeypatch.setattr(Crew, "kill", lambda *_: None)
     patience = Patience(lease_first=0.0, lease_floor=0.0, lease_factor=1e-9, in_flight=1)
-    sit(case, case.begin(str(tmp_path / "run")), call(crews, 2), patience=patience)
+    sit(wide, wide.begin(str(tmp_path / "run")), call(crews, 2), patience=patience)
     assert any(attempt.task.kind in CONTRIBUTING for attempt in crews[0].discarded)
     assert not crews[0].made
 
 
-def test_what_a_killed_sitting_left_is_deleted(case: Case, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_what_a_killed_sitting_left_is_deleted(wide: Case, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Killed between its last entry in the journal and its deletions."""
-    store = case.begin(str(tmp_path / "run"))
+    store = wide.begin(str(tmp_path / "run"))
     monkeypatch.setattr("actors.drive._delete", lambda *_: None)
-    sit(case, store)
-    latents = [store.open_array(latent_name(step)) for step in range(case.plan.num_steps + 1)]
+    sit(wide, store)
+    latents = [store.open_array(latent_name(step)) for step in range(wide.plan.num_steps + 1)]
     assert all(array.regions() for array in latents)
     monkeypatch.undo()
-    sit(case, store)
+    sit(wide, store)
     assert not any(array.regions() for array in latents)
+
+
+def test_idle_workers_do_not_cost_an_entry_a_task(
+    wide: Case, tmp_path: Path, crews: list[Crew], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Tasks share entries of the journal while anything runs, and are never waited for when nothing does."""
+    monkeypatch.setattr("actors.drive.HUNGRY_DELAY", 1e9)
+    store = wide.begin(str(tmp_path / "run"))
+    sit(wide, store, call(crews, 40))
+    num_entries = sum(1 for entry in (tmp_path / "run" / "journal").iterdir() if entry.name.isdigit())
+    assert 0 < num_entries < len(store.journal.replay()) / 2
 
 
 OTHER = {"device": {"kind": "cuda", "name": "another GPU", "threads": 1}}
@@ -107,10 +124,10 @@ OTHER = {"device": {"kind": "cuda", "name": "another GPU", "threads": 1}}
 
 @pytest.mark.parametrize("wrong", [("w0",), ("w0", "w1"), ("w2",)])
 def test_a_wrong_worker_ends_nothing_where_others_come(
-    case: Case, tmp_path: Path, crews: list[Crew], wrong: tuple[str, ...]
+    wide: Case, tmp_path: Path, crews: list[Crew], wrong: tuple[str, ...]
 ) -> None:
     """Whoever says hello first."""
-    sit(case, case.begin(str(tmp_path / "run")), call(crews, 3, hellos=dict.fromkeys(wrong, OTHER)))
+    sit(wide, wide.begin(str(tmp_path / "run")), call(crews, 3, hellos=dict.fromkeys(wrong, OTHER)))
     assert crews[0].refused == list(wrong)
 
 
@@ -121,16 +138,16 @@ def test_wrong_workers_alone_end_the_run(case: Case, tmp_path: Path, crews: list
 
 
 @pytest.mark.parametrize("renews", [False, True])
-def test_one_broken_worker_does_not_end_the_run(case: Case, tmp_path: Path, crews: list[Crew], renews: bool) -> None:
+def test_one_broken_worker_does_not_end_the_run(wide: Case, tmp_path: Path, crews: list[Crew], renews: bool) -> None:
     """It raises at once, so it is free first; its tasks go to others, and it is replaced where that can be."""
-    oracle, store = case.begin(str(tmp_path / "oracle")), case.begin(str(tmp_path / "run"))
-    sit(case, oracle)
+    oracle, store = wide.begin(str(tmp_path / "oracle")), wide.begin(str(tmp_path / "run"))
+    sit(wide, oracle)
 
     def fails(attempt: Attempt) -> str | None:
         return "sticky error" if attempt.worker == "w0" else None
 
-    tally = sit(case, store, call(crews, 3, fails=fails, renews=renews))
-    assert digest(case, store) == digest(case, oracle)
+    tally = sit(wide, store, call(crews, 3, fails=fails, renews=renews))
+    assert digest(wide, store) == digest(wide, oracle)
     assert crews[0].renewed == (["w0"] if renews else [])
     assert tally.requeues["task failed"] == 1 if renews else tally.requeues["task failed"] > 3
 
@@ -138,7 +155,7 @@ def test_one_broken_worker_does_not_end_the_run(case: Case, tmp_path: Path, crew
 @pytest.mark.parametrize("size", [1, 2, 5])
 @pytest.mark.parametrize("renews", [False, True])
 def test_a_task_that_fails_everywhere_ends_the_run(
-    case: Case, tmp_path: Path, crews: list[Crew], size: int, renews: bool
+    wide: Case, tmp_path: Path, crews: list[Crew], size: int, renews: bool
 ) -> None:
     tried: list[str] = []
 
@@ -149,7 +166,7 @@ def test_a_task_that_fails_everywhere_ends_the_run(
         return "bad input"
 
     with pytest.raises(TaskFailedError, match=r"denoise\(step 1, region 0\) failed 3 times, last on .*: bad input"):
-        sit(case, case.begin(str(tmp_path / "run")), call(crews, size, fails=fails, renews=renews))
+        sit(wide, wide.begin(str(tmp_path / "run")), call(crews, size, fails=fails, renews=renews))
     assert len(tried) == 3
     assert len(set(tried)) == (3 if renews or size > 2 else size)
     assert crews[0].renewed == (tried[:2] if renews else [])
