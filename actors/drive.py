@@ -9,10 +9,12 @@ import json
 import logging
 import time
 from collections import Counter, defaultdict
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 
 from pipeline.plan import Plan
+from storage.errors import StorageFullError
 from storage.journal import Record
 from storage.lease import Lease
 from storage.run import RunStore
@@ -31,6 +33,12 @@ JOURNAL_DELAY = 0.5
 """seconds that a finished task may wait for company in its journal entry, while every worker is busy"""
 HUNGRY_DELAY = 0.1
 """the same while a worker has nothing to do: an entry is an object, made durable, and there would be one a task"""
+TICK_SECONDS = 1.0
+"""between heartbeats, and between reports of progress"""
+MOST_DELETED = 256
+"""regions deleted between two looks at the workers"""
+RETRY_SECONDS = 5.0
+"""until a store that was away is asked to delete again"""
 
 
 class WrongWorkerError(RuntimeError):
@@ -94,6 +102,8 @@ class Session:
     should_stop: Callable[[], bool] = lambda: False
     tally: Tally = field(default_factory=Tally)
     beside: Beside = field(init=False)
+    delete_after: float = field(default=0.0, init=False)
+    """time.monotonic() before which the store is not asked to delete: it was away"""
 
     def __post_init__(self) -> None:
         self.beside = kept_beside(self.plan)
@@ -117,13 +127,15 @@ def drive(session: Session) -> Tally:
                 _write_journal(session)
                 last_entry = now
             _clean_up(session, retired)
-            if now - last_tick > 1.0:
+            if now - last_tick > TICK_SECONDS:
                 last_tick = now
-                session.lease.beat()
+                with _put_off("the heartbeat"):
+                    session.lease.beat()
                 _tick(session)
             if session.should_stop():
                 raise StoppedError("stopped")
         _clean_up(session, retired)
+        _delete_garbage(session, len(coordinator.garbage))
     finally:
         for worker in list(session.tally.joined):
             session.tally.dismiss(worker)
@@ -239,13 +251,22 @@ def _clean_up(session: Session, retired: set[Kind]) -> None:
     for task in coordinator.released:
         session.executor.release(task)
     coordinator.released.clear()
-    for item in coordinator.garbage:
-        _delete(session.store, item, session.beside)
-    coordinator.garbage.clear()
+    if time.monotonic() >= session.delete_after:
+        _delete_garbage(session, MOST_DELETED)
     for kind in (Kind.EMBED, Kind.PREPARE):
         if kind not in retired and not coordinator.num_left[kind]:
             retired.add(kind)
             session.executor.retire(kind)
+
+
+def _delete_garbage(session: Session, most: int) -> None:
+    garbage = session.coordinator.garbage
+    session.delete_after = time.monotonic() + RETRY_SECONDS
+    with _put_off("deleting what is not read again"):
+        for _ in range(min(most, len(garbage))):
+            _delete(session.store, garbage[-1], session.beside)
+            garbage.pop()
+        session.delete_after = 0.0
 
 
 def _delete(store: RunStore, item: Item, beside: Beside) -> None:
@@ -254,4 +275,16 @@ def _delete(store: RunStore, item: Item, beside: Beside) -> None:
 
 
 def _tick(session: Session) -> None:
-    session.on_tick(session.tally)
+    with _put_off("the report of progress"):
+        session.on_tick(session.tally)
+
+
+@contextmanager
+def _put_off(what: str) -> Iterator[None]:
+    """What a run can do without for a while does not end it where the store is away; a full disk is not away."""
+    try:
+        yield
+    except StorageFullError:
+        raise
+    except OSError as e:
+        log.warning("%s has to wait: %s", what, e)

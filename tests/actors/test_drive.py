@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -11,7 +12,7 @@ import pytest
 
 from actors.building import WorkerSetup, build_worker
 from actors.coordinator import Attempt, TaskFailedError
-from actors.drive import GOLDEN_BLOB, WrongWorkerError
+from actors.drive import GOLDEN_BLOB, Session, WrongWorkerError
 from actors.executor import Executor
 from actors.graph import Graph
 from actors.local import LocalExecutor
@@ -19,6 +20,9 @@ from actors.names import latent_name
 from actors.patience import Patience
 from actors.task import CONTRIBUTING, Hello, Kind
 from actors.worker import Worker
+from storage.arrays import RegionArray
+from storage.errors import FencedError, StorageFullError
+from storage.lease import Lease
 from storage.run import RunStore
 from tests.crew import Crew
 from tests.runs import Case, digest, make_case, sit
@@ -117,6 +121,50 @@ def test_idle_workers_do_not_cost_an_entry_a_task(
     sit(wide, store, call(crews, 40))
     num_entries = sum(1 for entry in (tmp_path / "run" / "journal").iterdir() if entry.name.isdigit())
     assert 0 < num_entries < len(store.journal.replay()) / 2
+
+
+def away(inner: Callable[..., Any], calls: range, error: Exception, seen: list[int]) -> Callable[..., Any]:
+    """``inner``, but for the calls of these numbers, which raise; ``seen`` grows by one a call."""
+
+    def call(*words: Any) -> Any:
+        seen.append(len(seen))
+        if seen[-1] in calls:
+            raise error
+        return inner(*words)
+
+    return call
+
+
+@pytest.fixture
+def often(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("actors.drive.TICK_SECONDS", 0.0)
+    monkeypatch.setattr("actors.drive.RETRY_SECONDS", 0.0)
+
+
+@pytest.mark.usefixtures("often")
+def test_a_store_that_is_away_for_a_while_ends_nothing(
+    wide: Case, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Heartbeats, reports and deletions are tried again; all garbage is gone in the end."""
+    store, gone, ticks = wide.begin(str(tmp_path / "run")), OSError("no route to host"), []
+    tick = away(lambda _tally: None, range(3), gone, ticks)
+    monkeypatch.setattr(RegionArray, "delete", away(RegionArray.delete, range(3), gone, []))
+    monkeypatch.setattr(Lease, "beat", away(Lease.beat, range(1, 4), gone, []))  # 0: it is taken
+    monkeypatch.setattr("tests.runs.Session", functools.partial(Session, on_tick=tick))
+    sit(wide, store)
+    assert len(ticks) > 3
+    assert not any(store.open_array(latent_name(step)).regions() for step in range(wide.plan.num_steps + 1))
+    assert sum("has to wait: no route to host" in record.getMessage() for record in caplog.records) == 9
+
+
+@pytest.mark.usefixtures("often")
+@pytest.mark.parametrize("error", [FencedError("another took over"), StorageFullError("no room")])
+def test_a_lost_lease_and_a_full_disk_end_the_run(
+    case: Case, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, error: Exception
+) -> None:
+    monkeypatch.setattr(Lease, "beat", away(Lease.beat, range(1, 2), error, []))
+    with pytest.raises(type(error), match=str(error)):
+        sit(case, case.begin(str(tmp_path / "run")))
 
 
 OTHER = {"device": {"kind": "cuda", "name": "another GPU", "threads": 1}}
