@@ -122,7 +122,7 @@ class RayExecutor:
         try:
             result = ray.get(reference, timeout=60)
         except RayActorError as e:
-            self._lose(name, _reason(e))
+            self._lose(name, reason_of(e))
         except RayTaskError as e:
             self._failed(name, reference, e)
         except GetTimeoutError:
@@ -145,11 +145,11 @@ class RayExecutor:
         actor = self._actors[name]
         cause = error.cause if isinstance(error, RayTaskError) else error
         if reference == actor.greeting:
-            self._lose(name, _reason(error))
+            self._lose(name, reason_of(error))
             return
         attempt, _ = actor.runs.pop(reference)
         lost = isinstance(cause, ObjectLostError) or isinstance(error, ObjectLostError)
-        self._events.append(TaskFailed(worker=name, attempt=attempt, reason=_reason(error), lost_inputs=lost))
+        self._events.append(TaskFailed(worker=name, attempt=attempt, reason=reason_of(error), lost_inputs=lost))
 
     def _fill(self) -> None:
         for slot in self._slots.fill(time.monotonic()):
@@ -214,7 +214,7 @@ class RayExecutor:
         self._contributions.clear()
 
 
-def _reason(error: BaseException) -> str:
+def reason_of(error: BaseException) -> str:
     """The last telling line of Ray's long messages."""
     cause = getattr(error, "cause", None)
     text = str(cause if cause is not None else error).strip() or type(error).__name__
