@@ -279,16 +279,13 @@ class Coordinator:
         # bound the contributions alive, but never so that nothing moves
         busy = any(m.attempts for m in self.members.values()) or bool(self.uncommitted)
         alive = len(self._held) + len(self._denoising)
-        return not (task.kind is Kind.DENOISE and alive >= self._most_alive() and busy)
+        workers = sum(Kind.DENOISE in member.kinds for member in self.members.values())
+        return not (task.kind is Kind.DENOISE and busy and alive >= self.graph.most_alive(workers))
 
     def _others_could(self, task: Task) -> bool:
         """Whether a worker is there that a failed task can still be given to, now or when it is free."""
         failed_on = self._failed_on[task]
         return any(task.kind in member.kinds and name not in failed_on for name, member in self.members.items())
-
-    def _most_alive(self) -> int:
-        workers = sum(Kind.DENOISE in member.kinds for member in self.members.values())
-        return max(4 * workers, self.graph.front + 2 * workers + 4)
 
     def _start(self, task: Task, name: str, member: Member, now: float) -> Attempt:
         attempt = Attempt(task=task, number=self._next_attempt, worker=name, deadline=now + self._lease(task, member))
