@@ -135,7 +135,7 @@ def drive(session: Session) -> Tally:
             if session.should_stop():
                 raise StoppedError("stopped")
         _clean_up(session, retired)
-        _delete_garbage(session, len(coordinator.garbage))
+        _delete_garbage(session, len(coordinator.items.garbage))
     finally:
         for worker in list(session.tally.joined):
             session.tally.dismiss(worker)
@@ -248,9 +248,9 @@ def _record(finished: Finished) -> Record:
 
 def _clean_up(session: Session, retired: set[Kind]) -> None:
     coordinator = session.coordinator
-    for task in coordinator.released:
+    for task in coordinator.items.released:
         session.executor.release(task)
-    coordinator.released.clear()
+    coordinator.items.released.clear()
     if time.monotonic() >= session.delete_after:
         _delete_garbage(session, MOST_DELETED)
     for kind in (Kind.EMBED, Kind.PREPARE):
@@ -260,7 +260,7 @@ def _clean_up(session: Session, retired: set[Kind]) -> None:
 
 
 def _delete_garbage(session: Session, most: int) -> None:
-    garbage = session.coordinator.garbage
+    garbage = session.coordinator.items.garbage
     session.delete_after = time.monotonic() + RETRY_SECONDS
     with _put_off("deleting what is not read again"):
         for _ in range(min(most, len(garbage))):

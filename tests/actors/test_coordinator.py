@@ -189,7 +189,7 @@ def test_contributions_lost_to_a_merge_that_another_worker_does_are_not_made_aga
                 coordinator.finish(attempt.worker, attempt.number, Outcome())
         commit_all(coordinator)
     assert {item.kind for item in coordinator.available} == {"coarse", "out"}
-    assert {item for item in coordinator.garbage if item.kind == "z"} == {
+    assert {item for item in coordinator.items.garbage if item.kind == "z"} == {
         Item("z", step, region)
         for step in range(coordinator.graph.num_steps + 1)
         for region in range(coordinator.graph.num_regions)
@@ -282,8 +282,8 @@ def test_what_an_earlier_sitting_left_behind_is_garbage(kept: int, keeps_last: b
     assert done.done
     stay = {item for item in latents if (kept and item.step % kept == 0)}
     stay |= {item for item in latents if keeps_last and item.step == full.num_steps}
-    assert set(done.garbage) == (latents - stay) | moments
-    assert not done.available & set(done.garbage)
+    assert set(done.items.garbage) == (latents - stay) | moments
+    assert not done.available & set(done.items.garbage)
 
 
 def test_what_is_read_again_is_no_garbage() -> None:
@@ -295,7 +295,7 @@ def test_what_is_read_again_is_no_garbage() -> None:
     coordinator = Coordinator(full, latents | decoded | {Item("coarse", 0, r) for r in regions}, Patience())
     read = {item for task in coordinator.todo for item in full.inputs(task) if item.kind == "z"}
     assert read & latents
-    assert set(coordinator.garbage) == latents - read
+    assert set(coordinator.items.garbage) == latents - read
 
 
 def test_a_reduction_waits_for_all_regions_and_goes_first() -> None:
