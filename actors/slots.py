@@ -40,6 +40,8 @@ class Slot:
     """when to start a worker here; None while there is one"""
     works: bool = False
     """whether its worker has said hello"""
+    is_proven: bool = False
+    """whether its worker has finished a task"""
     failures: int = 0
     """workers in a row that were gone before they finished a task"""
 
@@ -66,14 +68,14 @@ class Slots:
 
     def prove(self, slot: Slot) -> None:
         """The worker of a place has finished a task."""
-        slot.failures = 0
+        slot.is_proven, slot.failures = True, 0
 
     def vacate(self, slot: Slot, now: float) -> float:
         """The worker of a place is gone: another is due in so many seconds."""
         self.start_failures += not slot.works
-        slot.works = False
-        slot.failures += 1
-        delay = min(LONGEST_DELAY, FIRST_DELAY * 2.0 ** (slot.failures - 1))
+        slot.failures += not slot.is_proven
+        slot.works = slot.is_proven = False
+        delay = min(LONGEST_DELAY, FIRST_DELAY * 2.0 ** (slot.failures - 1)) if slot.failures else 0.0
         slot.due = now + delay
         return delay
 

@@ -33,6 +33,8 @@ def test_a_place_is_filled_later_and_later_until_its_worker_is_of_use() -> None:
     assert slots.vacate(slot, now) == LONGEST_DELAY, "a hello is no work"
     fill(slots, now + LONGEST_DELAY)
     slots.prove(slot)
+    assert slots.vacate(slot, now) == 0, "nothing is wrong with the place"
+    fill(slots, now)
     assert slots.vacate(slot, now) == 1
 
 
@@ -71,6 +73,21 @@ def test_workers_that_are_refused_are_waited_for_once_each() -> None:
         slots.vacate(slot, 0.0)
         fill(slots, 100.0)
         assert slots.are_hopeless(slot) == (slot is places[-1])
+
+
+def test_places_that_have_been_of_use_are_hope() -> None:
+    """All nodes are taken away, and the first one that comes back is an odd one."""
+    slots = Slots([pool(3)])
+    places = fill(slots)
+    for slot in places:
+        slots.greet(slot)
+        slots.prove(slot)
+    for slot in places:
+        slots.vacate(slot, 0.0)
+    assert fill(slots, 0.0) == places
+    slots.greet(places[0])
+    slots.vacate(places[0], 0.0)
+    assert not slots.are_hopeless(places[0])
 
 
 def test_places_that_wait_for_room_are_not_waited_for_for_ever() -> None:
