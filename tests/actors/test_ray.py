@@ -8,8 +8,10 @@ from pathlib import Path
 import pytest
 
 from actors.building import WorkerSetup
+from actors.coordinator import TaskFailedError
 from actors.executor import Executor, WorkersExhaustedError
 from actors.graph import Graph
+from actors.names import PIXELS
 from actors.patience import Patience
 from actors.ray import RayExecutor
 from actors.slots import Pool
@@ -82,6 +84,14 @@ def test_workers_that_cannot_start_end_the_run(case: Case, store: RunStore, monk
 
     with pytest.raises(WorkersExhaustedError, match=r"2 workers in a row did not start: .*no such folder"):
         sit(case, store, start)
+
+
+def test_a_task_that_always_fails_ends_the_run_after_its_worker_was_replaced(case: Case, store: RunStore) -> None:
+    store.open_array(PIXELS).delete(0)
+    with pytest.raises(
+        TaskFailedError, match=r"\(step 0, region 0\) failed 2 times, last on tile-2: .*has not been written"
+    ):
+        sit(case, store, lambda setup, graph: RayExecutor(pools(1), setup, graph), patience=Patience(tries=2))
 
 
 def test_a_tagger_in_the_prepare_pool_alone(tmp_path: Path) -> None:
