@@ -12,6 +12,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 from .graph import Graph
+from .items import Items
 from .patience import Patience
 from .task import CONTRIBUTING, Item, Kind, Outcome, Task
 from .workload import Workload
@@ -64,29 +65,21 @@ class Coordinator:
         self.graph, self.patience, self.workload = graph, patience, Workload(active or {})
         self.available = set(available)
         self.todo = graph.needed(self.available)
+        self.items = Items(graph, self.available, self.todo, patience.kept_steps)
         self.num_left = Counter(task.kind for task in self.todo)
         """tasks still to be done, by kind"""
         self.members: dict[str, Member] = {}
         self.uncommitted: list[Finished] = []
-        self.garbage: list[Item] = []
-        """z items and moments that no task will read again: their arrays' regions can be deleted"""
-        self.released: list[Task] = []
-        """contributing tasks whose results can be dropped"""
         self.requeues: dict[str, int] = defaultdict(int)
         self._finished: set[Task] = set()
         self._ready: dict[Kind, list[tuple[tuple[int, int, int, int], Task]]] = {kind: [] for kind in Kind}
         """a heap for each kind: workers that cannot prepare do not wade through what waits to be prepared"""
         self._queued: set[Task] = set()
         self._running: dict[Task, list[Attempt]] = defaultdict(list)
-        self._failures: dict[Task, int] = defaultdict(int)
-        self._held: set[Item] = set()
+        self._failed_on: dict[Task, list[str]] = defaultdict(list)
+        """the worker of each failure of a task"""
         self._denoising: set[Task] = set()
-        self._steps_at: dict[int, set[int]] = defaultdict(set)
-        self._num_measured: Counter[int] = Counter()
-        """regions whose moments are there, by reduction: to look at each of them every time would be quadratic"""
         self._next_attempt = 0
-        for item in self.available:
-            self._note(item)
         for task in self.todo:
             self._offer(task)
 
@@ -98,8 +91,13 @@ class Coordinator:
 
     @property
     def starving(self) -> bool:
-        """Whether some worker has nothing at all to do: the journal should not wait then."""
+        """Whether some worker has nothing at all to do: the journal should not wait for long then."""
         return any(not member.attempts for member in self.members.values())
+
+    @property
+    def is_quiet(self) -> bool:
+        """Whether no worker has anything to do: nothing will come that the journal could wait for."""
+        return not any(member.attempts for member in self.members.values())
 
     def assign(self, now: float) -> list[Attempt]:
         """Hand out ready tasks: first one to every worker, then a second, lowest step first.
@@ -180,23 +178,28 @@ class Coordinator:
         self.uncommitted = [f for f in self.uncommitted if f not in committed]
         for one in committed:
             self._complete(one.task)
-            self._retire(one.task)
+            self.num_left.subtract(task.kind for task in self.items.retire(one.task))
 
-    def fail(self, worker: str, number: int, reason: str, *, lost_inputs: bool = False) -> None:
-        """An attempt failed. Raises TaskFailedError when the task has failed too often."""
+    def fail(self, worker: str, number: int, reason: str, *, lost_inputs: bool = False) -> bool:
+        """An attempt failed: whether its worker may be to blame, and not only what it was given.
+
+        Raises TaskFailedError when the task has failed too often: on so many workers, or again on the only ones.
+        """
         attempt = self._end(worker, number)
-        if attempt is None or attempt.task not in self.todo:
-            return
+        if attempt is None or attempt.task not in self.todo or attempt.task in self._finished:
+            return False
         task = attempt.task
         if lost_inputs:
             self.requeues["contribution lost"] += 1
             self._lose(task)
         else:
             self.requeues["task failed"] += 1
-            self._failures[task] += 1
-            if self._failures[task] >= self.patience.tries:
-                raise TaskFailedError(f"{task} failed {self._failures[task]} times, last on {worker}: {reason}")
+            failed_on = self._failed_on[task]
+            failed_on.append(worker)
+            if len(failed_on) >= self.patience.tries:
+                raise TaskFailedError(f"{task} failed {len(failed_on)} times, last on {worker}: {reason}")
         self._offer(task)
+        return not lost_inputs
 
     # -- inner parts -------------------------------------------------------------------------------------------------
 
@@ -206,17 +209,9 @@ class Coordinator:
             return
         if self._running.get(task) and not again:
             return
-        if self._has_inputs(task):
+        if self.items.serve(task):
             self._queued.add(task)
             heapq.heappush(self._ready[task.kind], (self._priority(task), task))
-
-    def _has_inputs(self, task: Task) -> bool:
-        if task.kind is Kind.REDUCE and self._num_measured[task.step] < self.graph.num_regions:
-            return False
-        gate = self.graph.gate(task)
-        if gate is not None and gate not in self.available:
-            return False
-        return all(item in self.available for item in self.graph.inputs(task))
 
     def _priority(self, task: Task) -> tuple[int, int, int, int]:
         """Merges first: they free memory and unlock others; so do reductions. Then the lowest step, then the sweep.
@@ -256,19 +251,23 @@ class Coordinator:
         return found
 
     def _still_wanted(self, task: Task) -> bool:
-        return task in self.todo and task not in self._finished and self._has_inputs(task)
+        return task in self.todo and task not in self._finished and self.items.serve(task)
 
     def _fits(self, task: Task, name: str, member: Member) -> bool:
         if any(a.worker == name for a in self._running.get(task, ())):
             return False
+        if name in self._failed_on.get(task, ()) and self._others_could(task):
+            return False
         # bound the contributions alive, but never so that nothing moves
         busy = any(m.attempts for m in self.members.values()) or bool(self.uncommitted)
-        alive = len(self._held) + len(self._denoising)
-        return not (task.kind is Kind.DENOISE and alive >= self._most_alive() and busy)
-
-    def _most_alive(self) -> int:
+        alive = len(self.items.held) + len(self._denoising)
         workers = sum(Kind.DENOISE in member.kinds for member in self.members.values())
-        return max(4 * workers, self.graph.front + 2 * workers + 4)
+        return not (task.kind is Kind.DENOISE and busy and alive >= self.graph.most_alive(workers))
+
+    def _others_could(self, task: Task) -> bool:
+        """Whether a worker is there that a failed task can still be given to, now or when it is free."""
+        failed_on = self._failed_on[task]
+        return any(task.kind in member.kinds and name not in failed_on for name, member in self.members.items())
 
     def _start(self, task: Task, name: str, member: Member, now: float) -> Attempt:
         attempt = Attempt(task=task, number=self._next_attempt, worker=name, deadline=now + self._lease(task, member))
@@ -308,82 +307,21 @@ class Coordinator:
         self.todo.discard(task)
         self.num_left[task.kind] -= 1
         item = self.graph.product(task)
-        if item not in self.available:
-            self.available.add(item)
-            self._note(item)
-        if item.kind == "contribution":
-            self._held.add(item)
+        self.items.add(item)
         for consumer in self.graph.consumers(item):
             self._offer(consumer)
         for region in self.graph.conditioned_regions(item):
-            for step in self._steps_at[region]:
+            for step in self.items.steps_at[region]:
                 for reader in self.graph.consumers(Item("z", step, region)):
                     self._offer(reader)
-
-    def _note(self, item: Item) -> None:
-        """An item is there now."""
-        if item.kind == "z":
-            self._steps_at[item.region].add(item.step)
-        elif item.kind == "moments":
-            self._num_measured[item.step] += 1
-
-    def _remove(self, item: Item) -> None:
-        self.available.discard(item)
-        self._held.discard(item)
-        if item.kind == "z":
-            self._steps_at[item.region].discard(item.step)
-        elif item.kind == "moments":
-            self._num_measured[item.step] -= 1
 
     def _lose(self, merge: Task) -> None:
         """The contributions a merge read are gone: make them again. Their z is still there: this merge has not run."""
         for item in self.graph.inputs(merge):
             task = self.graph.producer(item)
             if task.kind in CONTRIBUTING and item in self.available:
-                self._remove(item)
+                self.items.remove(item)
                 self._finished.discard(task)
                 self.todo.add(task)
                 self.num_left[task.kind] += 1
                 self._offer(task)
-
-    def _retire(self, task: Task) -> None:
-        """A durable task is done: what it read may be garbage now."""
-        for item in self.graph.inputs(task):
-            if item.kind in ("contribution", "exchanged"):
-                self._retire_contribution(item)
-            elif item.kind == "z" and not self._is_read_again(task):
-                self._retire_latent(item)
-            elif item.kind == "moments" and item in self.available:
-                self._remove(item)
-                self.garbage.append(item)
-
-    def _is_read_again(self, task: Task) -> bool:
-        """Whether the latents that a task measured wait for the region's decoding: no need to ask for each of them."""
-        return task.kind is Kind.MEASURE and Task(Kind.DECODE, 0, task.region) in self.todo
-
-    def _retire_contribution(self, item: Item) -> None:
-        if item not in self.available or any(merge in self.todo for merge in self.graph.consumers(item)):
-            return
-        contributing = self.graph.producer(item)
-        self._remove(item)
-        self.released.append(contributing)
-        for read in self.graph.inputs(contributing):
-            if read.kind == "z":
-                self._retire_latent(read)
-
-    def _retire_latent(self, item: Item) -> None:
-        if item not in self.available or any(not self._is_retired(task) for task in self.graph.consumers(item)):
-            return
-        keep = self.patience.kept_steps
-        if self.graph.keeps_last and item.step == self.graph.num_steps:
-            return
-        if keep and item.step % keep == 0:
-            return
-        self._remove(item)
-        self.garbage.append(item)
-
-    def _is_retired(self, task: Task) -> bool:
-        """Whether a task will never run again: done, and if it made a contribution, that was used up."""
-        if task in self.todo:
-            return False
-        return task.kind not in CONTRIBUTING or self.graph.product(task) not in self.available

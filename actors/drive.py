@@ -9,24 +9,36 @@ import json
 import logging
 import time
 from collections import Counter, defaultdict
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 
 from pipeline.plan import Plan
+from storage.errors import StorageFullError
 from storage.journal import Record
 from storage.lease import Lease
 from storage.run import RunStore
 
 from .coordinator import Coordinator, Finished
-from .executor import Event, Executor, TaskDone, TaskFailed, WorkerJoined, WorkerLost
+from .executor import Event, Executor, TaskFailed, WorkerJoined, WorkerLost
 from .resume import ACTIVE, Beside, array_names, kept_beside
-from .task import CONTRIBUTING, Hello, Item, Kind
+from .task import CONTRIBUTING, Hello, Item, Kind, Outcome
 
 log = logging.getLogger(__name__)
 
 GOLDEN_BLOB = "golden.json"
+POLL_SECONDS = 0.2
+"""to wait for events before other things are seen to; half of it where something waits for the journal"""
 JOURNAL_DELAY = 0.5
 """seconds that a finished task may wait for company in its journal entry, while every worker is busy"""
+HUNGRY_DELAY = 0.1
+"""the same while a worker has nothing to do: an entry is an object, made durable, and there would be one a task"""
+TICK_SECONDS = 1.0
+"""between heartbeats, and between reports of progress"""
+MOST_DELETED = 256
+"""regions deleted between two looks at the workers"""
+RETRY_SECONDS = 5.0
+"""until a store that was away is asked to delete again"""
 
 
 class WrongWorkerError(RuntimeError):
@@ -62,6 +74,14 @@ class Tally:
         now = time.monotonic()
         return self.past_worker_seconds + sum(now - start for start in self.joined.values())
 
+    def count(self, kind: Kind, outcome: Outcome) -> None:
+        """A task is finished."""
+        self.done[kind] += 1
+        self.seconds[kind] += outcome.seconds
+        self.backbone_seconds += outcome.backbone_seconds
+        self.forwards += outcome.forwards
+        self.peak_bytes = max(self.peak_bytes, outcome.peak_bytes)
+
     def dismiss(self, worker: str) -> None:
         """A worker is gone: its clock stops."""
         if worker in self.joined:
@@ -82,6 +102,8 @@ class Session:
     should_stop: Callable[[], bool] = lambda: False
     tally: Tally = field(default_factory=Tally)
     beside: Beside = field(init=False)
+    delete_after: float = field(default=0.0, init=False)
+    """time.monotonic() before which the store is not asked to delete: it was away"""
 
     def __post_init__(self) -> None:
         self.beside = kept_beside(self.plan)
@@ -98,20 +120,22 @@ def drive(session: Session) -> Tally:
     try:
         while not coordinator.done:
             _hand_out(session)
-            for event in executor.wait(timeout=0.2):
+            for event in executor.wait(timeout=POLL_SECONDS / 2 if coordinator.uncommitted else POLL_SECONDS):
                 _take_in(session, event)
             now = time.monotonic()
-            if coordinator.uncommitted and (coordinator.starving or now - last_entry > JOURNAL_DELAY):
+            if coordinator.uncommitted and now - last_entry >= _journal_delay(coordinator):
                 _write_journal(session)
                 last_entry = now
             _clean_up(session, retired)
-            if now - last_tick > 1.0:
+            if now - last_tick > TICK_SECONDS:
                 last_tick = now
-                session.lease.beat()
+                with _put_off("the heartbeat"):
+                    session.lease.beat()
                 _tick(session)
             if session.should_stop():
                 raise StoppedError("stopped")
         _clean_up(session, retired)
+        _delete_garbage(session, len(coordinator.items.garbage))
     finally:
         for worker in list(session.tally.joined):
             session.tally.dismiss(worker)
@@ -121,6 +145,12 @@ def drive(session: Session) -> Tally:
             executor.close()
     _tick(session)
     return session.tally
+
+
+def _journal_delay(coordinator: Coordinator) -> float:
+    if coordinator.is_quiet:
+        return 0.0
+    return HUNGRY_DELAY if coordinator.starving else JOURNAL_DELAY
 
 
 def _hand_out(session: Session) -> None:
@@ -134,56 +164,64 @@ def _hand_out(session: Session) -> None:
 def _take_in(session: Session, event: Event) -> None:
     coordinator, executor, tally = session.coordinator, session.executor, session.tally
     if isinstance(event, WorkerJoined):
-        if _admit(session, event.hello):
-            coordinator.join(event.worker, event.kinds)
-            tally.joined[event.worker] = time.monotonic()
-            tally.first_join = tally.joined[event.worker] if tally.first_join is None else tally.first_join
-        else:
-            executor.kill(event.worker, "its results would differ from the plan's device")
+        _welcome(session, event)
     elif isinstance(event, WorkerLost):
-        coordinator.leave(event.worker)
-        tally.dismiss(event.worker)
+        _dismiss(session, event.worker)
     elif isinstance(event, TaskFailed):
-        log.warning("%s failed on %s: %s", event.attempt.task, event.worker, event.reason)
-        coordinator.fail(event.worker, event.attempt.number, event.reason, lost_inputs=event.lost_inputs)
-    elif isinstance(event, TaskDone) and coordinator.finish(event.worker, event.attempt.number, event.outcome):
-        kind = event.attempt.task.kind
-        if kind in CONTRIBUTING:
+        _take_failure(session, event)
+    elif coordinator.finish(event.worker, event.attempt.number, event.outcome):
+        if event.attempt.task.kind in CONTRIBUTING:
             executor.accept(event.attempt)
-        tally.done[kind] += 1
-        tally.seconds[kind] += event.outcome.seconds
-        tally.backbone_seconds += event.outcome.backbone_seconds
-        tally.forwards += event.outcome.forwards
-        tally.peak_bytes = max(tally.peak_bytes, event.outcome.peak_bytes)
+        tally.count(event.attempt.task.kind, event.outcome)
+    else:
+        executor.discard(event.attempt)
     tally.num_workers = len(coordinator.members)
     tally.requeues = dict(coordinator.requeues)
 
 
-def _admit(session: Session, hello: Hello) -> bool:
-    """Whether a worker computes the plan's bits: the same device, the same versions, the same golden prediction."""
+def _take_failure(session: Session, event: TaskFailed) -> None:
+    task, worker = event.attempt.task, event.worker
+    log.warning("%s failed on %s: %s", task, worker, event.reason)
+    to_blame = session.coordinator.fail(worker, event.attempt.number, event.reason, lost_inputs=event.lost_inputs)
+    if to_blame and session.executor.renew(worker, f"{task} failed on it"):
+        # at once, so that it is given nothing more
+        _dismiss(session, worker)
+
+
+def _dismiss(session: Session, worker: str) -> None:
+    session.coordinator.leave(worker)
+    session.tally.dismiss(worker)
+
+
+def _welcome(session: Session, event: WorkerJoined) -> None:
+    """Give a new worker work, or end it; raises WrongWorkerError where no other is there or on the way."""
+    objection, tally = _object(session, event.hello), session.tally
+    if objection is not None:
+        log.warning("worker %s is not admitted: %s", event.worker, objection)
+        if not session.executor.refuse(event.worker, "its results would differ from the plan's"):
+            raise WrongWorkerError(objection)
+        return
+    session.coordinator.join(event.worker, event.kinds)
+    tally.joined[event.worker] = time.monotonic()
+    tally.first_join = tally.joined[event.worker] if tally.first_join is None else tally.first_join
+
+
+def _object(session: Session, hello: Hello) -> str | None:
+    """Why a worker computes other bits than the plan's: another device, version or golden prediction; else None."""
     plan = session.plan
     expected = {"kind": plan.device.kind, "name": plan.device.name, "threads": plan.device.threads}
-    found = f"{hello.device} with {hello.versions}"
     if hello.device != expected or hello.versions != plan.versions:
-        if not session.coordinator.members:
-            raise WrongWorkerError(
-                f"the plan is bound to {expected} with {plan.versions}, the worker on {hello.node} is {found}: "
-                "use the same device and packages, or begin another run"
-            )
-        log.warning("worker on %s is not admitted: it is %s", hello.node, found)
-        return False
-    golden = json.dumps({"golden": hello.golden}).encode()
-    if session.store.put_blob_new(GOLDEN_BLOB, golden):
-        return True
-    if session.store.get_blob(GOLDEN_BLOB) == golden:
-        return True
-    if not session.coordinator.members:
-        raise WrongWorkerError(
-            f"the worker on {hello.node} predicts other bits than the workers that began this run, with the same "
-            "device and versions: memory or driver fault, or a different build of a library"
+        return (
+            f"the plan is bound to {expected} with {plan.versions}, the worker on {hello.node} is {hello.device} with "
+            f"{hello.versions}: use the same device and packages, or begin another run"
         )
-    log.warning("worker on %s is not admitted: its golden prediction differs", hello.node)
-    return False
+    golden = json.dumps({"golden": hello.golden}).encode()
+    if session.store.put_blob_new(GOLDEN_BLOB, golden) or session.store.get_blob(GOLDEN_BLOB) == golden:
+        return None
+    return (
+        f"the worker on {hello.node} predicts other bits than the workers that began this run, with the same "
+        "device and versions: memory or driver fault, or a different build of a library"
+    )
 
 
 def _write_journal(session: Session) -> None:
@@ -210,16 +248,25 @@ def _record(finished: Finished) -> Record:
 
 def _clean_up(session: Session, retired: set[Kind]) -> None:
     coordinator = session.coordinator
-    for task in coordinator.released:
+    for task in coordinator.items.released:
         session.executor.release(task)
-    coordinator.released.clear()
-    for item in coordinator.garbage:
-        _delete(session.store, item, session.beside)
-    coordinator.garbage.clear()
+    coordinator.items.released.clear()
+    if time.monotonic() >= session.delete_after:
+        _delete_garbage(session, MOST_DELETED)
     for kind in (Kind.EMBED, Kind.PREPARE):
         if kind not in retired and not coordinator.num_left[kind]:
             retired.add(kind)
             session.executor.retire(kind)
+
+
+def _delete_garbage(session: Session, most: int) -> None:
+    garbage = session.coordinator.items.garbage
+    session.delete_after = time.monotonic() + RETRY_SECONDS
+    with _put_off("deleting what is not read again"):
+        for _ in range(min(most, len(garbage))):
+            _delete(session.store, garbage[-1], session.beside)
+            garbage.pop()
+        session.delete_after = 0.0
 
 
 def _delete(store: RunStore, item: Item, beside: Beside) -> None:
@@ -228,4 +275,16 @@ def _delete(store: RunStore, item: Item, beside: Beside) -> None:
 
 
 def _tick(session: Session) -> None:
-    session.on_tick(session.tally)
+    with _put_off("the report of progress"):
+        session.on_tick(session.tally)
+
+
+@contextmanager
+def _put_off(what: str) -> Iterator[None]:
+    """What a run can do without for a while does not end it where the store is away; a full disk is not away."""
+    try:
+        yield
+    except StorageFullError:
+        raise
+    except OSError as e:
+        log.warning("%s has to wait: %s", what, e)

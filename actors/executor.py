@@ -56,6 +56,10 @@ class Executor(Protocol):
         """Keep this attempt's contributions as the ones that merges read."""
         ...
 
+    def discard(self, attempt: Attempt) -> None:
+        """Drop what an attempt made: another attempt's counts."""
+        ...
+
     def release(self, task: Task) -> None:
         """Drop a task's contributions."""
         ...
@@ -65,7 +69,18 @@ class Executor(Protocol):
         ...
 
     def kill(self, worker: str, reason: str) -> None:
-        """End a worker that hangs or is not admitted; WorkerLost follows and, if it should, a replacement."""
+        """End a worker that hangs; WorkerLost follows and, if it should, a replacement."""
+        ...
+
+    def refuse(self, worker: str, reason: str) -> bool:
+        """End a worker that is not admitted. False where no other works, or is on the way and may do better."""
+        ...
+
+    def renew(self, worker: str, reason: str) -> bool:
+        """Replace a worker that failed a task: a GPU's error can stay with its process for good.
+
+        False where no other can be started, and the worker goes on.
+        """
         ...
 
     def retire(self, kind: Kind) -> None:

@@ -100,6 +100,10 @@ class Graph:
         # merges wait for their step's dilated samples: tiles go on meanwhile
         return min(2 * front, regions.num_regions) if self.exchange_reads else front
 
+    def most_alive(self, workers: int) -> int:
+        """Contributions that may be alive at once, so that so many tile workers have work and memory is bounded."""
+        return max(4 * workers, self.front + 2 * workers + 4)
+
     def _plan_exchange(self, plan: Plan) -> None:
         """What each batch of dilated samples reads and where its predictions go; nothing where a recipe takes none."""
         self.exchange_reads: list[tuple[int, ...]] = []

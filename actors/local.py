@@ -31,6 +31,9 @@ class LocalExecutor:
     def accept(self, attempt: Attempt) -> None:
         self._contributions[attempt.task] = self._made.pop(attempt.number)
 
+    def discard(self, attempt: Attempt) -> None:
+        self._made.pop(attempt.number, None)
+
     def release(self, task: Task) -> None:
         self._contributions.pop(task, None)
 
@@ -50,6 +53,12 @@ class LocalExecutor:
 
     def kill(self, worker: str, reason: str) -> None:
         raise RuntimeError(f"the worker in this process cannot go on: {reason}")
+
+    def refuse(self, worker: str, reason: str) -> bool:
+        return False
+
+    def renew(self, worker: str, reason: str) -> bool:
+        return False
 
     def retire(self, kind: Kind) -> None:
         pass

@@ -20,6 +20,6 @@ class Patience:
     lease_factor: float = 5.0
     """times the median that a task may take"""
     tries: int = 3
-    """failures of one task before the run gives up"""
+    """failures of one task, on as many workers where there are so many, before the run gives up"""
     kept_steps: int = 0
     """keep the latents of every k-th step; 0 keeps none"""

@@ -21,6 +21,7 @@ from .building import WorkerSetup, build_worker
 from .coordinator import Attempt
 from .executor import Event, TaskDone, TaskFailed, WorkerJoined, WorkerLost, WorkersExhaustedError
 from .graph import Graph
+from .slots import Pool, Slot, Slots
 from .task import CONTRIBUTING, Hello, Kind, Outcome, Part, Task
 
 log = logging.getLogger(__name__)
@@ -31,21 +32,6 @@ _ENVIRONMENT = {
     "MALLOC_TRIM_THRESHOLD_": str(64 << 20),
 }
 """keeps an actor's heap small: its many threads would each have one, and freed arrays would stay in it"""
-
-MOST_START_FAILURES = 4
-"""workers in a row that may die before they say hello"""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Pool:
-    """Actors of one sort."""
-
-    name: str
-    size: int
-    kinds: frozenset[Kind]
-    num_cpus: float
-    """logical CPUs that each reserves; also its thread count"""
-    num_gpus: float = 0.0
 
 
 class WorkerActor:
@@ -65,7 +51,7 @@ class WorkerActor:
 
 @dataclass(slots=True, kw_only=True)
 class _Actor:
-    pool: Pool
+    slot: Slot
     handle: Any
     greeting: Any
     """reference to its hello, until it came"""
@@ -77,19 +63,17 @@ class RayExecutor:
     """Feeds pools of actors; see Executor. Needs ``ray.init`` to have been called."""
 
     def __init__(self, pools: Sequence[Pool], setup: WorkerSetup, graph: Graph) -> None:
-        self._pools = {pool.name: pool for pool in pools}
+        self._pools, self._slots = list(pools), Slots(pools)
         self._setup = ray.put(setup)
         self._graph = graph
         self._actors: dict[str, _Actor] = {}
         self._made: dict[int, list[Any]] = {}
+        """references to what finished attempts made, until one is accepted: they keep it in the object store"""
         self._contributions: dict[Task, dict[int, Any]] = {}
         self._events: list[Event] = []
         self._retired: set[Kind] = set()
         self._num_started = 0
-        self._start_failures = 0
-        for pool in pools:
-            for _ in range(pool.size):
-                self._start(pool)
+        self._fill()
 
     def submit(self, attempt: Attempt, inputs: Sequence[Part]) -> None:
         actor = self._actors[attempt.worker]
@@ -103,10 +87,14 @@ class RayExecutor:
         made = self._made.pop(attempt.number)
         self._contributions[attempt.task] = dict(zip(self._graph.receivers(attempt.task), made, strict=True))
 
+    def discard(self, attempt: Attempt) -> None:
+        self._made.pop(attempt.number, None)
+
     def release(self, task: Task) -> None:
         self._contributions.pop(task, None)
 
     def wait(self, timeout: float) -> list[Event]:
+        self._fill()
         owners = {}
         for name, actor in self._actors.items():
             if actor.greeting is not None:
@@ -134,7 +122,7 @@ class RayExecutor:
         try:
             result = ray.get(reference, timeout=60)
         except RayActorError as e:
-            self._lose(name, _reason(e))
+            self._lose(name, reason_of(e))
         except RayTaskError as e:
             self._failed(name, reference, e)
         except GetTimeoutError:
@@ -144,9 +132,10 @@ class RayExecutor:
         else:
             if reference == actor.greeting:
                 actor.greeting = None
-                self._start_failures = 0
-                self._events.append(WorkerJoined(worker=name, kinds=actor.pool.kinds, hello=result))
+                self._slots.greet(actor.slot)
+                self._events.append(WorkerJoined(worker=name, kinds=actor.slot.pool.kinds, hello=result))
                 return
+            self._slots.prove(actor.slot)
             attempt, made = actor.runs.pop(reference)
             if attempt.task.kind in CONTRIBUTING:
                 self._made[attempt.number] = made
@@ -156,13 +145,18 @@ class RayExecutor:
         actor = self._actors[name]
         cause = error.cause if isinstance(error, RayTaskError) else error
         if reference == actor.greeting:
-            self._lose(name, _reason(error))
+            self._lose(name, reason_of(error))
             return
         attempt, _ = actor.runs.pop(reference)
         lost = isinstance(cause, ObjectLostError) or isinstance(error, ObjectLostError)
-        self._events.append(TaskFailed(worker=name, attempt=attempt, reason=_reason(error), lost_inputs=lost))
+        self._events.append(TaskFailed(worker=name, attempt=attempt, reason=reason_of(error), lost_inputs=lost))
 
-    def _start(self, pool: Pool) -> None:
+    def _fill(self) -> None:
+        for slot in self._slots.fill(time.monotonic()):
+            self._start(slot)
+
+    def _start(self, slot: Slot) -> None:
+        pool = slot.pool
         self._num_started += 1
         name = f"{pool.name}-{self._num_started}"
         actor_class: Any = ray.remote(WorkerActor)
@@ -175,32 +169,41 @@ class RayExecutor:
             max_task_retries=0,
             runtime_env={"env_vars": {**_ENVIRONMENT, "OMP_NUM_THREADS": threads, "MKL_NUM_THREADS": threads}},
         ).remote(self._setup)
-        self._actors[name] = _Actor(pool=pool, handle=handle, greeting=handle.hello.remote())
+        self._actors[name] = _Actor(slot=slot, handle=handle, greeting=handle.hello.remote())
 
     def _lose(self, name: str, reason: str) -> None:
-        """Forget an actor, and start another in its place. A zombie may still write: its bytes are the same."""
+        """Forget an actor; another comes in its place. A zombie may still write: its bytes are the same."""
         actor = self._actors.pop(name)
         ray.kill(actor.handle, no_restart=True)
-        if actor.greeting is not None:
-            self._start_failures += 1
-            if self._start_failures >= MOST_START_FAILURES:
-                raise WorkersExhaustedError(f"{self._start_failures} workers in a row did not start: {reason}")
-        else:
+        delay = self._slots.vacate(actor.slot, time.monotonic())
+        if actor.greeting is None:
             self._events.append(WorkerLost(worker=name, reason=reason))
-        log.warning("worker %s is lost: %s", name, reason)
-        if actor.pool.name in self._pools:
-            self._start(actor.pool)
+        elif self._slots.have_failed(actor.slot):
+            raise WorkersExhaustedError(f"{self._slots.start_failures} workers in a row did not start: {reason}")
+        log.warning("worker %s is lost: %s; another is started in %g s", name, reason, delay)
 
     def kill(self, worker: str, reason: str) -> None:
         if worker in self._actors:
             self._lose(worker, reason)
 
+    def refuse(self, worker: str, reason: str) -> bool:
+        if worker not in self._actors:
+            return True  # died after its hello
+        slot = self._actors[worker].slot
+        self._lose(worker, reason)
+        return not self._slots.are_hopeless(slot)
+
+    def renew(self, worker: str, reason: str) -> bool:
+        self.kill(worker, reason)
+        return True
+
     def retire(self, kind: Kind) -> None:
         """End the pools with nothing left to do: their CPUs and memory go back to the cluster."""
         self._retired.add(kind)
-        for pool in [pool for pool in self._pools.values() if pool.kinds <= self._retired]:
-            del self._pools[pool.name]
-            for name in [name for name, actor in self._actors.items() if actor.pool.name == pool.name]:
+        for pool in [pool for pool in self._pools if pool.kinds <= self._retired]:
+            self._pools.remove(pool)
+            self._slots.close(pool)
+            for name in [name for name, actor in self._actors.items() if actor.slot.pool == pool]:
                 ray.kill(self._actors.pop(name).handle, no_restart=True)
                 self._events.append(WorkerLost(worker=name, reason="its work is done"))
 
@@ -211,7 +214,7 @@ class RayExecutor:
         self._contributions.clear()
 
 
-def _reason(error: BaseException) -> str:
+def reason_of(error: BaseException) -> str:
     """The last telling line of Ray's long messages."""
     cause = getattr(error, "cause", None)
     text = str(cause if cause is not None else error).strip() or type(error).__name__

@@ -10,7 +10,9 @@ from collections.abc import Callable
 from typing import Any
 
 import ray
+from ray.exceptions import GetTimeoutError, RayError
 
+from actors.ray import reason_of
 from pipeline.device import DeviceFacts, describe_device
 from pipeline.speed import measure_speed
 
@@ -20,12 +22,15 @@ DEFAULT_PORTS = {"": "", "ray": "10001"}
 PROBE_SECONDS = 5.0
 """how long a port may take to answer"""
 
+ANSWER_SECONDS = 300.0
+"""how long a worker of the cluster may take to start, to import the libraries and to answer"""
+
 PREPARE_CPUS = 1
 """logical CPUs of each actor of the prepare pool"""
 
 
 class UnreachableError(ConnectionError):
-    """No Ray cluster at the address."""
+    """No Ray cluster at the address, or none whose workers answer."""
 
 
 def start_private(num_cpus: int, object_bytes: int) -> None:
@@ -77,7 +82,10 @@ def _has_local_cluster() -> bool:
 
 
 def cluster_device(kind: str, threads: int) -> DeviceFacts:
-    """The device of the connected cluster's workers, asked of one of them. ``kind``: auto, cpu or cuda."""
+    """The device of the connected cluster's workers, asked of one of them. ``kind``: auto, cpu or cuda.
+
+    Raises ValueError where no node has such a device, UnreachableError where no worker answers in ANSWER_SECONDS.
+    """
     if kind == "auto":
         kind = "cuda" if ray.cluster_resources().get("GPU", 0) >= 1 else "cpu"
     return DeviceFacts(**_ask(lambda: dataclasses.asdict(describe_device(kind, threads)), kind, threads))
@@ -89,10 +97,37 @@ def cluster_speed(device: DeviceFacts, **shape: Any) -> float:
 
 
 def _ask(question: Callable[[], Any], kind: str, threads: int) -> Any:
-    """The answer of a task on a node with such a device."""
+    """The answer of a task on a node with such a device; see cluster_device."""
+    _check_room(kind, threads)
     options: dict[str, Any] = {"num_gpus": 1, "num_cpus": 0} if kind == "cuda" else {"num_cpus": threads}
+    device = "a GPU" if kind == "cuda" else f"{threads} CPUs"
     remote: Any = ray.remote(question)
-    return ray.get(remote.options(max_retries=3, **options).remote())
+    reference = remote.options(max_retries=3, **options).remote()
+    try:
+        return ray.get(reference, timeout=ANSWER_SECONDS)
+    except GetTimeoutError as e:
+        ray.cancel(reference, force=True)
+        raise UnreachableError(
+            f"expected a worker with {device} free to answer in {ANSWER_SECONDS:g} s and none did: look at `ray "
+            "status` for what else uses the cluster, or take another --device or --threads"
+        ) from e
+    except (RayError, RuntimeError) as e:
+        raise UnreachableError(
+            f"a worker with {device} could not tell its device or speed: {reason_of(e).rstrip('.')}; every node needs "
+            "gigatile with the packages that are here"
+        ) from e
+
+
+def _check_room(kind: str, threads: int) -> None:
+    """Raise ValueError where no node could ever run a worker: Ray would wait for one for ever."""
+    resource, least = ("GPU", 1) if kind == "cuda" else ("CPU", threads)
+    most = max((node["Resources"].get(resource, 0) for node in ray.nodes() if node["Alive"]), default=0)
+    if most < least:
+        mend = "--device cpu" if kind == "cuda" else "fewer --threads"
+        raise ValueError(
+            f"--device {kind}: expected a node with {least} {resource} in the cluster, and the largest has {most:g}: "
+            f"start one first, or use {mend}"
+        )
 
 
 def cluster_memory() -> int:

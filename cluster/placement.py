@@ -11,7 +11,8 @@ from actors.building import WorkerSetup, build_worker
 from actors.executor import Executor
 from actors.graph import Graph
 from actors.local import LocalExecutor
-from actors.ray import Pool, RayExecutor
+from actors.ray import RayExecutor
+from actors.slots import Pool
 from actors.task import Kind
 from pipeline.device import DeviceFacts, describe_device, make_deterministic
 from pipeline.plan import Plan
@@ -122,7 +123,7 @@ def plan_pools(plan: Plan, workers: int, spare_cpus: int, tagger_gpu: float = 0.
 def object_bytes(plan: Plan, graph: Graph, workers: int) -> int:
     """Shared memory for the contributions that can be alive at once, with room to spare."""
     region = plan.geometry.channels * plan.regions.side**2 * 4
-    alive = max(4 * workers, graph.front + 2 * workers + 4) * region
+    alive = graph.most_alive(workers) * region
     if graph.exchange_reads:
         # a step's samples, whole, and their masks
         alive += latent_bytes(plan) + len(graph.exchange_reads) * plan.regions.canvas.area // 8

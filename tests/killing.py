@@ -53,6 +53,9 @@ class KillingExecutor:
     def accept(self, attempt: Attempt) -> None:
         self.inner.accept(attempt)
 
+    def discard(self, attempt: Attempt) -> None:
+        self.inner.discard(attempt)
+
     def release(self, task: Task) -> None:
         self.inner.release(task)
 
@@ -72,6 +75,12 @@ class KillingExecutor:
 
     def kill(self, worker: str, reason: str) -> None:
         self.inner.kill(worker, reason)
+
+    def refuse(self, worker: str, reason: str) -> bool:
+        return self.inner.refuse(worker, reason)
+
+    def renew(self, worker: str, reason: str) -> bool:
+        return self.inner.renew(worker, reason)
 
     def retire(self, kind: Kind) -> None:
         self.inner.retire(kind)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import heapq
+import itertools
 import random
 
 import pytest
@@ -74,6 +75,7 @@ def test_ends_whatever_fails(seed: int, workers: int, norms: str, activity: str,
         if rng.random() < 0.5 or coordinator.starving:
             commit_all(coordinator)
     assert num_done >= len(coordinator.graph.needed(set()))
+    assert not any(coordinator.num_left.values())
     assert {item.kind for item in coordinator.available} - {"statistics"} == {"coarse", "out"}
 
 
@@ -143,6 +145,57 @@ def test_the_first_result_counts() -> None:
     assert not coordinator.finish("slow", late.number, Outcome())
 
 
+def two_attempts_of_a_merge() -> tuple[Coordinator, Attempt, Attempt]:
+    """A merge is late with one worker and given to another; the rest of the run has not gone on."""
+    coordinator = Coordinator(graph(), [], Patience(lease_first=10.0, in_flight=1))
+    coordinator.join("slow", ALL)
+    while True:
+        (late,) = coordinator.assign(0.0)
+        if late.task.kind is Kind.MERGE:
+            break
+        coordinator.finish("slow", late.number, Outcome())
+        commit_all(coordinator)
+    coordinator.join("quick", ALL)
+    for now in itertools.count(11.0):
+        coordinator.overdue(now)
+        (attempt,) = coordinator.assign(now)
+        if attempt.task == late.task:
+            return coordinator, late, attempt
+        coordinator.finish("quick", attempt.number, Outcome())
+        commit_all(coordinator)
+    raise AssertionError
+
+
+@pytest.mark.parametrize("lost_first", [False, True])
+def test_contributions_lost_to_a_merge_that_another_worker_does_are_not_made_again(lost_first: bool) -> None:
+    """Whichever tells first; and the latents that they were made of are garbage, as ever."""
+    coordinator, late, again = two_attempts_of_a_merge()
+    read = [item for item in coordinator.graph.inputs(late.task) if item.kind == "contribution"]
+    if lost_first:
+        coordinator.fail("slow", late.number, "gone", lost_inputs=True)
+    assert coordinator.finish("quick", again.number, Outcome())
+    if not lost_first:
+        coordinator.fail("slow", late.number, "gone", lost_inputs=True)
+        assert not coordinator.requeues["contribution lost"]
+    commit_all(coordinator)
+    for item in read:
+        wanted = any(merge in coordinator.todo for merge in coordinator.graph.consumers(item))
+        assert (coordinator.graph.producer(item) in coordinator.todo) <= wanted
+    while not coordinator.done:
+        for attempt in coordinator.assign(0.0):
+            coordinator.finish(attempt.worker, attempt.number, Outcome())
+        for member in list(coordinator.members.values()):
+            for attempt in list(member.attempts.values()):
+                coordinator.finish(attempt.worker, attempt.number, Outcome())
+        commit_all(coordinator)
+    assert {item.kind for item in coordinator.available} == {"coarse", "out"}
+    assert {item for item in coordinator.items.garbage if item.kind == "z"} == {
+        Item("z", step, region)
+        for step in range(coordinator.graph.num_steps + 1)
+        for region in range(coordinator.graph.num_regions)
+    }
+
+
 def test_gives_up_on_a_task_that_always_fails() -> None:
     coordinator = Coordinator(graph(), [], Patience(tries=3, in_flight=1))
     coordinator.join("w", ALL)
@@ -152,6 +205,26 @@ def test_gives_up_on_a_task_that_always_fails() -> None:
     (attempt,) = coordinator.assign(0.0)
     with pytest.raises(TaskFailedError, match=r"failed 3 times.*no"):
         coordinator.fail("w", attempt.number, "no")
+
+
+def test_a_failed_task_waits_for_another_worker() -> None:
+    """The worker that failed it is free first, and gets something else; alone, it would get it again."""
+    coordinator = Coordinator(graph(), [], Patience(in_flight=1))
+    coordinator.join("broken", ALL)
+    coordinator.join("good", ALL)
+    failed, busy = coordinator.assign(0.0)
+    assert coordinator.fail("broken", failed.number, "sticky")
+    (other,) = coordinator.assign(0.0)
+    assert other.worker == "broken"
+    assert other.task != failed.task
+    coordinator.finish("good", busy.number, Outcome())
+    assert [(a.worker, a.task) for a in coordinator.assign(0.0)] == [("good", failed.task)]
+
+
+def test_lost_inputs_are_no_failure_of_a_worker() -> None:
+    coordinator, late, again = two_attempts_of_a_merge()
+    assert not coordinator.fail("quick", again.number, "gone", lost_inputs=True)
+    assert coordinator.finish("slow", late.number, Outcome())
 
 
 def test_contributions_alive_are_bounded() -> None:
@@ -193,6 +266,36 @@ def test_resume_runs_what_is_missing_and_no_more() -> None:
     assert full.needed(outs | last) == {t for t in everything if t.kind is Kind.DECODE and t.region == 0}
     assert full.needed(outs) < everything
     assert full.needed(outs | {Item("out", 0, 0)}) == set()
+
+
+@pytest.mark.parametrize("kept", [0, 2])
+@pytest.mark.parametrize("keeps_last", [False, True])
+def test_what_an_earlier_sitting_left_behind_is_garbage(kept: int, keeps_last: bool) -> None:
+    """Killed after its last entry in the journal, before it had deleted anything."""
+    full = graph(colour="adain")
+    full.keeps_last = keeps_last
+    regions = range(full.num_regions)
+    latents = {Item("z", step, r) for step in range(full.num_steps + 1) for r in regions}
+    moments = {Item("moments", 0, r) for r in regions}
+    rest = {Item("coarse", 0, r) for r in regions} | {Item("statistics", 0, 0)}
+    done = Coordinator(full, latents | moments | rest | {Item("out", 0, r) for r in regions}, Patience(kept_steps=kept))
+    assert done.done
+    stay = {item for item in latents if (kept and item.step % kept == 0)}
+    stay |= {item for item in latents if keeps_last and item.step == full.num_steps}
+    assert set(done.items.garbage) == (latents - stay) | moments
+    assert not done.available & set(done.items.garbage)
+
+
+def test_what_is_read_again_is_no_garbage() -> None:
+    """One region lacks its last step, and one is not decoded; the others' latents are needed by no one."""
+    full = graph()
+    last, regions = full.num_steps, range(full.num_regions)
+    latents = {Item("z", step, r) for step in range(last + 1) for r in regions} - {Item("z", last, 0)}
+    decoded = {Item("out", 0, r) for r in regions} - {Item("out", 0, full.num_regions - 1), Item("out", 0, 0)}
+    coordinator = Coordinator(full, latents | decoded | {Item("coarse", 0, r) for r in regions}, Patience())
+    read = {item for task in coordinator.todo for item in full.inputs(task) if item.kind == "z"}
+    assert read & latents
+    assert set(coordinator.items.garbage) == latents - read
 
 
 def test_a_reduction_waits_for_all_regions_and_goes_first() -> None:

@@ -1,24 +1,56 @@
-"""Who is let in: a worker that would compute other bits gets no work."""
+"""Who is let in, and who is sent away: a worker that would compute other bits, or cannot compute any more."""
 
 from __future__ import annotations
 
 import dataclasses
+import functools
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from actors.building import build_worker
-from actors.drive import GOLDEN_BLOB, WrongWorkerError
+from actors.building import WorkerSetup, build_worker
+from actors.coordinator import Attempt, TaskFailedError
+from actors.drive import GOLDEN_BLOB, Session, WrongWorkerError
+from actors.executor import Executor
+from actors.graph import Graph
 from actors.local import LocalExecutor
-from actors.task import Hello
+from actors.names import latent_name
+from actors.patience import Patience
+from actors.task import CONTRIBUTING, Hello, Kind
 from actors.worker import Worker
+from storage.arrays import RegionArray
+from storage.errors import FencedError, StorageFullError
+from storage.lease import Lease
 from storage.run import RunStore
+from tests.crew import Crew
 from tests.runs import Case, digest, make_case, sit
 
 
 @pytest.fixture
 def case() -> Case:
     return make_case("analytic", height=30, width=40)
+
+
+@pytest.fixture
+def wide() -> Case:
+    """More regions than one."""
+    return make_case("analytic", height=75, width=125, region=48)
+
+
+@pytest.fixture
+def crews() -> list[Crew]:
+    """Those that a test has called."""
+    return []
+
+
+def call(crews: list[Crew], size: int, **given: Any) -> Callable[[WorkerSetup, Graph], Executor]:
+    def start(setup: WorkerSetup, _graph: Graph) -> Executor:
+        crews.append(Crew(build_worker(setup), size, **given))
+        return crews[-1]
+
+    return start
 
 
 def sit_with(case: Case, store: RunStore, monkeypatch: pytest.MonkeyPatch, **changes: object) -> None:
@@ -55,3 +87,134 @@ def test_another_golden_prediction_is_refused(case: Case, tmp_path: Path, monkey
     monkeypatch.undo()
     sit(case, store)
     assert digest(case, store) == expected
+
+
+def test_what_late_attempts_make_is_dropped(
+    wide: Case, tmp_path: Path, crews: list[Crew], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Every task is late at once here, and given to both workers where it can be."""
+    monkeypatch.setattr(Crew, "kill", lambda *_: None)
+    patience = Patience(lease_first=0.0, lease_floor=0.0, lease_factor=1e-9, in_flight=1)
+    sit(wide, wide.begin(str(tmp_path / "run")), call(crews, 2), patience=patience)
+    assert any(attempt.task.kind in CONTRIBUTING for attempt in crews[0].discarded)
+    assert not crews[0].made
+
+
+def test_what_a_killed_sitting_left_is_deleted(wide: Case, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Killed between its last entry in the journal and its deletions."""
+    store = wide.begin(str(tmp_path / "run"))
+    monkeypatch.setattr("actors.drive._delete", lambda *_: None)
+    sit(wide, store)
+    latents = [store.open_array(latent_name(step)) for step in range(wide.plan.num_steps + 1)]
+    assert all(array.regions() for array in latents)
+    monkeypatch.undo()
+    sit(wide, store)
+    assert not any(array.regions() for array in latents)
+
+
+def test_idle_workers_do_not_cost_an_entry_a_task(
+    wide: Case, tmp_path: Path, crews: list[Crew], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Tasks share entries of the journal while anything runs, and are never waited for when nothing does."""
+    monkeypatch.setattr("actors.drive.HUNGRY_DELAY", 1e9)
+    store = wide.begin(str(tmp_path / "run"))
+    sit(wide, store, call(crews, 40))
+    num_entries = sum(1 for entry in (tmp_path / "run" / "journal").iterdir() if entry.name.isdigit())
+    assert 0 < num_entries < len(store.journal.replay()) / 2
+
+
+def away(inner: Callable[..., Any], calls: range, error: Exception, seen: list[int]) -> Callable[..., Any]:
+    """``inner``, but for the calls of these numbers, which raise; ``seen`` grows by one a call."""
+
+    def call(*words: Any) -> Any:
+        seen.append(len(seen))
+        if seen[-1] in calls:
+            raise error
+        return inner(*words)
+
+    return call
+
+
+@pytest.fixture
+def often(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("actors.drive.TICK_SECONDS", 0.0)
+    monkeypatch.setattr("actors.drive.RETRY_SECONDS", 0.0)
+
+
+@pytest.mark.usefixtures("often")
+def test_a_store_that_is_away_for_a_while_ends_nothing(
+    wide: Case, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Heartbeats, reports and deletions are tried again; all garbage is gone in the end."""
+    store, gone, ticks = wide.begin(str(tmp_path / "run")), OSError("no route to host"), []
+    tick = away(lambda _tally: None, range(3), gone, ticks)
+    monkeypatch.setattr(RegionArray, "delete", away(RegionArray.delete, range(3), gone, []))
+    monkeypatch.setattr(Lease, "beat", away(Lease.beat, range(1, 4), gone, []))  # 0: it is taken
+    monkeypatch.setattr("tests.runs.Session", functools.partial(Session, on_tick=tick))
+    sit(wide, store)
+    assert len(ticks) > 3
+    assert not any(store.open_array(latent_name(step)).regions() for step in range(wide.plan.num_steps + 1))
+    assert sum("has to wait: no route to host" in record.getMessage() for record in caplog.records) == 9
+
+
+@pytest.mark.usefixtures("often")
+@pytest.mark.parametrize("error", [FencedError("another took over"), StorageFullError("no room")])
+def test_a_lost_lease_and_a_full_disk_end_the_run(
+    case: Case, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, error: Exception
+) -> None:
+    monkeypatch.setattr(Lease, "beat", away(Lease.beat, range(1, 2), error, []))
+    with pytest.raises(type(error), match=str(error)):
+        sit(case, case.begin(str(tmp_path / "run")))
+
+
+OTHER = {"device": {"kind": "cuda", "name": "another GPU", "threads": 1}}
+
+
+@pytest.mark.parametrize("wrong", [("w0",), ("w0", "w1"), ("w2",)])
+def test_a_wrong_worker_ends_nothing_where_others_come(
+    wide: Case, tmp_path: Path, crews: list[Crew], wrong: tuple[str, ...]
+) -> None:
+    """Whoever says hello first."""
+    sit(wide, wide.begin(str(tmp_path / "run")), call(crews, 3, hellos=dict.fromkeys(wrong, OTHER)))
+    assert crews[0].refused == list(wrong)
+
+
+def test_wrong_workers_alone_end_the_run(case: Case, tmp_path: Path, crews: list[Crew]) -> None:
+    with pytest.raises(WrongWorkerError, match=r"the plan is bound to .* is .*another GPU.*use the same device"):
+        sit(case, case.begin(str(tmp_path / "run")), call(crews, 3, hellos=dict.fromkeys(("w0", "w1", "w2"), OTHER)))
+    assert crews[0].refused == ["w0", "w1", "w2"]
+
+
+@pytest.mark.parametrize("renews", [False, True])
+def test_one_broken_worker_does_not_end_the_run(wide: Case, tmp_path: Path, crews: list[Crew], renews: bool) -> None:
+    """It raises at once, so it is free first; its tasks go to others, and it is replaced where that can be."""
+    oracle, store = wide.begin(str(tmp_path / "oracle")), wide.begin(str(tmp_path / "run"))
+    sit(wide, oracle)
+
+    def fails(attempt: Attempt) -> str | None:
+        return "sticky error" if attempt.worker == "w0" else None
+
+    tally = sit(wide, store, call(crews, 3, fails=fails, renews=renews))
+    assert digest(wide, store) == digest(wide, oracle)
+    assert crews[0].renewed == (["w0"] if renews else [])
+    assert tally.requeues["task failed"] == 1 if renews else tally.requeues["task failed"] > 3
+
+
+@pytest.mark.parametrize("size", [1, 2, 5])
+@pytest.mark.parametrize("renews", [False, True])
+def test_a_task_that_fails_everywhere_ends_the_run(
+    wide: Case, tmp_path: Path, crews: list[Crew], size: int, renews: bool
+) -> None:
+    tried: list[str] = []
+
+    def fails(attempt: Attempt) -> str | None:
+        if attempt.task != (Kind.DENOISE, 1, 0):
+            return None
+        tried.append(attempt.worker)
+        return "bad input"
+
+    with pytest.raises(TaskFailedError, match=r"denoise\(step 1, region 0\) failed 3 times, last on .*: bad input"):
+        sit(wide, wide.begin(str(tmp_path / "run")), call(crews, size, fails=fails, renews=renews))
+    assert len(tried) == 3
+    assert len(set(tried)) == (3 if renews or size > 2 else size)
+    assert crews[0].renewed == (tried[:2] if renews else [])

@@ -9,10 +9,13 @@ from typing import Any
 import pytest
 
 from actors.building import WorkerSetup
+from actors.coordinator import TaskFailedError
 from actors.executor import Executor, WorkersExhaustedError
 from actors.graph import Graph
+from actors.names import PIXELS
 from actors.patience import Patience
-from actors.ray import Pool, RayExecutor
+from actors.ray import RayExecutor
+from actors.slots import Pool
 from actors.task import Kind
 from cluster.prompts import count_prompts
 from pipeline.vocabulary import Vocabulary
@@ -86,7 +89,7 @@ def test_one_worker_is_killed_and_one_hangs(case: Case, expected: str, store: Ru
 
 
 def test_workers_that_cannot_start_end_the_run(case: Case, store: RunStore, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("actors.ray.MOST_START_FAILURES", 2)  # each takes the time that the imports take
+    monkeypatch.setattr("actors.slots.MOST_START_FAILURES", 2)  # each takes the time that the imports take
 
     def start(setup: WorkerSetup, graph: Graph) -> Executor:
         broken = WorkerSetup(store=setup.store, plan=setup.plan, model="/nowhere/model")
@@ -94,6 +97,14 @@ def test_workers_that_cannot_start_end_the_run(case: Case, store: RunStore, monk
 
     with pytest.raises(WorkersExhaustedError, match=r"2 workers in a row did not start: .*no such folder"):
         sit(case, store, start)
+
+
+def test_a_task_that_always_fails_ends_the_run_after_its_worker_was_replaced(case: Case, store: RunStore) -> None:
+    store.open_array(PIXELS).delete(0)
+    with pytest.raises(
+        TaskFailedError, match=r"\(step 0, region 0\) failed 2 times, last on tile-2: .*has not been written"
+    ):
+        sit(case, store, lambda setup, graph: RayExecutor(pools(1), setup, graph), patience=Patience(tries=2))
 
 
 def test_a_tagger_in_the_prepare_pool_alone(tmp_path: Path) -> None:

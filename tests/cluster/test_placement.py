@@ -7,8 +7,9 @@ from typing import Any
 
 import pytest
 
+from actors.graph import Graph
 from actors.task import Kind
-from cluster.placement import CONTROL, plan_pools
+from cluster.placement import CONTROL, object_bytes, plan_pools
 from pipeline.device import DeviceFacts
 from pipeline.tagger import Tagging
 from tests.tiny import small_plan
@@ -39,3 +40,15 @@ def test_a_tagger_of_its_own_lives_in_the_prepare_pool_alone() -> None:
     assert pools("cpu", True, 16, 3) == [("tile", 16, EVERYTHING, 0.0), ("prepare", 3, CONTROL, 0.0)]
     assert pools("cuda", True, 4, 9, 0.25) == [("tile", 4, EVERYTHING - CONTROL, 0.75), ("prepare", 4, CONTROL, 0.25)]
     assert pools("cuda", True, 4, 0, 0.25) == [("tile", 4, EVERYTHING, 1.0)]
+
+
+def test_shared_memory_holds_what_the_coordinator_lets_live() -> None:
+    """Three times that, for what is dropped late."""
+    plan = small_plan(height=400, width=400)
+    graph = Graph(plan)
+    for workers in (1, 50, 2000):
+        alive = graph.most_alive(workers)
+        assert alive >= max(4 * workers, graph.front)
+        one = plan.geometry.channels * plan.regions.side**2 * 4
+        assert object_bytes(plan, graph, workers) == max(256 << 20, 3 * alive * one)
+    assert object_bytes(plan, graph, 100_000) > 256 << 20
