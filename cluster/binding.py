@@ -25,6 +25,7 @@ from pipeline.taggers.loading import describe_tagger
 from pipeline.vocabulary import parse_vocabulary
 from storage.images import ImageSource, check_output, open_image
 from storage.images.ground import to_pixels
+from storage.run import RunStore
 
 from .job import Job, Work
 from .textures import memory_for
@@ -137,12 +138,16 @@ def check_memory(plan: Plan, workers: int, available: int, where: str) -> Price:
     return cost
 
 
-def check_disk(plan: Plan, cost: Price, run_url: str, free: int | None) -> None:
-    """Raise OSError where the run store's disk cannot hold the run at its largest."""
-    if free is not None and cost.disk_peak > free:
+def check_disk(cost: Price, store: RunStore) -> None:
+    """Raise OSError where the run store's disk cannot hold the run at its largest, with what it holds of it already."""
+    free = store.root.free_bytes()
+    if free is None or cost.disk_peak <= free:
+        return
+    held = sum(store.usage().values())
+    if cost.disk_peak > free + held:
         raise OSError(
-            f"disk: the run needs {_gib(cost.disk_peak)} at its largest and {run_url} has {_gib(free)} free: "
-            "give a --run on a larger disk or in an object store"
+            f"disk: the run needs {_gib(cost.disk_peak)} at its largest and {store.url} has {_gib(free)} free"
+            f"{f' beside {_gib(held)} of it' if held else ''}: give a --run on a larger disk or in an object store"
         )
 
 
