@@ -24,6 +24,7 @@ from pipeline.tagger import Tagging, make_tagging
 from pipeline.taggers.loading import describe_tagger
 from pipeline.vocabulary import parse_vocabulary
 from storage.images import ImageSource, check_output, open_image
+from storage.images.georeference import check_georeference
 from storage.images.ground import to_pixels
 from storage.run import RunStore
 
@@ -157,7 +158,7 @@ def free_memory() -> int:
 
 
 def check_target(job: Job, source: ImageSource) -> None:
-    """The output's folder, suffix, presence, size and bits; see storage.images.check_output."""
+    """The output's folder, suffix, presence, size, bits and place on the ground; see storage.images.check_output."""
     info, scale = source.info, max(1, job.scale)
     check_output(
         job.output,
@@ -167,6 +168,7 @@ def check_target(job: Job, source: ImageSource) -> None:
         num_bands=info.num_bands + info.has_alpha,
         dtype=info.dtype,
     )
+    check_georeference(info.geo, scale)
 
 
 def _gib(count: int) -> str:
