@@ -135,7 +135,7 @@ def status(
             else:
                 print_status(table, place)
             is_between = place is not None and place[0] < place[1] and table.get("state") == "finished"
-            if not watch or (table.get("state") != "running" and not is_between):
+            if not watch or (table["state"] not in ("starting", "running") and not is_between):
                 return
             time.sleep(2.0)
 
