@@ -28,6 +28,7 @@ from cluster.printing import (
     print_series,
     print_stage,
     print_status,
+    print_warnings,
 )
 
 app = typer.Typer(
@@ -228,8 +229,10 @@ def decode(
     from cluster.preview import decode_step
 
     with one_line_errors():
-        done, total = decode_step(run, step, output, model=model, allow_pickle=allow_pickle, overwrite=overwrite)
-        out.print(f"wrote {output}: {done} of {total} regions are at step {step}", markup=False)
+        shown = decode_step(run, step, output, model=model, allow_pickle=allow_pickle, overwrite=overwrite)
+        out.print(f"wrote {output}: {shown.decoded} of {shown.total} regions are at step {step}", markup=False)
+        if shown.vanished:
+            print_warnings([f"{shown.vanished} regions were deleted by the run meanwhile: they are black"])
 
 
 def main() -> None:
