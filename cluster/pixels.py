@@ -20,6 +20,7 @@ from storage.images.opacity import ReadOpacity
 from storage.journal import Record
 from storage.lease import Lease
 from storage.run import RunStore
+from storage.threads import read_all
 
 log = logging.getLogger(__name__)
 
@@ -57,11 +58,12 @@ def ingest(
     """Copy an image into the store's array ``name``, rows in increasing order; does nothing where the journal says it
     is there, whole.
 
-    ``on_rows`` is called after each row of chunks. Raises ImageError, naming the rows, where the image is damaged.
+    ``on_rows`` is called after each row of chunks, and now and then while they are checked. Raises ImageError, naming
+    the rows, where the image is damaged.
     """
     grid = RegionGrid(height=image.height, width=image.width, side=PIXEL_SIDE)
     array = store.array(name, channels=image.num_bands, grid=grid, dtype=image.dtype, compress=True)
-    if is_recorded(array, records):
+    if is_recorded(array, records, on_rows):
         return
     checksums = []
     for band_box, pixels in source.rows(PIXEL_SIDE):
@@ -72,10 +74,13 @@ def ingest(
     store.journal.append([record], lease.generation)
 
 
-def is_recorded(array: RegionArray, records: list[Record]) -> bool:
-    """Whether the journal says that an array was brought in, and it is as it was then."""
+def is_recorded(array: RegionArray, records: list[Record], on_some: Callable[[], None] = lambda: None) -> bool:
+    """Whether the journal says that an array was brought in, and it is as it was then.
+
+    ``on_some`` is called now and then while its regions are read.
+    """
     recorded = [record for record in records if record.kind == INGEST and record.extra["array"] == array.name]
-    return bool(recorded) and _intact(array, recorded[-1].extra["crc32c"])
+    return bool(recorded) and _intact(array, recorded[-1].extra["crc32c"], on_some)
 
 
 def write_over(array: RegionArray, region: int, pixels: np.ndarray) -> int:
@@ -91,9 +96,10 @@ def write_over(array: RegionArray, region: int, pixels: np.ndarray) -> int:
     return array.write(region, whole)
 
 
-def _intact(array: RegionArray, checksums: list[int]) -> bool:
+def _intact(array: RegionArray, checksums: list[int], on_some: Callable[[], None]) -> bool:
+    found = read_all(array.crc, range(len(checksums)), between=lambda _done: on_some())
     try:
-        return all(array.crc(region) == crc for region, crc in enumerate(checksums))
+        return all(crc == recorded for crc, recorded in zip(found, checksums, strict=True))
     except CorruptRegionError:
         return False
 

@@ -85,6 +85,12 @@ class Reporter:
         else:
             self.console.print(f"{stage}{': ' if text else ''}{text}", highlight=False, soft_wrap=True)
 
+    def checked(self, done: int, of: int) -> None:
+        """Some of what the store holds was read and compared; told now and then."""
+        if self._bar is not None or time.monotonic() - self._last_line > LINE_SECONDS:
+            self._last_line = time.monotonic()
+            self.announce("checking", f"{done} of {of} regions")
+
     def finish(self, tally: Tally, state: str, **extra: Any) -> None:
         """The last status of a session: finished, stopped or failed."""
         self.store.write_status({**self.status(tally), "state": state, "stage": state, **extra})

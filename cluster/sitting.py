@@ -90,11 +90,16 @@ def sit(
     """
     store, plan, tally = sitting.store, sitting.prepared.plan, Tally()
     graph = Graph(plan)
+
+    def on_checked(done: int, of: int) -> None:
+        sitting.stop_if_asked()
+        reporter.checked(done, of)
+
     with Reporter(store=store, plan=plan, totals=graph.totals()) as reporter, _telling_the_end(reporter, tally):
         reporter.announce("checking", "what the run holds")
         records = store.journal.replay()
         create_arrays(store, plan, graph)
-        found = find_available(store, plan, graph, records)
+        found = find_available(store, plan, graph, records, on_checked=on_checked)
         patience = Patience(kept_steps=plan.recipe.keep_steps or 0)
         coordinator = Coordinator(graph, found.available, patience, found.active)
         reporter.left = {kind: coordinator.num_left[kind] for kind in reporter.totals}

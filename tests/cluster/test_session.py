@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,7 @@ from typer.testing import Result
 from actors.drive import StoppedError
 from cluster import session, sitting
 from cluster.ending import StopSwitch
+from storage import threads
 from storage.errors import FencedError, StorageFullError
 from storage.run import RunStore
 
@@ -75,6 +77,25 @@ def test_stopped_outside_the_loop(run: Run, monkeypatch: pytest.MonkeyPatch, nam
     assert seen == [stage]
     assert status()["state"] == "stopped"
     assert run("status", "out.png.run", "--watch").stdout.startswith("stopped")
+
+
+def test_stopped_while_what_is_there_is_read(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A large run is checked for minutes: it says so, and can be stopped meanwhile."""
+    words = ["upscale", "in.png", "out.png", "--recipe", "small.toml"]
+    Path("small.toml").write_text("region = 32\nwindow = 32\noverlap = 8")
+    monkeypatch.setattr(threads, "CHUNK", 1)
+    with monkeypatch.context() as patch:
+        patch.setattr(StopSwitch, "__call__", lambda self: Path("out.png.run/z/0/s0001/c").is_dir())
+        assert run(*words).exit_code == 130
+    told = run(*words)
+    assert told.exit_code == 0, told.output
+    assert re.search(r"^checking: 1 of \d+ regions$", told.stderr, re.MULTILINE)
+    Path("out.png").unlink()
+    with monkeypatch.context() as patch:
+        patch.setattr(StopSwitch, "__call__", lambda self: True)
+        stopped = run(*words)
+    assert stopped.exit_code == 130
+    assert "export" not in stopped.stderr
 
 
 @pytest.mark.parametrize("name", ["start_executor", "export", "create_arrays"])
