@@ -30,6 +30,9 @@ INGEST, EXPORT = "ingest", "export"
 PIXEL_SIDE = 512
 """input pixels a side of a chunk of the ingested image"""
 
+ROWS = 256
+"""rows of a picture that are hashed, made opaque and handed on at once"""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Exported:
@@ -114,9 +117,10 @@ def export(
     overwrite: bool,
     on_rows: Callable[[], None] = lambda: None,
 ) -> Exported:
-    """Write the decoded pixels to ``path``, a row of regions at a time, under another name until it is whole.
+    """Write the decoded pixels to ``path``, some rows at a time, under another name until it is whole.
 
-    ``info`` and ``alpha`` are the input's; ``on_rows`` is called after each row of regions.
+    ``info`` and ``alpha`` are the input's; ``on_rows`` is called after each ROWS rows or fewer. In memory are one row
+    of regions, and copies of those rows alone.
     """
     digest = hashlib.sha256()
     grid, array = plan.out_regions, store.open_array(OUT)
@@ -126,10 +130,13 @@ def export(
             box = Box(
                 top=row * grid.side, left=0, height=min(grid.side, grid.height - row * grid.side), width=grid.width
             )
-            pixels = array.read(box)
-            digest.update(np.ascontiguousarray(pixels.transpose(1, 2, 0)).tobytes())
-            yield box, pixels
-            on_rows()
+            band = array.read(box)
+            for top in range(box.top, box.bottom, ROWS):
+                rows = Box(top=top, left=0, height=min(ROWS, box.bottom - top), width=grid.width)
+                pixels = band[:, *rows.within(box)]
+                digest.update(np.ascontiguousarray(pixels.transpose(1, 2, 0)).reshape(-1).view(np.uint8))
+                yield rows, pixels
+                on_rows()
 
     write_image(
         path,
