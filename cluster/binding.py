@@ -45,18 +45,22 @@ def make_plan(job: Job, source: ImageSource, device: DeviceFacts) -> Plan:
     if job.seed is not None:
         recipe = dataclasses.replace(recipe, seed=job.seed)
     model = describe_model(job.model, allow_pickle=job.allow_pickle)
-    info = source.info
-    digest = hashlib.sha256(f"{source.fingerprint()} bands {job.band_numbers() or 'all'}".encode()).hexdigest()
-    image = ImageFacts(height=info.height, width=info.width, num_bands=info.num_bands, dtype=info.dtype, sha256=digest)
     return bind(
         recipe,
-        image=image,
+        image=describe_image(source, job.band_numbers()),
         scale=job.scale,
         model=model,
         device=device,
         versions=package_versions(),
         given=read_given(job, source, model),
     )
+
+
+def describe_image(source: ImageSource, bands: tuple[int, ...] | None) -> ImageFacts:
+    """What a plan must know of an image, some bands of which were opened; None for all."""
+    info = source.info
+    digest = hashlib.sha256(f"{source.fingerprint()} bands {bands or 'all'}".encode()).hexdigest()
+    return ImageFacts(height=info.height, width=info.width, num_bands=info.num_bands, dtype=info.dtype, sha256=digest)
 
 
 def read_given(job: Job, source: ImageSource, model: ModelCard) -> Given:

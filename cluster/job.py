@@ -73,12 +73,17 @@ class Job(Work):
 
     def band_numbers(self) -> tuple[int, ...] | None:
         """The bands as numbers; raises ValueError with an example."""
-        if self.bands is None:
-            return None
-        try:
-            return tuple(int(band) for band in self.bands.split(","))
-        except ValueError:
-            raise ValueError(f"--bands must be numbers with commas, such as 1,2,3; got {self.bands!r}") from None
+        return parse_bands(self.bands)
+
+
+def parse_bands(text: str | None) -> tuple[int, ...] | None:
+    """Bands as numbers, None for all; raises ValueError with an example."""
+    if text is None:
+        return None
+    try:
+        return tuple(int(band) for band in text.split(","))
+    except ValueError:
+        raise ValueError(f"--bands must be numbers with commas, such as 1,2,3; got {text!r}") from None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
