@@ -1,6 +1,6 @@
 """The append-only record of finished region-steps: the only truth about what is done.
 
-    journal/00000000   header line, then one line a record
+    journal/00000000   header line, then one line a record; no record where a coordinator only says that it has come
     journal/00000001   ...
 
 Every batch is a key of its own, created once and never changed. Two writers therefore meet at the next free number, and
@@ -70,8 +70,19 @@ class Journal:
 
         Raises FencedError where another coordinator of this generation or a newer one writes this journal.
         """
-        if not records:
-            return
+        if records:
+            self._put(records, generation)
+
+    def claim(self, generation: int) -> None:
+        """Append a batch without records, so that older coordinators' next batches are refused from now on.
+
+        Whoever takes a run over calls this before it replays. An older one that only slept would otherwise journal
+        after the replay, then delete what its work has made useless and the new one counts on. Raises FencedError where
+        a newer coordinator has come already.
+        """
+        self._put([], generation)
+
+    def _put(self, records: list[Record], generation: int) -> None:
         if self._next is None:
             self._next = len(self._keys())
         data = _batch(records, generation, self._owner)

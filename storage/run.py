@@ -116,8 +116,13 @@ class RunStore:
         return Journal(self.root)
 
     def acquire_lease(self, owner: str, *, heartbeat_s: float = 2.0, patience: int = 3) -> Lease:
-        """Take the right to write to this run; see :meth:`Lease.acquire`."""
-        return Lease.acquire(self.root, owner=owner, heartbeat_s=heartbeat_s, patience=patience)
+        """Take the right to write to this run, and to its journal; see :meth:`Lease.acquire`, :meth:`Journal.claim`.
+
+        What the journal says must be read, or read again, after this.
+        """
+        lease = Lease.acquire(self.root, owner=owner, heartbeat_s=heartbeat_s, patience=patience)
+        self.journal.claim(lease.generation)
+        return lease
 
     def write_status(self, status: dict[str, Any]) -> None:
         """Replace ``status.json``; readers see the old one or the new one, whole."""

@@ -78,6 +78,18 @@ class TestJournal:
         with pytest.raises(FencedError):
             old.append([record(9)], 1)
 
+    def test_a_claim_refuses_the_old_before_anything_was_done(self, root: ObjectRoot) -> None:
+        old, new = Journal(root, owner="old one"), Journal(root, owner="new one")
+        old.append([record(0)], 1)
+        new.claim(2)
+        assert [r.region for r in new.replay()] == [0]
+        with pytest.raises(FencedError, match="new one"):
+            old.append([record(1)], 1)
+        with pytest.raises(FencedError):
+            old.claim(1)
+        new.append([record(2)], 2)
+        assert [r.region for r in Journal(root).replay()] == [0, 2]
+
     def test_an_answer_that_got_lost_is_no_fence(self, root: ObjectRoot, monkeypatch: pytest.MonkeyPatch) -> None:
         real = root.put_new
 

@@ -9,7 +9,7 @@ import pytest
 
 from storage import lease
 from storage.box import RegionGrid
-from storage.errors import RunBusyError
+from storage.errors import FencedError, RunBusyError
 from storage.journal import Record
 from storage.objects import ObjectRoot
 from storage.run import RunStore
@@ -137,6 +137,21 @@ class TestRunStore:
         monkeypatch.setattr(lease, "_current_generation", lambda root: 1)
         with pytest.raises(RunBusyError, match="second"):
             store.acquire_lease("lost the race")
+
+    def test_a_sleeper_cannot_journal_once_another_has_the_lease(
+        self, store: RunStore, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """It stalls, the lease goes on, and it wakes before the new one has finished anything."""
+        record = Record(kind="m", stage=0, step=0, region=0, crc32c=0, attempt=0, worker="w", seconds=0.0)
+        sleeper = store.acquire_lease("sleeper", heartbeat_s=0.01, patience=1)
+        store.journal.append([record], sleeper.generation)
+        other = RunStore.open(store.url)
+        monkeypatch.setattr(lease, "_is_free", lambda root, generation: True)
+        newer = other.acquire_lease("newer")
+        with pytest.raises(FencedError, match="generation 2"):
+            store.journal.append([record], sleeper.generation)
+        assert other.journal.replay() == [record]
+        other.journal.append([record], newer.generation)
 
     def test_a_store_that_exists_opens_without_creating(self, store: RunStore) -> None:
         store.write_plan(b"plan")
