@@ -186,7 +186,10 @@ def leased(store: RunStore, plan: Plan) -> Iterator[Lease]:
 
 
 def match_run(store: RunStore, plan: Plan) -> list[Record]:
-    """The run's journal; raises ValueError naming the differing fields where the run was made by another plan."""
+    """The run's journal as it is before the lease is taken.
+
+    Raises ValueError naming the differing fields where the run was made by another plan.
+    """
     stored = store.read_plan()
     if stored is None:
         return []

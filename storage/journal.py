@@ -51,19 +51,25 @@ class Journal:
         self._root = root
         self._owner = owner or f"{socket.gethostname()}:{os.getpid()}"
         self._next: int | None = None
+        self._replayed: list[Record] = []
+        self._num_replayed = 0
 
     def replay(self) -> list[Record]:
         """All records, in the order in which they were appended.
 
-        A record may occur twice (a fenced coordinator's last batch). Raises ValueError where a batch is missing or
-        damaged.
+        Batches never change, so one that was replayed once is not read again. A record may occur twice (a fenced
+        coordinator's last batch). Raises ValueError where a batch is missing or damaged.
         """
         keys = self._keys()
+        if len(keys) < self._num_replayed:
+            raise ValueError(f"{self._root.url}/{_key(len(keys))} was there a moment ago, and is gone: start again")
+        unread = keys[self._num_replayed :]
         with ThreadPoolExecutor(_NUM_READERS) as pool:
-            batches = list(pool.map(self._root.get, keys))
-        records = [record for key, data in zip(keys, batches, strict=True) for record in self._parse(key, data)]
+            for key, data in zip(unread, pool.map(self._root.get, unread), strict=True):
+                self._replayed += self._parse(key, data)
+                self._num_replayed += 1
         self._next = len(keys)
-        return records
+        return list(self._replayed)
 
     def append(self, records: list[Record], generation: int) -> None:
         """Append one batch, on the disk before it returns; nothing to do for an empty one.

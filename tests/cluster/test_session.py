@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -16,6 +17,7 @@ from cluster import session, sitting
 from cluster.ending import StopSwitch
 from storage import threads
 from storage.errors import FencedError, StorageFullError
+from storage.objects import ObjectRoot
 from storage.run import RunStore
 
 Run = Callable[..., Result]
@@ -96,6 +98,22 @@ def test_stopped_while_what_is_there_is_read(run: Run, monkeypatch: pytest.Monke
         stopped = run(*words)
     assert stopped.exit_code == 130
     assert "export" not in stopped.stderr
+
+
+def test_the_journal_is_read_once(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert run("upscale", "in.png", "out.png").exit_code == 0
+    Path("out.png").unlink()
+    get, read = ObjectRoot.get, Counter[str]()
+
+    def watch(self: ObjectRoot, key: str) -> bytes:
+        read[key] += 1
+        return get(self, key)
+
+    monkeypatch.setattr(ObjectRoot, "get", watch)
+    assert run("upscale", "in.png", "out.png").exit_code == 0
+    counts = {key: count for key, count in read.items() if key.startswith("journal/")}
+    assert len(counts) > 2
+    assert set(counts.values()) == {1}
 
 
 @pytest.mark.parametrize("name", ["start_executor", "export", "create_arrays"])

@@ -40,6 +40,27 @@ class TestJournal:
             journal.append(batch, 1)
         assert Journal(root).replay() == list(chain.from_iterable(batches))
 
+    def test_batches_are_read_once(self, root: ObjectRoot, monkeypatch: pytest.MonkeyPatch) -> None:
+        """Each replay gives all records and reads what is new, its own batches and others'."""
+        journal, other = Journal(root), Journal(root)
+        other.append([record(0)], 1)
+        assert [r.region for r in journal.replay()] == [0]
+        journal.append([record(1)], 2)
+        get, read = ObjectRoot.get, []
+
+        def watch(self: ObjectRoot, key: str) -> bytes:
+            read.append(key)
+            return get(self, key)
+
+        monkeypatch.setattr(ObjectRoot, "get", watch)
+        first = journal.replay()
+        assert [r.region for r in first] == [0, 1]
+        first.clear()
+        assert [r.region for r in journal.replay()] == [0, 1]
+        assert read == ["journal/00000001"]
+        Journal(root).append([record(2)], 3)
+        assert [r.region for r in journal.replay()] == [0, 1, 2]
+
     def test_an_empty_batch_writes_nothing(self, root: ObjectRoot) -> None:
         Journal(root).append([], 1)
         assert list(root.list("journal")) == []
