@@ -29,6 +29,7 @@ from storage.images.ground import to_pixels
 from storage.run import RunStore
 
 from .job import Job, Work
+from .machine import memory_left
 from .textures import memory_for
 
 
@@ -157,8 +158,9 @@ def check_disk(cost: Price, store: RunStore) -> None:
 
 
 def free_memory() -> int:
-    """Bytes that new processes can have on this machine."""
-    return psutil.virtual_memory().available
+    """Bytes that new processes can have on this machine, or in the container that this is."""
+    available, left = psutil.virtual_memory().available, memory_left()
+    return available if left is None else min(available, left)
 
 
 def check_target(job: Job, source: ImageSource) -> None:
