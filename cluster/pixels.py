@@ -134,7 +134,7 @@ def export(
             for top in range(box.top, box.bottom, ROWS):
                 rows = Box(top=top, left=0, height=min(ROWS, box.bottom - top), width=grid.width)
                 pixels = band[:, *rows.within(box)]
-                digest.update(np.ascontiguousarray(pixels.transpose(1, 2, 0)).reshape(-1).view(np.uint8))
+                digest.update(np.ascontiguousarray(pixels.transpose(1, 2, 0)).data.cast("B"))
                 yield rows, pixels
                 on_rows()
 
