@@ -21,6 +21,7 @@ from storage.arrays import RegionArray
 from storage.errors import CorruptRegionError
 from storage.journal import Record
 from storage.run import RunStore
+from storage.threads import read_all
 
 from .graph import PROMPTS, Graph
 from .names import COARSE, DIFFICULTY, OUT, PROMPT_BLOB, history_name, latent_name
@@ -100,8 +101,18 @@ def create_arrays(store: RunStore, plan: Plan, graph: Graph) -> None:
     store.array(OUT, channels=plan.image.num_bands, grid=plan.out_regions, dtype=plan.image.dtype, compress=True)
 
 
-def find_available(store: RunStore, plan: Plan, graph: Graph, records: Sequence[Record]) -> Found:
-    """Check what the journal says against what the store holds; see Found."""
+def find_available(
+    store: RunStore,
+    plan: Plan,
+    graph: Graph,
+    records: Sequence[Record],
+    *,
+    on_checked: Callable[[int, int], None] = lambda _done, _of: None,
+) -> Found:
+    """Check what the journal says against what the store holds; see Found.
+
+    ``on_checked`` is called now and then with how many items were read, and of how many; what it raises goes through.
+    """
     checksums = _checksums(graph, records)
     beside = kept_beside(plan)
     present, num_deleted = _present(store, plan, graph, checksums, beside)
@@ -110,7 +121,7 @@ def find_available(store: RunStore, plan: Plan, graph: Graph, records: Sequence[
     while True:
         wanted = {item for task in graph.needed(present) for item in graph.inputs(task)} & present
         wanted |= present.intersection(goals)
-        bad = [item for item in sorted(wanted - verified) if not _intact(store, plan, item, checksums[item])]
+        bad = _damaged(store, sorted(wanted - verified), checksums, on_checked)
         verified |= wanted
         if not bad:
             return Found(available=present, num_deleted=num_deleted, num_damaged=num_damaged, active=_active(records))
@@ -185,7 +196,20 @@ def _delete(store: RunStore, item: Item, beside: Beside) -> int:
     return len(names)
 
 
-def _intact(store: RunStore, plan: Plan, item: Item, checksums: dict[str, int]) -> bool:
+def _damaged(
+    store: RunStore,
+    items: Sequence[Item],
+    checksums: dict[Item, dict[str, int]],
+    on_checked: Callable[[int, int], None],
+) -> list[Item]:
+    """Those of the items whose bytes are not as recorded, in the items' order."""
+    intact = read_all(
+        lambda item: _intact(store, item, checksums[item]), items, between=lambda done: on_checked(done, len(items))
+    )
+    return [item for item, is_intact in zip(items, intact, strict=True) if not is_intact]
+
+
+def _intact(store: RunStore, item: Item, checksums: dict[str, int]) -> bool:
     if (name := blob_name(item)) is not None:
         data = store.get_blob(name)
         return data is not None and google_crc32c.value(data) == checksums[name] and _is_table(data)

@@ -7,7 +7,6 @@ RUN/stage-0    RUN/stage-1    ...   a series: each is a run, with its plan, jour
 from __future__ import annotations
 
 import json
-from pathlib import Path
 
 from storage.run import RunStore
 
@@ -18,10 +17,11 @@ def stage_url(run_url: str, index: int) -> str:
 
 
 def run_exists(url: str) -> bool:
-    """Whether a run was begun at a URL; makes no folder."""
-    if "://" in url:
-        return RunStore.open(url).read_plan() is not None
-    return (Path(url) / "plan.json").is_file()
+    """Whether a run was begun at a URL; only reads, so that whoever may read can ask."""
+    try:
+        return RunStore.open(url, create=False).read_plan() is not None
+    except FileNotFoundError:
+        return False
 
 
 def last_stage(run_url: str) -> str | None:

@@ -24,9 +24,12 @@ from pipeline.tagger import Tagging, make_tagging
 from pipeline.taggers.loading import describe_tagger
 from pipeline.vocabulary import parse_vocabulary
 from storage.images import ImageSource, check_output, open_image
+from storage.images.georeference import check_georeference
 from storage.images.ground import to_pixels
+from storage.run import RunStore
 
 from .job import Job, Work
+from .machine import memory_left
 from .textures import memory_for
 
 
@@ -43,18 +46,22 @@ def make_plan(job: Job, source: ImageSource, device: DeviceFacts) -> Plan:
     if job.seed is not None:
         recipe = dataclasses.replace(recipe, seed=job.seed)
     model = describe_model(job.model, allow_pickle=job.allow_pickle)
-    info = source.info
-    digest = hashlib.sha256(f"{source.fingerprint()} bands {job.band_numbers() or 'all'}".encode()).hexdigest()
-    image = ImageFacts(height=info.height, width=info.width, num_bands=info.num_bands, dtype=info.dtype, sha256=digest)
     return bind(
         recipe,
-        image=image,
+        image=describe_image(source, job.band_numbers()),
         scale=job.scale,
         model=model,
         device=device,
         versions=package_versions(),
         given=read_given(job, source, model),
     )
+
+
+def describe_image(source: ImageSource, bands: tuple[int, ...] | None) -> ImageFacts:
+    """What a plan must know of an image, some bands of which were opened; None for all."""
+    info = source.info
+    digest = hashlib.sha256(f"{source.fingerprint()} bands {bands or 'all'}".encode()).hexdigest()
+    return ImageFacts(height=info.height, width=info.width, num_bands=info.num_bands, dtype=info.dtype, sha256=digest)
 
 
 def read_given(job: Job, source: ImageSource, model: ModelCard) -> Given:
@@ -137,22 +144,27 @@ def check_memory(plan: Plan, workers: int, available: int, where: str) -> Price:
     return cost
 
 
-def check_disk(plan: Plan, cost: Price, run_url: str, free: int | None) -> None:
-    """Raise OSError where the run store's disk cannot hold the run at its largest."""
-    if free is not None and cost.disk_peak > free:
+def check_disk(cost: Price, store: RunStore) -> None:
+    """Raise OSError where the run store's disk cannot hold the run at its largest, with what it holds of it already."""
+    free = store.root.free_bytes()
+    if free is None or cost.disk_peak <= free:
+        return
+    held = sum(store.usage().values())
+    if cost.disk_peak > free + held:
         raise OSError(
-            f"disk: the run needs {_gib(cost.disk_peak)} at its largest and {run_url} has {_gib(free)} free: "
-            "give a --run on a larger disk or in an object store"
+            f"disk: the run needs {_gib(cost.disk_peak)} at its largest and {store.url} has {_gib(free)} free"
+            f"{f' beside {_gib(held)} of it' if held else ''}: give a --run on a larger disk or in an object store"
         )
 
 
 def free_memory() -> int:
-    """Bytes that new processes can have on this machine."""
-    return psutil.virtual_memory().available
+    """Bytes that new processes can have on this machine, or in the container that this is."""
+    available, left = psutil.virtual_memory().available, memory_left()
+    return available if left is None else min(available, left)
 
 
 def check_target(job: Job, source: ImageSource) -> None:
-    """The output's folder, suffix, presence, size and bits; see storage.images.check_output."""
+    """The output's folder, suffix, presence, size, bits and place on the ground; see storage.images.check_output."""
     info, scale = source.info, max(1, job.scale)
     check_output(
         job.output,
@@ -162,6 +174,7 @@ def check_target(job: Job, source: ImageSource) -> None:
         num_bands=info.num_bands + info.has_alpha,
         dtype=info.dtype,
     )
+    check_georeference(info.geo, scale)
 
 
 def _gib(count: int) -> str:

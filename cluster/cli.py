@@ -1,4 +1,4 @@
-"""The command line: ``gigatile upscale | generate | plan | status | prompts | compare | textures | decode``."""
+"""Command line: ``gigatile upscale | generate | plan | status | prompts | compare | textures | decode | export``."""
 
 from __future__ import annotations
 
@@ -28,6 +28,7 @@ from cluster.printing import (
     print_series,
     print_stage,
     print_status,
+    print_warnings,
 )
 
 app = typer.Typer(
@@ -135,7 +136,7 @@ def status(
             else:
                 print_status(table, place)
             is_between = place is not None and place[0] < place[1] and table.get("state") == "finished"
-            if not watch or (table.get("state") != "running" and not is_between):
+            if not watch or (table["state"] not in ("starting", "running") and not is_between):
                 return
             time.sleep(2.0)
 
@@ -228,8 +229,29 @@ def decode(
     from cluster.preview import decode_step
 
     with one_line_errors():
-        done, total = decode_step(run, step, output, model=model, allow_pickle=allow_pickle, overwrite=overwrite)
-        out.print(f"wrote {output}: {done} of {total} regions are at step {step}", markup=False)
+        shown = decode_step(run, step, output, model=model, allow_pickle=allow_pickle, overwrite=overwrite)
+        out.print(f"wrote {output}: {shown.decoded} of {shown.total} regions are at step {step}", markup=False)
+        if shown.vanished:
+            print_warnings([f"{shown.vanished} regions were deleted by the run meanwhile: they are black"])
+
+
+@app.command()
+def export(
+    run: RunArg,
+    output: Annotated[str, typer.Argument(metavar="OUTPUT", help="image to write: .png, .jpg or .tif")],
+    image: Annotated[
+        str | None, typer.Option("--input", help="the run's input: OUTPUT gets its georeference, alpha and profile")
+    ] = None,
+    bands: Annotated[str | None, typer.Option(help="as `upscale` was given it")] = None,
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="replace OUTPUT if it is there")] = False,
+) -> None:
+    """Write the picture of a run whose regions are all decoded: from any machine that can read its store."""
+    from cluster.exporting import export_run
+
+    with one_line_errors():
+        exported = export_run(run, output, image=image, bands=bands, overwrite=overwrite)
+        out.print(f"wrote {output}", markup=False)
+        out.print(f"pixels sha256 {exported.sha256}", markup=False)
 
 
 def main() -> None:

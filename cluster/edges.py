@@ -34,12 +34,12 @@ def bring_edges(
     """Put the edges of the stage in ``before`` into ``store``, which is of ``plan``, the next one; does nothing where
     the journal says that they are there, whole.
 
-    ``on_rows`` is called after each row of regions of each pass.
+    ``on_rows`` is called after each row of regions of each pass, and now and then while edges are checked.
     """
     picture = before.open_array(OUT)
     grid = picture.grid
     array = store.array(EDGES, channels=1, grid=grid, dtype="uint8", compress=True)
-    if is_recorded(array, records):
+    if is_recorded(array, records, on_rows):
         return
     counts = np.zeros(LEVELS, dtype=np.int64)
     for region in _by_rows(grid, on_rows):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from dataclasses import dataclass, field
 from typing import Any
@@ -14,6 +15,10 @@ def _argument(metavar: str, text: str, place: int) -> Any:
 
 def _option(default: Any, text: str) -> Any:
     return field(default=default, metadata={"help": text})
+
+
+_PATHS = ("output", "run", "recipe", "model", "tagger", "vocabulary", "vit", "input", "difficulty", "textures", "tags")
+"""fields that may name a local file or folder: a home directory, ~, is meant wherever the shell leaves it"""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -42,6 +47,12 @@ class Work:
     address: str = _option("local", "local: a private Ray; auto: the cluster around; host:port; ray://host:port")
     overwrite: bool = _option(False, "replace OUTPUT if it is there")
 
+    def __post_init__(self) -> None:
+        for name in _PATHS:
+            value = getattr(self, name, None)
+            if value is not None and "://" not in value:
+                object.__setattr__(self, name, os.path.expanduser(value))
+
     @property
     def run_url(self) -> str:
         return self.run or f"{self.output}.run"
@@ -62,12 +73,17 @@ class Job(Work):
 
     def band_numbers(self) -> tuple[int, ...] | None:
         """The bands as numbers; raises ValueError with an example."""
-        if self.bands is None:
-            return None
-        try:
-            return tuple(int(band) for band in self.bands.split(","))
-        except ValueError:
-            raise ValueError(f"--bands must be numbers with commas, such as 1,2,3; got {self.bands!r}") from None
+        return parse_bands(self.bands)
+
+
+def parse_bands(text: str | None) -> tuple[int, ...] | None:
+    """Bands as numbers, None for all; raises ValueError with an example."""
+    if text is None:
+        return None
+    try:
+        return tuple(int(band) for band in text.split(","))
+    except ValueError:
+        raise ValueError(f"--bands must be numbers with commas, such as 1,2,3; got {text!r}") from None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

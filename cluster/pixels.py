@@ -20,6 +20,7 @@ from storage.images.opacity import ReadOpacity
 from storage.journal import Record
 from storage.lease import Lease
 from storage.run import RunStore
+from storage.threads import read_all
 
 log = logging.getLogger(__name__)
 
@@ -28,6 +29,9 @@ INGEST, EXPORT = "ingest", "export"
 
 PIXEL_SIDE = 512
 """input pixels a side of a chunk of the ingested image"""
+
+ROWS = 256
+"""rows of a picture that are hashed, made opaque and handed on at once"""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -57,11 +61,12 @@ def ingest(
     """Copy an image into the store's array ``name``, rows in increasing order; does nothing where the journal says it
     is there, whole.
 
-    ``on_rows`` is called after each row of chunks. Raises ImageError, naming the rows, where the image is damaged.
+    ``on_rows`` is called after each row of chunks, and now and then while they are checked. Raises ImageError, naming
+    the rows, where the image is damaged.
     """
     grid = RegionGrid(height=image.height, width=image.width, side=PIXEL_SIDE)
     array = store.array(name, channels=image.num_bands, grid=grid, dtype=image.dtype, compress=True)
-    if is_recorded(array, records):
+    if is_recorded(array, records, on_rows):
         return
     checksums = []
     for band_box, pixels in source.rows(PIXEL_SIDE):
@@ -72,10 +77,13 @@ def ingest(
     store.journal.append([record], lease.generation)
 
 
-def is_recorded(array: RegionArray, records: list[Record]) -> bool:
-    """Whether the journal says that an array was brought in, and it is as it was then."""
+def is_recorded(array: RegionArray, records: list[Record], on_some: Callable[[], None] = lambda: None) -> bool:
+    """Whether the journal says that an array was brought in, and it is as it was then.
+
+    ``on_some`` is called now and then while its regions are read.
+    """
     recorded = [record for record in records if record.kind == INGEST and record.extra["array"] == array.name]
-    return bool(recorded) and _intact(array, recorded[-1].extra["crc32c"])
+    return bool(recorded) and _intact(array, recorded[-1].extra["crc32c"], on_some)
 
 
 def write_over(array: RegionArray, region: int, pixels: np.ndarray) -> int:
@@ -91,9 +99,10 @@ def write_over(array: RegionArray, region: int, pixels: np.ndarray) -> int:
     return array.write(region, whole)
 
 
-def _intact(array: RegionArray, checksums: list[int]) -> bool:
+def _intact(array: RegionArray, checksums: list[int], on_some: Callable[[], None]) -> bool:
+    found = read_all(array.crc, range(len(checksums)), between=lambda _done: on_some())
     try:
-        return all(array.crc(region) == crc for region, crc in enumerate(checksums))
+        return all(crc == recorded for crc, recorded in zip(found, checksums, strict=True))
     except CorruptRegionError:
         return False
 
@@ -108,9 +117,10 @@ def export(
     overwrite: bool,
     on_rows: Callable[[], None] = lambda: None,
 ) -> Exported:
-    """Write the decoded pixels to ``path``, a row of regions at a time, under another name until it is whole.
+    """Write the decoded pixels to ``path``, some rows at a time, under another name until it is whole.
 
-    ``info`` and ``alpha`` are the input's; ``on_rows`` is called after each row of regions.
+    ``info`` and ``alpha`` are the input's; ``on_rows`` is called after each ROWS rows or fewer. In memory are one row
+    of regions, and copies of those rows alone.
     """
     digest = hashlib.sha256()
     grid, array = plan.out_regions, store.open_array(OUT)
@@ -120,10 +130,13 @@ def export(
             box = Box(
                 top=row * grid.side, left=0, height=min(grid.side, grid.height - row * grid.side), width=grid.width
             )
-            pixels = array.read(box)
-            digest.update(np.ascontiguousarray(pixels.transpose(1, 2, 0)).tobytes())
-            yield box, pixels
-            on_rows()
+            band = array.read(box)
+            for top in range(box.top, box.bottom, ROWS):
+                rows = Box(top=top, left=0, height=min(ROWS, box.bottom - top), width=grid.width)
+                pixels = band[:, *rows.within(box)]
+                digest.update(np.ascontiguousarray(pixels.transpose(1, 2, 0)).data.cast("B"))
+                yield rows, pixels
+                on_rows()
 
     write_image(
         path,

@@ -6,11 +6,12 @@ Group norms of an autoencoder see one window here, whatever the recipe says: the
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 
 import numpy as np
 
 from actors.building import check_model
-from actors.names import latent_name
+from actors.names import OUT, latent_name
 from pipeline.backbone import Backbone
 from pipeline.backbones.loading import describe_model, load_backbone
 from pipeline.codec import decode_box
@@ -18,45 +19,62 @@ from pipeline.pixels import from_rgb
 from pipeline.plan import Plan, plan_from_json
 from storage.arrays import RegionArray
 from storage.box import Box
+from storage.errors import MissingRegionError
 from storage.images import ImageInfo, check_output, write_image
 from storage.images.georeference import GeoReference
+from storage.run import RunStore
 
 from .begun import open_begun
 
 
-def decode_step(
-    run: str, step: int, output: str, *, model: str, overwrite: bool, allow_pickle: bool = False
-) -> tuple[int, int]:
-    """Write the picture of one step's latents; returns how many regions were there, and of how many.
+@dataclass(slots=True, kw_only=True)
+class Shown:
+    """How many regions of a step a picture shows."""
+
+    total: int
+    """regions of the canvas"""
+    decoded: int = 0
+    vanished: int = 0
+    """regions that were there at first, and were deleted before they could be read: the run went on without them"""
+
+
+def decode_step(run: str, step: int, output: str, *, model: str, overwrite: bool, allow_pickle: bool = False) -> Shown:
+    """Write the picture of one step's latents, as far as they are there and stay there: a run may be at work on them.
 
     ``run``: of a series, its furthest stage.
 
-    Raises ValueError for a step the plan does not have or of which nothing is kept, FileNotFoundError for no run.
+    Raises ValueError for a step the plan does not have, or of which nothing is there, FileNotFoundError for no run.
     """
     check_output(output, overwrite=overwrite)
     store, record = open_begun(run)
     plan = plan_from_json(record)
     if not 0 <= step <= plan.num_steps:
         raise ValueError(f"step must be between 0 and {plan.num_steps} for this run, got {step}")
-    array = store.open_array(latent_name(step))
-    there = array.regions()
+    there = _regions(store, latent_name(step))
     if not there:
-        kept = [s for s in range(plan.num_steps + 1) if store.open_array(latent_name(s)).regions()]
+        kept = [s for s in range(plan.num_steps + 1) if _regions(store, latent_name(s))]
+        if not kept and not _regions(store, OUT):
+            raise ValueError(f"{store.url} is not begun yet: it has a plan and no latents so far; look again later")
         raise ValueError(f"no region of {store.url} is at step {step}; there is something of steps {kept or 'none'}")
     card = describe_model(model, allow_pickle=allow_pickle)
     check_model(card, plan)
     backbone = load_backbone(card, device="cpu", dtype=plan.recipe.dtype or "float32")
-    info = plain_info(plan)
+    info, shown = plain_info(plan), Shown(total=plan.regions.num_regions)
     write_image(
         output,
         info,
         plan.scale,
-        _rows(plan, array, there, backbone),
+        _rows(plan, store.open_array(latent_name(step)), there, backbone, shown),
         height=plan.height_out,
         width=plan.width_out,
         overwrite=overwrite,
     )
-    return len(there), plan.regions.num_regions
+    return shown
+
+
+def _regions(store: RunStore, name: str) -> set[int]:
+    """Regions that are there of an array; a run makes its arrays one after another."""
+    return store.open_array(name).regions() if store.has_array(name) else set()
 
 
 def plain_info(plan: Plan) -> ImageInfo:
@@ -77,15 +95,22 @@ def plain_info(plan: Plan) -> ImageInfo:
     )
 
 
-def _rows(plan: Plan, array: RegionArray, there: set[int], backbone: Backbone) -> Iterator[tuple[Box, np.ndarray]]:
+def _rows(
+    plan: Plan, array: RegionArray, there: set[int], backbone: Backbone, shown: Shown
+) -> Iterator[tuple[Box, np.ndarray]]:
     grid = plan.out_regions
     for row in range(grid.rows):
         band = Box(top=row * grid.side, left=0, height=min(grid.side, grid.height - row * grid.side), width=grid.width)
         pixels = np.zeros((3, *band.shape), dtype=plan.image.dtype)
         for col in range(grid.cols):
             region = grid.index(row, col)
-            if region in there:
+            if region not in there:
+                continue
+            try:
                 pixels[:, *grid.box(region).within(band)] = _decode(plan, array, there, region, backbone)
+                shown.decoded += 1
+            except MissingRegionError:
+                shown.vanished += 1
         yield band, pixels
 
 
@@ -95,7 +120,10 @@ def _decode(plan: Plan, array: RegionArray, there: set[int], region: int, backbo
     def read(wide: Box) -> np.ndarray:
         """Latents over the box and its halo; a neighbour that is not there repeats this region's edge."""
         if all(neighbour in there for neighbour in plan.regions.overlapping(wide)):
-            return array.read(wide)
+            try:
+                return array.read(wide)
+            except MissingRegionError:
+                pass  # deleted meanwhile
         own = array.read(box)
         ys = np.clip(np.arange(wide.top, wide.bottom), box.top, box.bottom - 1) - box.top
         xs = np.clip(np.arange(wide.left, wide.right), box.left, box.right - 1) - box.left

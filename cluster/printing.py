@@ -172,8 +172,12 @@ def print_status(table: dict[str, Any], place: tuple[int, int] | None) -> None:
     from cluster.progress import status_text
 
     line = str(table["state"])
+    if table.get("stage", line) != line:
+        line = f"{line}, {table['stage']}"
     if "total" in table:
-        line = f"{table['state']}, {table['stage']}: {status_text(table)}"
+        line = f"{line}: {status_text(table)}"
+    if "reason" in table:
+        line = f"{line}; {table['reason']}"
     if table.get("state") == "running":
         line += f" (written {max(0.0, time.time() - table['time']):.0f} s ago)"
     out.print(line if place is None else f"stage {place[0]} of {place[1]}: {line}", markup=False)

@@ -36,11 +36,12 @@ class Reporter:
     plan: Plan
     totals: dict[Kind, int]
     """tasks of a whole run, by kind"""
-    left: dict[Kind, int]
-    """tasks that this session began with; what is missing was done by earlier ones"""
+    left: dict[Kind, int] | None = None
+    """tasks that this session began with; what is missing was done by earlier ones; None until the store was checked"""
     console: Console = field(default_factory=lambda: Console(file=sys.stderr))
     stage: str = "starting"
     started: float = field(default_factory=time.monotonic)
+    _tally: Tally = field(default_factory=Tally)
     _bar: Progress | None = None
     _bar_task: Any = None
     _last_line: float = 0.0
@@ -60,6 +61,7 @@ class Reporter:
 
     def tick(self, tally: Tally) -> None:
         """Called about once a second by the driving loop, and after it."""
+        self._tally = tally
         status = self.status(tally)
         now = time.monotonic()
         done_all = all(status["done"][kind] == status["total"][kind] for kind in status["total"])
@@ -75,22 +77,36 @@ class Reporter:
             self.console.print(f"{status['stage']}: {status_text(status)}", highlight=False, soft_wrap=True)
 
     def announce(self, stage: str, text: str = "") -> None:
-        """A stage outside the driving loop: ingest, export."""
+        """A stage outside the driving loop: checking, ingest, export."""
         self.stage = stage
+        self.store.write_status({**self.status(self._tally), "stage": stage})
         if self._bar is not None:
             self._bar.update(self._bar_task, description=stage, text=text)
         else:
             self.console.print(f"{stage}{': ' if text else ''}{text}", highlight=False, soft_wrap=True)
+
+    def checked(self, done: int, of: int) -> None:
+        """Some of what the store holds was read and compared; told now and then."""
+        if self._bar is not None or time.monotonic() - self._last_line > LINE_SECONDS:
+            self._last_line = time.monotonic()
+            self.announce("checking", f"{done} of {of} regions")
 
     def finish(self, tally: Tally, state: str, **extra: Any) -> None:
         """The last status of a session: finished, stopped or failed."""
         self.store.write_status({**self.status(tally), "state": state, "stage": state, **extra})
 
     def status(self, tally: Tally) -> dict[str, Any]:
-        """Progress as a table: counts by kind, rate, ETA, workers and their share of time inside the model."""
+        """Progress as a table: counts by kind, rate, ETA, workers and their share of time inside the model.
+
+        What is made again, such as contributions of a sitting before, counts no more than once.
+        """
+        now = {"plan": self.plan.hash, "seconds": time.monotonic() - self.started, "time": time.time()}
+        if self.left is None:
+            return {"state": "running", "stage": self.stage, **now}
         elapsed = 0.0 if tally.first_join is None else time.monotonic() - tally.first_join
-        done = {kind: self.totals[kind] - self.left[kind] + tally.done[kind] for kind in self.totals}
-        left_cost = sum(_cost(kind, tally) * (self.totals[kind] - done[kind]) for kind in self.totals)
+        left = {kind: max(0, self.left[kind] - tally.done[kind]) for kind in self.totals}
+        done = {kind: self.totals[kind] - left[kind] for kind in self.totals}
+        left_cost = sum(_cost(kind, tally) * left[kind] for kind in self.totals)
         all_cost = sum(_cost(kind, tally) * self.totals[kind] for kind in self.totals) or 1.0
         session_cost = sum(_cost(kind, tally) * tally.done[kind] for kind in self.totals)
         eta = left_cost * elapsed / session_cost if session_cost > 0 and elapsed > 0 else None
@@ -98,7 +114,7 @@ class Reporter:
         return {
             "state": "running",
             "stage": self._stage(done),
-            "plan": self.plan.hash,
+            **now,
             "total": {str(kind): count for kind, count in self.totals.items()},
             "done": {str(kind): count for kind, count in done.items()},
             "fraction": 1 - left_cost / all_cost,
@@ -111,8 +127,6 @@ class Reporter:
             "forwards": tally.forwards,
             "peak_bytes_worker": tally.peak_bytes,
             "requeues": tally.requeues,
-            "seconds": time.monotonic() - self.started,
-            "time": time.time(),
         }
 
     def _stage(self, done: dict[Kind, int]) -> str:

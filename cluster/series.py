@@ -100,7 +100,7 @@ def generate(
         return Result(exported=finished, tally=Tally(), already_finished=True)
     check_picture(job)
     for store, stage in zip(stores, stages, strict=True):
-        check_disk(stage.plan, stage.cost, job.run_url, store.root.free_bytes())
+        check_disk(stage.cost, store)
     on_plan(stages)
     # one Ray serves all stages, and the last one needs the most of it
     room = max(object_bytes(stage.plan, Graph(stage.plan), stage.workers) for stage in stages)

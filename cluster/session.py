@@ -49,7 +49,7 @@ def upscale(job: Job, *, should_stop: Callable[[], bool], on_plan: Callable[[Pre
             return Result(exported=finished, tally=Tally(), already_finished=True)
         if store_exists:
             check_target(job, source)
-        check_disk(plan, prepared.cost, job.run_url, store.root.free_bytes())
+        check_disk(prepared.cost, store)
         on_plan(prepared)
         with leased(store, plan) as lease:
             if job.textures is not None:

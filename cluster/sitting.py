@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import getpass
+import logging
 import os
 import socket
 from collections.abc import Callable, Iterator
@@ -19,6 +20,7 @@ from actors.patience import Patience
 from actors.resume import create_arrays, find_available
 from pipeline.plan import Plan, differing_fields, plan_from_json
 from pipeline.price import Price
+from storage.errors import FencedError
 from storage.images import ImageInfo
 from storage.images.opacity import ReadOpacity
 from storage.journal import Record
@@ -30,6 +32,8 @@ from .pixels import EXPORT, Exported, driver_record, export
 from .placement import start_executor
 from .progress import Reporter
 from .prompts import count_prompts
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -86,13 +90,19 @@ def sit(
     """
     store, plan, tally = sitting.store, sitting.prepared.plan, Tally()
     graph = Graph(plan)
-    records = store.journal.replay()
-    create_arrays(store, plan, graph)
-    found = find_available(store, plan, graph, records)
-    coordinator = Coordinator(graph, found.available, Patience(kept_steps=plan.recipe.keep_steps or 0), found.active)
-    totals = graph.totals()
-    left = {kind: coordinator.num_left[kind] for kind in totals}
-    with Reporter(store=store, plan=plan, totals=totals, left=left) as reporter:
+
+    def on_checked(done: int, of: int) -> None:
+        sitting.stop_if_asked()
+        reporter.checked(done, of)
+
+    with Reporter(store=store, plan=plan, totals=graph.totals()) as reporter, _telling_the_end(reporter, tally):
+        reporter.announce("checking", "what the run holds")
+        records = store.journal.replay()
+        create_arrays(store, plan, graph)
+        found = find_available(store, plan, graph, records, on_checked=on_checked)
+        patience = Patience(kept_steps=plan.recipe.keep_steps or 0)
+        coordinator = Coordinator(graph, found.available, patience, found.active)
+        reporter.left = {kind: coordinator.num_left[kind] for kind in reporter.totals}
         if not coordinator.done:  # colour, structure and prompts that are lost read pixels when all is prepared, too
             bring_in(reporter, records)
             _drive(sitting, graph, coordinator, reporter, tally)
@@ -101,6 +111,22 @@ def sit(
         said = {} if exported is None else {"output": exported.path, "pixels_sha256": exported.sha256}
         reporter.finish(tally, "finished", prompts=prompts, **said)
     return None if exported is None else Result(exported=exported, tally=tally, prompts=prompts)
+
+
+@contextmanager
+def _telling_the_end(reporter: Reporter, tally: Tally) -> Iterator[None]:
+    """Say in status.json why a sitting ended before its time."""
+    try:
+        yield
+    except FencedError:
+        raise  # the status belongs to whoever took the run over
+    except BaseException as e:
+        state = "stopped" if isinstance(e, StoppedError | KeyboardInterrupt) else "failed"
+        try:
+            reporter.finish(tally, state, reason=" ".join(str(e).split()) or type(e).__name__)
+        except OSError as unwritten:
+            log.warning("that the run %s could not be written to its status: %s", state, unwritten)
+        raise
 
 
 def _drive(sitting: Sitting, graph: Graph, coordinator: Coordinator, reporter: Reporter, tally: Tally) -> None:
@@ -124,11 +150,7 @@ def _drive(sitting: Sitting, graph: Graph, coordinator: Coordinator, reporter: R
         should_stop=sitting.should_stop,
         tally=tally,
     )
-    try:
-        drive(session)
-    except BaseException as e:
-        reporter.finish(tally, "stopped", reason=str(e) or type(e).__name__)
-        raise
+    drive(session)
 
 
 def hand_out_image(sitting: Sitting, reporter: Reporter, info: ImageInfo, alpha: ReadOpacity | None = None) -> Exported:
@@ -164,7 +186,10 @@ def leased(store: RunStore, plan: Plan) -> Iterator[Lease]:
 
 
 def match_run(store: RunStore, plan: Plan) -> list[Record]:
-    """The run's journal; raises ValueError naming the differing fields where the run was made by another plan."""
+    """The run's journal as it is before the lease is taken.
+
+    Raises ValueError naming the differing fields where the run was made by another plan.
+    """
     stored = store.read_plan()
     if stored is None:
         return []

@@ -1,6 +1,6 @@
 """The append-only record of finished region-steps: the only truth about what is done.
 
-    journal/00000000   header line, then one line a record
+    journal/00000000   header line, then one line a record; no record where a coordinator only says that it has come
     journal/00000001   ...
 
 Every batch is a key of its own, created once and never changed. Two writers therefore meet at the next free number, and
@@ -51,27 +51,44 @@ class Journal:
         self._root = root
         self._owner = owner or f"{socket.gethostname()}:{os.getpid()}"
         self._next: int | None = None
+        self._replayed: list[Record] = []
+        self._num_replayed = 0
 
     def replay(self) -> list[Record]:
         """All records, in the order in which they were appended.
 
-        A record may occur twice (a fenced coordinator's last batch). Raises ValueError where a batch is missing or
-        damaged.
+        Batches never change, so one that was replayed once is not read again. A record may occur twice (a fenced
+        coordinator's last batch). Raises ValueError where a batch is missing or damaged.
         """
         keys = self._keys()
+        if len(keys) < self._num_replayed:
+            raise ValueError(f"{self._root.url}/{_key(len(keys))} was there a moment ago, and is gone: start again")
+        unread = keys[self._num_replayed :]
         with ThreadPoolExecutor(_NUM_READERS) as pool:
-            batches = list(pool.map(self._root.get, keys))
-        records = [record for key, data in zip(keys, batches, strict=True) for record in self._parse(key, data)]
+            for key, data in zip(unread, pool.map(self._root.get, unread), strict=True):
+                self._replayed += self._parse(key, data)
+                self._num_replayed += 1
         self._next = len(keys)
-        return records
+        return list(self._replayed)
 
     def append(self, records: list[Record], generation: int) -> None:
         """Append one batch, on the disk before it returns; nothing to do for an empty one.
 
         Raises FencedError where another coordinator of this generation or a newer one writes this journal.
         """
-        if not records:
-            return
+        if records:
+            self._put(records, generation)
+
+    def claim(self, generation: int) -> None:
+        """Append a batch without records, so that older coordinators' next batches are refused from now on.
+
+        Whoever takes a run over calls this before it replays. An older one that only slept would otherwise journal
+        after the replay, then delete what its work has made useless and the new one counts on. Raises FencedError where
+        a newer coordinator has come already.
+        """
+        self._put([], generation)
+
+    def _put(self, records: list[Record], generation: int) -> None:
         if self._next is None:
             self._next = len(self._keys())
         data = _batch(records, generation, self._owner)

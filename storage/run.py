@@ -66,23 +66,34 @@ class RunStore:
     ) -> RegionArray:
         """Make the array ``name``, or open it where it is there already. Any number of callers may race.
 
-        Raises ValueError where an array of that name has another shape, region size, dtype or coding.
+        What describes it is written again where it is damaged. Raises ValueError where an array of that name has
+        another shape, region size, dtype or coding.
         """
         wanted = describe_array(channels=channels, grid=grid, dtype=dtype, compress=compress)
         key = f"{name}/zarr.json"
-        if not self.root.put_new(key, wanted.encode()):
-            present = self.root.get(key)
-            if json.loads(present) != json.loads(wanted):
+        if not self.root.put_new(key, wanted.encode(), durable=True):
+            present = _parsed(self.root.get(key))
+            if present is None:
+                self.root.delete(key)
+                self.root.put_new(key, wanted.encode(), durable=True)
+            elif present != json.loads(wanted):
                 raise ValueError(f"the array {name} in {self.url} is there already with another shape, dtype or coding")
         return RegionArray(root=self.root, name=name, metadata=wanted)
 
     def open_array(self, name: str) -> RegionArray:
-        """Open the array ``name``, whose metadata is read once a process; KeyError where it is absent."""
+        """Open the array ``name``, whose metadata is read once a process.
+
+        Raises KeyError where it is absent, ValueError where it is damaged.
+        """
         if name not in self._opened:
             try:
                 metadata = self.root.get(f"{name}/zarr.json")
             except KeyError:
                 raise KeyError(f"no array {name} in {self.url}") from None
+            if _parsed(metadata) is None:
+                raise ValueError(
+                    f"{self.url}/{name}/zarr.json is damaged: start the run's own command again, which writes it anew"
+                )
             self._opened[name] = RegionArray(root=self.root, name=name, metadata=metadata.decode())
         return self._opened[name]
 
@@ -105,16 +116,22 @@ class RunStore:
         return Journal(self.root)
 
     def acquire_lease(self, owner: str, *, heartbeat_s: float = 2.0, patience: int = 3) -> Lease:
-        """Take the right to write to this run; see :meth:`Lease.acquire`."""
-        return Lease.acquire(self.root, owner=owner, heartbeat_s=heartbeat_s, patience=patience)
+        """Take the right to write to this run, and to its journal; see :meth:`Lease.acquire`, :meth:`Journal.claim`.
+
+        What the journal says must be read, or read again, after this.
+        """
+        lease = Lease.acquire(self.root, owner=owner, heartbeat_s=heartbeat_s, patience=patience)
+        self.journal.claim(lease.generation)
+        return lease
 
     def write_status(self, status: dict[str, Any]) -> None:
         """Replace ``status.json``; readers see the old one or the new one, whole."""
         self.root.put(_STATUS, json.dumps(status, indent=1).encode())
 
     def read_status(self) -> dict[str, Any] | None:
+        """What was written last; None where nothing was, or where a power cut took it."""
         data = self._get(_STATUS)
-        return None if data is None else json.loads(data)
+        return None if data is None else _parsed(data)
 
     def put_blob(self, name: str, data: bytes) -> None:
         """Store a small record, over an older one of that name."""
@@ -140,3 +157,12 @@ class RunStore:
             return self.root.get(key)
         except KeyError:
             return None
+
+
+def _parsed(data: bytes) -> dict[str, Any] | None:
+    """A JSON object; None for what is none, such as a file that a power cut left empty."""
+    try:
+        found: Any = json.loads(data)
+    except ValueError:
+        return None
+    return found if isinstance(found, dict) else None

@@ -15,6 +15,8 @@ from rasterio.crs import CRS
 from rasterio.rpc import RPC
 from rasterio.transform import Affine
 
+from storage.errors import ImageError
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class GroundPoint:
@@ -67,11 +69,39 @@ def _scaled_rpcs(rpcs: Mapping[str, str], scale: int) -> dict[str, str]:
     scaled = dict(rpcs)
     for name in ("LINE_OFF", "SAMP_OFF"):
         if name in scaled:
-            scaled[name] = repr((float(scaled[name]) + 0.5) * scale - 0.5)
+            scaled[name] = repr((_number(name, scaled[name]) + 0.5) * scale - 0.5)
     for name in ("LINE_SCALE", "SAMP_SCALE"):
         if name in scaled:
-            scaled[name] = repr(float(scaled[name]) * scale)
+            scaled[name] = repr(_number(name, scaled[name]) * scale)
     return scaled
+
+
+def _number(name: str, text: str) -> float:
+    """An RPC's value, behind which some files name its unit.
+
+    >>> _number("LINE_OFF", "+002199.50 pixels")
+    2199.5
+    """
+    try:
+        return float(text.split(maxsplit=1)[0])
+    except (ValueError, IndexError):
+        raise ImageError(
+            f"the image's RPC {name} is {text!r}; expected a number: mend it, or remove the image's RPCs"
+        ) from None
+
+
+def check_georeference(geo: GeoReference, scale: int) -> None:
+    """Raise ImageError where the reference of the image enlarged ``scale`` times could not be written."""
+    rpcs = geo.scaled(scale).rpcs
+    if not rpcs:
+        return
+    try:
+        RPC.from_gdal(dict(rpcs))
+    except (KeyError, ValueError, IndexError) as error:
+        raise ImageError(
+            f"the image's RPCs cannot be carried over: {type(error).__name__} {error}; expected numbers, and all of "
+            "those that GDAL knows: mend them, or remove them from the image"
+        ) from error
 
 
 def read_georeference(raster: Any) -> GeoReference:

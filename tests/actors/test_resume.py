@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import itertools
 import random
+import threading
+import time
 from pathlib import Path
 
 import pytest
@@ -13,6 +15,8 @@ from actors.graph import Graph
 from actors.names import COARSE, DIFFICULTY, OUT, history_name, latent_name
 from actors.resume import find_available
 from actors.task import Kind
+from storage import threads
+from storage.arrays import RegionArray
 from storage.run import RunStore
 from tests.runs import Case, diffusion_case, digest, make_case, sit
 
@@ -117,6 +121,47 @@ def test_what_was_written_before_a_lost_array_is_no_obstacle(tmp_path: Path) -> 
         difficulty.write_bytes(difficulty.read_bytes()[:-7])
     sit(uneven, RunStore.open(store.url))
     assert digest(uneven, store) == digest(uneven, whole)
+
+
+def test_many_regions_are_read_at_once(case: Case, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """In several threads, with what is damaged told in the same order each time; and it can be stopped in between."""
+    store = half_done(case, str(tmp_path / "run"))
+    graph, records = Graph(case.plan), store.journal.replay()
+    whole = find_available(store, case.plan, graph, records)
+    monkeypatch.setattr(threads, "CHUNK", 2)
+    seen: list[tuple[int, int]] = []
+    readers, crc = set(), RegionArray.crc
+
+    def record(self: RegionArray, region: int) -> int | None:
+        readers.add(threading.current_thread().name)
+        time.sleep(0.005)
+        return crc(self, region)
+
+    monkeypatch.setattr(RegionArray, "crc", record)
+    again = find_available(store, case.plan, graph, records, on_checked=lambda *words: seen.append(words))
+    assert again == whole
+    assert [done for done, _ in seen] == list(range(2, seen[-1][1], 2))
+    assert len(seen) > 1
+    assert 1 < len(readers) <= threads.READERS
+
+    def stop(_done: int, _of: int) -> None:
+        raise StoppedError("stopped")
+
+    with pytest.raises(StoppedError):
+        find_available(store, case.plan, graph, records, on_checked=stop)
+
+
+def test_damage_is_told_in_one_order(
+    case: Case, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(threads, "CHUNK", 4)
+    store = half_done(case, str(tmp_path / "run"))
+    for file in chunk_files(store, COARSE):
+        file.write_bytes(file.read_bytes()[:-7])
+    found = find_available(store, case.plan, Graph(case.plan), store.journal.replay())
+    told = [one.args[0] for one in caplog.records if one.args]
+    assert told == sorted(told)
+    assert len(told) == found.num_damaged > 2
 
 
 def test_damaged_output_is_decoded_again(tmp_path: Path) -> None:

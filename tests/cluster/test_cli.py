@@ -169,5 +169,5 @@ def test_compare(run: Run, tmp_path: Path) -> None:
 def test_runs_as_a_module() -> None:
     words = [sys.executable, "-m", "cluster.cli", "--help"]
     done = subprocess.run(words, cwd=ROOT, capture_output=True, text=True, check=True)
-    for command in ("upscale", "plan", "status", "compare", "decode"):
+    for command in ("upscale", "plan", "status", "compare", "decode", "export"):
         assert command in done.stdout

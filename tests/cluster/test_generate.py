@@ -13,6 +13,7 @@ from PIL import Image
 from typer.testing import Result
 
 from cluster.ending import StopSwitch
+from storage.run import RunStore
 from tests.series import tiny_model
 from tests.tiny_transformers import write_flux, write_stable_diffusion_3
 
@@ -128,9 +129,9 @@ def test_stopped_in_the_second_stage(
     table = json.loads(run("status", "parts.png.run", "--json").stdout)
     assert (table["state"], table["stages"]) == ("stopped", [2, 2])
     assert json.loads(run("status", "parts.png.run/stage-0", "--json").stdout)["stages"] == [1, 2]
-    journal = {path.name: path.read_bytes() for path in (tmp_path / "parts.png.run/stage-0/journal").iterdir()}
+    journal = RunStore.open("parts.png.run/stage-0").journal.replay()
     assert sha_of(generate(run, models["xl"], recipe, output="parts.png")) == expected
-    after = {path.name: path.read_bytes() for path in (tmp_path / "parts.png.run/stage-0/journal").iterdir()}
+    after = RunStore.open("parts.png.run/stage-0").journal.replay()
     assert after == journal, "the first stage was finished"
     _check_looking(run, tmp_path, models["xl"])
 

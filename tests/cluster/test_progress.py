@@ -41,6 +41,33 @@ def test_lines_and_status(tmp_path: Path) -> None:
     assert "ETA" in status_text(status)
 
 
+def test_what_is_made_again_counts_once(tmp_path: Path) -> None:
+    """Contributions are kept nowhere: a resumed sitting makes some again that an earlier one had made."""
+    plan = small_plan()
+    totals = Graph(plan).totals()
+    store = RunStore.open(str(tmp_path / "run"))
+    tally = Tally(num_workers=1, first_join=0.0)
+    tally.done[Kind.DENOISE], tally.seconds[Kind.DENOISE] = 3, 6.0
+    reporter = Reporter(store=store, plan=plan, totals=totals, left={**{kind: 0 for kind in totals}, Kind.DENOISE: 2})
+    status = reporter.status(tally)
+    assert status["done"] == status["total"]
+    assert (status["fraction"], status["eta_seconds"]) == (1, 0)
+
+
+def test_before_the_store_was_checked(tmp_path: Path) -> None:
+    """Nothing is known of what is done, and nothing is said of it."""
+    plan, text = small_plan(), io.StringIO()
+    store = RunStore.open(str(tmp_path / "run"))
+    with Reporter(
+        store=store, plan=plan, totals=Graph(plan).totals(), console=Console(file=text, width=200)
+    ) as reporter:
+        reporter.announce("checking")
+    status = store.read_status()
+    assert status is not None
+    assert (status["state"], status["stage"], status["plan"]) == ("running", "checking", plan.hash)
+    assert "done" not in status
+
+
 def test_a_resumed_session_counts_what_was_done(tmp_path: Path) -> None:
     plan = small_plan()
     totals = Graph(plan).totals()

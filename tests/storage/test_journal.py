@@ -40,6 +40,27 @@ class TestJournal:
             journal.append(batch, 1)
         assert Journal(root).replay() == list(chain.from_iterable(batches))
 
+    def test_batches_are_read_once(self, root: ObjectRoot, monkeypatch: pytest.MonkeyPatch) -> None:
+        """Each replay gives all records and reads what is new, its own batches and others'."""
+        journal, other = Journal(root), Journal(root)
+        other.append([record(0)], 1)
+        assert [r.region for r in journal.replay()] == [0]
+        journal.append([record(1)], 2)
+        get, read = ObjectRoot.get, []
+
+        def watch(self: ObjectRoot, key: str) -> bytes:
+            read.append(key)
+            return get(self, key)
+
+        monkeypatch.setattr(ObjectRoot, "get", watch)
+        first = journal.replay()
+        assert [r.region for r in first] == [0, 1]
+        first.clear()
+        assert [r.region for r in journal.replay()] == [0, 1]
+        assert read == ["journal/00000001"]
+        Journal(root).append([record(2)], 3)
+        assert [r.region for r in journal.replay()] == [0, 1, 2]
+
     def test_an_empty_batch_writes_nothing(self, root: ObjectRoot) -> None:
         Journal(root).append([], 1)
         assert list(root.list("journal")) == []
@@ -77,6 +98,18 @@ class TestJournal:
         assert [r.region for r in Journal(root).replay()] == [0, 0, 1]
         with pytest.raises(FencedError):
             old.append([record(9)], 1)
+
+    def test_a_claim_refuses_the_old_before_anything_was_done(self, root: ObjectRoot) -> None:
+        old, new = Journal(root, owner="old one"), Journal(root, owner="new one")
+        old.append([record(0)], 1)
+        new.claim(2)
+        assert [r.region for r in new.replay()] == [0]
+        with pytest.raises(FencedError, match="new one"):
+            old.append([record(1)], 1)
+        with pytest.raises(FencedError):
+            old.claim(1)
+        new.append([record(2)], 2)
+        assert [r.region for r in Journal(root).replay()] == [0, 2]
 
     def test_an_answer_that_got_lost_is_no_fence(self, root: ObjectRoot, monkeypatch: pytest.MonkeyPatch) -> None:
         real = root.put_new

@@ -9,8 +9,9 @@ import pytest
 
 from storage import lease
 from storage.box import RegionGrid
-from storage.errors import RunBusyError
+from storage.errors import FencedError, RunBusyError
 from storage.journal import Record
+from storage.objects import ObjectRoot
 from storage.run import RunStore
 
 GRID = RegionGrid(height=10, width=13, side=8)
@@ -55,6 +56,32 @@ class TestRunStore:
         store.array("out", **plain)
         with pytest.raises(ValueError, match="out in"):
             store.array("out", **{**plain, **other})
+
+    @pytest.mark.parametrize("left", [b"", b'{"shape": [1', b"\x00" * 9, b"[]"])
+    def test_what_a_power_cut_took_of_an_array_is_written_again(self, store: RunStore, left: bytes) -> None:
+        array = store.array("out", channels=1, grid=GRID, dtype="uint8")
+        array.write(0, np.ones((1, 8, 8), "uint8"))
+        store.root.put("out/zarr.json", left)
+        other = RunStore.open(store.url)
+        with pytest.raises(ValueError, match=r"out/zarr\.json is damaged: start the run's own command again"):
+            other.open_array("out")
+        assert other.array("out", channels=1, grid=GRID, dtype="uint8") == array
+        assert RunStore.open(store.url).open_array("out").regions() == {0}
+
+    def test_arrays_are_made_durably(self, store: RunStore, monkeypatch: pytest.MonkeyPatch) -> None:
+        put_new, durably = ObjectRoot.put_new, []
+
+        def put(self: ObjectRoot, key: str, data: bytes, *, durable: bool = False) -> bool:
+            durably.append((key, durable))
+            return put_new(self, key, data, durable=durable)
+
+        monkeypatch.setattr(ObjectRoot, "put_new", put)
+        store.array("out", channels=1, grid=GRID, dtype="uint8")
+        assert durably == [("out/zarr.json", True)]
+
+    def test_a_status_that_is_damaged_is_none(self, store: RunStore) -> None:
+        store.root.put("status.json", b"")
+        assert store.read_status() is None
 
     def test_many_may_make_the_same_array(self, store: RunStore) -> None:
         with ThreadPoolExecutor(8) as pool:
@@ -110,6 +137,21 @@ class TestRunStore:
         monkeypatch.setattr(lease, "_current_generation", lambda root: 1)
         with pytest.raises(RunBusyError, match="second"):
             store.acquire_lease("lost the race")
+
+    def test_a_sleeper_cannot_journal_once_another_has_the_lease(
+        self, store: RunStore, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """It stalls, the lease goes on, and it wakes before the new one has finished anything."""
+        record = Record(kind="m", stage=0, step=0, region=0, crc32c=0, attempt=0, worker="w", seconds=0.0)
+        sleeper = store.acquire_lease("sleeper", heartbeat_s=0.01, patience=1)
+        store.journal.append([record], sleeper.generation)
+        other = RunStore.open(store.url)
+        monkeypatch.setattr(lease, "_is_free", lambda root, generation: True)
+        newer = other.acquire_lease("newer")
+        with pytest.raises(FencedError, match="generation 2"):
+            store.journal.append([record], sleeper.generation)
+        assert other.journal.replay() == [record]
+        other.journal.append([record], newer.generation)
 
     def test_a_store_that_exists_opens_without_creating(self, store: RunStore) -> None:
         store.write_plan(b"plan")

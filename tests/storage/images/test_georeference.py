@@ -9,8 +9,9 @@ from rasterio.crs import CRS
 from rasterio.rpc import RPC
 from rasterio.transform import GCPTransformer, RPCTransformer
 
+from storage.errors import ImageError
 from storage.images import open_image, write_image
-from storage.images.georeference import GeoReference, GroundPoint
+from storage.images.georeference import GeoReference, GroundPoint, check_georeference
 from tests.storage.images.files import blocks, info_of, picture
 
 SCALE = 4
@@ -110,6 +111,27 @@ def test_rpcs(path: Path) -> None:
         rows_out, cols_out = transformer.rowcol(lon, lat, op=lambda value: value)
     np.testing.assert_allclose(rows_out, rows * SCALE, atol=1e-4)
     np.testing.assert_allclose(cols_out, cols * SCALE, atol=1e-4)
+
+
+def test_rpcs_with_units(path: Path) -> None:
+    """As some providers write them."""
+    units = {"LINE_OFF": "pixels", "SAMP_OFF": "pixels", "LINE_SCALE": "pixels", "SAMP_SCALE": "pixels"}
+    spelled = {name: f"{value} {units[name]}" if name in units else value for name, value in RPCS.items()}
+    check_georeference(GeoReference(rpcs=spelled), SCALE)
+    plain, result = (
+        RPC.from_gdal(dict(written(place, GeoReference(rpcs=rpcs)).rpcs))
+        for place, rpcs in ((path.with_stem("plain"), RPCS), (path, spelled))
+    )
+    assert result == plain
+
+
+@pytest.mark.parametrize(
+    ("name", "value"), [("LINE_OFF", "north"), ("SAMP_SCALE", ""), ("LAT_OFF", "?"), ("LAT_OFF", None)]
+)
+def test_rpcs_that_cannot_be_written(name: str, value: str | None) -> None:
+    rpcs = {**RPCS, name: value} if value is not None else {key: RPCS[key] for key in RPCS if key != name}
+    with pytest.raises(ImageError, match="RPC"):
+        check_georeference(GeoReference(rpcs=rpcs), SCALE)
 
 
 def test_an_image_without_any_gets_none(path: Path) -> None:

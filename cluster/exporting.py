@@ -1,0 +1,70 @@
+"""Writing the picture of a run that is done, from any machine that reads its store: no model, no device, no lease."""
+
+from __future__ import annotations
+
+import dataclasses
+
+from actors.names import OUT
+from actors.task import Kind
+from pipeline.plan import Plan, plan_from_json
+from storage.images import check_output, open_image
+from storage.images.georeference import check_georeference
+from storage.run import RunStore
+
+from .begun import open_begun, stage_place
+from .binding import describe_image
+from .job import parse_bands
+from .pixels import Exported, export
+from .preview import plain_info
+
+
+def export_run(
+    run: str, output: str, *, image: str | None = None, bands: str | None = None, overwrite: bool = False
+) -> Exported:
+    """Write the decoded pixels of a run to ``output``; of a series those of its last stage.
+
+    ``image`` and ``bands``, as the run was given them: for the georeference, the transparency, the colour profile and
+    the resolution, which the run itself does not keep. Nothing is written to the run.
+
+    Raises FileNotFoundError for no run, ValueError where regions are missing or the image is another one, and what
+    check_output raises.
+    """
+    store, record = open_begun(run)
+    place = stage_place(record)
+    if place is not None and place[0] < place[1]:
+        raise ValueError(f"{store.url} is stage {place[0]} of {place[1]}: {_FINISH}")
+    plan = plan_from_json(record)
+    _check_whole(store, plan)
+    if image is None:
+        plain, count = plain_info(plan), plan.image.num_bands
+        info = dataclasses.replace(plain, num_bands=count, descriptions=(None,) * count)
+        _check_target(plan, output, overwrite, count)
+        return export(store, plan, info, output, overwrite=overwrite)
+    with open_image(image, bands=parse_bands(bands)) as source:
+        if describe_image(source, parse_bands(bands)) != plan.image:
+            raise ValueError(
+                f"--input {image} is not the image of {store.url}: give the file that was enlarged, and --bands as "
+                "they were given then; or leave it out"
+            )
+        _check_target(plan, output, overwrite, plan.image.num_bands + source.info.has_alpha)
+        check_georeference(source.info.geo, plan.scale)
+        alpha = source.alpha if source.info.has_alpha else None
+        return export(store, plan, source.info, output, alpha=alpha, overwrite=overwrite)
+
+
+_FINISH = "finish it with the command that began it, then export again"
+
+
+def _check_whole(store: RunStore, plan: Plan) -> None:
+    """Raise ValueError where regions are not decoded: done is what the journal says, and what is there."""
+    there = store.open_array(OUT).regions() if store.has_array(OUT) else set()
+    done = {record.region for record in store.journal.replay() if record.kind == Kind.DECODE}
+    total = plan.out_regions.num_regions
+    missing = total - len(there & done)
+    if missing:
+        raise ValueError(f"{missing} of {total} regions of {store.url} are not decoded yet: {_FINISH}")
+
+
+def _check_target(plan: Plan, output: str, overwrite: bool, num_bands: int) -> None:
+    height, width, dtype = plan.height_out, plan.width_out, plan.image.dtype
+    check_output(output, overwrite=overwrite, height=height, width=width, num_bands=num_bands, dtype=dtype)

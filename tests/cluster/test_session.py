@@ -1,0 +1,149 @@
+"""Sittings after one another: what the second finds of the first."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from typer.testing import Result
+
+from actors.drive import StoppedError
+from cluster import session, sitting
+from cluster.ending import StopSwitch
+from storage import threads
+from storage.errors import FencedError, StorageFullError
+from storage.objects import ObjectRoot
+from storage.run import RunStore
+
+Run = Callable[..., Result]
+
+pytestmark = pytest.mark.usefixtures("image")
+
+
+def test_what_the_run_holds_is_not_needed_again(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A disk that its own run has filled: there is room for what is missing."""
+    peak = json.loads(run("plan", "in.png", "out.png", "--json").stdout)["price"]["disk_peak"]
+    with monkeypatch.context() as patch:
+        patch.setattr(StopSwitch, "__call__", lambda self: Path("out.png.run/z/0/s0001/c").is_dir())
+        assert run("upscale", "in.png", "out.png").exit_code == 130
+    held = sum(RunStore.open("out.png.run").usage().values())
+    assert held > 1000
+    monkeypatch.setattr("storage.objects.ObjectRoot.free_bytes", lambda self: peak - 2 * held)
+    refused = run("upscale", "in.png", "out.png")
+    assert refused.exit_code == 1
+    assert "free beside" in refused.stderr
+    monkeypatch.setattr("storage.objects.ObjectRoot.free_bytes", lambda self: peak - held // 2)
+    result = run("upscale", "in.png", "out.png")
+    assert result.exit_code == 0, result.output
+
+
+def status() -> dict[str, Any]:
+    return json.loads(Path("out.png.run/status.json").read_text())
+
+
+def test_status_while_the_image_is_brought_in(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of this sitting, not of the one before; `--watch` goes on until it ends."""
+    with monkeypatch.context() as patch:
+        patch.setattr(StopSwitch, "__call__", lambda self: Path("out.png.run/z/0/s0001/c").is_dir())
+        assert run("upscale", "in.png", "out.png").exit_code == 130
+    assert (status()["state"], status()["reason"]) == ("stopped", "stopped")
+    seen = []
+    bring_in = session.ingest
+
+    def look(*words: Any, **options: Any) -> None:
+        seen.append(status())
+        bring_in(*words, **options)
+
+    monkeypatch.setattr(session, "ingest", look)
+    assert run("upscale", "in.png", "out.png").exit_code == 0
+    assert [(one["state"], one["stage"]) for one in seen] == [("running", "ingest")]
+    assert seen[0]["done"]["merge"] > 0
+    assert status()["state"] == "finished"
+
+
+@pytest.mark.parametrize(("name", "stage"), [("ingest", "ingest"), ("find_available", "checking")])
+def test_stopped_outside_the_loop(run: Run, monkeypatch: pytest.MonkeyPatch, name: str, stage: str) -> None:
+    seen = []
+
+    def stop(*_words: Any, **_options: Any) -> None:
+        seen.append(status()["stage"])
+        raise StoppedError("stopped")
+
+    monkeypatch.setattr(session if name == "ingest" else sitting, name, stop)
+    assert run("upscale", "in.png", "out.png").exit_code == 130
+    assert seen == [stage]
+    assert status()["state"] == "stopped"
+    assert run("status", "out.png.run", "--watch").stdout.startswith("stopped")
+
+
+def test_stopped_while_what_is_there_is_read(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A large run is checked for minutes: it says so, and can be stopped meanwhile."""
+    words = ["upscale", "in.png", "out.png", "--recipe", "small.toml"]
+    Path("small.toml").write_text("region = 32\nwindow = 32\noverlap = 8")
+    monkeypatch.setattr(threads, "CHUNK", 1)
+    assert run(*words).exit_code == 0
+    Path("out.png").unlink()
+    with monkeypatch.context() as patch:
+        patch.setattr(StopSwitch, "__call__", lambda self: True)
+        stopped = run(*words)
+    assert stopped.exit_code == 130
+    assert "export" not in stopped.stderr
+    told = run(*words)
+    assert told.exit_code == 0, told.output
+    assert "checking: 1 of 2 regions" in told.stderr.splitlines()
+
+
+def test_the_journal_is_read_once(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert run("upscale", "in.png", "out.png").exit_code == 0
+    Path("out.png").unlink()
+    get, read = ObjectRoot.get, Counter[str]()
+
+    def watch(self: ObjectRoot, key: str) -> bytes:
+        read[key] += 1
+        return get(self, key)
+
+    monkeypatch.setattr(ObjectRoot, "get", watch)
+    assert run("upscale", "in.png", "out.png").exit_code == 0
+    counts = {key: count for key, count in read.items() if key.startswith("journal/")}
+    assert len(counts) > 2
+    assert set(counts.values()) == {1}
+
+
+@pytest.mark.parametrize("name", ["start_executor", "export", "create_arrays"])
+def test_failed(run: Run, monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+    """Whatever breaks a sitting, its status says that it failed, and why."""
+
+    def fail(*_words: Any, **_options: Any) -> None:
+        raise OSError("no room\nat all")
+
+    monkeypatch.setattr(sitting, name, fail)
+    assert run("upscale", "in.png", "out.png").exit_code == 1
+    assert (status()["state"], status()["reason"]) == ("failed", "no room at all")
+    assert run("status", "out.png.run", "--watch").stdout.rstrip().endswith("; no room at all")
+
+
+def test_the_status_is_the_new_drivers(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    """One that was fenced leaves it alone."""
+
+    def fenced(*_words: Any, **_options: Any) -> None:
+        RunStore.open("out.png.run").write_status({"state": "running", "whose": "the new one's"})
+        raise FencedError("somebody took over")
+
+    monkeypatch.setattr(sitting, "drive", fenced)
+    result = run("upscale", "in.png", "out.png")
+    assert "somebody took over" in result.stderr
+    assert status()["whose"] == "the new one's"
+
+
+def test_an_error_is_told_where_its_status_cannot_be(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(*_words: Any, **_options: Any) -> None:
+        monkeypatch.setattr(RunStore, "write_status", full)
+        raise StorageFullError("the disk is full")
+
+    monkeypatch.setattr(sitting, "export", full)
+    result = run("upscale", "in.png", "out.png")
+    assert "gigatile: error: the disk is full" in result.stderr
