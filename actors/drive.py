@@ -269,6 +269,14 @@ def _delete_garbage(session: Session, most: int) -> None:
         session.delete_after = 0.0
 
 
+def delete_leftovers(store: RunStore, plan: Plan, coordinator: Coordinator) -> None:
+    """Delete what earlier sittings left and nobody reads any more, where nothing is left to drive."""
+    beside = kept_beside(plan)
+    with _put_off("deleting what is not read again"):
+        for item in coordinator.items.garbage:
+            _delete(store, item, beside)
+
+
 def _delete(store: RunStore, item: Item, beside: Beside) -> None:
     for name in array_names(item, beside):
         store.open_array(name).delete(item.region)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from dataclasses import dataclass
 
 import ray
@@ -21,6 +20,7 @@ from pipeline.price import latent_bytes
 from . import connect
 from .binding import free_memory
 from .job import Work
+from .machine import count_cpus
 
 DEVICES = ("auto", "cpu", "cuda")
 
@@ -78,7 +78,7 @@ def _local_workers(device: DeviceFacts) -> int:
         import torch
 
         return torch.cuda.device_count()
-    return max(1, (os.cpu_count() or 1) // device.threads)
+    return max(1, count_cpus() // device.threads)
 
 
 def start_executor(job: Work, workers: int, plan: Plan, setup: WorkerSetup, graph: Graph, room: int = 0) -> Executor:
@@ -90,7 +90,7 @@ def start_executor(job: Work, workers: int, plan: Plan, setup: WorkerSetup, grap
         make_deterministic(plan.device.threads)
         return LocalExecutor(build_worker(setup))
     if job.address == "local" and not ray.is_initialized():
-        num_cpus = max(workers * plan.device.threads, os.cpu_count() or 1)
+        num_cpus = max(workers * plan.device.threads, count_cpus())
         connect.start_private(num_cpus, max(room, object_bytes(plan, graph, workers)))
     spare = int(ray.cluster_resources().get("CPU", 0)) - workers * plan.device.threads
     return RayExecutor(plan_pools(plan, workers, spare, job.tagger_gpu), setup, graph)

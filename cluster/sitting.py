@@ -13,7 +13,7 @@ from pathlib import Path
 
 from actors.building import WorkerSetup
 from actors.coordinator import Coordinator
-from actors.drive import Session, StoppedError, Tally, drive
+from actors.drive import Session, StoppedError, Tally, delete_leftovers, drive
 from actors.graph import Graph
 from actors.heartbeat import keep_beating
 from actors.patience import Patience
@@ -103,7 +103,9 @@ def sit(
         patience = Patience(kept_steps=plan.recipe.keep_steps or 0)
         coordinator = Coordinator(graph, found.available, patience, found.active)
         reporter.left = {kind: coordinator.num_left[kind] for kind in reporter.totals}
-        if not coordinator.done:  # colour, structure and prompts that are lost read pixels when all is prepared, too
+        if coordinator.done:
+            delete_leftovers(store, plan, coordinator)
+        else:  # colour, structure and prompts that are lost read pixels when all is prepared, too
             bring_in(reporter, records)
             _drive(sitting, graph, coordinator, reporter, tally)
         exported = hand_out(reporter)

@@ -12,6 +12,7 @@ import pytest
 from typer.testing import Result
 
 from actors.drive import StoppedError
+from actors.names import latent_name
 from cluster import session, sitting
 from cluster.ending import StopSwitch
 from storage import threads
@@ -147,3 +148,18 @@ def test_an_error_is_told_where_its_status_cannot_be(run: Run, monkeypatch: pyte
     monkeypatch.setattr(sitting, "export", full)
     result = run("upscale", "in.png", "out.png")
     assert "gigatile: error: the disk is full" in result.stderr
+
+
+def test_what_a_killed_sitting_did_not_delete_is_deleted_when_all_is_done(
+    run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with monkeypatch.context() as patch:
+        patch.setattr("actors.drive._delete", lambda *_: None)
+        assert run("upscale", "in.png", "out.png").exit_code == 0
+    store = RunStore.open("out.png.run")
+    latents = [store.open_array(latent_name(step)) for step in range(3)]
+    assert all(array.regions() for array in latents)
+    (tmp_path / "out.png").unlink()
+    assert run("upscale", "in.png", "out.png").exit_code == 0
+    assert (tmp_path / "out.png").is_file()
+    assert not any(array.regions() for array in latents)
