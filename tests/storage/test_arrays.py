@@ -262,6 +262,7 @@ def test_a_killed_writer_leaves_no_torn_region(tmp_path: Path) -> None:
         kept = {region: array.crc(region) for region in present}
         assert all(crc is not None for crc in kept.values())
         assert not [path for path in tmp_path.rglob("*") if "#" in path.name or path.name.endswith(".partial")]
+    assert kept
     write_regions(array, range(grid.num_regions))
     assert {region: array.crc(region) for region in kept} == kept
 
