@@ -21,7 +21,7 @@ class DensePlaces:
     def saying(self, embeddings: dict[str, torch.Tensor]) -> DensePlaces:
         return DensePlaces(embeddings, self.maps)
 
-    def weights(self, height: int, width: int) -> list[tuple[torch.Tensor, torch.Tensor]]:
+    def weights(self, height: int, width: int, *_: Any) -> list[tuple[torch.Tensor, torch.Tensor]]:
         maps = self.maps[:, None]
         while maps.shape[2:] != (height, width):
             maps = functional.avg_pool2d(maps, 2, ceil_mode=True)

@@ -95,9 +95,13 @@ def test_what_late_attempts_make_is_dropped(
     """Every task is late at once here, and given to both workers where it can be."""
     monkeypatch.setattr(Crew, "kill", lambda *_: None)
     patience = Patience(lease_first=0.0, lease_floor=0.0, lease_factor=1e-9, in_flight=1)
-    sit(wide, wide.begin(str(tmp_path / "run")), call(crews, 2), patience=patience)
-    assert any(attempt.task.kind in CONTRIBUTING for attempt in crews[0].discarded)
-    assert not crews[0].made
+    discarded: list[Attempt] = []
+    # which tasks are in two hands depends on when the journal is written, so on the clock
+    while not any(attempt.task.kind in CONTRIBUTING for attempt in discarded):
+        assert len(crews) < 8
+        sit(wide, wide.begin(str(tmp_path / f"run{len(crews)}")), call(crews, 2), patience=patience)
+        discarded += crews[-1].discarded
+        assert not crews[-1].made
 
 
 def test_what_a_killed_sitting_left_is_deleted(wide: Case, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
