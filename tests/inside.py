@@ -21,12 +21,14 @@ class DensePlaces:
     def saying(self, embeddings: dict[str, torch.Tensor]) -> DensePlaces:
         return DensePlaces(embeddings, self.maps)
 
-    def weights(self, height: int, width: int, *_: Any) -> list[tuple[torch.Tensor, torch.Tensor]]:
+    def weights(
+        self, height: int, width: int, _device: torch.device, dtype: torch.dtype
+    ) -> list[tuple[torch.Tensor, torch.Tensor]]:
         maps = self.maps[:, None]
         while maps.shape[2:] != (height, width):
             maps = functional.avg_pool2d(maps, 2, ceil_mode=True)
         flat = (maps / maps.sum(0)).flatten(1)
-        return [(torch.arange(flat.shape[1]), one) for one in flat]
+        return [(torch.arange(flat.shape[1]), one.to(dtype)) for one in flat]
 
 
 def placed(plan: Plan, texts: dict[tuple[int, int], dict[str, torch.Tensor]], top: int, left: int) -> dict[str, Any]:
