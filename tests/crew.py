@@ -11,6 +11,7 @@ from actors.executor import Event, TaskFailed, WorkerJoined, WorkerLost
 from actors.local import LocalExecutor
 from actors.task import Kind
 from actors.worker import Worker
+from storage.errors import MissingRegionError
 
 
 class Crew(LocalExecutor):
@@ -51,7 +52,11 @@ class Crew(LocalExecutor):
             return [TaskFailed(worker=attempt.worker, attempt=attempt, reason="too late", lost_inputs=True)]
         reason = self._fails(attempt)
         if reason is None:
-            return [dataclasses.replace(event, worker=attempt.worker) for event in super().wait(timeout)]
+            try:
+                return [dataclasses.replace(event, worker=attempt.worker) for event in super().wait(timeout)]
+            except MissingRegionError as e:
+                # a late attempt's inputs may be deleted by then
+                return [TaskFailed(worker=attempt.worker, attempt=attempt, reason=str(e))]
         self._waiting.popleft()
         return [TaskFailed(worker=attempt.worker, attempt=attempt, reason=reason)]
 

@@ -101,8 +101,9 @@ def test_workers_that_cannot_start_end_the_run(case: Case, store: RunStore, monk
 
 def test_a_task_that_always_fails_ends_the_run_after_its_worker_was_replaced(case: Case, store: RunStore) -> None:
     store.open_array(PIXELS).delete(0)
+    # the pixels are under two regions, whose tasks take turns
     with pytest.raises(
-        TaskFailedError, match=r"\(step 0, region 0\) failed 2 times, last on tile-2: .*has not been written"
+        TaskFailedError, match=r"\(step 0, region [0-9]+\) failed 2 times, last on tile-[23]: .*written"
     ):
         sit(case, store, lambda setup, graph: RayExecutor(pools(1), setup, graph), patience=Patience(tries=2))
 
