@@ -258,11 +258,13 @@ class Coordinator:
             return False
         if name in self._failed_on.get(task, ()) and self._others_could(task):
             return False
+        if task.kind is not Kind.DENOISE:
+            return True
         # bound the contributions alive, but never so that nothing moves
         busy = any(m.attempts for m in self.members.values()) or bool(self.uncommitted)
         alive = len(self.items.held) + len(self._denoising)
         workers = sum(Kind.DENOISE in member.kinds for member in self.members.values())
-        return not (task.kind is Kind.DENOISE and busy and alive >= self.graph.most_alive(workers))
+        return not (busy and alive >= self.graph.most_alive(workers))
 
     def _others_could(self, task: Task) -> bool:
         """Whether a worker is there that a failed task can still be given to, now or when it is free."""

@@ -260,26 +260,26 @@ def _clean_up(session: Session, retired: set[Kind]) -> None:
 
 
 def _delete_garbage(session: Session, most: int) -> None:
-    garbage = session.coordinator.items.garbage
     session.delete_after = time.monotonic() + RETRY_SECONDS
     with _put_off("deleting what is not read again"):
-        for _ in range(min(most, len(garbage))):
-            _delete(session.store, garbage[-1], session.beside)
-            garbage.pop()
+        _delete(session.store, session.coordinator.items.garbage, session.beside, most)
         session.delete_after = 0.0
 
 
 def delete_leftovers(store: RunStore, plan: Plan, coordinator: Coordinator) -> None:
     """Delete what earlier sittings left and nobody reads any more, where nothing is left to drive."""
-    beside = kept_beside(plan)
+    garbage = coordinator.items.garbage
     with _put_off("deleting what is not read again"):
-        for item in coordinator.items.garbage:
-            _delete(store, item, beside)
+        _delete(store, garbage, kept_beside(plan), len(garbage))
 
 
-def _delete(store: RunStore, item: Item, beside: Beside) -> None:
-    for name in array_names(item, beside):
-        store.open_array(name).delete(item.region)
+def _delete(store: RunStore, garbage: list[Item], beside: Beside, most: int) -> None:
+    """Delete so many items, the last first; what the store refuses to delete stays on the list."""
+    for _ in range(min(most, len(garbage))):
+        item = garbage[-1]
+        for name in array_names(item, beside):
+            store.open_array(name).delete(item.region)
+        garbage.pop()
 
 
 def _tick(session: Session) -> None:
