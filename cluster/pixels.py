@@ -127,9 +127,7 @@ def export(
 
     def blocks() -> Iterator[tuple[Box, np.ndarray]]:
         for row in range(grid.rows):
-            box = Box(
-                top=row * grid.side, left=0, height=min(grid.side, grid.height - row * grid.side), width=grid.width
-            )
+            box = grid.band(row)
             band = array.read(box)
             for top in range(box.top, box.bottom, ROWS):
                 rows = Box(top=top, left=0, height=min(ROWS, box.bottom - top), width=grid.width)

@@ -100,7 +100,7 @@ def _rows(
 ) -> Iterator[tuple[Box, np.ndarray]]:
     grid = plan.out_regions
     for row in range(grid.rows):
-        band = Box(top=row * grid.side, left=0, height=min(grid.side, grid.height - row * grid.side), width=grid.width)
+        band = grid.band(row)
         pixels = np.zeros((3, *band.shape), dtype=plan.image.dtype)
         for col in range(grid.cols):
             region = grid.index(row, col)

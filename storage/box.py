@@ -107,6 +107,8 @@ class RegionGrid:
     (2, 3, 6)
     >>> grid.box(5)
     Box(top=8, left=16, height=2, width=1)
+    >>> grid.band(1)
+    Box(top=8, left=0, height=2, width=17)
     """
 
     height: int
@@ -153,6 +155,11 @@ class RegionGrid:
         return Box(
             top=top, left=left, height=min(self.side, self.height - top), width=min(self.side, self.width - left)
         )
+
+    def band(self, row: int) -> Box:
+        """All regions of one row of them."""
+        top = row * self.side
+        return Box(top=top, left=0, height=min(self.side, self.height - top), width=self.width)
 
     def owner(self, y: int, x: int) -> int:
         """The region that holds one pixel."""
