@@ -6,6 +6,7 @@ recipe says so, with their pixels exchanged (reference: AccDiffusion v2, section
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -15,6 +16,7 @@ import torch
 from storage.box import Box, RegionGrid
 
 from .contribution import Contribution, at_pixels
+from .denoise import cut
 from .dilation import Dilation, blur_box, places
 from .interaction import draw_bijection
 from .moments import Moments, Rescaling, moments
@@ -45,12 +47,8 @@ def measure_blur(plan: Plan, step: int, read: Callable[[Box], np.ndarray], box: 
     assert dilation is not None
     wide = box.grown(dilation.factor - 1, plan.regions.canvas)
     # once, of all that the blur reads: the box itself is part of it
-    values = read(wide)
-
-    def cut(part: Box) -> np.ndarray:
-        return values[:, *part.within(wide)]
-
-    both = np.stack([cut(box), blur(plan, step, cut, box)])
+    again = functools.partial(cut, read(wide), wide)
+    both = np.stack([again(box), blur(plan, step, again, box)])
     return moments(torch.from_numpy(both))
 
 
@@ -59,7 +57,6 @@ class SampleBatch:
     """Some dilated samples of one window, as the model sees them."""
 
     dilation: Dilation
-    window: int
     box: Box
     """the window"""
     numbers: tuple[int, ...]
@@ -107,7 +104,6 @@ def sample_batch(plan: Plan, batch: int, bijection: np.ndarray | None) -> Sample
     numbers = list(range(first, end))
     return SampleBatch(
         dilation=dilation,
-        window=window,
         box=dilation.window(window),
         numbers=tuple(numbers + numbers[-1:] * (size - len(numbers))),
         count=len(numbers),

@@ -16,6 +16,7 @@ from storage.box import Box
 from .backbone import Backbone, RestoringBackbone
 from .backbones.structure import canny_edges
 from .codec import Codec, encode_box
+from .denoise import cut
 from .difficulty import REACH, at_latents, from_confidence, from_gradient, weigh
 from .frequency import mix, neighbourhood
 from .local_prompts import Prompter
@@ -107,8 +108,8 @@ class Preparer:
         canvas, cell = plan.regions.canvas, plan.recipe.low_cell
         wide = neighbourhood(canvas, box, cell)
         # once, of all that is read: the low-pass and the box itself read parts of it
-        latents = encoded(wide)
-        return mix(self._lifted, lambda part: latents[:, *part.within(wide)], canvas, box, cell=cell)
+        latents = functools.partial(cut, encoded(wide), wide)
+        return mix(self._lifted, latents, canvas, box, cell=cell)
 
     def coarse_pixels(self, box: Box) -> torch.Tensor:
         """What the coarse latent of a box of latent pixels is encoded from: RGB ``[3, H, W]`` in [0, 1]."""
