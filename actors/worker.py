@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import dataclasses
 import functools
-import io
 import os
 import resource
 import socket
@@ -29,7 +28,7 @@ from pipeline.colour import match_colour, transfer_colour
 from pipeline.combine import combine, tiles_at
 from pipeline.compat import sample_scales, tile_scales
 from pipeline.contribution import Contribution
-from pipeline.denoise import Idle, PromptTable, cut, denoise_region, embed_own, num_branches, predict_tiles, reach
+from pipeline.denoise import Idle, PromptTable, cut, denoise_region, num_branches, predict_tiles, reach
 from pipeline.device import describe_device, package_versions
 from pipeline.guide import guide_prediction
 from pipeline.local_prompts import Prompter, encode_prompt
@@ -54,7 +53,8 @@ from .difficulty import DifficultyMaps
 from .edges import read_edges
 from .exchange import Exchange
 from .image_prompts import StoredImagePrompts
-from .names import COARSE, DIFFICULTY, OUT, PIXELS, PROMPT_BLOB, history_name
+from .names import COARSE, DIFFICULTY, OUT, PIXELS, history_name
+from .own_prompts import OwnPrompts
 from .prompts import PROMPTS_ARRAY, PromptStore, RegionPrompts
 from .reductions import StoredReductions
 from .states import States
@@ -83,7 +83,7 @@ class Worker:
         self._states, self._before = States(store, plan, self.solver), before
         self._compute = threading.RLock()
         self._clock = threading.local()
-        self._prompts: PromptTable | None = None
+        self._own_prompts = OwnPrompts(store, plan, text_limit, self._in_backbone)
         maps = DifficultyMaps(store, plan, self._read_rgb, vit, self._compute)
         self._global_tags = GlobalTags(store, lambda: self._prompter.tag_all_over())
         self._words = StoredWords(store, plan, text_limit)
@@ -95,7 +95,7 @@ class Worker:
         edges = None if before is None else read_edges(store, plan)
         self._preparer = Preparer(plan, self._read_rgb, self._in_backbone, self._prompter, maps.sources, lifted, edges)
         self._images = StoredImagePrompts(store, plan, self._preparer, self._in_backbone)
-        self._conditions = Conditions(plan, self._preparer, self._images, self._prompt_table, self._local_prompts)
+        self._conditions = Conditions(plan, self._preparer, self._images, self._own_prompts.table, self._local_prompts)
         self._codec = Codec(self._in_backbone)
         first = functools.partial(getattr, before, "anchor", None)
         reducer = Reducer(plan, self._preparer, self._codec, self._states.at, first)
@@ -168,18 +168,9 @@ class Worker:
     # -- the tasks ---------------------------------------------------------------------------------------------------
 
     def _embed(self) -> tuple[int, dict[str, Any], list[Contribution]]:
-        recipe = self.plan.recipe
-        if recipe.least_confidence > 0:
+        if self.plan.recipe.least_confidence > 0:
             self._global_tags.find()
-        negative, prompt = (self._text_limit.cut(text).prompt for text in (recipe.negative_prompt, recipe.prompt))
-        with self._in_backbone() as backbone:
-            table = embed_own(backbone, negative, prompt)
-        buffer = io.BytesIO()
-        arrays: dict[str, Any] = {name: tensor.numpy() for name, tensor in table.items()}
-        np.savez(buffer, **arrays)
-        data = buffer.getvalue()
-        self.store.put_blob(PROMPT_BLOB, data)
-        return int(google_crc32c.value(data)), {}, []
+        return self._own_prompts.embed(), {}, []
 
     def _prepare(self, region: int) -> tuple[int, dict[str, Any], list[Contribution]]:
         plan, extra = self.plan, {}
@@ -269,7 +260,7 @@ class Worker:
         batch, latents, given = self._dilated.gather(step, number)
         with self._in_backbone() as backbone:
             scales = sample_scales(self.plan, self.solver, step, len(latents))
-            predictions = self._predict(backbone, step, latents, given, self._prompt_table(), scales)
+            predictions = self._predict(backbone, step, latents, given, self._own_prompts.table(), scales)
         return 0, {}, self._dilated.share_out(batch, predictions)
 
     def _idle(self, step: int, seen: Box, tiles: list[Tile], z: np.ndarray, coarse: np.ndarray) -> Idle:
@@ -352,15 +343,3 @@ class Worker:
             found = self._prompt_store.read(region)
         assert found is not None
         return found
-
-    def _prompt_table(self) -> PromptTable:
-        if self._prompts is None:
-            if self.plan.geometry.text_tokens is None:
-                self._prompts = PromptTable()
-            else:
-                data = self.store.get_blob(PROMPT_BLOB)
-                assert data is not None
-                with np.load(io.BytesIO(data)) as table:
-                    found = {name: torch.from_numpy(table[name]) for name in table.files}
-                self._prompts = PromptTable(embeddings=found)
-        return self._prompts
