@@ -43,6 +43,20 @@ from tests.tags import Tags
 from tests.tiny import small_plan, write_stable_diffusion
 
 PIXEL_SIDE = 32
+STAGED: dict[str, Any] = {
+    "dilated": 1.0,
+    "interaction": True,
+    "skip": 3.0,
+    "jitter": "step",
+    "guide": "structure",
+    "low_band": 0.125,
+    "start": "image",
+    "overlap": 8,
+    "steps": 2,
+}
+"""ingredients of progressive stages, for a diffusion_case"""
+MASKED: dict[str, Any] = {"activity": "mask", "lower_bound": 0.1, "difficulty_power": 8.0, "steps": 3}
+"""and a mask under which some tiles rest"""
 
 
 def picture(height: int, width: int, seed: int = 0) -> np.ndarray:

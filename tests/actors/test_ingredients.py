@@ -12,20 +12,8 @@ import pytest
 from actors.drive import StoppedError
 from actors.names import latent_name
 from actors.words import words_name
-from tests.runs import Case, diffusion_case, digest, sit
+from tests.runs import MASKED, STAGED, Case, diffusion_case, digest, sit
 
-STAGED: dict[str, Any] = {
-    "dilated": 1.0,
-    "interaction": True,
-    "skip": 3.0,
-    "jitter": "step",
-    "guide": "structure",
-    "low_band": 0.125,
-    "start": "image",
-    "overlap": 8,
-    "steps": 2,
-}
-MASK = {"activity": "mask", "lower_bound": 0.1, "difficulty_power": 8.0, "steps": 3}
 GROUPS = {"activity": "groups", "group_bounds": (0.6, 0.3), "group_steps": (1, 2, 3), "steps": None}
 OFFICIAL = {"compat": "official", "compat_batch": 4, "solver": "euler"}
 
@@ -51,9 +39,9 @@ def forwards(case: Case, url: Path) -> tuple[str, int]:
 @pytest.mark.parametrize(
     ("recipe", "spares"),
     [
-        (MASK, True),
+        (MASKED, True),
         ({**GROUPS, "interaction_group": 2}, True),
-        ({**MASK, **OFFICIAL}, True),
+        ({**MASKED, **OFFICIAL}, True),
         ({"collect_words": True, "dilation_window": 32, "jitter": "stage"}, False),
     ],
     ids=["mask", "groups", "official", "words"],

@@ -21,34 +21,20 @@ from cluster.prompts import count_prompts
 from pipeline.vocabulary import Vocabulary
 from storage.run import RunStore
 from tests.killing import KillingExecutor
-from tests.runs import Case, diffusion_case, digest, make_case, sit
+from tests.runs import MASKED, STAGED, Case, diffusion_case, digest, make_case, sit
 from tests.tiny import write_stable_diffusion
 from tests.tiny_taggers import write_tagger
 
 pytestmark = [pytest.mark.ray, pytest.mark.slow, pytest.mark.usefixtures("shared_ray")]
 
 
-RECIPE: dict[str, Any] = {
-    "solver": "dpm++2m",
-    "start": "image",
-    "overlap": 8,
-    "dilated": 1.0,
-    "interaction": True,
-    "skip": 3.0,
-    "jitter": "step",
-    "guide": "structure",
-    "low_band": 0.125,
-    "activity": "mask",
-    "lower_bound": 0.1,
-    "difficulty_power": 8.0,
-    "colour": "adain",
-}
+RECIPE: dict[str, Any] = {**STAGED, **MASKED, "solver": "dpm++2m", "colour": "adain"}
 
 
 @pytest.fixture(scope="module")
 def case(tmp_path_factory: pytest.TempPathFactory) -> Case:
     """Every kind of task: reductions, dilated samples, guided merges, tiles that rest."""
-    return diffusion_case(tmp_path_factory.mktemp("model"), height=90, width=110, steps=3, **RECIPE)
+    return diffusion_case(tmp_path_factory.mktemp("model"), height=90, width=110, **RECIPE)
 
 
 @pytest.fixture(scope="module")
