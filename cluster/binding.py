@@ -23,6 +23,7 @@ from pipeline.tag_file import TagFile, parse_tags, read_table
 from pipeline.tagger import Tagging, make_tagging
 from pipeline.taggers.loading import describe_tagger
 from pipeline.vocabulary import parse_vocabulary
+from storage.documents import read_text
 from storage.images import ImageSource, check_output, open_image
 from storage.images.georeference import check_georeference
 from storage.images.ground import to_pixels
@@ -110,7 +111,7 @@ def read_tagging(job: Work) -> Tagging | None:
         path = Path(job.vocabulary)
         if not path.is_file():
             raise FileNotFoundError(f"--vocabulary {job.vocabulary}: no such file; expected a phrase a line")
-        vocabulary = parse_vocabulary(path.read_text(encoding="utf-8", errors="replace"), where=job.vocabulary)
+        vocabulary = parse_vocabulary(read_text(path), where=job.vocabulary)
     return None if job.tagger is None else make_tagging(describe_tagger(job.tagger), vocabulary)
 
 
@@ -121,7 +122,7 @@ def read_tags(job: Job, source: ImageSource) -> TagFile | None:
     path = Path(job.tags)
     if not path.is_file():
         raise FileNotFoundError(f"--tags {job.tags}: no such file; expected JSON with height, width and tags")
-    table = read_table(path.read_text(encoding="utf-8", errors="replace"), where=job.tags)
+    table = read_table(path)
     size = {"height": source.info.height, "width": source.info.width}
     if isinstance(table, dict) and "type" in table:
         place = functools.partial(to_pixels, source.info.geo)

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import dataclasses
 import difflib
-import tomllib
 from pathlib import Path
 from typing import Any
+
+from storage.documents import read_toml
 
 from .recipe import Recipe
 
@@ -157,8 +158,4 @@ def load_recipe(name_or_path: str) -> Recipe:
     path = Path(name_or_path)
     if not path.is_file():
         raise ValueError(f"recipe: {name_or_path!r} is neither a preset ({', '.join(PRESETS)}) nor a file")
-    try:
-        table = tomllib.loads(path.read_text(encoding="utf-8"))
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as e:
-        raise ValueError(f"{path}: not a TOML file: {e}") from e
-    return parse_recipe(table, where=str(path))
+    return parse_recipe(read_toml(path), where=str(path))

@@ -11,14 +11,15 @@ the same of polygons: see geojson.py.
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
 from functools import cached_property
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from storage.box import Box
+from storage.documents import read_json
 
 from .polygon import Shape, shape_from_table
 
@@ -80,12 +81,12 @@ def tag_file_from_table(table: dict[str, Any]) -> TagFile:
     )
 
 
-def read_table(text: str, *, where: str) -> Any:
-    """The JSON of a tag file. Raises ValueError, one line."""
+def read_table(path: Path) -> Any:
+    """The JSON of a tag file. Raises FileNotFoundError or ValueError, one line."""
     try:
-        return json.loads(text)
+        return read_json(path)
     except ValueError as e:
-        raise ValueError(f"{where}: not JSON ({e}); expected height, width and tags, or GeoJSON") from e
+        raise ValueError(f"{e}; expected height, width and tags, or GeoJSON") from e
 
 
 def parse_tags(table: Any, *, where: str, height: int, width: int) -> TagFile:

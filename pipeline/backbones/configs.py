@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Any
+
+from storage.documents import read_json
 
 TOKENIZER_SUFFIXES = (".json", ".txt", ".model")
 """of the files that a tokenizer is made of"""
@@ -18,9 +19,9 @@ def read_config(path: Path, name: str, *, what: str = "model") -> dict[str, Any]
             f"{what} {name}: lacks {path.parent.name}/{path.name}; expected a folder in {library}' format"
         )
     try:
-        config: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+        config: dict[str, Any] = read_json(path, where=path.name)
     except ValueError as e:
-        raise ValueError(f"{what} {name}: {path.name} is not JSON ({e}); copy the model again") from e
+        raise ValueError(f"{what} {name}: {e}; copy the model again") from e
     if not isinstance(config, dict):
         raise ValueError(f"{what} {name}: {path.name} is no JSON table; copy the model again")
     return config

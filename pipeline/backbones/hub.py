@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 
+from .configs import read_config
 from .model_file import is_hub_id
 
 CONFIGS = ("*.json", "*.txt", "*.model")
@@ -52,5 +52,5 @@ def _parts(folder: Path) -> list[str]:
     index = folder / "model_index.json"
     if not index.is_file():
         return [""]
-    table = json.loads(index.read_text(encoding="utf-8"))
+    table = read_config(index, folder.name)
     return [f"{part}/" for part, kind in table.items() if isinstance(kind, list) and any(kind)]

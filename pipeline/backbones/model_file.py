@@ -21,10 +21,11 @@ from __future__ import annotations
 import dataclasses
 import difflib
 import math
-import tomllib
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+
+from storage.documents import read_toml
 
 SIGHTS = ("image", "edges")
 CHECKPOINTS = (".safetensors", ".ckpt", ".pt", ".pth", ".bin")
@@ -99,10 +100,7 @@ def read_model_file(name: str, *, allow_pickle: bool = False) -> ModelFile:
         return ModelFile(base=name, allow_pickle=allow_pickle)
     if not path.is_file():
         raise FileNotFoundError(f"model {name}: no such file; give a folder, a hub id or a TOML file that names a base")
-    try:
-        table = tomllib.loads(path.read_text(encoding="utf-8"))
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as e:
-        raise ValueError(f"model {name}: not a TOML file: {e}") from e
+    table = read_toml(path, where=f"model {name}")
     found: ModelFile = _parse(ModelFile, table, name, "", path.resolve().parent)
     for one in found.controls:
         if not 0 <= one.start < one.end <= 1:

@@ -68,7 +68,7 @@ def test_steps_at_which_a_control_acts() -> None:
         ("base = 'base'\n[[controls]]\nmodle = 'canny'", "unknown key 'controls.modle'; did you mean model"),
         ("base = 'base'\n[[controls]]\nmodel = 'canny'\nsees = 'depth'", "controls.sees must be one of image, edges"),
         ("base = 'base'\n[[controls]]\nmodel = 'canny'\nscale = 'big'", "controls.scale must be a number, got 'big'"),
-        ("base = 'base'\n[[controls]]\nmodel = 'canny'\nscale = nan", "controls.scale must be finite, got nan"),
+        ("base = 'base'\n[[controls]]\nmodel = 'canny'\nscale = nan", "the number nan is not finite"),
         ("base = 'base'\n[[controls]]\nmodel = 'canny'\nend = 'late'", "controls.end must be a number, got 'late'"),
         ("base = 'base'\n[[controls]]\nmodel = 'canny'\nstart = 1", "must rise between 0 and 1, got 1 and 1"),
         ("base = 'base'\n[[controls]]\nmodel = 'canny'\nend = 1.5", "must rise between 0 and 1, got 0 and 1.5"),
@@ -136,7 +136,7 @@ def test_a_control_of_another_family_is_refused(folder: Path, tmp_path: Path) ->
         with pytest.raises(ValueError, match=message):
             describe(folder, f"base = 'base'\n[[controls]]\nmodel = '{control}'")
     (control / "config.json").write_text("no JSON")
-    with pytest.raises(ValueError, match=r"config\.json is not JSON"):
+    with pytest.raises(ValueError, match=r"config\.json: not JSON"):
         describe(folder, f"base = 'base'\n[[controls]]\nmodel = '{control}'")
     (control / "config.json").unlink()
     with pytest.raises(FileNotFoundError, match=r"the ControlNet control lacks config\.json"):

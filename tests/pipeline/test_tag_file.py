@@ -8,8 +8,9 @@ from typing import Any
 import pytest
 
 from pipeline.plan import plan_from_json
-from pipeline.tag_file import TagFile, parse_tags, read_table
+from pipeline.tag_file import TagFile, parse_tags
 from storage.box import Box
+from storage.documents import parse_json
 from tests.runs import make_case
 
 GOOD: dict[str, Any] = {
@@ -24,7 +25,7 @@ GOOD: dict[str, Any] = {
 
 def parse(table: Any) -> TagFile:
     text = table if isinstance(table, str) else json.dumps(table)
-    return parse_tags(read_table(text, where="t.json"), where="t.json", height=60, width=80)
+    return parse_tags(parse_json(text, where="t.json"), where="t.json", height=60, width=80)
 
 
 def test_tags_of_a_crop() -> None:
