@@ -30,6 +30,7 @@ from cluster.printing import (
     print_status,
     print_warnings,
 )
+from cluster.terminal import VisibleFormatter, never_choke
 
 app = typer.Typer(
     add_completion=False,
@@ -44,7 +45,9 @@ JsonOpt = Annotated[bool, typer.Option("--json", help="print JSON")]
 
 def _quiet_libraries() -> None:
     """Libraries log what is of no use to a user; our own warnings stay."""
-    logging.basicConfig(level=logging.WARNING, format="gigatile: %(levelname)s: %(message)s", stream=sys.stderr)
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(VisibleFormatter("gigatile: %(levelname)s: %(message)s"))
+    logging.basicConfig(level=logging.WARNING, handlers=[handler])
     for name in ("diffusers", "transformers", "rasterio", "py.warnings", "PIL"):
         logging.getLogger(name).setLevel(logging.ERROR)
     os.environ.setdefault("TRANSFORMERS_VERBOSITY", "error")
@@ -199,7 +202,7 @@ def textures(
 
     def show(done: int, total: int) -> None:
         if done % 50 == 0 or done == total:
-            err.print(f"looked at {done} of {total} patches", markup=False)
+            err.print(f"looked at {done} of {total} patches")
 
     with one_line_errors():
         order = Order(
@@ -213,7 +216,7 @@ def textures(
             patches=patches,
         )
         memory = build_memory(order, show)
-        out.print(f"wrote {output}: {len(memory.keys)} pairs of width {memory.keys.shape[1]}", markup=False)
+        out.print(f"wrote {output}: {len(memory.keys)} pairs of width {memory.keys.shape[1]}")
 
 
 @app.command()
@@ -230,7 +233,7 @@ def decode(
 
     with one_line_errors():
         shown = decode_step(run, step, output, model=model, allow_pickle=allow_pickle, overwrite=overwrite)
-        out.print(f"wrote {output}: {shown.decoded} of {shown.total} regions are at step {step}", markup=False)
+        out.print(f"wrote {output}: {shown.decoded} of {shown.total} regions are at step {step}")
         if shown.vanished:
             print_warnings([f"{shown.vanished} regions were deleted by the run meanwhile: they are black"])
 
@@ -250,8 +253,8 @@ def export(
 
     with one_line_errors():
         exported = export_run(run, output, image=image, bands=bands, overwrite=overwrite)
-        out.print(f"wrote {output}", markup=False)
-        out.print(f"pixels sha256 {exported.sha256}", markup=False)
+        out.print(f"wrote {output}")
+        out.print(f"pixels sha256 {exported.sha256}")
 
 
 def main() -> None:
@@ -259,8 +262,9 @@ def main() -> None:
     try:
         check_packages()
     except ImportError as e:
-        err.print(f"gigatile: error: {e}", markup=False)
+        err.print(f"gigatile: error: {e}")
         sys.exit(1)
+    never_choke()
     _quiet_libraries()
     app()
 

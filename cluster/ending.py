@@ -42,7 +42,7 @@ def one_line_errors() -> Iterator[None]:
         if os.environ.get("GIGATILE_TRACEBACK"):
             raise
         text = " ".join(str(e).split()) or type(e).__name__
-        err.print(f"gigatile: error: {text}", markup=False)
+        err.print(f"gigatile: error: {text}")
         raise typer.Exit(1) from e
 
 
@@ -55,7 +55,7 @@ def stoppable() -> Iterator[None]:
         yield
     except StoppedError:
         command = shlex.join(["gigatile", *sys.argv[1:]])
-        err.print(f"stopped; nothing finished is lost. Resume with: {command}", markup=False)
+        err.print(f"stopped; nothing finished is lost. Resume with: {command}")
         raise typer.Exit(130) from None
 
 

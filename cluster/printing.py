@@ -6,8 +6,9 @@ import time
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from rich.console import Console
 from rich.table import Table
+
+from cluster.terminal import Terminal, visible
 
 if TYPE_CHECKING:  # the command line starts without the libraries
     from cluster.prompts import TilePrompts
@@ -17,18 +18,18 @@ if TYPE_CHECKING:  # the command line starts without the libraries
     from pipeline.price import Price
     from pipeline.recipe import Recipe
 
-out = Console(soft_wrap=True, highlight=False)
-err = Console(stderr=True, soft_wrap=True, highlight=False)
+out = Terminal()
+err = Terminal(stderr=True)
 
 
 def print_rows(rows: Mapping[str, str]) -> None:
     for key, value in rows.items():
-        out.print(f"{key:9} {value}", markup=False)
+        out.print(f"{key:9} {value}")
 
 
 def print_warnings(warnings: Sequence[str]) -> None:
     for line in warnings:
-        err.print(f"gigatile: warning: {line}", markup=False)
+        err.print(f"gigatile: warning: {line}")
 
 
 def print_estimates(estimates: Sequence[Estimate | None]) -> None:
@@ -151,16 +152,16 @@ def _stage_row(stage: Prepared) -> str:
 def print_stage(stage: Prepared) -> None:
     """That a stage of a series begins."""
     place = stage.plan.stage
-    err.print(f"stage {place.index + 1} of {place.count}: {_size(stage.plan)}", markup=False)
+    err.print(f"stage {place.index + 1} of {place.count}: {_size(stage.plan)}")
 
 
 def print_result(result: Result, output: str, run_url: str, seconds: float) -> None:
     """How a command that makes a picture ended."""
     if result.already_finished:
-        out.print(f"already finished: {output} (pixels sha256 {result.exported.sha256})", markup=False)
+        out.print(f"already finished: {output} (pixels sha256 {result.exported.sha256})")
         return
-    out.print(f"wrote {output} in {seconds:.0f} s", markup=False)
-    out.print(f"pixels sha256 {result.exported.sha256}", markup=False)
+    out.print(f"wrote {output} in {seconds:.0f} s")
+    out.print(f"pixels sha256 {result.exported.sha256}")
     counts = result.prompts
     if counts.get("cut"):
         line = f"prompts of {counts['cut']} of {counts['tiles']} tiles were longer than the model reads"
@@ -180,7 +181,7 @@ def print_status(table: dict[str, Any], place: tuple[int, int] | None) -> None:
         line = f"{line}; {table['reason']}"
     if table.get("state") == "running":
         line += f" (written {max(0.0, time.time() - table['time']):.0f} s ago)"
-    out.print(line if place is None else f"stage {place[0]} of {place[1]}: {line}", markup=False)
+    out.print(line if place is None else f"stage {place[0]} of {place[1]}: {line}")
 
 
 def print_prompts(plan: Plan, found: Sequence[tuple[str, TilePrompts]], *, head: str, num_tiles: int) -> None:
@@ -188,6 +189,7 @@ def print_prompts(plan: Plan, found: Sequence[tuple[str, TilePrompts]], *, head:
     table = Table(head, "prompt", "negative prompt", "fell off")
     for first, one in found:
         negative = plan.recipe.negative_prompt if one.negative is None else one.negative.kept
-        table.add_row(first, one.prompt.kept, negative, ", ".join(one.dropped))
+        cells = (first, one.prompt.kept, negative, ", ".join(one.dropped))
+        table.add_row(*(visible(cell) for cell in cells))
     out.print(table)
-    out.print(f"{num_tiles} of {plan.prompt_tiles.num_tiles} tiles have a prompt by now", markup=False)
+    out.print(f"{num_tiles} of {plan.prompt_tiles.num_tiles} tiles have a prompt by now")

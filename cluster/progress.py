@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 import logging
-import sys
 import time
 from dataclasses import dataclass, field
 from typing import Any
 
-from rich.console import Console
-from rich.progress import BarColumn, Progress, TextColumn
+from rich.progress import BarColumn, Progress
 
 from actors.drive import Tally
 from actors.task import Kind
 from pipeline.plan import Plan
 from storage.run import RunStore
+
+from .terminal import PlainColumn, Terminal
 
 log = logging.getLogger(__name__)
 
@@ -38,7 +38,7 @@ class Reporter:
     """tasks of a whole run, by kind"""
     left: dict[Kind, int] | None = None
     """tasks that this session began with; what is missing was done by earlier ones; None until the store was checked"""
-    console: Console = field(default_factory=lambda: Console(file=sys.stderr))
+    console: Terminal = field(default_factory=lambda: Terminal(stderr=True))
     stage: str = "starting"
     started: float = field(default_factory=time.monotonic)
     _tally: Tally = field(default_factory=Tally)
@@ -49,7 +49,7 @@ class Reporter:
 
     def __enter__(self) -> Reporter:
         if self.console.is_terminal:
-            columns = (TextColumn("{task.description}"), BarColumn(), TextColumn("{task.fields[text]}"))
+            columns = (PlainColumn("{task.description}"), BarColumn(), PlainColumn("{task.fields[text]}"))
             self._bar = Progress(*columns, console=self.console)
             self._bar_task = self._bar.add_task("starting", total=1.0, text="")
             self._bar.start()
@@ -74,7 +74,7 @@ class Reporter:
             )
         elif done_all or now - self._last_line > LINE_SECONDS:
             self._last_line = now
-            self.console.print(f"{status['stage']}: {status_text(status)}", highlight=False, soft_wrap=True)
+            self.console.print(f"{status['stage']}: {status_text(status)}")
 
     def announce(self, stage: str, text: str = "") -> None:
         """A stage outside the driving loop: checking, ingest, export."""
@@ -83,7 +83,7 @@ class Reporter:
         if self._bar is not None:
             self._bar.update(self._bar_task, description=stage, text=text)
         else:
-            self.console.print(f"{stage}{': ' if text else ''}{text}", highlight=False, soft_wrap=True)
+            self.console.print(f"{stage}{': ' if text else ''}{text}")
 
     def checked(self, done: int, of: int) -> None:
         """Some of what the store holds was read and compared; told now and then."""

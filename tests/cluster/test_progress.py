@@ -5,12 +5,11 @@ from __future__ import annotations
 import io
 from pathlib import Path
 
-from rich.console import Console
-
 from actors.drive import Tally
 from actors.graph import Graph
 from actors.task import Kind
 from cluster.progress import Reporter, status_text
+from cluster.terminal import Terminal
 from storage.run import RunStore
 from tests.tiny import small_plan
 
@@ -21,7 +20,7 @@ def test_lines_and_status(tmp_path: Path) -> None:
     totals = Graph(plan).totals()
     tally = Tally(num_workers=2, first_join=0.0, backbone_seconds=1.0)
     with Reporter(
-        store=store, plan=plan, totals=totals, left=dict(totals), console=Console(file=text, width=200)
+        store=store, plan=plan, totals=totals, left=dict(totals), console=Terminal(file=text, width=200)
     ) as reporter:
         reporter.announce("ingest", "75 x 125 pixels")
         tally.done[Kind.DENOISE] = 3
@@ -59,7 +58,7 @@ def test_before_the_store_was_checked(tmp_path: Path) -> None:
     plan, text = small_plan(), io.StringIO()
     store = RunStore.open(str(tmp_path / "run"))
     with Reporter(
-        store=store, plan=plan, totals=Graph(plan).totals(), console=Console(file=text, width=200)
+        store=store, plan=plan, totals=Graph(plan).totals(), console=Terminal(file=text, width=200)
     ) as reporter:
         reporter.announce("checking")
     status = store.read_status()
