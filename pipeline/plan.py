@@ -10,6 +10,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from storage.box import Box, RegionGrid
+from storage.documents import parse_json
+from storage.records import checked_json
 
 from .backbone import LatentGeometry, Neighbourhood
 from .colour import REACH as COLOUR_REACH
@@ -277,14 +279,30 @@ class Plan:
         return hashlib.sha256(self.to_json()).hexdigest()
 
 
-def plan_from_json(data: bytes) -> Plan:
-    """The plan that ``to_json`` wrote. Raises ValueError for a record of another format."""
-    table = json.loads(data)
-    if table.get("format") != FORMAT:
+def plan_from_json(data: bytes, *, where: str = "plan.json") -> Plan:
+    """The plan that ``to_json`` wrote; ``where`` it stands, for errors.
+
+    Raises ValueError, one line, for a record of another format, and for one that is damaged.
+    """
+    table = parse_json(data, where=where)
+    if isinstance(table, dict) and table.get("format", FORMAT) != FORMAT:
         raise ValueError(
-            f"plan record of format {table.get('format')}, this gigatile reads format {FORMAT}: "
+            f"{where}: plan record of format {table['format']!r}, this gigatile reads format {FORMAT}: "
             "resume the run with the version that began it"
         )
+    table = checked_json(data, Plan, where=where)
+    try:
+        return _plan_from_table(table)
+    except KeyError as e:
+        raise ValueError(f"{where}: lacks {e}: {_DAMAGED}") from e
+    except (TypeError, ValueError) as e:
+        raise ValueError(f"{where}: {e}: {_DAMAGED}") from e
+
+
+_DAMAGED = "the record is damaged; restore it from a copy, or start the run's own command again"
+
+
+def _plan_from_table(table: dict[str, Any]) -> Plan:
     tiles, geometry = dict(table["tiles"]), table["geometry"]
     recipe: dict[str, Any] = {
         name: tuple(value) if isinstance(value, list) else value for name, value in table["recipe"].items()

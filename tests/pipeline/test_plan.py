@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import random
 from typing import Any
 
 import pytest
@@ -106,3 +107,41 @@ def test_words_outside_a_closed_vocabulary_are_named() -> None:
     assert small_plan(model=model, prompt="Strong blur, water").recipe.prompt == "Strong blur, water"
     with pytest.raises(ValueError, match=r"does not know lake, deep; it knows blur, strong, water"):
         small_plan(model=model, prompt="lake, water", negative_prompt="deep")
+
+
+def mutated(table: Any, draw: random.Random) -> Any:
+    """A copy of a JSON table with one member dropped, added or replaced, anywhere in it."""
+    copy = json.loads(json.dumps(table))
+    node = copy
+    while True:
+        key = draw.choice(list(node)) if isinstance(node, dict) else draw.randrange(len(node))
+        if isinstance(node[key], dict | list) and node[key] and draw.random() < 0.7:
+            node = node[key]
+            continue
+        chance = draw.random()
+        if chance < 0.2 and isinstance(node, dict):
+            del node[key]
+        elif chance < 0.3 and isinstance(node, dict):
+            node["unheard of"] = 1
+        else:
+            node[key] = draw.choice([None, "x", -1, 0, 1e9, [], {}, True, [1], "7", 2**60, [["a"]]])
+        return copy
+
+
+def test_a_damaged_record_is_one_line_or_a_plan() -> None:
+    """No other exception, whatever one member is changed to; see the table of faults of a store."""
+    draw, table = random.Random(22), json.loads(small_plan(model=describe_model("embedded")).to_json())
+    refused = []
+    for _ in range(300):
+        try:
+            plan_from_json(json.dumps(mutated(table, draw)).encode(), where="here/plan.json")
+        except ValueError as e:
+            refused.append(str(e))
+    assert len(refused) > 150
+    assert all(line.startswith("here/plan.json: ") and "\n" not in line for line in refused)
+
+
+@pytest.mark.parametrize("data", [b"", b"[]", b"null", b"{}", b"{", b"[" * 100_000, b"\xff"])
+def test_what_is_no_record_is_one_line(data: bytes) -> None:
+    with pytest.raises(ValueError, match=r"^here: "):
+        plan_from_json(data, where="here")
