@@ -130,7 +130,8 @@ def test_idle_workers_do_not_cost_an_entry_a_task(
     wide: Case, tmp_path: Path, crews: list[Crew], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Tasks share entries of the journal while anything runs, and are never waited for when nothing does."""
-    monkeypatch.setattr("actors.drive.HUNGRY_DELAY", 1e9)
+    for name in ("HUNGRY_DELAY", "JOURNAL_DELAY"):
+        monkeypatch.setattr(f"actors.drive.{name}", 1e9)
     store = wide.begin(str(tmp_path / "run"))
     sit(wide, store, call(crews, 40))
     num_entries = sum(1 for entry in (tmp_path / "run" / "journal").iterdir() if entry.name.isdigit())
