@@ -27,6 +27,8 @@ for name in [name for name in os.environ if name.startswith(OF_THE_MACHINE)]:
 os.environ.setdefault("RAY_worker_niceness", "0")
 # two processes of as many threads as there are cores would wait for each other
 os.environ.setdefault("OMP_NUM_THREADS", "1")
+# and where more are asked for, those that wait give their core away: turning in circles they cost ten times the work
+os.environ.setdefault("OMP_WAIT_POLICY", "passive")
 # the servers of the tests are not behind a proxy
 for name in ("NO_PROXY", "no_proxy"):
     os.environ[name] = ",".join(filter(None, ("127.0.0.1", "localhost", os.environ.get(name))))
