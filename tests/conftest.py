@@ -23,6 +23,16 @@ at most"""
 
 for name in [name for name in os.environ if name.startswith(OF_THE_MACHINE)]:
     del os.environ[name]
+SLOW = (
+    *("tests/chaos/", "tests/training/", "tests/benchmarks/", "[s3", "tests/pipeline/test_combinations"),
+    *("cluster/test_generate", "cluster/test_presets", "cluster/test_transformers", "cluster/test_textures"),
+    *("actors/test_activity", "actors/test_codec_norm", "actors/test_composite", "actors/test_edges"),
+    *("actors/test_embedded", "actors/test_guide", "actors/test_ingredients", "actors/test_mixed"),
+    *("actors/test_neighbourhood", "actors/test_progressive", "actors/test_reductions", "actors/test_resume"),
+    *("actors/test_tag", "actors/test_words", "actors/test_colour"),
+)
+"""what the names of tests hold that `make fast` leaves out: whole runs of models, processes, servers"""
+
 # Ray's workers would else give way to the tests of the other process, which never wait
 os.environ.setdefault("RAY_worker_niceness", "0")
 # two processes of as many threads as there are cores would wait for each other
@@ -46,8 +56,12 @@ def starts_ray(nodeid: str) -> bool:
     return any(name in nodeid for name in CLUSTERS)
 
 
+@pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Ray's tests first, so that one of two processes begins with them: they take longest."""
+    """Ray's tests first, so that one of two processes begins with them: they take longest. Marks the slow ones."""
+    for item in items:
+        if any(name in item.nodeid for name in SLOW):
+            item.add_marker(pytest.mark.slow)
     unnamed = [item.nodeid for item in items if item.get_closest_marker("ray") and not starts_ray(item.nodeid)]
     assert not unnamed, f"name these as tests/conftest.py knows tests that start Ray: {unnamed}"
     items.sort(key=lambda item: not starts_ray(item.nodeid))

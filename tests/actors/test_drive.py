@@ -101,7 +101,7 @@ class Clock:
 
 
 # entries of the journal after every task, after some, and when nothing runs: what is in two hands differs
-@pytest.mark.parametrize("step", [1.0, 0.1, 0.03, 0.01, 0.003])
+@pytest.mark.parametrize("step", [1.0, 0.01])
 def test_what_late_attempts_make_is_dropped(
     wide: Case, tmp_path: Path, crews: list[Crew], monkeypatch: pytest.MonkeyPatch, step: float
 ) -> None:
