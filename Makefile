@@ -1,4 +1,4 @@
-# Two commands do all the set-up: `make demo` and `make test`. Both can be run again.
+# Two commands do all the set-up: `make demo` and `make test`. Both can be run again. `make fast` is the inner loop.
 
 PYTHON ?= python3
 VENV := .venv
@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 # the CPU build where it can be had; any torch 2.13.0 does
 TORCH := torch==2.13.0
 
-.PHONY: demo test check clean
+.PHONY: demo test fast check clean
 
 $(VENV)/.runtime: pyproject.toml requirements.txt
 	$(PYTHON) -m venv $(VENV)
@@ -24,6 +24,9 @@ demo: $(VENV)/.runtime
 
 test: $(VENV)/.test
 	$(BIN)/python -m pytest --numprocesses 2 --dist loadscope --no-loadscope-reorder
+
+fast: $(VENV)/.test
+	$(BIN)/python -m pytest --numprocesses 2 --dist loadscope --no-loadscope-reorder -m "not ray and not slow and not chaos"
 
 check: $(VENV)/.test
 	$(BIN)/ruff check .

@@ -3,23 +3,65 @@
 from __future__ import annotations
 
 import os
+import tempfile
 from collections.abc import Iterator
 from typing import Any
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 CLUSTERS = ("test_ray.py", "test_driver.py", "test_job.py", "test_object_store.py", "test_raylets.py")
 """what the names of tests that start Ray hold"""
+OF_THE_MACHINE = (
+    *("AWS_", "GDAL_", "CPL_", "ZARR_", "RAY_ADDRESS", "RAY_AUTH_", "RAY_NAMESPACE", "GIGATILE_TRACEBACK"),
+    *("COLUMNS", "LINES", "NO_COLOR", "FORCE_COLOR", "CLICOLOR", "TTY_", "PYTHONWARNINGS"),
+)
+"""how variables begin that would change what is tested: a shell's credentials, drivers, cluster, width and colours"""
+LONGEST_TEMPORARY = 40
+"""letters of the folder for temporary files: sockets lie in it, below 65 letters of Ray's own, and their paths have 107
+at most"""
+
+for name in [name for name in os.environ if name.startswith(OF_THE_MACHINE)]:
+    del os.environ[name]
+SLOW = (
+    *("tests/chaos/", "tests/training/", "tests/benchmarks/", "[s3", "tests/pipeline/test_combinations"),
+    *("cluster/test_generate", "cluster/test_presets", "cluster/test_transformers", "cluster/test_textures"),
+    *("actors/test_activity", "actors/test_codec_norm", "actors/test_composite", "actors/test_edges"),
+    *("actors/test_embedded", "actors/test_guide", "actors/test_ingredients", "actors/test_mixed"),
+    *("actors/test_neighbourhood", "actors/test_progressive", "actors/test_reductions", "actors/test_resume"),
+    *("actors/test_tag", "actors/test_words", "actors/test_colour"),
+)
+"""what the names of tests hold that `make fast` leaves out: whole runs of models, processes, servers"""
+
 # Ray's workers would else give way to the tests of the other process, which never wait
 os.environ.setdefault("RAY_worker_niceness", "0")
+# two processes of as many threads as there are cores would wait for each other
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+# and where more are asked for, those that wait give their core away: turning in circles they cost ten times the work
+os.environ.setdefault("OMP_WAIT_POLICY", "passive")
+# the servers of the tests are not behind a proxy
+for name in ("NO_PROXY", "no_proxy"):
+    os.environ[name] = ",".join(filter(None, ("127.0.0.1", "localhost", os.environ.get(name))))
+if len(tempfile.gettempdir()) > LONGEST_TEMPORARY:
+    os.environ["TMPDIR"] = tempfile.tempdir = "/tmp"
+
+# the same examples everywhere, however slow the machine
+settings.register_profile(
+    "anywhere", deadline=None, derandomize=True, database=None, suppress_health_check=[HealthCheck.too_slow]
+)
+settings.load_profile("anywhere")
 
 
 def starts_ray(nodeid: str) -> bool:
     return any(name in nodeid for name in CLUSTERS)
 
 
+@pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Ray's tests first, so that one of two processes begins with them: they take longest."""
+    """Ray's tests first, so that one of two processes begins with them: they take longest. Marks the slow ones."""
+    for item in items:
+        if any(name in item.nodeid for name in SLOW):
+            item.add_marker(pytest.mark.slow)
     unnamed = [item.nodeid for item in items if item.get_closest_marker("ray") and not starts_ray(item.nodeid)]
     assert not unnamed, f"name these as tests/conftest.py knows tests that start Ray: {unnamed}"
     items.sort(key=lambda item: not starts_ray(item.nodeid))

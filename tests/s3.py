@@ -3,37 +3,34 @@
 from __future__ import annotations
 
 import os
-import socket
+import re
 import subprocess
 import sys
+import tempfile
 import time
 import urllib.request
 import uuid
 from collections.abc import Iterator
-from pathlib import Path
+from typing import IO
 
 import pytest
 
 _BUCKET = "gigatile-tests"
-_START_S = 60.0
+_START_S = 300.0
 
 
 @pytest.fixture(scope="session")
 def s3_server() -> Iterator[str]:
     """The endpoint URL of a running server with one empty bucket."""
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    endpoint = f"http://127.0.0.1:{port}"
-    command = [str(Path(sys.executable).parent / "moto_server"), "-H", "127.0.0.1", "-p", str(port)]
-    server = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-    try:
-        _wait_until_up(endpoint, server)
-        urllib.request.urlopen(urllib.request.Request(f"{endpoint}/{_BUCKET}", method="PUT")).close()
-        yield endpoint
-    finally:
-        server.kill()
-        server.wait()
+    # any free port, told by the server that holds it: one looked for here could be another's by then
+    command = [sys.executable, "-m", "moto.server", "-H", "127.0.0.1", "-p", "0"]
+    with tempfile.TemporaryFile() as said, subprocess.Popen(command, stdout=said, stderr=said) as server:
+        try:
+            endpoint = _wait_until_up(server, said)
+            urllib.request.urlopen(urllib.request.Request(f"{endpoint}/{_BUCKET}", method="PUT")).close()
+            yield endpoint
+        finally:
+            server.kill()
 
 
 @pytest.fixture
@@ -47,13 +44,13 @@ def s3_url(s3_server: str, monkeypatch: pytest.MonkeyPatch) -> str:
     return f"s3://{_BUCKET}/{uuid.uuid4().hex}"
 
 
-def _wait_until_up(endpoint: str, server: subprocess.Popen[bytes]) -> None:
+def _wait_until_up(server: subprocess.Popen[bytes], said: IO[bytes]) -> str:
+    """The address that the server says it listens at."""
     deadline = time.monotonic() + _START_S
     while True:
-        try:
-            urllib.request.urlopen(f"{endpoint}/moto-api/").close()
-            return
-        except OSError:
-            if server.poll() is not None or time.monotonic() > deadline:
-                raise
-            time.sleep(0.05)
+        text = os.pread(said.fileno(), 1 << 16, 0).decode(errors="replace")
+        if found := re.search(r"Running on (http://[\d.]+:\d+)", text):
+            return found[1]
+        assert server.poll() is None, text
+        assert time.monotonic() < deadline, f"no S3 server within {_START_S} s: {text}"
+        time.sleep(0.05)

@@ -69,7 +69,7 @@ def attend_jointly(
 ) -> tuple[torch.Tensor, torch.Tensor | None]:
     """What image [B, A, N, D] and text [B, A, T, D] read; no text where none is given.
 
-    ``text_first``: the order of the model's own attention, which a canvas of one window repeats to the last bit.
+    ``text_first``: the order of the model's own attention, which a canvas of one window repeats.
     """
     shape = canvas.rows, canvas.cols
     query, key, value = (one.unflatten(2, shape) for one in (image.query, image.key, image.value))

@@ -118,7 +118,7 @@ def attend_nearby(
 ) -> torch.Tensor:
     """[B, A, N, D] from query, key and value of that shape over ``shape`` places, attending to ``window`` a side.
 
-    A canvas of at most one window is plain attention, to the last bit.
+    A canvas of at most one window is plain attention, by the same kernel.
     """
     height, width = shape
     rows, cols = axis_blocks(height, window, offsets[0]), axis_blocks(width, window, offsets[1])

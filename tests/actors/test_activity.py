@@ -91,10 +91,10 @@ def test_all_hard_is_all(tmp_path: Path) -> None:
     # times at which the groups' grid is the even one
     hard = small(**SMALL, activity="groups", group_bounds=(1.0, 0.9999), group_times=(250.0, 500.0, 1000.0))
     open_mask = small(**SMALL, activity="mask", lower_bound=1.0)
-    hashes = {
-        digest(case, run(case, str(tmp_path / str(n)))[0]) for n, case in enumerate((everything, hard, open_mask))
-    }
-    assert len(hashes) == 1
+    found = [last(case, run(case, str(tmp_path / str(n)))[0]) for n, case in enumerate((everything, hard, open_mask))]
+    # three ways to one result: levels are computed otherwise, and tiles that rest are summed apart
+    for other in found[1:]:
+        assert np.abs(other - found[0]).max() < 1e-4 * np.abs(found[0]).max()
 
 
 def test_what_is_never_active_stays_the_coarse_latent(tmp_path: Path) -> None:

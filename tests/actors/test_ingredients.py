@@ -68,6 +68,7 @@ def test_maps_of_words_of_a_region_are_the_same_with_a_guide(tmp_path: Path) -> 
         words = store.open_array(words_name(1))
         latents = store.open_array(latent_name(1)).read(case.plan.regions.canvas)
         found.append((words.read(words.grid.canvas), latents))
-    assert np.array_equal(found[0][0], found[1][0])
-    assert not np.array_equal(found[0][1], found[1][1])
+    # shares of words, each from 0 to 1
+    np.testing.assert_allclose(found[0][0], found[1][0], rtol=0, atol=1e-6)
+    assert np.abs(found[0][1] - found[1][1]).max() > 1e-3
     assert np.abs(found[0][0].sum(axis=0) - 1).max() < 1e-4

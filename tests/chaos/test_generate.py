@@ -8,6 +8,7 @@ from __future__ import annotations
 import dataclasses
 import multiprocessing
 import os
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from multiprocessing.context import ForkServerContext
 from pathlib import Path
@@ -16,7 +17,7 @@ import pytest
 
 from cluster.job import TextJob
 from cluster.series import generate
-from tests.killing import count_merges, kill_after
+from tests.killing import count_merges, hold, kill_after
 from tests.series import tiny_model
 
 pytestmark = pytest.mark.chaos
@@ -34,10 +35,15 @@ def model(tmp_path_factory: pytest.TempPathFactory) -> str:
     return tiny_model(tmp_path_factory.mktemp("models"))
 
 
-def begin(job: TextJob) -> str:
-    """What the process that is killed does; sha256 of the picture's pixels."""
+def begin(job: TextJob, should_stop: Callable[[], bool] = lambda: False) -> str:
+    """sha256 of the picture's pixels."""
     os.environ["OMP_NUM_THREADS"] = "1"
-    return generate(job, should_stop=lambda: False, on_plan=lambda _stages: None).exported.sha256
+    return generate(job, should_stop=should_stop, on_plan=lambda _stages: None).exported.sha256
+
+
+def begin_and_hold(job: TextJob, run: Path, merges: int) -> None:
+    """What the process that is killed after so many merges does."""
+    begin(job, lambda: hold(run, merges))
 
 
 @pytest.mark.parametrize("preset", ["accdiffusion-v2", "scalediff"])
@@ -55,7 +61,8 @@ def test_killed_in_the_second_stage(tmp_path: Path, server: ForkServerContext, m
     )
     killed = dataclasses.replace(whole, output=str(tmp_path / "killed.png"))
     with ThreadPoolExecutor(1) as pool:
-        was_killed = pool.submit(kill_after, server, begin, (killed,), run=Path(killed.run_url) / "stage-1", merges=3)
+        run = Path(killed.run_url) / "stage-1"
+        was_killed = pool.submit(kill_after, server, begin_and_hold, (killed, run, 3), run=run, merges=3)
         expected = begin(whole)
         assert was_killed.result(), "it ended before it could be killed"
     assert not (tmp_path / "killed.png").exists()

@@ -20,7 +20,7 @@ from pipeline.tag_file import TagFile
 from storage.box import Box
 from storage.run import RunStore
 from tests.composite import write_composite
-from tests.killing import count_merges, kill_after
+from tests.killing import count_merges, hold, kill_after
 from tests.runs import Case, digest, make_case, sit
 
 pytestmark = pytest.mark.chaos
@@ -48,17 +48,17 @@ def settings(preset: str, **small: Any) -> dict[str, Any]:
     return {**PRESETS[preset], **small}
 
 
-def begin_and_sit(case: Case, url: str) -> None:
-    """What the process that is killed does."""
+def begin_and_sit(case: Case, url: str, merges: int) -> None:
+    """What the process that is killed after so many merges does."""
     os.environ["OMP_NUM_THREADS"] = "1"
-    sit(case, case.begin(url))
+    sit(case, case.begin(url), should_stop=lambda: hold(Path(url), merges))
 
 
 def check(case: Case, server: ForkServerContext, folder: Path, after: int) -> None:
     """Killed and gone on with, it gives the bytes of the undisturbed run, which is made meanwhile."""
     whole, url = case.begin(str(folder / "whole")), folder / "killed"
     with ThreadPoolExecutor(1) as pool:
-        was_killed = pool.submit(kill_after, server, begin_and_sit, (case, str(url)), run=url, merges=after)
+        was_killed = pool.submit(kill_after, server, begin_and_sit, (case, str(url), after), run=url, merges=after)
         sit(case, whole)
         assert was_killed.result(), "it ended before it could be killed"
     assert after <= count_merges(url) < case.plan.regions.num_regions * case.plan.num_steps

@@ -327,14 +327,14 @@ def test_model_folder(run: Run, tmp_path: Path) -> None:
 
 
 def test_pickles(run: Run, tmp_path: Path) -> None:
-    """Refused by name, and taken where the user trusts them, with the bytes that safetensors give."""
+    """Refused by name, and taken where the user trusts them, with the picture that safetensors give."""
     import torch
     from safetensors.torch import load_file
 
     folder = write_stable_diffusion(tmp_path / "sd")
     words = ["upscale", "in.png", "out.png", "--model", "sd", "--workers", "0", "--scale", "2", "--steps", "1"]
     assert run(*words, quick=False).exit_code == 0
-    expected = (tmp_path / "out.png").read_bytes()
+    expected = np.asarray(Image.open(tmp_path / "out.png")).astype(int)
     shutil.rmtree(tmp_path / "out.png.run")
     (tmp_path / "out.png").unlink()
     for part, stem in (("unet", "diffusion_pytorch_model"), ("text_encoder", "pytorch_model")):
@@ -345,7 +345,8 @@ def test_pickles(run: Run, tmp_path: Path) -> None:
     nothing_left(tmp_path, "sd")
     result = run(*words, "--allow-pickle", quick=False)
     assert result.exit_code == 0, result.output
-    assert (tmp_path / "out.png").read_bytes() == expected
+    # read from elsewhere in memory, weights may be added up in another order: a grey level, where it is rounded
+    assert np.abs(np.asarray(Image.open(tmp_path / "out.png")) - expected).max() <= 1
     (folder / "unet" / "diffusion_pytorch_model.bin").write_bytes(b"no pickle at all")
     one_line(run(*words, "--allow-pickle", quick=False), "unet/diffusion_pytorch_model.bin", "damaged")
 

@@ -64,7 +64,9 @@ def test_the_weights_that_are_hashed_are_the_ones_that_are_read(tmp_path: Path) 
     shutil.copy(path, folder / "model.fp16.safetensors")
     save_file({key: torch.zeros_like(one) for key, one in load_file(path).items()}, path, metadata={"format": "pt"})
     found = load_attention(name, describe_attention(name), heads="mean", device="cpu").look(low)
-    np.testing.assert_array_equal(found, expected)
+    # the same weights from elsewhere in memory; zeros would tell nothing apart
+    np.testing.assert_allclose(found, expected, rtol=0, atol=1e-6)
+    assert expected.std() > 1e-3
 
 
 def test_an_image_of_one_window(tmp_path: Path) -> None:

@@ -39,6 +39,7 @@ def test_it_is_torchs(small: tuple[int, int], large: tuple[int, int]) -> None:
     side=st.integers(5, 50),
 )
 def test_boxes_have_the_bytes_of_the_canvas(height: int, width: int, ratio: float, side: int) -> None:
+    """On any processor: products and sums of numbers, each pixel's in one order, round alike everywhere."""
     values, small = noise(height, width), canvas(height, width)
     large = canvas(int(height * ratio), int(width * ratio))
     whole = enlarge_cubic(lambda box: values[:, *box.slices], small, large, large)

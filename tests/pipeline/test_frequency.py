@@ -100,7 +100,10 @@ def test_half_the_gain_at_the_measured_frequency() -> None:
     cell=st.sampled_from([2, 3, 4, 8, 16]),
 )
 def test_regions_give_the_bytes_of_the_canvas(height: int, width: int, side: int, cell: int) -> None:
-    """Of any layout, aligned or not; each reads no more than its neighbourhood."""
+    """Of any layout, aligned or not; each reads no more than its neighbourhood.
+
+    Bit for bit on any processor: products and sums of numbers, each pixel's in one order, round alike everywhere.
+    """
     values, reference = noise(height, width), noise(height, width, seed=1)
     canvas = canvas_of(values)
     expected = whole(values, cell)

@@ -56,13 +56,14 @@ def test_without_a_coarse_latent_one_is_imagined(backbone: Any) -> None:
     squared = backbone._parts.scheduler.alphas_cumprod[500].expand(2)
     with torch.inference_mode(), record_words(generator.unet, again):
         coarse = generator(latents, time, text[..., 96:].contiguous(), squared).contiguous()
-    assert torch.equal(found, backbone.predict(latents, time, Conditioning(text=text, coarse=coarse)))
-    assert torch.equal(maps.mean(), again.mean())
+    expected = backbone.predict(latents, time, Conditioning(text=text, coarse=coarse))
+    torch.testing.assert_close(found, expected, rtol=0, atol=1e-4 * float(expected.abs().max()))
+    torch.testing.assert_close(maps.mean(), again.mean(), rtol=0, atol=1e-5)
     assert maps.mean().shape == (2, 24, 4, 6)
     beside = WordMaps()
     with backbone.recording(beside):
         backbone.predict(latents, time, Conditioning(text=text, coarse=coarse))
-    assert not torch.equal(beside.mean(), maps.mean())
+    assert (beside.mean() - maps.mean()).abs().max() > 1e-3
 
 
 def scene(left: str, right: str, side: int = 256) -> torch.Tensor:

@@ -79,6 +79,7 @@ def test_zero_terminal_snr_of_velocities() -> None:
 
 @pytest.mark.parametrize("settings", [(box, cell) for box in range(4) for cell in (4, 8)])
 def test_a_box_of_the_canvas_has_the_canvas_bytes(settings: tuple[int, int]) -> None:
+    """Products, sums and quotients of numbers, each pixel's in one order: they round alike everywhere."""
     number, cell = settings
     solver = build_solver("euler", CONFIG, steps=6)
     z, prediction, reference = random(1), random(2), random(3)

@@ -216,7 +216,8 @@ def test_where_a_canvas_lies_says_nothing_to_flux() -> None:
         assert (plain[0] - unmoved[0]).abs().max() > 1e-5, "text at 0 hears where plain attention's canvas lies"
 
 
-def test_one_window_is_plain_attention_bit_for_bit_in_double_precision() -> None:
+def test_one_window_is_plain_attention_but_for_rounding() -> None:
+    """The layouts in memory differ, so a processor may add up in another order; any place wrong would be 1e-3 off."""
     canvas = Canvas(rows=8, cols=6, text=TEXT, window=WINDOW, offsets=(2, 3))
     image, text = tokens(canvas, 32)
     flux, sd3 = tiny_flux_transformer().double(), tiny_sd3_transformer().double()
@@ -226,13 +227,15 @@ def test_one_window_is_plain_attention_bit_for_bit_in_double_precision() -> None
     joint: Any = sd3.transformer_blocks[0].attn
     alone: Any = sd3.transformer_blocks[0].attn2
     with torch.no_grad():
-        assert all(
-            map(torch.equal, FluxNearby(canvas)(attn, image, text, None, places), attn(image, text, None, places))
-        )
+        plain = [*attn(image, text, None, places)]
+        found = [*FluxNearby(canvas)(attn, image, text, None, places)]
         states = torch.cat([text, image], 1)
-        assert torch.equal(FluxNearby(canvas)(both, states, None, None, places), both(states, None, None, places))
-        assert all(map(torch.equal, StableDiffusion3Nearby(canvas)(joint, image, text), joint(image, text)))
-        assert torch.equal(StableDiffusion3Nearby(canvas)(alone, image), alone(image))
+        plain.append(both(states, None, None, places))
+        found.append(FluxNearby(canvas)(both, states, None, None, places))
+        # places turn queries in single precision
+        torch.testing.assert_close(found, plain, rtol=0, atol=2e-6)
+        found = [*StableDiffusion3Nearby(canvas)(joint, image, text), StableDiffusion3Nearby(canvas)(alone, image)]
+        torch.testing.assert_close(found, [*joint(image, text), alone(image)], rtol=0, atol=1e-13)
 
 
 @pytest.fixture(scope="module")
@@ -260,11 +263,13 @@ def predict(backbone: Any, height: int, width: int, neighbourhood: Neighbourhood
 
 
 @pytest.mark.parametrize("kind", ["flux", "sd3"])
-def test_a_canvas_of_one_window_is_plain_to_the_last_bit(backbones: dict[str, Any], kind: str) -> None:
+def test_a_canvas_of_one_window_is_plain(backbones: dict[str, Any], kind: str) -> None:
+    """But for rounding; offsets, which it has none of, would change 1e-4 and more."""
     backbone = backbones[kind]
     plain = predict(backbone, 16, 12, None)
     for key in (None, (0, 0, 3)):
-        assert torch.equal(predict(backbone, 16, 12, Neighbourhood(window=16, key=key)), plain)
+        found = predict(backbone, 16, 12, Neighbourhood(window=16, key=key))
+        torch.testing.assert_close(found, plain, rtol=0, atol=1e-5)
     assert torch.equal(predict(backbone, 16, 12, None), plain), "its own attention is back"
 
 
@@ -299,8 +304,8 @@ def test_prompts_inside_a_canvas(backbones: dict[str, Any], kind: str) -> None:
         return found
 
     both = run([3, 1], latents)
-    assert torch.equal(both[:1], run([3], latents[:1]))
-    assert torch.equal(both[1:], run([1], latents[1:]))
+    alone = torch.cat([run([3], latents[:1]), run([1], latents[1:])])
+    torch.testing.assert_close(both, alone, rtol=0, atol=1e-5)
     plain = Conditioning(neighbourhood=Neighbourhood(window=16), **{name: rows[:1] for name, rows in table.items()})
     torch.testing.assert_close(both[1:], backbone.predict(latents[1:], torch.tensor(700.0), plain), rtol=0, atol=1e-5)
     assert (both[:1] - run([1], latents[:1])).abs().max() > 1e-4

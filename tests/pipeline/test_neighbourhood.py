@@ -1,4 +1,4 @@
-"""Neighbourhood attention: at scale one it is plain attention to the last bit, beyond it a plain gather; and prompts
+"""Neighbourhood attention: at scale one it is plain attention but for rounding, beyond it a plain gather; and prompts
 inside: blended outputs of plain cross-attentions."""
 
 from __future__ import annotations
@@ -91,7 +91,8 @@ def test_blocks_equal_a_gather(shape: tuple[int, int], offset: tuple[int, int]) 
     found = attend_nearby(query, key, value, shape, 8, offset)
     assert (found - gather(query, key, value, shape, 8, offset)).abs().max() < 1e-12
     if max(shape) <= 8:
-        assert torch.equal(found, functional.scaled_dot_product_attention(query, key, value))
+        plain = functional.scaled_dot_product_attention(query, key, value)
+        torch.testing.assert_close(found, plain, rtol=0, atol=1e-14)
 
 
 @pytest.mark.parametrize("length", range(1, 40))
@@ -103,10 +104,11 @@ def test_blocks_cover_every_query_once(length: int) -> None:
         assert all(one.first <= one.start and one.stop <= one.first + min(8, length) for one in blocks)
 
 
-def test_at_native_size_it_is_plain_attention_to_the_last_bit(unet: UNet2DConditionModel) -> None:
+def test_at_native_size_it_is_plain_attention(unet: UNet2DConditionModel) -> None:
+    """But for rounding; a smaller window changes 1e-6 and more."""
     latents, text = draw(2, 4, 16, 16), draw(7, 16, seed=1)
     nearby = Conditioning(neighbourhood=Neighbourhood(window=16))
-    assert torch.equal(run(unet, latents, text, nearby), run(unet, latents, text))
+    assert (run(unet, latents, text, nearby) - run(unet, latents, text)).abs().max() < 1e-12
 
 
 def test_at_native_size_offsets_change_nothing_but_rounding(unet: UNet2DConditionModel) -> None:
@@ -177,12 +179,13 @@ def places_over(latents: torch.Tensor, count: int, *, same: bool = False, seed: 
 
 
 def test_one_prompt_everywhere_is_that_prompt(unet: UNet2DConditionModel) -> None:
-    """To the last bit where it is one prompt, to rounding where it is many of one text; each of a batch has its own."""
+    """Be it one, or many of one text; each of a batch has its own."""
     latents = draw(2, 4, 20, 28)
     one, many = places_over(latents, 1), places_over(latents, 4, same=True)
     plain = run(unet, latents, one.embeddings["text"][0])
-    assert torch.equal(run(unet, latents, draw(7, 16, seed=3), Conditioning(places=(one, one))), plain)
-    assert (run(unet, latents, draw(7, 16, seed=3), Conditioning(places=(one, many))) - plain).abs().max() < 1e-12
+    for places in ((one, one), (one, many)):
+        found = run(unet, latents, draw(7, 16, seed=3), Conditioning(places=places))
+        assert (found - plain).abs().max() < 1e-12
 
 
 def test_prompts_are_blended_by_their_weights(unet: UNet2DConditionModel) -> None:
@@ -300,10 +303,11 @@ def test_embedded_at_native_size_and_beyond() -> None:
     plain = Conditioning(coarse=coarse, text=backbone.embed(["water"])["text"], structure=structure)
     expected = backbone.predict(latents, TIME, plain)
     whole = dataclasses.replace(plain, neighbourhood=Neighbourhood(window=48))
-    assert torch.equal(backbone.predict(latents, TIME, whole), expected)
+    # a smaller window changes ten times as much
+    assert (backbone.predict(latents, TIME, whole) - expected).abs().max() < 1e-5
     part = dataclasses.replace(plain, neighbourhood=Neighbourhood(window=32))
     found = backbone.predict(latents, TIME, part)
-    assert 1e-6 < (found - expected).abs().max() < 1
+    assert 1e-4 < (found - expected).abs().max() < 1
     assert torch.equal(backbone.predict(latents, TIME, plain), expected)
 
 

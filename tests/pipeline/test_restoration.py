@@ -46,7 +46,7 @@ def test_what_lies_beyond_the_image_repeats_its_edge(module: RestorationModule) 
     low = torch.rand(3, 20, 20)
     source, box = Box(top=0, left=0, height=20, width=20), Box(top=64, left=64, height=32, width=32)
     part = restore_window(lambda x: module(x)[0], low, source, box, 4)
-    assert torch.equal(part[:, 16:], part[:, 15:16].expand(-1, 16, -1))
+    torch.testing.assert_close(part[:, 16:], part[:, 15:16].expand(-1, 16, -1), rtol=0, atol=1e-6)
 
 
 def test_untrained_it_is_near_bicubic(module: RestorationModule) -> None:
@@ -69,11 +69,12 @@ def steered() -> RestorationModule:
 def test_words_steer_only_where_they_are_said(steered: RestorationModule) -> None:
     low = torch.rand(1, 3, 24, 40, generator=torch.Generator().manual_seed(0))
     words = torch.zeros(1, 2, 24, 40)
-    assert torch.equal(steered(low)[0], steered(low, words)[0])
+    torch.testing.assert_close(steered(low)[0], steered(low, words)[0], rtol=0, atol=1e-6)
     words[:, 1, :, 30:] = 1
     changed = (steered(low)[0] - steered(low, words)[0]).abs().amax((0, 1, 2))
-    assert changed[: 4 * (30 - steered.halo)].max() == 0
-    assert changed[4 * 34 :].min() > 0
+    # beyond its reach a word may change rounding, no more
+    assert changed[: 4 * (30 - steered.halo)].max() < 1e-6
+    assert changed[4 * 34 :].min() > 1e-4
 
 
 def test_a_word_for_all_places_is_a_map_of_ones(steered: RestorationModule) -> None:
@@ -85,12 +86,13 @@ def test_a_word_for_all_places_is_a_map_of_ones(steered: RestorationModule) -> N
 def test_an_untrained_steering_changes_nothing() -> None:
     module = RestorationModule(width=8, num_blocks=2, phrases=("clean",)).eval()
     low = torch.rand(1, 3, 16, 16)
-    assert torch.equal(module(low)[0], module(low, torch.ones(1, 1, 1, 1))[0])
+    torch.testing.assert_close(module(low)[0], module(low, torch.ones(1, 1, 1, 1))[0], rtol=0, atol=1e-6)
 
 
 def test_files(module: RestorationModule, tmp_path: Path) -> None:
     module.save_pretrained(tmp_path)
     again = RestorationModule.from_pretrained(tmp_path)
     low = torch.rand(1, 3, 16, 16)
-    assert torch.equal(module(low)[0], again(low)[0])
+    # read from a file, weights lie elsewhere in memory, and a library may take another way through them
+    torch.testing.assert_close(module(low)[0], again(low)[0], rtol=0, atol=1e-6)
     assert again.halo == module.halo == 8

@@ -43,7 +43,9 @@ def test_shards_are_the_whole(whole: Path, tmp_path: Path, kind: str | None) -> 
     assert cards[0].geometry == cards[1].geometry, "parameters too"
     networks = [load_backbone(card, device="cpu", dtype="float32") for card in cards]
     text = [network.embed(["a b"])["text"] for network in networks]
-    assert torch.equal(*text)
+    # the same weights from elsewhere in memory: a library may add up in another order
+    torch.testing.assert_close(*text, rtol=0, atol=1e-5)
+    assert text[0].std() > 0.1
 
 
 def test_every_shard_is_in_the_fingerprint(tmp_path: Path) -> None:

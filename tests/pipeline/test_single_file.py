@@ -49,7 +49,8 @@ def test_the_networks_of_the_folder(models: dict[str, Path], kind: str) -> None:
     for found, expected in zip(networks(single), networks(folder), strict=True):
         same(found, expected)
     assert single.geometry.steps == folder.geometry.steps
-    assert torch.equal(single.embed(["a b"])["text"], folder.embed(["a b"])["text"])
+    # the same weights from elsewhere in memory: a library may add up in another order
+    torch.testing.assert_close(single.embed(["a b"])["text"], folder.embed(["a b"])["text"], rtol=0, atol=1e-5)
 
 
 @pytest.mark.parametrize("kind", KINDS)

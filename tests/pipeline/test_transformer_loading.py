@@ -95,7 +95,9 @@ def test_sharded_as_the_real_ones_are(models: dict[str, Path], flux: Path) -> No
     one, many = (describe_model(str(folder)) for folder in (models["flux"], flux))
     assert one.geometry == many.geometry
     tables = [load_backbone(card, device="cpu", dtype="float32").embed(["a b"]) for card in (one, many)]
-    assert all(torch.equal(tables[0][name], tables[1][name]) for name in ("text", "pooled"))
+    # the same weights from elsewhere in memory: a library may add up in another order
+    torch.testing.assert_close(tables[0], tables[1], rtol=0, atol=1e-5)
+    assert tables[0].keys() >= {"text", "pooled"}
     min((flux / "text_encoder_2").glob("*.safetensors")).unlink()
     with pytest.raises(FileNotFoundError, match="lacks text_encoder_2/model-00001-of-"):
         describe_model(str(flux))

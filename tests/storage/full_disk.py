@@ -17,7 +17,7 @@ def run_on_a_full_disk(code: str, *arguments: str) -> str:
     """Run Python ``code`` with the limit on; returns what it prints, fails where it fails."""
     script = f"from tests.storage.full_disk import limit\nlimit()\n{code}"
     command = [sys.executable, "-c", script, *arguments]
-    done = subprocess.run(command, capture_output=True, text=True, cwd=ROOT, timeout=120, check=False)
+    done = subprocess.run(command, capture_output=True, text=True, cwd=ROOT, timeout=600, check=False)
     assert done.returncode == 0, done.stderr
     return done.stdout
 

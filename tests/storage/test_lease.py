@@ -1,15 +1,16 @@
 from __future__ import annotations
 
+import itertools
 import json
 import os
 import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -19,26 +20,41 @@ from storage.lease import Lease
 from storage.objects import ObjectRoot
 from tests.storage.full_disk import ROOT
 
-_BEAT_S = 0.05
-_PATIENT = {"heartbeat_s": 0.5, "patience": 3}
+
+class Clock:
+    """Stands in for the module ``time``: time passes by sleeping alone, and ``meanwhile`` the holder does something."""
+
+    def __init__(self, meanwhile: Callable[[], object]) -> None:
+        self.now, self._meanwhile = 0.0, meanwhile
+
+    def monotonic(self) -> float:
+        return self.now
+
+    def sleep(self, seconds: float) -> None:
+        self.now += seconds
+        self._meanwhile()
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(time, name)
 
 
-@contextmanager
-def beating(lease: Lease) -> Iterator[None]:
-    """Beat in a thread, as a coordinator does."""
-    stop = threading.Event()
+PassTime = Callable[[Callable[[], object]], Clock]
 
-    def beat() -> None:
-        while not stop.wait(_BEAT_S):
-            lease.beat()
 
-    thread = threading.Thread(target=beat)
-    thread.start()
-    try:
-        yield
-    finally:
-        stop.set()
-        thread.join()
+@pytest.fixture
+def pass_time(monkeypatch: pytest.MonkeyPatch) -> PassTime:
+    """Gives leases a clock of the test's own."""
+
+    def begin(meanwhile: Callable[[], object]) -> Clock:
+        clock = Clock(meanwhile)
+        monkeypatch.setattr(module, "time", clock)
+        return clock
+
+    return begin
+
+
+def nobody_waits() -> None:
+    raise AssertionError("waited")
 
 
 class TestLease:
@@ -48,42 +64,44 @@ class TestLease:
         lease.beat()
         assert json.loads(root.get("lease/0001"))["owner"] == "one"
 
-    def test_a_released_lease_is_free_at_once(self, root: ObjectRoot) -> None:
+    def test_a_released_lease_is_free_at_once(self, root: ObjectRoot, pass_time: PassTime) -> None:
+        pass_time(nobody_waits)
         for generation in (1, 2, 3):
-            start = time.monotonic()
-            lease = Lease.acquire(root, owner="one", heartbeat_s=30)
+            lease = Lease.acquire(root, owner="one")
             assert lease.generation == generation
-            assert time.monotonic() - start < 10
             lease.release()
 
-    def test_a_living_holder_is_left_alone(self, root: ObjectRoot) -> None:
-        with beating(Lease.acquire(root, owner="the first")), pytest.raises(RunBusyError) as caught:
-            Lease.acquire(root, owner="the second", **_PATIENT)
+    def test_a_living_holder_is_left_alone(self, root: ObjectRoot, pass_time: PassTime) -> None:
+        pass_time(Lease.acquire(root, owner="the first").beat)
+        with pytest.raises(RunBusyError) as caught:
+            Lease.acquire(root, owner="the second")
         assert "the first" in str(caught.value)
         assert "stop that one first" in str(caught.value)
         assert root.url in str(caught.value)
 
-    def test_a_silent_holder_is_replaced_and_fenced(self, root: ObjectRoot) -> None:
+    def test_a_silent_holder_is_replaced_and_fenced(self, root: ObjectRoot, pass_time: PassTime) -> None:
         first = Lease.acquire(root, owner="the first")
-        start = time.monotonic()
-        second = Lease.acquire(root, owner="the second", heartbeat_s=0.1, patience=3)
-        assert time.monotonic() - start >= 0.3
+        clock = pass_time(lambda: None)
+        second = Lease.acquire(root, owner="the second", heartbeat_s=2.0, patience=3)
+        assert 6 <= clock.now <= 8
         assert second.generation == 2
         second.beat()
         with pytest.raises(FencedError, match="the second"):
             first.beat()
 
-    def test_of_many_racers_one_wins(self, root: ObjectRoot) -> None:
-        start = threading.Barrier(8)
+    def test_of_many_racers_one_wins(self, root: ObjectRoot, pass_time: PassTime) -> None:
+        start, counter = threading.Barrier(8), itertools.count(1000)
+        # the winner's, whoever that is
+        pass_time(lambda: root.put("lease/0001.heartbeat", str(next(counter)).encode()))
 
         def race(number: int) -> Lease | None:
             start.wait()
             try:
-                return Lease.acquire(root, owner=str(number), **_PATIENT)
+                return Lease.acquire(root, owner=str(number))
             except RunBusyError:
                 return None
 
-        with ThreadPoolExecutor(8) as pool, beaten_by_the_winner(root):
+        with ThreadPoolExecutor(8) as pool:
             leases = [lease for lease in pool.map(race, range(8)) if lease]
         assert [lease.generation for lease in leases] == [1]
 
@@ -94,41 +112,22 @@ class TestLease:
         monkeypatch.setattr(module, "_identity", lambda: elsewhere)
         lease = Lease.acquire(root, owner="far away")
         monkeypatch.undo()
-        with beating(lease), pytest.raises(RunBusyError, match="far away on elsewhere"):
-            Lease.acquire(root, owner="near", **_PATIENT)
+        monkeypatch.setattr(module, "time", Clock(lease.beat))
+        with pytest.raises(RunBusyError, match="far away on elsewhere"):
+            Lease.acquire(root, owner="near")
 
     def test_a_pid_that_was_given_away_again_is_dead(self, root: ObjectRoot, monkeypatch: pytest.MonkeyPatch) -> None:
         earlier = {**module._identity(), "pid": os.getppid(), "pid_start": 1.0}
         monkeypatch.setattr(module, "_identity", lambda: earlier)
         Lease.acquire(root, owner="long gone")
         monkeypatch.undo()
-        assert Lease.acquire(root, owner="next", heartbeat_s=30).generation == 2
+        monkeypatch.setattr(module, "time", Clock(nobody_waits))
+        assert Lease.acquire(root, owner="next").generation == 2
 
 
-@contextmanager
-def beaten_by_the_winner(root: ObjectRoot) -> Iterator[None]:
-    """Raise the counter of generation 1 for whoever took it, while the losers watch."""
-    stop = threading.Event()
-
-    def beat() -> None:
-        number = 1000
-        while not stop.wait(_BEAT_S):
-            number += 1
-            root.put("lease/0001.heartbeat", str(number).encode())
-
-    thread = threading.Thread(target=beat)
-    thread.start()
-    try:
-        yield
-    finally:
-        stop.set()
-        thread.join()
-
-
-def test_a_holder_that_died_on_this_machine_is_replaced_at_once(tmp_path: Path) -> None:
+def test_a_holder_that_died_on_this_machine_is_replaced_at_once(tmp_path: Path, pass_time: PassTime) -> None:
     code = "import sys; from storage.objects import ObjectRoot; from storage.lease import Lease\n"
     code += "Lease.acquire(ObjectRoot.open(sys.argv[1]), owner='the dead')"
     subprocess.run([sys.executable, "-c", code, str(tmp_path)], check=True, cwd=ROOT)
-    start = time.monotonic()
-    assert Lease.acquire(ObjectRoot.open(str(tmp_path)), owner="next", heartbeat_s=30).generation == 2
-    assert time.monotonic() - start < 10
+    pass_time(nobody_waits)
+    assert Lease.acquire(ObjectRoot.open(str(tmp_path)), owner="next").generation == 2
