@@ -5,7 +5,7 @@
     lease/0003.released    it has stopped in good order
 
 Taking the lease is creating the next number. Clocks of two machines are never compared: whether a holder lives is seen
-by watching its counter.
+by watching its counter. On one machine a process that is gone is seen at once, by the kernel's own counts (process.py).
 """
 
 from __future__ import annotations
@@ -13,20 +13,16 @@ from __future__ import annotations
 import json
 import os
 import re
-import socket
 import time
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
-
-import psutil
 
 from storage.errors import FencedError, RunBusyError
 from storage.objects import ObjectRoot
+from storage.process import SYSTEM, ProcessTable, identify, is_gone
 
 _LEASE_KEY = re.compile(r"lease/(\d{4,})$")
 _POLLS_PER_HEARTBEAT = 4
-_SAME_START_S = 60.0
 
 
 @dataclass(kw_only=True)
@@ -50,7 +46,7 @@ class Lease:
             _watch(root, current, heartbeat_s, patience)
         generation = current + 1
         data = json.dumps(
-            {**_identity(), "owner": owner, "generation": generation, "nonce": os.urandom(8).hex()}
+            {**identify(), "owner": owner, "generation": generation, "nonce": os.urandom(8).hex()}
         ).encode()
         if not root.put_new(_key(generation), data, durable=True) and root.get(_key(generation)) != data:
             raise _busy(root, generation)
@@ -89,20 +85,11 @@ def _holder(root: ObjectRoot, generation: int) -> dict[str, Any]:
     return json.loads(root.get(_key(generation)))
 
 
-def _is_free(root: ObjectRoot, generation: int) -> bool:
+def _is_free(root: ObjectRoot, generation: int, table: ProcessTable = SYSTEM) -> bool:
     """Whether the holder has released, or ran on this very machine and its process is gone."""
     if root.exists(f"{_key(generation)}.released"):
         return True
-    holder, here = _holder(root, generation), _identity()
-    if (holder["host"], holder["host_id"]) != (here["host"], here["host_id"]):
-        return False
-    try:
-        started = psutil.Process(holder["pid"]).create_time()
-    except psutil.NoSuchProcess:
-        return True
-    except psutil.AccessDenied:
-        return False
-    return abs(started - holder["pid_start"]) > _SAME_START_S
+    return is_gone(_holder(root, generation), identify(table), table)
 
 
 def _watch(root: ObjectRoot, generation: int, heartbeat_s: float, patience: int) -> None:
@@ -128,28 +115,3 @@ def _busy(root: ObjectRoot, generation: int) -> RunBusyError:
         f"run {root.url} is being worked on by {holder['owner']} on {holder['host']} (pid {holder['pid']}, since "
         f"{holder['time']}); stop that one first"
     )
-
-
-def _identity() -> dict[str, Any]:
-    """This process, told apart from any other: host, boot and process namespace, pid and its start time."""
-    return {
-        "host": socket.gethostname(),
-        "host_id": f"{_first_line('/proc/sys/kernel/random/boot_id')} {_process_namespace()}",
-        "pid": os.getpid(),
-        "pid_start": psutil.Process().create_time(),
-        "time": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
-    }
-
-
-def _first_line(path: str) -> str:
-    try:
-        return Path(path).read_text().strip()
-    except OSError:
-        return ""
-
-
-def _process_namespace() -> str:
-    try:
-        return os.readlink("/proc/self/ns/pid")
-    except OSError:
-        return ""
