@@ -95,7 +95,9 @@ def sit(
         sitting.stop_if_asked()
         reporter.checked(done, of)
 
-    with Reporter(store=store, plan=plan, totals=graph.totals()) as reporter, _telling_the_end(reporter, tally):
+    generation = sitting.lease.generation
+    reporting = Reporter(store=store, plan=plan, totals=graph.totals(), generation=generation)
+    with reporting as reporter, _telling_the_end(reporter, tally):
         reporter.announce("checking", "what the run holds")
         records = store.journal.replay()
         create_arrays(store, plan, graph)

@@ -41,7 +41,7 @@ class Lease:
         A holder that cannot be seen to be dead is watched for ``patience`` heartbeats of ``heartbeat_s`` seconds.
         Raises RunBusyError where it lives, or where somebody else takes the lease at the same moment.
         """
-        current = _current_generation(root)
+        current = current_generation(root)
         if current and not _is_free(root, current):
             _watch(root, current, heartbeat_s, patience)
         generation = current + 1
@@ -76,7 +76,8 @@ def _key(generation: int) -> str:
     return f"lease/{generation:04d}"
 
 
-def _current_generation(root: ObjectRoot) -> int:
+def current_generation(root: ObjectRoot) -> int:
+    """The generation that rules; 0 where nobody ever took the lease."""
     found = (_LEASE_KEY.search(key) for key in root.list("lease"))
     return max((int(match[1]) for match in found if match), default=0)
 
@@ -85,24 +86,39 @@ def _holder(root: ObjectRoot, generation: int) -> dict[str, Any]:
     return json.loads(root.get(_key(generation)))
 
 
+def read_holder(root: ObjectRoot, generation: int) -> dict[str, Any]:
+    """Who took a generation, for those who only look; empty where the record is damaged or gone."""
+    try:
+        found = json.loads(root.get(_key(generation)))
+    except (KeyError, ValueError, RecursionError):
+        return {}
+    return found if isinstance(found, dict) and {"owner", "host", "pid"} <= found.keys() else {}
+
+
+def is_released(root: ObjectRoot, generation: int) -> bool:
+    """Whether the holder has given the lease back in good order."""
+    return root.exists(f"{_key(generation)}.released")
+
+
 def _is_free(root: ObjectRoot, generation: int, table: ProcessTable = SYSTEM) -> bool:
     """Whether the holder has released, or ran on this very machine and its process is gone."""
-    if root.exists(f"{_key(generation)}.released"):
+    if is_released(root, generation):
         return True
     return is_gone(_holder(root, generation), identify(table), table)
 
 
 def _watch(root: ObjectRoot, generation: int, heartbeat_s: float, patience: int) -> None:
     """Return when the holder's counter stood still for ``patience`` heartbeats; RunBusyError as soon as it moves."""
-    first = _counter(root, generation)
+    first = heartbeat(root, generation)
     deadline = time.monotonic() + patience * heartbeat_s
     while time.monotonic() < deadline:
         time.sleep(heartbeat_s / _POLLS_PER_HEARTBEAT)
-        if _counter(root, generation) != first:
+        if heartbeat(root, generation) != first:
             raise _busy(root, generation)
 
 
-def _counter(root: ObjectRoot, generation: int) -> bytes:
+def heartbeat(root: ObjectRoot, generation: int) -> bytes:
+    """The holder's counter as it is now; empty before its first beat and after its last."""
     try:
         return root.get(f"{_key(generation)}.heartbeat")
     except KeyError:
