@@ -30,6 +30,7 @@ from cluster.printing import (
     print_status,
     print_warnings,
 )
+from cluster.surroundings import check_folder, is_unread, last_output
 
 app = typer.Typer(
     add_completion=False,
@@ -132,6 +133,8 @@ def status(
                 print(json.dumps(table if place is None else {**table, "stages": place}), flush=True)
             else:
                 print_status(table, place)
+            if is_unread(sys.stdout):
+                return
 
 
 @app.command()
@@ -249,9 +252,11 @@ def export(
 
 def main() -> None:
     """Entry point of the console script."""
+    last_output()
     try:
+        check_folder()
         check_packages()
-    except ImportError as e:
+    except (ImportError, FileNotFoundError) as e:
         err.print(f"gigatile: error: {e}", markup=False)
         sys.exit(1)
     _quiet_libraries()

@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import getpass
 import logging
-import os
-import socket
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -32,6 +29,7 @@ from .pixels import EXPORT, Exported, driver_record, export
 from .placement import start_executor
 from .progress import Reporter
 from .prompts import count_prompts
+from .surroundings import owner
 
 log = logging.getLogger(__name__)
 
@@ -179,7 +177,7 @@ def hand_out_image(sitting: Sitting, reporter: Reporter, info: ImageInfo, alpha:
 @contextmanager
 def leased(store: RunStore, plan: Plan) -> Iterator[Lease]:
     """The right to write to a run, with its plan in place; kept alive meanwhile."""
-    lease = store.acquire_lease(f"{getpass.getuser()}@{socket.gethostname()} (pid {os.getpid()})")
+    lease = store.acquire_lease(owner())
     try:
         with keep_beating(lease):
             store.write_plan(plan.to_json())

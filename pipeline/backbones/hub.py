@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+from storage.home import expand_home
+
 from .model_file import is_hub_id
 
 CONFIGS = ("*.json", "*.txt", "*.model")
@@ -22,7 +24,7 @@ def locate(
 
     Raises FileNotFoundError, one line with the mend.
     """
-    path = Path(name).expanduser()
+    path = expand_home(name)
     if path.exists():
         return path.resolve()
     if not is_hub_id(name):
