@@ -15,7 +15,7 @@ from .graph import Graph
 from .items import Items
 from .patience import Patience
 from .task import CONTRIBUTING, Item, Kind, Outcome, Task
-from .workload import Workload
+from .workload import Workload, sort_of
 
 
 class TaskFailedError(RuntimeError):
@@ -30,7 +30,14 @@ class Attempt:
     number: int
     worker: str
     deadline: float
+    """when it is late, as far as was known when it was handed out; see Coordinator.overdue"""
+    started: float = 0.0
+    """when its time began to count"""
+    ahead: tuple[Task, ...] = ()
+    """what its worker had in hand before it then"""
     late: bool = False
+    shared: bool = False
+    """offered to others though it is not late"""
 
 
 @dataclass(slots=True, kw_only=True)
@@ -39,6 +46,8 @@ class Member:
 
     kinds: frozenset[Kind]
     attempts: dict[int, Attempt] = field(default_factory=dict)
+    has_done: set[tuple[Kind, int]] = field(default_factory=set)
+    """sorts of tasks that it has finished once"""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -130,17 +139,22 @@ class Coordinator:
         return None if name is None or loads[name] >= 1 else (name, self.members[name])
 
     def overdue(self, now: float) -> list[str]:
-        """Workers to kill: a task of theirs is late for the second time. A task late once is offered to others."""
+        """Workers to kill: a task of theirs is late for the second time. A task late once is offered to others.
+
+        How long a task may take is reckoned again each time: a worker that hangs in its first tasks is found as soon as
+        others have shown what such tasks take. Where nobody has, an idle worker is given the task as well, to show it.
+        """
         hung = []
         for name, member in self.members.items():
             for attempt in member.attempts.values():
-                if now < attempt.deadline:
+                if now < min(attempt.deadline, attempt.started + self._lease(attempt, member)):
+                    self._share(attempt, now)
                     continue
                 if attempt.late:
                     hung.append(name)
                     break
                 attempt.late = True
-                attempt.deadline = now + self._lease(attempt.task, member)
+                self._begin(attempt, member, now)
                 self.requeues["late"] += 1
                 self._offer(attempt.task, again=True)
         return hung
@@ -165,6 +179,8 @@ class Coordinator:
             return False
         task = attempt.task
         self.workload.record(task, outcome)
+        if worker in self.members:
+            self.members[worker].has_done.add(sort_of(task))
         self._finished.add(task)
         if task.kind in CONTRIBUTING:
             self._complete(task)
@@ -272,7 +288,8 @@ class Coordinator:
         return any(task.kind in member.kinds and name not in failed_on for name, member in self.members.items())
 
     def _start(self, task: Task, name: str, member: Member, now: float) -> Attempt:
-        attempt = Attempt(task=task, number=self._next_attempt, worker=name, deadline=now + self._lease(task, member))
+        attempt = Attempt(task=task, number=self._next_attempt, worker=name, deadline=now)
+        self._begin(attempt, member, now)
         self._next_attempt += 1
         member.attempts[attempt.number] = attempt
         if task.kind is Kind.DENOISE:
@@ -280,16 +297,33 @@ class Coordinator:
         self._running[task].append(attempt)
         return attempt
 
-    def _lease(self, task: Task, member: Member) -> float:
-        """Seconds that a task may take, the wait behind all that its worker has in hand among them."""
-        before = sum(
-            self.workload.seconds(attempt.task) for attempt in member.attempts.values() if attempt.task != task
-        )
-        own = self.workload.seconds(task)
-        if not own:
-            return self.patience.lease_first
-        expected = self.patience.lease_factor * max(self.patience.in_flight * own, before + own)
-        return max(self.patience.lease_floor, expected)
+    def _begin(self, attempt: Attempt, member: Member, now: float) -> None:
+        """An attempt's time begins to count."""
+        attempt.started = now
+        attempt.ahead = tuple(one.task for one in member.attempts.values() if one.task != attempt.task)
+        attempt.deadline = now + self._lease(attempt, member)
+
+    def _lease(self, attempt: Attempt, member: Member) -> float:
+        """Seconds that a task may take, the wait behind all that its worker had in hand among them."""
+        patience, workload, tasks = self.patience, self.workload, (*attempt.ahead, attempt.task)
+        own = workload.seconds(attempt.task)
+        if not all(workload.seconds(task) for task in tasks):
+            return patience.lease_first
+        expected = max(patience.in_flight * own, sum(workload.seconds(task) for task in tasks))
+        if all(sort_of(task) in member.has_done for task in tasks):
+            return max(patience.lease_floor, patience.lease_factor * expected)
+        slowest = max(expected, sum(workload.slowest(task) for task in tasks))
+        return max(patience.lease_floor, patience.lease_factor * slowest) + patience.lease_warmup
+
+    def _share(self, attempt: Attempt, now: float) -> None:
+        """Offer a task of a sort that nobody has finished to a worker that has nothing to do, after a while."""
+        if attempt.shared or attempt.late or now - attempt.started < self.patience.lease_idle:
+            return
+        kind = attempt.task.kind
+        is_idle = any(not one.attempts and kind in one.kinds for one in self.members.values())
+        if is_idle and not self.workload.seconds(attempt.task):
+            attempt.shared = True
+            self._offer(attempt.task, again=True)
 
     def _end(self, worker: str, number: int) -> Attempt | None:
         member = self.members.get(worker)

@@ -16,7 +16,11 @@ class Patience:
     lease_floor: float = 60.0
     """seconds before a task can be called late"""
     lease_first: float = 1800.0
-    """seconds before a task of a sort that has not finished once can be called late"""
+    """seconds before a task of a sort that has not finished once can be called late; less as soon as one has"""
+    lease_warmup: float = 120.0
+    """seconds more for what a worker does for the first time: it may load or compile"""
+    lease_idle: float = 120.0
+    """seconds after which a task of a sort that has not finished once is given to an idle worker as well"""
     lease_factor: float = 5.0
     """times the median that a task may take"""
     tries: int = 3

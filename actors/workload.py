@@ -42,20 +42,24 @@ class Workload:
         # what an idle region's task took says nothing of a busy one's
         share = self.share(task) if task.kind is Kind.DENOISE else 1.0
         if share > LEAST_WORK:
-            self._seconds[_sort(task)].append(outcome.seconds / share)
+            self._seconds[sort_of(task)].append(outcome.seconds / share)
         if outcome.active:
             self._learn(task.region, outcome.active)
 
     def seconds(self, task: Task) -> float:
         """Median of what tasks of this sort took; 0 where none has finished yet."""
-        times = self._seconds[_sort(task)]
+        times = self._seconds[sort_of(task)]
         return statistics.median(times) if times else 0.0
+
+    def slowest(self, task: Task) -> float:
+        """The most that a task of this sort took of late, such as somebody's first; 0 where none has finished yet."""
+        return max(self._seconds[sort_of(task)], default=0.0)
 
     def _learn(self, region: int, active: tuple[int, ...]) -> None:
         self._active[region] = active
         self._most_active = max(self._most_active, *active)
 
 
-def _sort(task: Task) -> tuple[Kind, int]:
+def sort_of(task: Task) -> tuple[Kind, int]:
     """Tasks that take about the same time: each reduction measures something else."""
     return task.kind, task.step if task.kind in (Kind.MEASURE, Kind.REDUCE) else 0

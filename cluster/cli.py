@@ -30,6 +30,7 @@ from cluster.printing import (
     print_status,
     print_warnings,
 )
+from cluster.surroundings import check_folder, is_unread, last_output
 from cluster.terminal import VisibleFormatter, never_choke
 
 app = typer.Typer(
@@ -127,21 +128,16 @@ def status(
     watch: Annotated[bool, typer.Option("--watch", help="print again every 2 s until the run ends")] = False,
 ) -> None:
     """Print how far a run is: from any machine that can read its store."""
-    from cluster.begun import open_begun, stage_place
+    from cluster.following import follow, look_once
 
     with one_line_errors():
-        while True:
-            # of a series the next stage may have begun meanwhile
-            store, record = open_begun(run)
-            table, place = store.read_status() or {"state": "starting"}, stage_place(record)
+        for table, place in follow(run) if watch else look_once(run):
             if as_json:
-                print(json.dumps(table if place is None else {**table, "stages": place}))
+                print(json.dumps(table if place is None else {**table, "stages": place}), flush=True)
             else:
                 print_status(table, place)
-            is_between = place is not None and place[0] < place[1] and table.get("state") == "finished"
-            if not watch or (table["state"] not in ("starting", "running") and not is_between):
+            if is_unread(sys.stdout):
                 return
-            time.sleep(2.0)
 
 
 @app.command()
@@ -259,9 +255,11 @@ def export(
 
 def main() -> None:
     """Entry point of the console script."""
+    last_output()
     try:
+        check_folder()
         check_packages()
-    except ImportError as e:
+    except (ImportError, FileNotFoundError) as e:
         err.print(f"gigatile: error: {e}")
         sys.exit(1)
     never_choke()

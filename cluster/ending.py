@@ -59,23 +59,38 @@ def stoppable() -> Iterator[None]:
         raise typer.Exit(130) from None
 
 
+ALWAYS = ("SIGINT", "SIGTERM")
+"""what asks a run to stop, even where whoever started it had them ignored, as shells do for what they put aside"""
+UNLESS_TAKEN = ("SIGHUP", "SIGQUIT", "SIGXCPU", "SIGUSR1", "SIGUSR2")
+"""the same, but for what is ignored (nohup) or handled already: a closed terminal, Ctrl-\\, and how batch systems say
+that the time is nearly up; by themselves they would end the process without a word"""
+IMPATIENT = ("SIGINT", "SIGQUIT")
+"""a second one, from a keyboard, ends the process at once"""
+
+
 class StopSwitch:
-    """Set by Ctrl-C or SIGTERM; asked between tasks. A second Ctrl-C ends the process at once."""
+    """Set by Ctrl-C, SIGTERM and their like; asked between tasks. A second Ctrl-C ends the process at once."""
 
     def __init__(self) -> None:
         self.pressed = False
+        self._numbers: list[signal.Signals] = []
+        """what it listens to; known once it was installed"""
 
     def install(self) -> None:
         """Must come after ``ray.init``, which puts its own handlers in place; so it is installed again then."""
-        signal.signal(signal.SIGINT, self._press)
-        signal.signal(signal.SIGTERM, self._press)
+        if not self._numbers:
+            known = [getattr(signal, name) for name in UNLESS_TAKEN if hasattr(signal, name)]
+            free = [number for number in known if signal.getsignal(number) == signal.SIG_DFL]
+            self._numbers = [*(getattr(signal, name) for name in ALWAYS), *free]
+        for number in self._numbers:
+            signal.signal(number, self._press)
 
     def _press(self, number: int, _frame: FrameType | None) -> None:
-        if self.pressed and number == signal.SIGINT:
+        if self.pressed and signal.Signals(number).name in IMPATIENT:
             os._exit(130)
         self.pressed = True
 
     def __call__(self) -> bool:
-        if signal.getsignal(signal.SIGTERM) != self._press:
+        if any(signal.getsignal(number) != self._press for number in self._numbers):
             self.install()
         return self.pressed

@@ -173,13 +173,16 @@ def print_status(table: dict[str, Any], place: tuple[int, int] | None) -> None:
     from cluster.progress import status_text
 
     line = str(table["state"])
-    if table.get("stage", line) != line:
-        line = f"{line}, {table['stage']}"
+    is_silent = "not_reporting_since" in table
+    if is_silent:
+        line = f"{line}, {table['reason']}"
+    if table.get("stage", table["state"]) != table["state"]:
+        line = f"{line}{'; ' if is_silent else ', '}{table['stage']}"
     if "total" in table:
         line = f"{line}: {status_text(table)}"
-    if "reason" in table:
+    if "reason" in table and not is_silent:
         line = f"{line}; {table['reason']}"
-    if table.get("state") == "running":
+    if "time" in table and (is_silent or table["state"] == "running"):
         line += f" (written {max(0.0, time.time() - table['time']):.0f} s ago)"
     out.print(line if place is None else f"stage {place[0]} of {place[1]}: {line}")
 

@@ -39,6 +39,8 @@ class Reporter:
     left: dict[Kind, int] | None = None
     """tasks that this session began with; what is missing was done by earlier ones; None until the store was checked"""
     console: Terminal = field(default_factory=lambda: Terminal(stderr=True))
+    generation: int = 0
+    """of the lease under which the status is written; 0 for none"""
     stage: str = "starting"
     started: float = field(default_factory=time.monotonic)
     _tally: Tally = field(default_factory=Tally)
@@ -100,7 +102,9 @@ class Reporter:
 
         What is made again, such as contributions of a sitting before, counts no more than once.
         """
-        now = {"plan": self.plan.hash, "seconds": time.monotonic() - self.started, "time": time.time()}
+        now: dict[str, Any] = {"plan": self.plan.hash, "seconds": time.monotonic() - self.started, "time": time.time()}
+        if self.generation:
+            now["generation"] = self.generation
         if self.left is None:
             return {"state": "running", "stage": self.stage, **now}
         elapsed = 0.0 if tally.first_join is None else time.monotonic() - tally.first_join

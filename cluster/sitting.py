@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import getpass
 import logging
-import os
-import socket
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -32,6 +29,7 @@ from .pixels import EXPORT, Exported, driver_record, export
 from .placement import start_executor
 from .progress import Reporter
 from .prompts import count_prompts
+from .surroundings import owner
 
 log = logging.getLogger(__name__)
 
@@ -95,7 +93,9 @@ def sit(
         sitting.stop_if_asked()
         reporter.checked(done, of)
 
-    with Reporter(store=store, plan=plan, totals=graph.totals()) as reporter, _telling_the_end(reporter, tally):
+    generation = sitting.lease.generation
+    reporting = Reporter(store=store, plan=plan, totals=graph.totals(), generation=generation)
+    with reporting as reporter, _telling_the_end(reporter, tally):
         reporter.announce("checking", "what the run holds")
         records = store.journal.replay()
         create_arrays(store, plan, graph)
@@ -177,7 +177,7 @@ def hand_out_image(sitting: Sitting, reporter: Reporter, info: ImageInfo, alpha:
 @contextmanager
 def leased(store: RunStore, plan: Plan) -> Iterator[Lease]:
     """The right to write to a run, with its plan in place; kept alive meanwhile."""
-    lease = store.acquire_lease(f"{getpass.getuser()}@{socket.gethostname()} (pid {os.getpid()})")
+    lease = store.acquire_lease(owner())
     try:
         with keep_beating(lease):
             store.write_plan(plan.to_json())

@@ -5,7 +5,7 @@
     lease/0003.released    it has stopped in good order
 
 Taking the lease is creating the next number. Clocks of two machines are never compared: whether a holder lives is seen
-by watching its counter.
+by watching its counter. On one machine a process that is gone is seen at once, by the kernel's own counts (process.py).
 """
 
 from __future__ import annotations
@@ -13,20 +13,16 @@ from __future__ import annotations
 import json
 import os
 import re
-import socket
 import time
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
-
-import psutil
 
 from storage.errors import FencedError, RunBusyError
 from storage.objects import ObjectRoot
+from storage.process import SYSTEM, ProcessTable, identify, is_gone
 
 _LEASE_KEY = re.compile(r"lease/(\d{4,})$")
 _POLLS_PER_HEARTBEAT = 4
-_SAME_START_S = 60.0
 
 
 @dataclass(kw_only=True)
@@ -45,12 +41,12 @@ class Lease:
         A holder that cannot be seen to be dead is watched for ``patience`` heartbeats of ``heartbeat_s`` seconds.
         Raises RunBusyError where it lives, or where somebody else takes the lease at the same moment.
         """
-        current = _current_generation(root)
+        current = current_generation(root)
         if current and not _is_free(root, current):
             _watch(root, current, heartbeat_s, patience)
         generation = current + 1
         data = json.dumps(
-            {**_identity(), "owner": owner, "generation": generation, "nonce": os.urandom(8).hex()}
+            {**identify(), "owner": owner, "generation": generation, "nonce": os.urandom(8).hex()}
         ).encode()
         if not root.put_new(_key(generation), data, durable=True) and root.get(_key(generation)) != data:
             raise _busy(root, generation)
@@ -80,7 +76,8 @@ def _key(generation: int) -> str:
     return f"lease/{generation:04d}"
 
 
-def _current_generation(root: ObjectRoot) -> int:
+def current_generation(root: ObjectRoot) -> int:
+    """The generation that rules; 0 where nobody ever took the lease."""
     found = (_LEASE_KEY.search(key) for key in root.list("lease"))
     return max((int(match[1]) for match in found if match), default=0)
 
@@ -89,33 +86,39 @@ def _holder(root: ObjectRoot, generation: int) -> dict[str, Any]:
     return json.loads(root.get(_key(generation)))
 
 
-def _is_free(root: ObjectRoot, generation: int) -> bool:
-    """Whether the holder has released, or ran on this very machine and its process is gone."""
-    if root.exists(f"{_key(generation)}.released"):
-        return True
-    holder, here = _holder(root, generation), _identity()
-    if (holder["host"], holder["host_id"]) != (here["host"], here["host_id"]):
-        return False
+def read_holder(root: ObjectRoot, generation: int) -> dict[str, Any]:
+    """Who took a generation, for those who only look; empty where the record is damaged or gone."""
     try:
-        started = psutil.Process(holder["pid"]).create_time()
-    except psutil.NoSuchProcess:
+        found = json.loads(root.get(_key(generation)))
+    except (KeyError, ValueError, RecursionError):
+        return {}
+    return found if isinstance(found, dict) and {"owner", "host", "pid"} <= found.keys() else {}
+
+
+def is_released(root: ObjectRoot, generation: int) -> bool:
+    """Whether the holder has given the lease back in good order."""
+    return root.exists(f"{_key(generation)}.released")
+
+
+def _is_free(root: ObjectRoot, generation: int, table: ProcessTable = SYSTEM) -> bool:
+    """Whether the holder has released, or ran on this very machine and its process is gone."""
+    if is_released(root, generation):
         return True
-    except psutil.AccessDenied:
-        return False
-    return abs(started - holder["pid_start"]) > _SAME_START_S
+    return is_gone(_holder(root, generation), identify(table), table)
 
 
 def _watch(root: ObjectRoot, generation: int, heartbeat_s: float, patience: int) -> None:
     """Return when the holder's counter stood still for ``patience`` heartbeats; RunBusyError as soon as it moves."""
-    first = _counter(root, generation)
+    first = heartbeat(root, generation)
     deadline = time.monotonic() + patience * heartbeat_s
     while time.monotonic() < deadline:
         time.sleep(heartbeat_s / _POLLS_PER_HEARTBEAT)
-        if _counter(root, generation) != first:
+        if heartbeat(root, generation) != first:
             raise _busy(root, generation)
 
 
-def _counter(root: ObjectRoot, generation: int) -> bytes:
+def heartbeat(root: ObjectRoot, generation: int) -> bytes:
+    """The holder's counter as it is now; empty before its first beat and after its last."""
     try:
         return root.get(f"{_key(generation)}.heartbeat")
     except KeyError:
@@ -128,28 +131,3 @@ def _busy(root: ObjectRoot, generation: int) -> RunBusyError:
         f"run {root.url} is being worked on by {holder['owner']} on {holder['host']} (pid {holder['pid']}, since "
         f"{holder['time']}); stop that one first"
     )
-
-
-def _identity() -> dict[str, Any]:
-    """This process, told apart from any other: host, boot and process namespace, pid and its start time."""
-    return {
-        "host": socket.gethostname(),
-        "host_id": f"{_first_line('/proc/sys/kernel/random/boot_id')} {_process_namespace()}",
-        "pid": os.getpid(),
-        "pid_start": psutil.Process().create_time(),
-        "time": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
-    }
-
-
-def _first_line(path: str) -> str:
-    try:
-        return Path(path).read_text().strip()
-    except OSError:
-        return ""
-
-
-def _process_namespace() -> str:
-    try:
-        return os.readlink("/proc/self/ns/pid")
-    except OSError:
-        return ""

@@ -34,6 +34,7 @@ from obstore.store import LocalStore, ObjectStore, from_url
 
 from storage.durable import create_durably, staging_files
 from storage.errors import FULL, StorageFullError
+from storage.home import expand_home
 
 _SCHEMES = {"s3": "aws_", "s3a": "aws_", "gs": "google_", "az": "azure_", "azure": "azure_", "abfs": "azure_"}
 _OPTIONS = {
@@ -74,7 +75,7 @@ class ObjectRoot:
         """
         scheme = urlsplit(url).scheme if "://" in url else ""
         if scheme in ("", "file"):
-            path = Path(unquote(urlsplit(url).path) if scheme else url).expanduser().absolute()
+            path = expand_home(unquote(urlsplit(url).path) if scheme else url).absolute()
             if create:
                 _make_folder(path)
             root = cls(str(path), {})

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from storage.home import expand_home
+
 from .configs import read_config
 from .model_file import is_hub_id
 
@@ -22,7 +24,7 @@ def locate(
 
     Raises FileNotFoundError, one line with the mend.
     """
-    path = Path(name).expanduser()
+    path = expand_home(name)
     if path.exists():
         return path.resolve()
     if not is_hub_id(name):

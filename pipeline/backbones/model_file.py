@@ -26,6 +26,7 @@ from pathlib import Path
 from typing import Any
 
 from storage.documents import read_toml
+from storage.home import expand_home
 
 SIGHTS = ("image", "edges")
 CHECKPOINTS = (".safetensors", ".ckpt", ".pt", ".pth", ".bin")
@@ -157,7 +158,7 @@ def _value(key: str, value: Any, name: str, at: str, home: Path) -> Any:
 
 def _place(value: str, name: str, key: str, home: Path) -> str:
     """An absolute path, relative to the file's folder, or a hub id."""
-    path = home / Path(value).expanduser()
+    path = home / expand_home(value)
     if path.exists():
         return str(path.resolve())
     if is_hub_id(value):

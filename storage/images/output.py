@@ -12,6 +12,7 @@ from pathlib import Path
 import numpy as np
 
 from storage.errors import StorageFullError
+from storage.home import expand_home
 from storage.images.formats import check_fits, format_of
 
 
@@ -30,7 +31,7 @@ def check_output(
     PermissionError or OSError (the folder cannot be written), StorageFullError (too little room; only where height and
     width, in pixels of the result, are given).
     """
-    target = Path(path).expanduser().absolute()
+    target = expand_home(path).absolute()
     wanted = format_of(target)
     folder = target.parent
     if not folder.exists():

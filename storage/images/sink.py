@@ -15,6 +15,7 @@ import numpy as np
 import rasterio.shutil
 
 from storage.errors import CorruptRegionError, ImageError, StorageFullError
+from storage.home import expand_home
 from storage.images.density import stamp_png
 from storage.images.formats import check_fits, format_of
 from storage.images.gdal import CACHE_MB, GDAL_ERRORS, gdal, reason
@@ -53,7 +54,7 @@ def write_image(
     runs out, and ValueError where the blocks do not cover the image or are not in row order.
     """
     check_output(path, overwrite=overwrite)
-    target = Path(path).expanduser().absolute()
+    target = expand_home(path).absolute()
     wanted = format_of(target)
     pixels, blocks = _peek(blocks)
     check_fits(target, height=height, width=width, dtype=str(pixels.dtype))

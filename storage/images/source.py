@@ -6,7 +6,6 @@ import os
 import struct
 import threading
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -14,6 +13,7 @@ from rasterio.windows import Window
 
 from storage.box import Box
 from storage.errors import ImageError
+from storage.home import expand_home
 from storage.images.gdal import GDAL_ERRORS, gdal, open_raster, reason
 from storage.images.georeference import read_georeference
 from storage.images.header import Header, read_header
@@ -141,7 +141,7 @@ def open_image(path: str | os.PathLike[str], *, bands: tuple[int, ...] | None = 
     Raises FileNotFoundError where it is absent, and ImageError with one line where it cannot be used: empty, not an
     image, damaged as far as can be seen, inks instead of colours, values or a number of bands we do not take.
     """
-    where = Path(path).expanduser().absolute()
+    where = expand_home(path).absolute()
     if not where.exists():
         raise FileNotFoundError(f"no file {where}; expected an image")
     if where.is_dir():

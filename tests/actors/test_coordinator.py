@@ -6,6 +6,7 @@ import dataclasses
 import heapq
 import itertools
 import random
+from collections import Counter
 
 import pytest
 from hypothesis import given, settings
@@ -355,6 +356,48 @@ def simulate(patience: Patience, *, workers: int, latency: float) -> tuple[float
         commit_all(coordinator)
     assert not coordinator.requeues
     return now, worked
+
+
+@pytest.mark.parametrize("hangs_after", [0, 1, 3])
+def test_a_worker_that_hangs_in_its_first_tasks_is_found_in_minutes(hangs_after: int) -> None:
+    """Others have shown in a second what such tasks take, or show it when they are idle; the run goes on meanwhile."""
+    coordinator = Coordinator(Graph(small_plan(height=200, width=200)), [], Patience())
+    for name in ("hung", "well"):
+        coordinator.join(name, ALL)
+    now, num_done, killed = 0.0, Counter[str](), None
+    while not coordinator.done:
+        coordinator.assign(now)
+        for name in coordinator.overdue(now):
+            assert (name, killed) == ("hung", None)
+            killed = now
+            coordinator.leave(name)
+        for name, member in list(coordinator.members.items()):
+            if member.attempts and (name == "well" or num_done[name] < hangs_after):
+                coordinator.finish(name, next(iter(member.attempts)), Outcome(seconds=1.0))
+                num_done[name] += 1
+        commit_all(coordinator)
+        now += 1.0
+        assert now < 1000, "the run stands still"
+    assert killed is None or killed < 360
+    assert now - num_done["well"] < 360, "waited so long"
+
+
+def test_a_first_task_that_is_slow_is_not_late() -> None:
+    """A worker that loads or compiles for two minutes what another has long done, and one behind it."""
+    coordinator = Coordinator(graph(), [], Patience())
+    coordinator.join("warm", ALL)
+    coordinator.join("cold", ALL)
+    now = 0.0
+    while now < 150:
+        coordinator.assign(now)
+        assert coordinator.overdue(now) == []
+        member = coordinator.members["warm"]
+        if member.attempts:
+            coordinator.finish("warm", next(iter(member.attempts)), Outcome(seconds=1.0))
+        commit_all(coordinator)
+        now += 1.0
+    assert coordinator.members["cold"].attempts
+    assert not coordinator.requeues["late"]
 
 
 def test_uneven_regions_keep_workers_busy() -> None:

@@ -12,6 +12,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
+import psutil
 import pytest
 
 from storage import lease as module
@@ -108,8 +109,8 @@ class TestLease:
     def test_a_holder_elsewhere_is_never_judged_by_its_pid(
         self, root: ObjectRoot, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        elsewhere = {"host": "elsewhere", "host_id": "x", "pid": 2**22 + 1, "pid_start": 0.0, "time": "2001"}
-        monkeypatch.setattr(module, "_identity", lambda: elsewhere)
+        elsewhere = {"host": "elsewhere", "host_id": "x", "pid": 2**22 + 1, "pid_ticks": 0, "time": "2001"}
+        monkeypatch.setattr(module, "identify", lambda *_: elsewhere)
         lease = Lease.acquire(root, owner="far away")
         monkeypatch.undo()
         monkeypatch.setattr(module, "time", Clock(lease.beat))
@@ -117,12 +118,34 @@ class TestLease:
             Lease.acquire(root, owner="near")
 
     def test_a_pid_that_was_given_away_again_is_dead(self, root: ObjectRoot, monkeypatch: pytest.MonkeyPatch) -> None:
-        earlier = {**module._identity(), "pid": os.getppid(), "pid_start": 1.0}
-        monkeypatch.setattr(module, "_identity", lambda: earlier)
+        earlier = {**module.identify(), "pid": os.getppid(), "pid_ticks": 1}
+        monkeypatch.setattr(module, "identify", lambda *_: earlier)
         Lease.acquire(root, owner="long gone")
         monkeypatch.undo()
         monkeypatch.setattr(module, "time", Clock(nobody_waits))
         assert Lease.acquire(root, owner="next").generation == 2
+
+    def test_a_step_of_the_clock_hands_nothing_over(self, root: ObjectRoot, monkeypatch: pytest.MonkeyPatch) -> None:
+        """The kernel's time of boot moves by an hour, and with it the time of day of every process's start."""
+        lease = Lease.acquire(root, owner="the living")
+        boot = psutil.boot_time()
+        monkeypatch.setattr(psutil, "boot_time", lambda: boot + 3600)
+        monkeypatch.setattr(psutil.Process, "create_time", lambda _self: boot + 7200)
+        monkeypatch.setattr(module, "time", Clock(lease.beat))
+        with pytest.raises(RunBusyError, match="the living"):
+            Lease.acquire(root, owner="next")
+
+    def test_a_living_holder_of_an_older_version_is_watched(
+        self, root: ObjectRoot, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """Its record knows the time of day of its start only, and the clock was set since."""
+        lease = Lease.acquire(root, owner="older")
+        record = json.loads(root.get("lease/0001"))
+        del record["pid_ticks"]
+        root.put("lease/0001", json.dumps({**record, "pid_start": 1.0}).encode())
+        monkeypatch.setattr(module, "time", Clock(lease.beat))
+        with pytest.raises(RunBusyError, match="older"):
+            Lease.acquire(root, owner="next")
 
 
 def test_a_holder_that_died_on_this_machine_is_replaced_at_once(tmp_path: Path, pass_time: PassTime) -> None:
