@@ -127,13 +127,13 @@ def test_a_closed_terminal_stops_a_run_in_good_order(tmp_path: Path) -> None:
     os.close(inner)
     os.set_blocking(terminal, False)
     said = b""
-    deadline = time.monotonic() + 60
+    deadline = time.monotonic() + 300  # a bound for what never comes
     while count_merges(folder) < 3 and process.poll() is None and time.monotonic() < deadline:
         time.sleep(0.05)
         with contextlib.suppress(OSError):
             said += os.read(terminal, 1 << 16)
     os.close(terminal)
-    assert process.wait(timeout=60) == 130, said.decode()
+    assert process.wait(timeout=300) == 130, said.decode()
     assert json.loads((folder / "status.json").read_text())["state"] == "stopped"
     assert (folder / "lease" / "0001.released").exists()
     assert count_merges(folder) >= 3
