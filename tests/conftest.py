@@ -16,9 +16,9 @@ SLOW = (
     *("tests/chaos/", "tests/training/", "tests/benchmarks/", "[s3", "tests/pipeline/test_combinations"),
     *("cluster/test_generate", "cluster/test_presets", "cluster/test_transformers", "cluster/test_textures"),
     *("actors/test_activity", "actors/test_codec_norm", "actors/test_composite", "actors/test_edges"),
-    *("actors/test_embedded", "actors/test_guide", "actors/test_ingredients", "actors/test_mixed"),
+    *("actors/test_embedded", "actors/test_guide", "actors/test_ingredients", "actors/test_local"),
     *("actors/test_neighbourhood", "actors/test_progressive", "actors/test_reductions", "actors/test_resume"),
-    *("actors/test_tag", "actors/test_words", "actors/test_colour"),
+    *("actors/test_mixed", "actors/test_tag", "actors/test_words", "actors/test_colour"),
 )
 """what the names of tests hold that `make fast` leaves out: whole runs of models, processes, servers"""
 OF_THE_MACHINE = (
