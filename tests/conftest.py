@@ -12,6 +12,15 @@ from hypothesis import HealthCheck, settings
 
 CLUSTERS = ("test_ray.py", "test_driver.py", "test_job.py", "test_object_store.py", "test_raylets.py")
 """what the names of tests that start Ray hold"""
+SLOW = (
+    *("tests/chaos/", "tests/training/", "tests/benchmarks/", "[s3", "tests/pipeline/test_combinations"),
+    *("cluster/test_generate", "cluster/test_presets", "cluster/test_transformers", "cluster/test_textures"),
+    *("actors/test_activity", "actors/test_codec_norm", "actors/test_composite", "actors/test_edges"),
+    *("actors/test_embedded", "actors/test_guide", "actors/test_ingredients", "actors/test_local"),
+    *("actors/test_neighbourhood", "actors/test_progressive", "actors/test_reductions", "actors/test_resume"),
+    *("actors/test_mixed", "actors/test_tag", "actors/test_words", "actors/test_colour"),
+)
+"""what the names of tests hold that `make fast` leaves out: whole runs of models, processes, servers"""
 OF_THE_MACHINE = (
     *("AWS_", "GDAL_", "CPL_", "ZARR_", "RAY_ADDRESS", "RAY_AUTH_", "RAY_NAMESPACE", "GIGATILE_TRACEBACK"),
     *("COLUMNS", "LINES", "NO_COLOR", "FORCE_COLOR", "CLICOLOR", "TTY_", "PYTHONWARNINGS"),
@@ -23,16 +32,6 @@ at most"""
 
 for name in [name for name in os.environ if name.startswith(OF_THE_MACHINE)]:
     del os.environ[name]
-SLOW = (
-    *("tests/chaos/", "tests/training/", "tests/benchmarks/", "[s3", "tests/pipeline/test_combinations"),
-    *("cluster/test_generate", "cluster/test_presets", "cluster/test_transformers", "cluster/test_textures"),
-    *("actors/test_activity", "actors/test_codec_norm", "actors/test_composite", "actors/test_edges"),
-    *("actors/test_embedded", "actors/test_guide", "actors/test_ingredients", "actors/test_mixed"),
-    *("actors/test_neighbourhood", "actors/test_progressive", "actors/test_reductions", "actors/test_resume"),
-    *("actors/test_tag", "actors/test_words", "actors/test_colour"),
-)
-"""what the names of tests hold that `make fast` leaves out: whole runs of models, processes, servers"""
-
 # Ray's workers would else give way to the tests of the other process, which never wait
 os.environ.setdefault("RAY_worker_niceness", "0")
 # two processes of as many threads as there are cores would wait for each other

@@ -60,8 +60,11 @@ def test_a_mixed_picture_is_four_degraded_ones(folder: Path) -> None:
     )
     half = SIDE // 8
     # cut apart, quarters are shrunk without their neighbours: all but the border is the clean picture's
-    assert torch.equal(mixed.low[:, : half - 3, : half - 3], clean.low[:, : half - 3, : half - 3])
-    assert not torch.equal(mixed.low[:, half:, half:], clean.low[:, half:, half:])
+    apart = (mixed.low - clean.low).abs()
+    # of two sizes, they may be rounded to two of the 256 levels here and there
+    assert apart[:, : half - 3, : half - 3].max() < 1.5 / 255
+    assert apart[:, : half - 3, : half - 3].mean() < 0.01 / 255
+    assert apart[:, half:, half:].mean() > 1 / 255
     assert max(mixed.strength.blur, mixed.strength.noise, mixed.strength.jpeg) > 0
 
 
