@@ -14,28 +14,28 @@ import os
 import shutil
 import threading
 import uuid
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from datetime import timedelta
+from functools import cached_property, partial
 from pathlib import Path
-from typing import Any
-from urllib.parse import unquote, urlsplit
+from typing import Any, TypeVar
 
 import obstore
-from obstore.exceptions import (
-    AlreadyExistsError,
-    BaseError,
-    PermissionDeniedError,
-    PreconditionError,
-    UnauthenticatedError,
-)
-from obstore.store import LocalStore, ObjectStore, from_url
+from obstore.exceptions import AlreadyExistsError, BaseError, PreconditionError
+from obstore.store import AzureStore, GCSStore, LocalStore, ObjectStore, S3Store
 
+from storage.address import Address
 from storage.durable import create_durably, staging_files
-from storage.errors import FULL, StorageFullError
+from storage.errors import FULL, NoBucketError, StorageFullError
+from storage.integrity import DamagedOnTheWayError, Integrity
+from storage.listing import walk
+from storage.refusals import Refusal, without_secrets
+from storage.retrying import Attempts, Retries
 
-_SCHEMES = {"s3": "aws_", "s3a": "aws_", "gs": "google_", "az": "azure_", "azure": "azure_", "abfs": "azure_"}
+T = TypeVar("T")
+_PREFIXES = {"s3": "aws_", "gs": "google_", "az": "azure_"}
 _OPTIONS = {
     "aws_": """access_key_id secret_access_key session_token region default_region endpoint_url endpoint_url_s3
         skip_signature virtual_hosted_style_request""",
@@ -46,8 +46,11 @@ _OPTIONS = {
 """environment variables by their prefix, in lower case; they reach the processes that a root is sent to"""
 TAKEN = (AlreadyExistsError, PreconditionError)
 """what obstore raises where a key that was to be created exists"""
-_LIST_CHUNK = 1000
 _NUM_DELETERS = 16
+_NUM_CHUNK_THREADS = 32
+_MOST_UNLISTED = 1000
+_ABSENT_ASKS = 3
+"""an object store's "not found" is asked for so often: one that is wrong would lose work"""
 
 
 class ObjectRoot:
@@ -57,42 +60,48 @@ class ObjectRoot:
     in the process that receives it. It must not be used across a fork: obstore's threads do not survive one.
     """
 
-    def __init__(self, url: str, options: dict[str, str]) -> None:
-        self.url = url
-        """a normalised URL, or an absolute path for a local folder"""
+    def __init__(self, address: Address, options: dict[str, str], *, answered: bool = False) -> None:
+        self.address = address
+        self.retries = Retries()
+        """how long the store is asked again; a local folder is not"""
+        if answered:
+            self.retries.note_answer()
         self._options = options
+        self._integrity = Integrity()
         self._store: ObjectStore | None = None
         self._pid = os.getpid()
         self._lock = threading.Lock()
 
     @classmethod
-    def open(cls, url: str, *, create: bool = True) -> ObjectRoot:
-        """Open ``url``: a plain path, ``file://``, ``s3://``, ``gs://`` or ``az://``.
+    def open(cls, address: str | os.PathLike[str] | Address, *, create: bool = True) -> ObjectRoot:
+        """Open an address; see :class:`storage.address.Address` for how it is written.
 
-        A local folder is made where it is absent and ``create`` is true. Raises ValueError for a scheme that is not
-        known, FileNotFoundError for an absent folder, and OSError for one that cannot be made.
+        A local folder is made where it is absent and ``create`` is true. Raises ValueError for what is no address,
+        FileNotFoundError for an absent folder, and OSError for one that cannot be made.
         """
-        scheme = urlsplit(url).scheme if "://" in url else ""
-        if scheme in ("", "file"):
-            path = Path(unquote(urlsplit(url).path) if scheme else url).expanduser().absolute()
-            if create:
-                _make_folder(path)
-            root = cls(str(path), {})
-        elif scheme in _SCHEMES:
-            root = cls(url.rstrip("/"), _options_from_environment(_SCHEMES[scheme]))
+        address = Address.parse(address)
+        if address.folder is None:
+            root = cls(address, _options_from_environment(_PREFIXES[address.kind]))
         else:
-            raise ValueError(f"expected a path or s3://, gs:// or az://, got {url!r}")
+            if create:
+                _make_folder(address.folder)
+            root = cls(address, {})
         _ = root.store
         return root
 
+    @property
+    def url(self) -> str:
+        """As people write the address: an absolute path for a local folder."""
+        return self.address.url
+
     def __reduce__(self) -> tuple[Any, ...]:
-        return ObjectRoot, (self.url, self._options)
+        return partial(ObjectRoot, answered=self.retries.answered), (self.address, self._options)
 
     def __eq__(self, other: object) -> bool:
-        return isinstance(other, ObjectRoot) and (self.url, self._options) == (other.url, other._options)
+        return isinstance(other, ObjectRoot) and (self.address, self._options) == (other.address, other._options)
 
     def __hash__(self) -> int:
-        return hash(self.url)
+        return hash(self.address)
 
     def __repr__(self) -> str:
         return f"ObjectRoot({self.url!r})"
@@ -100,7 +109,7 @@ class ObjectRoot:
     @property
     def path(self) -> Path | None:
         """The local folder; None for an object store."""
-        return None if "://" in self.url else Path(self.url)
+        return self.address.folder
 
     @property
     def store(self) -> ObjectStore:
@@ -120,11 +129,28 @@ class ObjectRoot:
                 )
             return LocalStore(self.path, automatic_cleanup=True)
         endpoint = self._options.get("aws_endpoint_url_s3") or self._options.get("aws_endpoint_url") or ""
+        _check_endpoint(endpoint)
         client: Any = {"allow_http": endpoint.startswith("http://"), "connect_timeout": "10s", "timeout": "300s"}
-        retry: Any = {"max_retries": 8, "retry_timeout": timedelta(seconds=60)}
+        # asking again is done here (storage.retrying), where it is known what a lost answer may have done
+        given: Any = {
+            "client_options": client,
+            "retry_config": {"max_retries": 0, "retry_timeout": timedelta(seconds=0)},
+        }
         options: Any = self._options
+        bucket, prefix = self.address.bucket, self.address.path or None
         with self.translating("open", ""):
-            return from_url(self.url, config=options, client_options=client, retry_config=retry)
+            if self.address.kind == "s3":
+                return S3Store(bucket, prefix=prefix, config=options, **given)
+            if self.address.kind == "gs":
+                return GCSStore(bucket, prefix=prefix, config=options, **given)
+            if self.address.account:
+                options = {**options, "azure_storage_account_name": self.address.account}
+            return AzureStore(bucket, prefix=prefix, config=options, **given)
+
+    @cached_property
+    def pool(self) -> ThreadPoolExecutor:
+        """Threads for those who wait for many keys at a time."""
+        return ThreadPoolExecutor(_NUM_CHUNK_THREADS, thread_name_prefix="gigatile-store")
 
     @contextmanager
     def translating(self, doing: str, key: str, *, passing: tuple[type[Exception], ...] = ()) -> Iterator[None]:
@@ -136,60 +162,144 @@ class ObjectRoot:
         except (BaseError, OSError) as error:
             raise self._translated(error, doing, key) from error
 
-    def _translated(self, error: Exception, doing: str, key: str) -> Exception:
+    def _translated(self, error: Exception, doing: str, key: str, waited: float = 0.0) -> Exception:
         where = f"{self.url}/{key}" if key else self.url
-        reason = str(error).strip().split("\n", 1)[0]
         number = _system_error(error)
         if number in FULL:
             mend = "free some space or choose another place, then start the same command again: it resumes"
             return StorageFullError(number, f"no room to {doing} ({os.strerror(number)}); {mend}", where)
-        if isinstance(error, (UnauthenticatedError, PermissionDeniedError)) or number in (errno.EACCES, errno.EPERM):
-            mend = (
-                "check the folder's owner" if self.path is not None else "check the credentials and the bucket's policy"
-            )
-            return PermissionError(f"not allowed to {doing} {where}: {reason}; {mend}")
-        if isinstance(error, FileNotFoundError):
-            return FileNotFoundError(f"cannot {doing} {where}: {reason}")
-        return OSError(f"cannot {doing} {where}: {reason}")
+        if self.path is not None:
+            reason = str(error).strip().split("\n", 1)[0]
+            if number in (errno.EACCES, errno.EPERM):
+                return PermissionError(f"not allowed to {doing} {where}: {reason}; check the folder's owner")
+            kind = FileNotFoundError if isinstance(error, FileNotFoundError) else OSError
+            return kind(f"cannot {doing} {where}: {reason}")
+        refusal = Refusal.of(error)
+        if refusal.lacks_bucket:
+            return NoBucketError(f"{self.url}: there is no bucket {self.address.bucket!r}: {refusal.mend()}")
+        mend = f"; {refusal.mend()}" if refusal.mend() else ""
+        asked = f" (asked again for {waited:.0f} s)" if waited >= 1.0 else ""
+        said = without_secrets(f"{refusal.reason()}{asked}{mend}", self._options)
+        if refusal.forbids:
+            return PermissionError(f"not allowed to {doing} {where}: {said}")
+        return OSError(f"cannot {doing} {where}: {said}")
+
+    def _asked(self, doing: str, key: str, ask: Callable[[], T], *, passing: tuple[type[Exception], ...] = ()) -> T:
+        """What ``ask`` returns, asked again while an object store has troubles that pass.
+
+        Where it is given up, the first error is raised, translated; errors of the classes ``passing`` stay as they are.
+        """
+        attempts = self.retries.begin()
+        while True:
+            try:
+                found = ask()
+            except passing:
+                self.retries.note_answer()
+                raise
+            except (BaseError, OSError) as error:
+                self._wait_or_raise(attempts, error, doing, key)
+            else:
+                self.retries.note_answer()
+                return found
+
+    def _wait_or_raise(self, attempts: Attempts, error: Exception, doing: str, key: str) -> None:
+        passes = self.path is None and (isinstance(error, DamagedOnTheWayError) or Refusal.of(error).passes)
+        if passes and attempts.wait(error):
+            return
+        told = attempts.first if passes and attempts.first is not None else error
+        raise self._translated(told, doing, key, attempts.elapsed if passes else 0.0) from told
+
+    def _found(self, doing: str, key: str, ask: Callable[[], T]) -> T:
+        """What ``ask`` returns; KeyError where the key is absent, which an object store is asked more than once."""
+        for _ in range(1 if self.path is not None else _ABSENT_ASKS):
+            try:
+                return self._asked(doing, key, ask, passing=(FileNotFoundError,))
+            except NoBucketError:
+                raise
+            except FileNotFoundError as error:
+                absent = error
+        if Refusal.of(absent).lacks_bucket:
+            raise self._translated(absent, doing, key) from absent
+        raise KeyError(key) from absent
 
     def get(self, key: str) -> bytes:
-        """All bytes at ``key``; KeyError where it is absent."""
+        """All bytes at ``key``; KeyError where it is absent.
+
+        Bytes that are not those the store has a checksum of, or fewer, are read again.
+        """
         store = self.store
+
+        def ask() -> bytes:
+            answer = obstore.get(store, key)
+            data = bytes(answer.bytes())
+            if self.path is None:
+                self._integrity.check(key, data, answer.meta["e_tag"], answer.meta["size"])
+            return data
+
+        return self._found("read", key, ask)
+
+    def holds(self, key: str, data: bytes) -> bool:
+        """Whether exactly these bytes are at ``key``: whether a put was this caller's, where they are unique."""
         try:
-            with self.translating("read", key):
-                return bytes(obstore.get(store, key).bytes())
-        except FileNotFoundError as error:
-            raise KeyError(key) from error
+            return self.get(key) == data or (self.path is None and self.get(key) == data)
+        except KeyError:
+            return False
 
     def put_new(self, key: str, data: bytes, *, durable: bool = False) -> bool:
         """Create ``key``; False, and nothing changed, where it exists.
 
         ``durable`` makes the bytes and the name survive a power cut before it returns (an object store's puts always
         do). Over a network a put whose answer got lost may return False although it was this caller's: callers to whom
-        that matters put something only they know into ``data`` and compare.
+        that matters put something only they know into ``data`` and ask :meth:`holds`.
         """
+        if self.path is None:
+            return self._create(key, data)
         try:
             with self.translating("write", key, passing=TAKEN):
-                if durable and self.path is not None:
+                if durable:
                     return create_durably(self.path / key, data)
                 obstore.put(self.store, key, data, mode="create", use_multipart=False)
                 return True
         except TAKEN:
             return False
 
+    def _create(self, key: str, data: bytes) -> bool:
+        store, lost = self.store, False
+
+        def ask() -> bool:
+            nonlocal lost
+            try:
+                made = obstore.put(store, key, data, mode="create", use_multipart=False)
+            except TAKEN as error:
+                # a rival's put in flight (409), or a wrong answer, leaves nothing there
+                if not self.exists(key):
+                    raise DamagedOnTheWayError(f"said to exist, and it does not: {error}") from error
+                return lost and self.holds(key, data)
+            except (BaseError, OSError):
+                lost = True
+                raise
+            self._mend_upload(key, data, made["e_tag"])
+            return True
+
+        return self._asked("write", key, ask)
+
+    def _mend_upload(self, key: str, data: bytes, e_tag: str | None) -> None:
+        """Write a key anew that holds other bytes than were sent; only whoever wrote it may ask."""
+        if self.path is None and not self._integrity.matches(data, e_tag) and not self.holds(key, data):
+            self._asked("write", key, partial(obstore.put, self.store, key, data, use_multipart=False))
+
     def put(self, key: str, data: bytes) -> None:
         """Write ``key``, over whatever is there, in one piece."""
-        with self.translating("write", key):
-            obstore.put(self.store, key, data, use_multipart=False)
+        store = self.store
+        made = self._asked("write", key, partial(obstore.put, store, key, data, use_multipart=False))
+        self._mend_upload(key, data, made["e_tag"])
 
     def delete(self, key: str) -> None:
         """Remove ``key``; an absent key is fine."""
-        store = self.store
-        with self.translating("delete", key):
-            try:
-                obstore.delete(store, key)
-            except FileNotFoundError:
-                return
+        try:
+            self._found("delete", key, partial(obstore.delete, self.store, key))
+        except KeyError:
+            return
 
     def delete_all(self, keys: Iterable[str]) -> None:
         """Remove many keys, several at a time; absent ones are fine."""
@@ -203,16 +313,13 @@ class ObjectRoot:
 
     def _sizes(self, prefix: str) -> Iterator[tuple[str, int]]:
         with self.translating("list", prefix):
-            for batch in obstore.list(self.store, prefix or None, chunk_size=_LIST_CHUNK):
-                for meta in batch:
-                    yield meta["path"], meta["size"]
+            store = self.store
+        yield from walk(store, prefix, partial(self._asked, "list", prefix))
 
     def exists(self, key: str) -> bool:
-        store = self.store
         try:
-            with self.translating("look up", key):
-                obstore.head(store, key)
-        except FileNotFoundError:
+            self._found("look up", key, partial(obstore.head, self.store, key))
+        except KeyError:
             return False
         return True
 
@@ -228,6 +335,18 @@ class ObjectRoot:
             totals[part] = totals.get(part, 0) + size
         return totals
 
+    def first_free(self, key_of: Callable[[int], str], number: int) -> int:
+        """The first number from ``number`` on whose key is absent, where keys are numbered without a gap.
+
+        A listing of an object store may have lost its end. Raises OSError for a store that has every key.
+        """
+        if self.path is not None:
+            return number
+        for later in range(number, number + _MOST_UNLISTED):
+            if not self.exists(key_of(later)):
+                return later
+        raise OSError(f"{self.url} has keys that it does not list, without an end: it cannot hold a run")
+
     def probe(self) -> None:
         """Check that keys can be created here, and that a second creation is refused.
 
@@ -235,10 +354,10 @@ class ObjectRoot:
         as ``/proc``. Raises OSError with one line naming the store: not writable, not reachable, no such bucket, or a
         store that ignores conditional puts (a second writer could damage a run there without anybody noticing).
         """
-        key = f"probe-{uuid.uuid4().hex}"
-        if not self.put_new(key, b"first", durable=True):
+        key, first = f"probe-{uuid.uuid4().hex}", uuid.uuid4().bytes
+        if not self.put_new(key, first, durable=True) and not self.holds(key, first):
             raise OSError(f"{self.url} claims that the fresh key {key} exists: this store cannot hold a run")
-        refused = not self.put_new(key, b"second")
+        refused = not self.put_new(key, uuid.uuid4().bytes) and self.holds(key, first)
         self.delete(key)
         if not refused:
             raise OSError(f"{self.url} lets a second writer replace a key that exists; use a store that refuses it")
@@ -265,6 +384,14 @@ def _options_from_environment(prefix: str) -> dict[str, str]:
     if prefix == "aws_" and not options.keys() & {"aws_region", "aws_default_region"}:
         options["aws_region"] = "us-east-1"
     return options
+
+
+def _check_endpoint(endpoint: str) -> None:
+    """Raises ValueError that does not repeat it: it may hold a password."""
+    if endpoint and not endpoint.lower().startswith(("http://", "https://")):
+        raise ValueError("AWS_ENDPOINT_URL must begin with http:// or https://")
+    if "@" in endpoint:
+        raise ValueError("AWS_ENDPOINT_URL has a name or a password in it: expected http://host:port alone")
 
 
 def _make_folder(path: Path) -> None:
