@@ -9,32 +9,29 @@ A key is a relative path with ``/`` between its parts. The two promises that the
 
 from __future__ import annotations
 
-import errno
 import os
+import re
 import shutil
 import threading
 import uuid
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
 from datetime import timedelta
 from functools import cached_property, partial
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 import obstore
 from obstore.exceptions import AlreadyExistsError, BaseError, PreconditionError
 from obstore.store import AzureStore, GCSStore, LocalStore, ObjectStore, S3Store
 
 from storage.address import Address
+from storage.asking import Asking
 from storage.durable import create_durably, staging_files
-from storage.errors import FULL, NoBucketError, StorageFullError
 from storage.integrity import DamagedOnTheWayError, Integrity
 from storage.listing import walk
-from storage.refusals import Refusal, without_secrets
-from storage.retrying import Attempts, Retries
+from storage.retrying import Retries
 
-T = TypeVar("T")
 _PREFIXES = {"s3": "aws_", "gs": "google_", "az": "azure_"}
 _OPTIONS = {
     "aws_": """access_key_id secret_access_key session_token region default_region endpoint_url endpoint_url_s3
@@ -46,27 +43,25 @@ _OPTIONS = {
 """environment variables by their prefix, in lower case; they reach the processes that a root is sent to"""
 TAKEN = (AlreadyExistsError, PreconditionError)
 """what obstore raises where a key that was to be created exists"""
+_ENDPOINT = re.compile(r"https?://([\w.-]+|\[[0-9A-Fa-f:.]+\])(:\d{1,5})?(/[\w./~-]*)?", re.IGNORECASE | re.ASCII)
 _NUM_DELETERS = 16
 _NUM_CHUNK_THREADS = 32
 _MOST_UNLISTED = 1000
-_ABSENT_ASKS = 3
-"""an object store's "not found" is asked for so often: one that is wrong would lose work"""
 
 
 class ObjectRoot:
     """Bytes at keys below ``url``; open with :meth:`open`.
 
-    Pickles as its URL and the options taken from the environment (credentials travel with it), and opens itself again
-    in the process that receives it. It must not be used across a fork: obstore's threads do not survive one.
+    Pickles as its address and the options taken from the environment (credentials travel with it), and opens itself
+    again in the process that receives it. It must not be used across a fork: obstore's threads do not survive one.
     """
 
     def __init__(self, address: Address, options: dict[str, str], *, answered: bool = False) -> None:
         self.address = address
-        self.retries = Retries()
-        """how long the store is asked again; a local folder is not"""
+        self._options = options
+        self._asking = Asking(address, options)
         if answered:
             self.retries.note_answer()
-        self._options = options
         self._integrity = Integrity()
         self._store: ObjectStore | None = None
         self._pid = os.getpid()
@@ -93,6 +88,11 @@ class ObjectRoot:
     def url(self) -> str:
         """As people write the address: an absolute path for a local folder."""
         return self.address.url
+
+    @property
+    def retries(self) -> Retries:
+        """How long the store is asked again; a local folder is not."""
+        return self._asking.retries
 
     def __reduce__(self) -> tuple[Any, ...]:
         return partial(ObjectRoot, answered=self.retries.answered), (self.address, self._options)
@@ -130,7 +130,8 @@ class ObjectRoot:
             return LocalStore(self.path, automatic_cleanup=True)
         endpoint = self._options.get("aws_endpoint_url_s3") or self._options.get("aws_endpoint_url") or ""
         _check_endpoint(endpoint)
-        client: Any = {"allow_http": endpoint.startswith("http://"), "connect_timeout": "10s", "timeout": "300s"}
+        is_plain = endpoint.lower().startswith("http://")
+        client: Any = {"allow_http": is_plain, "connect_timeout": "10s", "timeout": "300s"}
         # asking again is done here (storage.retrying), where it is known what a lost answer may have done
         given: Any = {
             "client_options": client,
@@ -138,7 +139,7 @@ class ObjectRoot:
         }
         options: Any = self._options
         bucket, prefix = self.address.bucket, self.address.path or None
-        with self.translating("open", ""):
+        with self._asking.translating("open", ""):
             if self.address.kind == "s3":
                 return S3Store(bucket, prefix=prefix, config=options, **given)
             if self.address.kind == "gs":
@@ -151,76 +152,6 @@ class ObjectRoot:
     def pool(self) -> ThreadPoolExecutor:
         """Threads for those who wait for many keys at a time."""
         return ThreadPoolExecutor(_NUM_CHUNK_THREADS, thread_name_prefix="gigatile-store")
-
-    @contextmanager
-    def translating(self, doing: str, key: str, *, passing: tuple[type[Exception], ...] = ()) -> Iterator[None]:
-        """Turn what obstore and the system raise into one clear error naming the key; ``passing`` stay as they are."""
-        try:
-            yield
-        except passing:
-            raise
-        except (BaseError, OSError) as error:
-            raise self._translated(error, doing, key) from error
-
-    def _translated(self, error: Exception, doing: str, key: str, waited: float = 0.0) -> Exception:
-        where = f"{self.url}/{key}" if key else self.url
-        number = _system_error(error)
-        if number in FULL:
-            mend = "free some space or choose another place, then start the same command again: it resumes"
-            return StorageFullError(number, f"no room to {doing} ({os.strerror(number)}); {mend}", where)
-        if self.path is not None:
-            reason = str(error).strip().split("\n", 1)[0]
-            if number in (errno.EACCES, errno.EPERM):
-                return PermissionError(f"not allowed to {doing} {where}: {reason}; check the folder's owner")
-            kind = FileNotFoundError if isinstance(error, FileNotFoundError) else OSError
-            return kind(f"cannot {doing} {where}: {reason}")
-        refusal = Refusal.of(error)
-        if refusal.lacks_bucket:
-            return NoBucketError(f"{self.url}: there is no bucket {self.address.bucket!r}: {refusal.mend()}")
-        mend = f"; {refusal.mend()}" if refusal.mend() else ""
-        asked = f" (asked again for {waited:.0f} s)" if waited >= 1.0 else ""
-        said = without_secrets(f"{refusal.reason()}{asked}{mend}", self._options)
-        if refusal.forbids:
-            return PermissionError(f"not allowed to {doing} {where}: {said}")
-        return OSError(f"cannot {doing} {where}: {said}")
-
-    def _asked(self, doing: str, key: str, ask: Callable[[], T], *, passing: tuple[type[Exception], ...] = ()) -> T:
-        """What ``ask`` returns, asked again while an object store has troubles that pass.
-
-        Where it is given up, the first error is raised, translated; errors of the classes ``passing`` stay as they are.
-        """
-        attempts = self.retries.begin()
-        while True:
-            try:
-                found = ask()
-            except passing:
-                self.retries.note_answer()
-                raise
-            except (BaseError, OSError) as error:
-                self._wait_or_raise(attempts, error, doing, key)
-            else:
-                self.retries.note_answer()
-                return found
-
-    def _wait_or_raise(self, attempts: Attempts, error: Exception, doing: str, key: str) -> None:
-        passes = self.path is None and (isinstance(error, DamagedOnTheWayError) or Refusal.of(error).passes)
-        if passes and attempts.wait(error):
-            return
-        told = attempts.first if passes and attempts.first is not None else error
-        raise self._translated(told, doing, key, attempts.elapsed if passes else 0.0) from told
-
-    def _found(self, doing: str, key: str, ask: Callable[[], T]) -> T:
-        """What ``ask`` returns; KeyError where the key is absent, which an object store is asked more than once."""
-        for _ in range(1 if self.path is not None else _ABSENT_ASKS):
-            try:
-                return self._asked(doing, key, ask, passing=(FileNotFoundError,))
-            except NoBucketError:
-                raise
-            except FileNotFoundError as error:
-                absent = error
-        if Refusal.of(absent).lacks_bucket:
-            raise self._translated(absent, doing, key) from absent
-        raise KeyError(key) from absent
 
     def get(self, key: str) -> bytes:
         """All bytes at ``key``; KeyError where it is absent.
@@ -236,7 +167,7 @@ class ObjectRoot:
                 self._integrity.check(key, data, answer.meta["e_tag"], answer.meta["size"])
             return data
 
-        return self._found("read", key, ask)
+        return self._asking.found("read", key, ask)
 
     def holds(self, key: str, data: bytes) -> bool:
         """Whether exactly these bytes are at ``key``: whether a put was this caller's, where they are unique."""
@@ -255,7 +186,7 @@ class ObjectRoot:
         if self.path is None:
             return self._create(key, data)
         try:
-            with self.translating("write", key, passing=TAKEN):
+            with self._asking.translating("write", key, passing=TAKEN):
                 if durable:
                     return create_durably(self.path / key, data)
                 obstore.put(self.store, key, data, mode="create", use_multipart=False)
@@ -281,23 +212,23 @@ class ObjectRoot:
             self._mend_upload(key, data, made["e_tag"])
             return True
 
-        return self._asked("write", key, ask)
+        return self._asking.asked("write", key, ask)
 
     def _mend_upload(self, key: str, data: bytes, e_tag: str | None) -> None:
         """Write a key anew that holds other bytes than were sent; only whoever wrote it may ask."""
         if self.path is None and not self._integrity.matches(data, e_tag) and not self.holds(key, data):
-            self._asked("write", key, partial(obstore.put, self.store, key, data, use_multipart=False))
+            self._asking.asked("write", key, partial(obstore.put, self.store, key, data, use_multipart=False))
 
     def put(self, key: str, data: bytes) -> None:
         """Write ``key``, over whatever is there, in one piece."""
         store = self.store
-        made = self._asked("write", key, partial(obstore.put, store, key, data, use_multipart=False))
+        made = self._asking.asked("write", key, partial(obstore.put, store, key, data, use_multipart=False))
         self._mend_upload(key, data, made["e_tag"])
 
     def delete(self, key: str) -> None:
         """Remove ``key``; an absent key is fine."""
         try:
-            self._found("delete", key, partial(obstore.delete, self.store, key))
+            self._asking.found("delete", key, partial(obstore.delete, self.store, key))
         except KeyError:
             return
 
@@ -312,13 +243,13 @@ class ObjectRoot:
         return (key for key, _ in self._sizes(prefix))
 
     def _sizes(self, prefix: str) -> Iterator[tuple[str, int]]:
-        with self.translating("list", prefix):
+        with self._asking.translating("list", prefix):
             store = self.store
-        yield from walk(store, prefix, partial(self._asked, "list", prefix))
+        yield from walk(store, prefix, partial(self._asking.asked, "list", prefix))
 
     def exists(self, key: str) -> bool:
         try:
-            self._found("look up", key, partial(obstore.head, self.store, key))
+            self._asking.found("look up", key, partial(obstore.head, self.store, key))
         except KeyError:
             return False
         return True
@@ -388,10 +319,10 @@ def _options_from_environment(prefix: str) -> dict[str, str]:
 
 def _check_endpoint(endpoint: str) -> None:
     """Raises ValueError that does not repeat it: it may hold a password."""
-    if endpoint and not endpoint.lower().startswith(("http://", "https://")):
-        raise ValueError("AWS_ENDPOINT_URL must begin with http:// or https://")
-    if "@" in endpoint:
-        raise ValueError("AWS_ENDPOINT_URL has a name or a password in it: expected http://host:port alone")
+    if endpoint and not _ENDPOINT.fullmatch(endpoint):
+        raise ValueError(
+            "AWS_ENDPOINT_URL must be http://host:port or https://host, without a name or a password in it"
+        )
 
 
 def _make_folder(path: Path) -> None:
@@ -399,11 +330,3 @@ def _make_folder(path: Path) -> None:
         path.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise type(error)(f"cannot make the folder {path}: {error.strerror or error}") from error
-
-
-def _system_error(error: Exception) -> int | None:
-    """The errno behind an error; obstore only spells it in its message."""
-    if isinstance(error, OSError) and error.errno is not None:
-        return error.errno
-    _, found, tail = str(error).partition("(os error ")
-    return int(tail.split(")", 1)[0]) if found else None

@@ -37,6 +37,7 @@ _KEYS = "check AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY"
 _MENDS = {
     "NoSuchBucket": "make the bucket first, or correct its name or AWS_ENDPOINT_URL",
     "ContainerNotFound": "make the container first, or correct its name",
+    "NotImplemented": "a run needs a store that creates a key once (If-None-Match): use another",
     "ExpiredToken": "the credentials have expired: set new ones, AWS_SESSION_TOKEN among them, and start again",
     "TokenRefreshRequired": "the credentials have expired: set new ones and start again",
     "InvalidToken": "AWS_SESSION_TOKEN is not one of these credentials': set all three anew",
@@ -83,7 +84,7 @@ class Refusal:
             return False
         if issubclass(self.kind, _FOR_GOOD):
             return False
-        return self.status is None or self.status >= 500 or self.status in _PASSING_STATUS
+        return self.status is None or (self.status >= 500 and self.status != 501) or self.status in _PASSING_STATUS
 
     @property
     def forbids(self) -> bool:
@@ -102,6 +103,8 @@ class Refusal:
             return "no credentials are set: set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or AWS_SKIP_SIGNATURE=true"
         if self.forbids:
             return _MENDS["AccessDenied"]
+        if self.status == 400:
+            return "check the credentials, whether they have expired, and the region"
         if "dns error" in self.text or "failed to lookup address" in self.text:
             return "its host is not known here: check AWS_ENDPOINT_URL and the network"
         if self.status is None and "error sending request" in self.text:

@@ -14,7 +14,7 @@ import numpy as np
 import obstore
 import pytest
 
-from storage import listing, objects
+from storage import asking, listing, objects
 from storage.box import RegionGrid
 from storage.errors import MissingRegionError, NoBucketError
 from storage.integrity import DamagedOnTheWayError, Integrity
@@ -51,7 +51,7 @@ class Clock:
 def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
     """Time of every store that is opened."""
     clock = Clock()
-    monkeypatch.setattr(objects, "Retries", clock.retries)
+    monkeypatch.setattr(asking, "Retries", clock.retries)
     return clock
 
 
@@ -161,23 +161,25 @@ def table(root: ObjectRoot) -> None:
     assert read.facts == {"side": 8}
 
 
-@pytest.mark.parametrize(
-    "use", [put_and_get, create, look, list_and_delete, probe, write_regions, journal, plan_and_blobs, table]
-)
-class TestEveryUse:
-    @pytest.mark.parametrize("fault", Fault)
-    def test_each_request_fails_once(
-        self, root: ObjectRoot, proxy: FaultyProxy, use: Callable[[ObjectRoot], None], fault: Fault
-    ) -> None:
-        proxy.befall(once(fault))
-        use(root)
-        assert proxy.done[fault] > 0
+USES = (put_and_get, create, list_and_delete, probe, write_regions, journal)
 
-    def test_one_request_of_ten_fails_somehow(
-        self, root: ObjectRoot, proxy: FaultyProxy, use: Callable[[ObjectRoot], None]
-    ) -> None:
-        proxy.befall(some_faults(seed=3, share=0.1))
-        use(root)
+
+@pytest.mark.parametrize("fault", Fault)
+@pytest.mark.parametrize("use", USES)
+def test_each_request_fails_once(
+    root: ObjectRoot, proxy: FaultyProxy, use: Callable[[ObjectRoot], None], fault: Fault
+) -> None:
+    proxy.befall(once(fault))
+    use(root)
+    assert proxy.done[fault] > 0
+
+
+@pytest.mark.parametrize("use", [*USES, look, plan_and_blobs, table])
+def test_one_request_of_ten_fails_somehow(
+    root: ObjectRoot, proxy: FaultyProxy, use: Callable[[ObjectRoot], None]
+) -> None:
+    proxy.befall(some_faults(seed=3, share=0.1))
+    use(root)
 
 
 def test_a_whole_run_gives_the_same_bytes(
@@ -263,6 +265,8 @@ def test_whoever_waits_can_be_stopped(root: ObjectRoot, proxy: FaultyProxy, cloc
         (403, "InvalidAccessKeyId", PermissionError, "does not know this access key: check AWS_ACCESS_KEY_ID"),
         (403, "SignatureDoesNotMatch", PermissionError, "the secret key is not this access key's"),
         (403, "AccessDenied", PermissionError, "check the credentials and the bucket's policy"),
+        (501, "NotImplemented", OSError, "use another"),
+        (400, "SomethingElse", OSError, "check the credentials"),
         (403, "RequestTimeTooSkewed", OSError, "the clock of this machine is wrong"),
         (400, "AuthorizationHeaderMalformed", OSError, "another region: set AWS_REGION"),
         (301, "PermanentRedirect", OSError, "another region: set AWS_REGION"),
@@ -280,6 +284,14 @@ def test_what_does_not_pass_is_one_line_at_once(
         assert "\n" not in str(caught.value)
         assert "<" not in str(caught.value)
         assert code != "NoSuchBucket" or "probe-" not in str(caught.value)
+    assert clock.now == 0
+
+
+def test_a_refusal_within_a_question_ends_that_one_too(root: ObjectRoot, proxy: FaultyProxy, clock: Clock) -> None:
+    """Whether the key is there is asked after a 412, and may not be."""
+    proxy.befall(lambda request: (412, "PreconditionFailed") if request.method == "PUT" else (403, "AccessDenied"))
+    with pytest.raises(PermissionError, match="not allowed to look up"):
+        root.put_new("key", b"value")
     assert clock.now == 0
 
 
@@ -407,7 +419,9 @@ class TestSecrets:
         assert said == "GET http://***@host/x?*** failed for ***"
 
     @pytest.mark.usefixtures("s3_url")
-    @pytest.mark.parametrize("endpoint", ["http://me:secretpw@127.0.0.1:9", "secretpw:9"])
+    @pytest.mark.parametrize(
+        "endpoint", ["http://me:secretpw@127.0.0.1:9", "secretpw:9", "http://", "http://a:secretpw/", "http://a b"]
+    )
     def test_an_endpoint_with_a_password_is_refused(self, monkeypatch: pytest.MonkeyPatch, endpoint: str) -> None:
         monkeypatch.setenv("AWS_ENDPOINT_URL", endpoint)
         with pytest.raises(ValueError, match="AWS_ENDPOINT_URL") as caught:
