@@ -16,6 +16,7 @@ from obstore.exceptions import (
 
 _STATUS = re.compile(r"status code: (\d{3})")
 _CODE = re.compile(r"<Code>(\w+)</Code>")
+_ASKED = re.compile(r"Error performing \w+ (https?://[^/\s]+)")
 _REGION = re.compile(r"<Region>([\w-]+)</Region>|expecting '([\w-]+)'")
 _USERINFO = re.compile(r"(?<=://)[^/\s@]*@")
 _QUERY = re.compile(r"(\bhttps?://[^\s?]+)\?\S+")
@@ -117,6 +118,11 @@ class Refusal:
             return "there is no such bucket"
         if self.status is not None:
             return f"the store answered {self.status}{f' {self.code}' if self.code else ''}"
+        if "error sending request" in self.text:
+            asked = _ASKED.search(self.text)
+            return f"no answer from {asked[1]}" if asked else "no answer"
+        if "response body error" in self.text:
+            return "the answer broke off"
         return self.text.strip().split("\n", 1)[0]
 
     @property
