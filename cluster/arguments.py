@@ -11,6 +11,7 @@ from typing import Annotated, Any
 
 import typer
 
+from .ending import one_line_errors
 from .job import Work
 
 
@@ -35,7 +36,8 @@ def takes_job(command: Callable[..., None]) -> Callable[..., None]:
 
     @functools.wraps(command)
     def call(**given: Any) -> None:
-        job = job_class(**{field.name: given.pop(field.name) for field in ordered})
+        with one_line_errors():
+            job = job_class(**{field.name: given.pop(field.name) for field in ordered})
         command(job, **given)
 
     keyword_only = [one.replace(kind=inspect.Parameter.KEYWORD_ONLY) for one in own]

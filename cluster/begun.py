@@ -8,39 +8,58 @@ from __future__ import annotations
 
 import json
 
+from storage.address import Address
+from storage.errors import NoBucketError
 from storage.run import RunStore
 
+_MOST_STAGES = 1000
 
-def stage_url(run_url: str, index: int) -> str:
+
+def stage_url(run: str | Address, index: int) -> Address:
     """Where a stage's own run is kept."""
-    return f"{run_url.rstrip('/')}/stage-{index}"
+    return Address.parse(run).child(f"stage-{index}")
 
 
-def run_exists(url: str) -> bool:
+def run_exists(url: str | Address) -> bool:
     """Whether a run was begun at a URL; only reads, so that whoever may read can ask."""
+    return _read_plan(url) is not None
+
+
+def _read_plan(url: str | Address) -> bytes | None:
     try:
-        return RunStore.open(url, create=False).read_plan() is not None
+        return RunStore.open(url, create=False).read_plan()
+    except NoBucketError:
+        raise
     except FileNotFoundError:
-        return False
+        return None
 
 
-def last_stage(run_url: str) -> str | None:
-    """The furthest stage that was begun; None where the URL holds no series."""
-    index = 0
-    while run_exists(stage_url(run_url, index)):
-        index += 1
-    return stage_url(run_url, index - 1) if index else None
+def last_stage(run: str | Address) -> Address | None:
+    """The furthest stage that was begun; None where the URL holds no series.
+
+    Raises OSError for a store that has an answer to every key: no two stages have one plan.
+    """
+    found, before = None, None
+    for index in range(_MOST_STAGES):
+        place = stage_url(run, index)
+        plan = _read_plan(place)
+        if plan is None:
+            return found
+        if plan == before:
+            raise OSError(f"{place}/plan.json is that of the stage before: the store cannot hold a run")
+        found, before = place, plan
+    raise OSError(f"{run} has more than {_MOST_STAGES} stages: the store cannot hold a run")
 
 
-def check_kind(run_url: str, *, series: bool) -> None:
-    """Refuse a run's URL for a series, and a series' for a run. Raises ValueError."""
-    if series and run_exists(run_url):
-        raise ValueError(f"--run {run_url}: holds a run of `gigatile upscale`: give another")
-    if not series and last_stage(run_url):
-        raise ValueError(f"--run {run_url}: holds a series of `gigatile generate`: give another")
+def check_kind(run: str | Address, said: str, *, series: bool) -> None:
+    """Refuse a run's URL for a series, and a series' for a run; ``said``: as it was given. Raises ValueError."""
+    if series and run_exists(run):
+        raise ValueError(f"--run {said}: holds a run of `gigatile upscale`: give another")
+    if not series and last_stage(run):
+        raise ValueError(f"--run {said}: holds a series of `gigatile generate`: give another")
 
 
-def open_begun(url: str) -> tuple[RunStore, bytes]:
+def open_begun(url: str | Address) -> tuple[RunStore, bytes]:
     """The store and the plan's record of a run; of a series those of the furthest stage that was begun.
 
     Raises FileNotFoundError where there is neither.

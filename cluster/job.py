@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-import os
 import re
 from dataclasses import dataclass, field
 from typing import Any
+
+from storage.address import Address
+from storage.home import expand_home
 
 
 def _argument(metavar: str, text: str, place: int) -> Any:
@@ -17,7 +19,7 @@ def _option(default: Any, text: str) -> Any:
     return field(default=default, metadata={"help": text})
 
 
-_PATHS = ("output", "run", "recipe", "model", "tagger", "vocabulary", "vit", "input", "difficulty", "textures", "tags")
+_PATHS = ("output", "recipe", "model", "tagger", "vocabulary", "vit", "input", "difficulty", "textures", "tags")
 """fields that may name a local file or folder: a home directory, ~, is meant wherever the shell leaves it"""
 
 
@@ -51,11 +53,18 @@ class Work:
         for name in _PATHS:
             value = getattr(self, name, None)
             if value is not None and "://" not in value:
-                object.__setattr__(self, name, os.path.expanduser(value))
+                object.__setattr__(self, name, str(expand_home(value)))
+        _ = self.run_address
 
     @property
     def run_url(self) -> str:
-        return self.run or f"{self.output}.run"
+        """The run's address as it was given."""
+        return f"{self.output}.run" if self.run is None else self.run
+
+    @property
+    def run_address(self) -> Address:
+        """Raises ValueError for what is no address."""
+        return Address.local(f"{self.output}.run") if self.run is None else Address.parse(self.run)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 import time
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
@@ -165,7 +166,7 @@ def print_result(result: Result, output: str, run_url: str, seconds: float) -> N
     counts = result.prompts
     if counts.get("cut"):
         line = f"prompts of {counts['cut']} of {counts['tiles']} tiles were longer than the model reads"
-        print_warnings([f"{line}: see `gigatile prompts {run_url}`"])
+        print_warnings([f"{line}: see `gigatile prompts {shlex.quote(run_url)}`"])
 
 
 def print_status(table: dict[str, Any], place: tuple[int, int] | None) -> None:

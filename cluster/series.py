@@ -89,11 +89,11 @@ def generate(
 
     ``on_stage`` is called before each stage, whatever is left of it.
     """
-    check_kind(job.run_url, series=True)
-    if not run_exists(stage_url(job.run_url, 0)):
+    check_kind(job.run_address, job.run_url, series=True)
+    if not run_exists(stage_url(job.run_address, 0)):
         check_picture(job)
     stages = prepare(job)
-    stores = [RunStore.open(stage_url(job.run_url, index)) for index in range(len(stages))]
+    stores = [RunStore.open(stage_url(job.run_address, index)) for index in range(len(stages))]
     records = [match_run(store, stage.plan) for store, stage in zip(stores, stages, strict=True)]
     finished = already_finished(job, records[-1])
     if finished is not None:

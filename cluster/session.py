@@ -37,13 +37,13 @@ def prepare(job: Job, source: ImageSource) -> Prepared:
 def upscale(job: Job, *, should_stop: Callable[[], bool], on_plan: Callable[[Prepared], None]) -> Result:
     """Do the job, or what is left of it. Every error a user can cause is raised before any work starts."""
     with open_source(job) as source:
-        check_kind(job.run_url, series=False)
-        store_exists = run_exists(job.run_url)
+        check_kind(job.run_address, job.run_url, series=False)
+        store_exists = run_exists(job.run_address)
         if not store_exists:
             check_target(job, source)
         prepared = prepare(job, source)
         plan = prepared.plan
-        store = RunStore.open(job.run_url)
+        store = RunStore.open(job.run_address)
         finished = already_finished(job, match_run(store, plan))
         if finished is not None:
             return Result(exported=finished, tally=Tally(), already_finished=True)

@@ -87,6 +87,7 @@ def sit(
     ``bring_in`` makes sure that the input is in the store: it is called where anything is left to compute.
     """
     store, plan, tally = sitting.store, sitting.prepared.plan, Tally()
+    store.root.retries.on_wait = sitting.stop_if_asked
     graph = Graph(plan)
 
     def on_checked(done: int, of: int) -> None:
@@ -183,8 +184,14 @@ def leased(store: RunStore, plan: Plan) -> Iterator[Lease]:
             store.write_plan(plan.to_json())
             store.sweep()
             yield lease
-    finally:
-        lease.release()
+    except BaseException:
+        # a store that failed would fail here, too, and hide why
+        try:
+            lease.release()
+        except OSError as unreleased:
+            log.warning("the lease of the run could not be given back: %s", unreleased)
+        raise
+    lease.release()
 
 
 def match_run(store: RunStore, plan: Plan) -> list[Record]:

@@ -17,7 +17,7 @@ from pipeline.backbones.loading import describe_model, load_backbone
 from pipeline.pixels import to_rgb
 from pipeline.textures import PAIRS, TextureMemory, choose_pairs
 from storage.box import Box
-from storage.errors import ImageError
+from storage.errors import ImageError, NoBucketError
 from storage.images import ImageSource, open_image
 from storage.tables import VectorTable, check_absent, read_table, write_table
 
@@ -137,6 +137,8 @@ def read_memory(url: str) -> VectorTable:
     """The table that ``build_memory`` wrote. Raises FileNotFoundError or ValueError where there is none."""
     try:
         table = read_table(url)
+    except NoBucketError:
+        raise
     except FileNotFoundError as e:
         raise FileNotFoundError(f"--textures {url}: no memory of textures there; make one: gigatile textures") from e
     if "sight" not in table.facts:

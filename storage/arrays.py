@@ -27,6 +27,7 @@ from storage.box import Box, RegionGrid
 from storage.chunks import ChunkStore
 from storage.errors import CorruptRegionError, MissingRegionError, RegionConflictError
 from storage.objects import ObjectRoot
+from storage.retrying import read_again
 
 _CHUNK_KEY = re.compile(r"c/0/(\d+)/(\d+)$")
 
@@ -107,7 +108,7 @@ class RegionArray:
         rows, cols = box.slices
         try:
             with self._naming_missing():
-                values = np.asarray(self._zarr[:, rows, cols])
+                values = self._values(rows, cols)
         except ValueError as error:
             raise CorruptRegionError(self._damage(box, error)) from error
         if self.dtype.kind == "f" and np.isnan(values).any():
@@ -144,6 +145,10 @@ class RegionArray:
         found = (_CHUNK_KEY.search(key) for key in keys)
         return {self.grid.index(int(match[1]), int(match[2])) for match in found if match}
 
+    def _values(self, rows: slice, cols: slice) -> np.ndarray:
+        """Read again before it is called damaged: a bit may have been lost on the way from an object store."""
+        return read_again(lambda: np.asarray(self._zarr[:, rows, cols]), ValueError, times=1 if self.root.path else 3)
+
     @cached_property
     def _zarr(self) -> zarr.Array:
         _configure_zarr()
@@ -171,7 +176,7 @@ class RegionArray:
     def _is_damaged(self, region: int) -> bool:
         rows, cols = self.grid.box(region).slices
         try:
-            self._zarr[:, rows, cols]
+            self._values(rows, cols)
         except ValueError:
             return True
         except MissingRegionError:

@@ -1,41 +1,70 @@
-"""A Zarr store over an :class:`ObjectRoot` in which a chunk is created once and an absent chunk is an error.
+"""Zarr stores over an :class:`ObjectRoot`, with all that it does about stores that fail for a moment.
 
-Zarr by itself overwrites, and reads an absent chunk as the fill value without a word; both would hide lost work here.
+Zarr by itself overwrites, and reads an absent chunk as the fill value without a word; both would hide lost work, so
+:class:`ChunkStore` creates a chunk once, and an absent one is an error.
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+import asyncio
+from collections.abc import Callable
+from typing import TYPE_CHECKING, TypeVar
 
-import obstore
 from zarr.storage import ObjectStore
 
 from storage.errors import MissingRegionError
-from storage.objects import TAKEN, ObjectRoot
+from storage.objects import ObjectRoot
 
 if TYPE_CHECKING:
     from zarr.abc.store import ByteRequest
     from zarr.core.buffer import Buffer, BufferPrototype
 
+T = TypeVar("T")
 
-class ChunkStore(ObjectStore):
-    """``get`` raises MissingRegionError for an absent key, ``set`` raises FileExistsError for a present one."""
+
+class RootStore(ObjectStore):
+    """Whole keys, read and written through the root."""
 
     def __init__(self, root: ObjectRoot) -> None:
         super().__init__(root.store)
         self._root = root
 
+    async def get(self, key: str, prototype: BufferPrototype, byte_range: ByteRequest | None = None) -> Buffer | None:
+        assert byte_range is None, "no array here has shards"
+        try:
+            return prototype.buffer.from_bytes(await self._run(self._root.get, key))
+        except KeyError:
+            return None
+
+    async def set(self, key: str, value: Buffer) -> None:
+        await self._run(self._root.put, key, value.to_bytes())
+
+    async def set_if_not_exists(self, key: str, value: Buffer) -> None:
+        await self._run(self._root.put_new, key, value.to_bytes())
+
+    async def exists(self, key: str) -> bool:
+        return await self._run(self._root.exists, key)
+
+    async def delete(self, key: str) -> None:
+        await self._run(self._root.delete, key)
+
+    async def delete_dir(self, prefix: str) -> None:
+        await self._run(lambda: self._root.delete_all(self._root.list(prefix.rstrip("/"))))
+
+    async def _run(self, work: Callable[..., T], *given: object) -> T:
+        """In a thread, so that many keys are waited for at a time and each may be asked for again."""
+        return await asyncio.get_running_loop().run_in_executor(self._root.pool, work, *given)
+
+
+class ChunkStore(RootStore):
+    """``get`` raises MissingRegionError for an absent key, ``set`` raises FileExistsError for a present one."""
+
     async def get(self, key: str, prototype: BufferPrototype, byte_range: ByteRequest | None = None) -> Buffer:
-        with self._root.translating("read", key):
-            found = await super().get(key, prototype, byte_range)
+        found = await super().get(key, prototype, byte_range)
         if found is None:
             raise MissingRegionError(key)
         return found
 
     async def set(self, key: str, value: Buffer) -> None:
-        data: Any = value.as_buffer_like()
-        try:
-            with self._root.translating("write", key, passing=TAKEN):
-                await obstore.put_async(self._root.store, key, data, mode="create", use_multipart=False)
-        except TAKEN as error:
-            raise FileExistsError(key) from error
+        if not await self._run(self._root.put_new, key, value.to_bytes()):
+            raise FileExistsError(key)

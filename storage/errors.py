@@ -24,6 +24,10 @@ class StorageFullError(OSError):
     """The disk, the quota or the largest allowed file is used up."""
 
 
+class NoBucketError(FileNotFoundError):
+    """An object store has no bucket of that name."""
+
+
 class FencedError(RuntimeError):
     """A newer generation works on this run: the caller has lost it and must stop."""
 

@@ -22,6 +22,7 @@ import google_crc32c
 
 from storage.errors import FencedError
 from storage.objects import ObjectRoot
+from storage.retrying import read_again
 
 _NUM_READERS = 16
 
@@ -65,8 +66,8 @@ class Journal:
             raise ValueError(f"{self._root.url}/{_key(len(keys))} was there a moment ago, and is gone: start again")
         unread = keys[self._num_replayed :]
         with ThreadPoolExecutor(_NUM_READERS) as pool:
-            for key, data in zip(unread, pool.map(self._root.get, unread), strict=True):
-                self._replayed += self._parse(key, data)
+            for records in pool.map(self._read, unread):
+                self._replayed += records
                 self._num_replayed += 1
         self._next = len(keys)
         return list(self._replayed)
@@ -92,10 +93,14 @@ class Journal:
         if self._next is None:
             self._next = len(self._keys())
         data = _batch(records, generation, self._owner)
+        past = None
         while not self._root.put_new(_key(self._next), data, durable=True):
-            present = self._root.get(_key(self._next))
-            if present == data:
+            if self._root.holds(_key(self._next), data):
                 break
+            present = self._root.get(_key(self._next))
+            if present == past:
+                raise OSError(f"{self._root.url} gives the same for every key of the journal: it cannot hold a run")
+            past = present
             header = self._header(_key(self._next), present)
             if header["generation"] >= generation:
                 raise FencedError(
@@ -105,7 +110,19 @@ class Journal:
             self._next += 1
         self._next += 1
 
+    def _read(self, key: str) -> list[Record]:
+        """A batch's records; read again before it is called damaged or absent."""
+        try:
+            return read_again(lambda: self._parse(key, self._root.get(key)), ValueError, KeyError)
+        except KeyError:
+            raise ValueError(f"{self._root.url}/{key} was there a moment ago, and is gone: start again") from None
+
     def _keys(self) -> list[str]:
+        """Keys of all batches, in order. A listing with a gap, or one cut short, is not believed at once."""
+        num = len(read_again(self._listed, ValueError))
+        return [_key(number) for number in range(self._root.first_free(_key, num))]
+
+    def _listed(self) -> list[str]:
         numbers = sorted(int(name) for name in self._names() if name.isdigit())
         for expected, number in enumerate(numbers):
             if number != expected:

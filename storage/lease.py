@@ -20,6 +20,7 @@ from typing import Any
 from storage.errors import FencedError, RunBusyError
 from storage.objects import ObjectRoot
 from storage.process import SYSTEM, ProcessTable, identify, is_gone
+from storage.retrying import read_again
 
 _LEASE_KEY = re.compile(r"lease/(\d{4,})$")
 _POLLS_PER_HEARTBEAT = 4
@@ -48,7 +49,7 @@ class Lease:
         data = json.dumps(
             {**identify(), "owner": owner, "generation": generation, "nonce": os.urandom(8).hex()}
         ).encode()
-        if not root.put_new(_key(generation), data, durable=True) and root.get(_key(generation)) != data:
+        if not root.put_new(_key(generation), data, durable=True) and not root.holds(_key(generation), data):
             raise _busy(root, generation)
         lease = cls(root=root, owner=owner, generation=generation)
         lease.beat()
@@ -79,11 +80,13 @@ def _key(generation: int) -> str:
 def current_generation(root: ObjectRoot) -> int:
     """The generation that rules; 0 where nobody ever took the lease."""
     found = (_LEASE_KEY.search(key) for key in root.list("lease"))
-    return max((int(match[1]) for match in found if match), default=0)
+    listed = max((int(match[1]) for match in found if match), default=0)
+    # a listing may have been cut short
+    return root.first_free(_key, listed + 1) - 1
 
 
 def _holder(root: ObjectRoot, generation: int) -> dict[str, Any]:
-    return json.loads(root.get(_key(generation)))
+    return read_again(lambda: json.loads(root.get(_key(generation))), ValueError)
 
 
 def read_holder(root: ObjectRoot, generation: int) -> dict[str, Any]:

@@ -9,34 +9,30 @@ A key is a relative path with ``/`` between its parts. The two promises that the
 
 from __future__ import annotations
 
-import errno
 import os
+import re
 import shutil
 import threading
 import uuid
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
 from datetime import timedelta
+from functools import cached_property, partial
 from pathlib import Path
 from typing import Any
-from urllib.parse import unquote, urlsplit
 
 import obstore
-from obstore.exceptions import (
-    AlreadyExistsError,
-    BaseError,
-    PermissionDeniedError,
-    PreconditionError,
-    UnauthenticatedError,
-)
-from obstore.store import LocalStore, ObjectStore, from_url
+from obstore.exceptions import AlreadyExistsError, BaseError, PreconditionError
+from obstore.store import AzureStore, GCSStore, LocalStore, ObjectStore, S3Store
 
+from storage.address import Address
+from storage.asking import Asking
 from storage.durable import create_durably, staging_files
-from storage.errors import FULL, StorageFullError
-from storage.home import expand_home
+from storage.integrity import DamagedOnTheWayError, Integrity
+from storage.listing import walk
+from storage.retrying import Retries
 
-_SCHEMES = {"s3": "aws_", "s3a": "aws_", "gs": "google_", "az": "azure_", "azure": "azure_", "abfs": "azure_"}
+_PREFIXES = {"s3": "aws_", "gs": "google_", "az": "azure_"}
 _OPTIONS = {
     "aws_": """access_key_id secret_access_key session_token region default_region endpoint_url endpoint_url_s3
         skip_signature virtual_hosted_style_request""",
@@ -47,53 +43,65 @@ _OPTIONS = {
 """environment variables by their prefix, in lower case; they reach the processes that a root is sent to"""
 TAKEN = (AlreadyExistsError, PreconditionError)
 """what obstore raises where a key that was to be created exists"""
-_LIST_CHUNK = 1000
+_ENDPOINT = re.compile(r"https?://([\w.-]+|\[[0-9A-Fa-f:.]+\])(:\d{1,5})?(/[\w./~-]*)?", re.IGNORECASE | re.ASCII)
 _NUM_DELETERS = 16
+_NUM_CHUNK_THREADS = 32
+_MOST_UNLISTED = 1000
 
 
 class ObjectRoot:
     """Bytes at keys below ``url``; open with :meth:`open`.
 
-    Pickles as its URL and the options taken from the environment (credentials travel with it), and opens itself again
-    in the process that receives it. It must not be used across a fork: obstore's threads do not survive one.
+    Pickles as its address and the options taken from the environment (credentials travel with it), and opens itself
+    again in the process that receives it. It must not be used across a fork: obstore's threads do not survive one.
     """
 
-    def __init__(self, url: str, options: dict[str, str]) -> None:
-        self.url = url
-        """a normalised URL, or an absolute path for a local folder"""
+    def __init__(self, address: Address, options: dict[str, str], *, answered: bool = False) -> None:
+        self.address = address
         self._options = options
+        self._asking = Asking(address, options)
+        if answered:
+            self.retries.note_answer()
+        self._integrity = Integrity()
         self._store: ObjectStore | None = None
         self._pid = os.getpid()
         self._lock = threading.Lock()
 
     @classmethod
-    def open(cls, url: str, *, create: bool = True) -> ObjectRoot:
-        """Open ``url``: a plain path, ``file://``, ``s3://``, ``gs://`` or ``az://``.
+    def open(cls, address: str | os.PathLike[str] | Address, *, create: bool = True) -> ObjectRoot:
+        """Open an address; see :class:`storage.address.Address` for how it is written.
 
-        A local folder is made where it is absent and ``create`` is true. Raises ValueError for a scheme that is not
-        known, FileNotFoundError for an absent folder, and OSError for one that cannot be made.
+        A local folder is made where it is absent and ``create`` is true. Raises ValueError for what is no address,
+        FileNotFoundError for an absent folder, and OSError for one that cannot be made.
         """
-        scheme = urlsplit(url).scheme if "://" in url else ""
-        if scheme in ("", "file"):
-            path = expand_home(unquote(urlsplit(url).path) if scheme else url).absolute()
-            if create:
-                _make_folder(path)
-            root = cls(str(path), {})
-        elif scheme in _SCHEMES:
-            root = cls(url.rstrip("/"), _options_from_environment(_SCHEMES[scheme]))
+        address = Address.parse(address)
+        if address.folder is None:
+            root = cls(address, _options_from_environment(_PREFIXES[address.kind]))
         else:
-            raise ValueError(f"expected a path or s3://, gs:// or az://, got {url!r}")
+            if create:
+                _make_folder(address.folder)
+            root = cls(address, {})
         _ = root.store
         return root
 
+    @property
+    def url(self) -> str:
+        """As people write the address: an absolute path for a local folder."""
+        return self.address.url
+
+    @property
+    def retries(self) -> Retries:
+        """How long the store is asked again; a local folder is not."""
+        return self._asking.retries
+
     def __reduce__(self) -> tuple[Any, ...]:
-        return ObjectRoot, (self.url, self._options)
+        return partial(ObjectRoot, answered=self.retries.answered), (self.address, self._options)
 
     def __eq__(self, other: object) -> bool:
-        return isinstance(other, ObjectRoot) and (self.url, self._options) == (other.url, other._options)
+        return isinstance(other, ObjectRoot) and (self.address, self._options) == (other.address, other._options)
 
     def __hash__(self) -> int:
-        return hash(self.url)
+        return hash(self.address)
 
     def __repr__(self) -> str:
         return f"ObjectRoot({self.url!r})"
@@ -101,7 +109,7 @@ class ObjectRoot:
     @property
     def path(self) -> Path | None:
         """The local folder; None for an object store."""
-        return None if "://" in self.url else Path(self.url)
+        return self.address.folder
 
     @property
     def store(self) -> ObjectStore:
@@ -121,76 +129,108 @@ class ObjectRoot:
                 )
             return LocalStore(self.path, automatic_cleanup=True)
         endpoint = self._options.get("aws_endpoint_url_s3") or self._options.get("aws_endpoint_url") or ""
-        client: Any = {"allow_http": endpoint.startswith("http://"), "connect_timeout": "10s", "timeout": "300s"}
-        retry: Any = {"max_retries": 8, "retry_timeout": timedelta(seconds=60)}
+        _check_endpoint(endpoint)
+        is_plain = endpoint.lower().startswith("http://")
+        client: Any = {"allow_http": is_plain, "connect_timeout": "10s", "timeout": "300s"}
+        # asking again is done here (storage.retrying), where it is known what a lost answer may have done
+        given: Any = {
+            "client_options": client,
+            "retry_config": {"max_retries": 0, "retry_timeout": timedelta(seconds=0)},
+        }
         options: Any = self._options
-        with self.translating("open", ""):
-            return from_url(self.url, config=options, client_options=client, retry_config=retry)
+        bucket, prefix = self.address.bucket, self.address.path or None
+        with self._asking.translating("open", ""):
+            if self.address.kind == "s3":
+                return S3Store(bucket, prefix=prefix, config=options, **given)
+            if self.address.kind == "gs":
+                return GCSStore(bucket, prefix=prefix, config=options, **given)
+            if self.address.account:
+                options = {**options, "azure_storage_account_name": self.address.account}
+            return AzureStore(bucket, prefix=prefix, config=options, **given)
 
-    @contextmanager
-    def translating(self, doing: str, key: str, *, passing: tuple[type[Exception], ...] = ()) -> Iterator[None]:
-        """Turn what obstore and the system raise into one clear error naming the key; ``passing`` stay as they are."""
-        try:
-            yield
-        except passing:
-            raise
-        except (BaseError, OSError) as error:
-            raise self._translated(error, doing, key) from error
-
-    def _translated(self, error: Exception, doing: str, key: str) -> Exception:
-        where = f"{self.url}/{key}" if key else self.url
-        reason = str(error).strip().split("\n", 1)[0]
-        number = _system_error(error)
-        if number in FULL:
-            mend = "free some space or choose another place, then start the same command again: it resumes"
-            return StorageFullError(number, f"no room to {doing} ({os.strerror(number)}); {mend}", where)
-        if isinstance(error, (UnauthenticatedError, PermissionDeniedError)) or number in (errno.EACCES, errno.EPERM):
-            mend = (
-                "check the folder's owner" if self.path is not None else "check the credentials and the bucket's policy"
-            )
-            return PermissionError(f"not allowed to {doing} {where}: {reason}; {mend}")
-        if isinstance(error, FileNotFoundError):
-            return FileNotFoundError(f"cannot {doing} {where}: {reason}")
-        return OSError(f"cannot {doing} {where}: {reason}")
+    @cached_property
+    def pool(self) -> ThreadPoolExecutor:
+        """Threads for those who wait for many keys at a time."""
+        return ThreadPoolExecutor(_NUM_CHUNK_THREADS, thread_name_prefix="gigatile-store")
 
     def get(self, key: str) -> bytes:
-        """All bytes at ``key``; KeyError where it is absent."""
+        """All bytes at ``key``; KeyError where it is absent.
+
+        Bytes that are not those the store has a checksum of, or fewer, are read again.
+        """
         store = self.store
+
+        def ask() -> bytes:
+            answer = obstore.get(store, key)
+            data = bytes(answer.bytes())
+            if self.path is None:
+                self._integrity.check(key, data, answer.meta["e_tag"], answer.meta["size"])
+            return data
+
+        return self._asking.found("read", key, ask)
+
+    def holds(self, key: str, data: bytes) -> bool:
+        """Whether exactly these bytes are at ``key``: whether a put was this caller's, where they are unique."""
         try:
-            with self.translating("read", key):
-                return bytes(obstore.get(store, key).bytes())
-        except FileNotFoundError as error:
-            raise KeyError(key) from error
+            return self.get(key) == data or (self.path is None and self.get(key) == data)
+        except KeyError:
+            return False
 
     def put_new(self, key: str, data: bytes, *, durable: bool = False) -> bool:
         """Create ``key``; False, and nothing changed, where it exists.
 
         ``durable`` makes the bytes and the name survive a power cut before it returns (an object store's puts always
         do). Over a network a put whose answer got lost may return False although it was this caller's: callers to whom
-        that matters put something only they know into ``data`` and compare.
+        that matters put something only they know into ``data`` and ask :meth:`holds`.
         """
+        if self.path is None:
+            return self._create(key, data)
         try:
-            with self.translating("write", key, passing=TAKEN):
-                if durable and self.path is not None:
+            with self._asking.translating("write", key, passing=TAKEN):
+                if durable:
                     return create_durably(self.path / key, data)
                 obstore.put(self.store, key, data, mode="create", use_multipart=False)
                 return True
         except TAKEN:
             return False
 
+    def _create(self, key: str, data: bytes) -> bool:
+        store, lost = self.store, False
+
+        def ask() -> bool:
+            nonlocal lost
+            try:
+                made = obstore.put(store, key, data, mode="create", use_multipart=False)
+            except TAKEN as error:
+                # a rival's put in flight (409), or a wrong answer, leaves nothing there
+                if not self.exists(key):
+                    raise DamagedOnTheWayError(f"said to exist, and it does not: {error}") from error
+                return lost and self.holds(key, data)
+            except (BaseError, OSError):
+                lost = True
+                raise
+            self._mend_upload(key, data, made["e_tag"])
+            return True
+
+        return self._asking.asked("write", key, ask)
+
+    def _mend_upload(self, key: str, data: bytes, e_tag: str | None) -> None:
+        """Write a key anew that holds other bytes than were sent; only whoever wrote it may ask."""
+        if self.path is None and not self._integrity.matches(data, e_tag) and not self.holds(key, data):
+            self._asking.asked("write", key, partial(obstore.put, self.store, key, data, use_multipart=False))
+
     def put(self, key: str, data: bytes) -> None:
         """Write ``key``, over whatever is there, in one piece."""
-        with self.translating("write", key):
-            obstore.put(self.store, key, data, use_multipart=False)
+        store = self.store
+        made = self._asking.asked("write", key, partial(obstore.put, store, key, data, use_multipart=False))
+        self._mend_upload(key, data, made["e_tag"])
 
     def delete(self, key: str) -> None:
         """Remove ``key``; an absent key is fine."""
-        store = self.store
-        with self.translating("delete", key):
-            try:
-                obstore.delete(store, key)
-            except FileNotFoundError:
-                return
+        try:
+            self._asking.found("delete", key, partial(obstore.delete, self.store, key))
+        except KeyError:
+            return
 
     def delete_all(self, keys: Iterable[str]) -> None:
         """Remove many keys, several at a time; absent ones are fine."""
@@ -203,17 +243,14 @@ class ObjectRoot:
         return (key for key, _ in self._sizes(prefix))
 
     def _sizes(self, prefix: str) -> Iterator[tuple[str, int]]:
-        with self.translating("list", prefix):
-            for batch in obstore.list(self.store, prefix or None, chunk_size=_LIST_CHUNK):
-                for meta in batch:
-                    yield meta["path"], meta["size"]
+        with self._asking.translating("list", prefix):
+            store = self.store
+        yield from walk(store, prefix, partial(self._asking.asked, "list", prefix))
 
     def exists(self, key: str) -> bool:
-        store = self.store
         try:
-            with self.translating("look up", key):
-                obstore.head(store, key)
-        except FileNotFoundError:
+            self._asking.found("look up", key, partial(obstore.head, self.store, key))
+        except KeyError:
             return False
         return True
 
@@ -229,6 +266,18 @@ class ObjectRoot:
             totals[part] = totals.get(part, 0) + size
         return totals
 
+    def first_free(self, key_of: Callable[[int], str], number: int) -> int:
+        """The first number from ``number`` on whose key is absent, where keys are numbered without a gap.
+
+        A listing of an object store may have lost its end. Raises OSError for a store that has every key.
+        """
+        if self.path is not None:
+            return number
+        for later in range(number, number + _MOST_UNLISTED):
+            if not self.exists(key_of(later)):
+                return later
+        raise OSError(f"{self.url} has keys that it does not list, without an end: it cannot hold a run")
+
     def probe(self) -> None:
         """Check that keys can be created here, and that a second creation is refused.
 
@@ -236,10 +285,10 @@ class ObjectRoot:
         as ``/proc``. Raises OSError with one line naming the store: not writable, not reachable, no such bucket, or a
         store that ignores conditional puts (a second writer could damage a run there without anybody noticing).
         """
-        key = f"probe-{uuid.uuid4().hex}"
-        if not self.put_new(key, b"first", durable=True):
+        key, first = f"probe-{uuid.uuid4().hex}", uuid.uuid4().bytes
+        if not self.put_new(key, first, durable=True) and not self.holds(key, first):
             raise OSError(f"{self.url} claims that the fresh key {key} exists: this store cannot hold a run")
-        refused = not self.put_new(key, b"second")
+        refused = not self.put_new(key, uuid.uuid4().bytes) and self.holds(key, first)
         self.delete(key)
         if not refused:
             raise OSError(f"{self.url} lets a second writer replace a key that exists; use a store that refuses it")
@@ -268,16 +317,16 @@ def _options_from_environment(prefix: str) -> dict[str, str]:
     return options
 
 
+def _check_endpoint(endpoint: str) -> None:
+    """Raises ValueError that does not repeat it: it may hold a password."""
+    if endpoint and not _ENDPOINT.fullmatch(endpoint):
+        raise ValueError(
+            "AWS_ENDPOINT_URL must be http://host:port or https://host, without a name or a password in it"
+        )
+
+
 def _make_folder(path: Path) -> None:
     try:
         path.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise type(error)(f"cannot make the folder {path}: {error.strerror or error}") from error
-
-
-def _system_error(error: Exception) -> int | None:
-    """The errno behind an error; obstore only spells it in its message."""
-    if isinstance(error, OSError) and error.errno is not None:
-        return error.errno
-    _, found, tail = str(error).partition("(os error ")
-    return int(tail.split(")", 1)[0]) if found else None

@@ -17,8 +17,10 @@ from typing import Any
 
 from numpy.typing import DTypeLike
 
+from storage.address import Address
 from storage.arrays import RegionArray, describe_array
 from storage.box import RegionGrid
+from storage.errors import MissingRegionError
 from storage.journal import Journal
 from storage.lease import Lease
 from storage.objects import ObjectRoot
@@ -34,8 +36,8 @@ class RunStore:
     root: ObjectRoot
 
     @classmethod
-    def open(cls, url: str, *, create: bool = True) -> RunStore:
-        """Open the run at ``url`` (a path, s3://, gs:// or az://).
+    def open(cls, url: str | Address, *, create: bool = True) -> RunStore:
+        """Open the run at an address (a path, s3://, gs:// or az://; see storage.address).
 
         With ``create`` the place is made and probed first; without it, an absent folder is a FileNotFoundError. Raises
         OSError with one line where the place cannot hold a run.
@@ -54,7 +56,7 @@ class RunStore:
 
     def write_plan(self, data: bytes) -> None:
         """Store the plan; the same plan again is fine. Raises ValueError where another plan is there."""
-        if not self.root.put_new(_PLAN, data, durable=True) and self.root.get(_PLAN) != data:
+        if not self.root.put_new(_PLAN, data, durable=True) and not self.root.holds(_PLAN, data):
             raise ValueError(f"{self.url} holds a run of another plan; choose another place, or delete that run")
 
     def read_plan(self) -> bytes | None:
@@ -72,7 +74,7 @@ class RunStore:
         wanted = describe_array(channels=channels, grid=grid, dtype=dtype, compress=compress)
         key = f"{name}/zarr.json"
         if not self.root.put_new(key, wanted.encode(), durable=True):
-            present = _parsed(self.root.get(key))
+            present = _parsed(self._get(key) or b"")
             if present is None:
                 self.root.delete(key)
                 self.root.put_new(key, wanted.encode(), durable=True)
@@ -83,13 +85,12 @@ class RunStore:
     def open_array(self, name: str) -> RegionArray:
         """Open the array ``name``, whose metadata is read once a process.
 
-        Raises KeyError where it is absent, ValueError where it is damaged.
+        Raises MissingRegionError where it is absent, ValueError where it is damaged.
         """
         if name not in self._opened:
-            try:
-                metadata = self.root.get(f"{name}/zarr.json")
-            except KeyError:
-                raise KeyError(f"no array {name} in {self.url}") from None
+            metadata = self._get(f"{name}/zarr.json")
+            if metadata is None:
+                raise MissingRegionError(f"no array {name} in {self.url}")
             if _parsed(metadata) is None:
                 raise ValueError(
                     f"{self.url}/{name}/zarr.json is damaged: start the run's own command again, which writes it anew"

@@ -11,9 +11,9 @@ from typing import Any
 
 import numpy as np
 import zarr
-from zarr.storage import ObjectStore, StorePath
+from zarr.storage import StorePath
 
-from storage.chunks import ChunkStore
+from storage.chunks import ChunkStore, RootStore
 from storage.errors import MissingRegionError
 from storage.objects import ObjectRoot
 
@@ -44,7 +44,7 @@ def write_table(url: str, table: VectorTable) -> None:
     root = ObjectRoot.open(url)
     for name, column in table.columns.items():
         array = zarr.create_array(
-            StorePath(ObjectStore(root.store), name),
+            StorePath(RootStore(root), name),
             shape=column.shape,
             chunks=(min(ROWS, len(column)), column.shape[1]),
             dtype="float32",

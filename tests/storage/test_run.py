@@ -9,7 +9,7 @@ import pytest
 
 from storage import lease
 from storage.box import RegionGrid
-from storage.errors import FencedError, RunBusyError
+from storage.errors import FencedError, MissingRegionError, RunBusyError
 from storage.journal import Record
 from storage.objects import ObjectRoot
 from storage.run import RunStore
@@ -28,7 +28,7 @@ class TestRunStore:
 
     def test_arrays_come_back_as_they_were_made(self, store: RunStore) -> None:
         assert not store.has_array("z/0/s0007")
-        with pytest.raises(KeyError, match="z/0/s0007"):
+        with pytest.raises(MissingRegionError, match="z/0/s0007"):
             store.open_array("z/0/s0007")
         made = store.array("z/0/s0007", channels=4, grid=GRID, dtype=np.float32)
         opened = store.open_array("z/0/s0007")
