@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import json
 
+from storage.objects import ObjectRoot
+from storage.place import check_place, check_series_place
 from storage.run import RunStore
 
 
@@ -33,11 +35,22 @@ def last_stage(run_url: str) -> str | None:
 
 
 def check_kind(run_url: str, *, series: bool) -> None:
-    """Refuse a run's URL for a series, and a series' for a run. Raises ValueError."""
+    """Refuse a run's URL for a series, a series' for a run, and a place that holds other things and neither.
+
+    Raises ValueError. Only reads.
+    """
     if series and run_exists(run_url):
         raise ValueError(f"--run {run_url}: holds a run of `gigatile upscale`: give another")
     if not series and last_stage(run_url):
         raise ValueError(f"--run {run_url}: holds a series of `gigatile generate`: give another")
+    try:
+        root = ObjectRoot.open(run_url, create=False)
+    except FileNotFoundError:
+        return
+    if series:
+        check_series_place(root)
+    else:
+        check_place(root)
 
 
 def open_begun(url: str) -> tuple[RunStore, bytes]:

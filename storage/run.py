@@ -22,6 +22,7 @@ from storage.box import RegionGrid
 from storage.journal import Journal
 from storage.lease import Lease
 from storage.objects import ObjectRoot
+from storage.place import is_aside
 
 _PLAN = "plan.json"
 _STATUS = "status.json"
@@ -145,8 +146,11 @@ class RunStore:
         return self._get(f"blobs/{name}")
 
     def sweep(self) -> int:
-        """Remove what killed writers left half-written; returns how many files. Only the lease's holder may call it."""
-        return self.root.sweep()
+        """Remove keys of the run that killed writers left half-written; returns how many files.
+
+        Only the lease's holder may call it.
+        """
+        return self.root.sweep(is_aside)
 
     def usage(self) -> dict[str, int]:
         """Bytes in use by part: ``z``, ``journal``, ``pixels`` and so on."""
