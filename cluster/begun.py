@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 
+from pipeline.plan import plan_hash
 from storage.objects import ObjectRoot
 from storage.place import check_place, check_series_place
 from storage.run import RunStore
@@ -62,6 +63,7 @@ def open_begun(url: str) -> tuple[RunStore, bytes]:
     record = store.read_plan()
     if record is None:
         raise FileNotFoundError(f"{url} holds no run: expected plan.json in it")
+    store.journal.expect(plan_hash(record))
     return store, record
 
 
