@@ -31,6 +31,8 @@ class Attempt:
     worker: str
     deadline: float
     late: bool = False
+    sums: dict[str, int] = field(default_factory=dict)
+    """the journal's checksums of blobs that the task may read, by name; filled in when it is handed out"""
 
 
 @dataclass(slots=True, kw_only=True)

@@ -21,7 +21,7 @@ def one_line_errors() -> Iterator[None]:
     from actors.coordinator import TaskFailedError
     from actors.drive import WrongWorkerError
     from actors.executor import WorkersExhaustedError
-    from storage.errors import CorruptRegionError, FencedError, RegionConflictError, RunBusyError
+    from storage.errors import CorruptRegionError, FencedError, MissingRegionError, RegionConflictError, RunBusyError
 
     known = (
         ValueError,
@@ -33,6 +33,7 @@ def one_line_errors() -> Iterator[None]:
         WorkersExhaustedError,
         CorruptRegionError,
         FencedError,
+        MissingRegionError,
         RegionConflictError,
         RunBusyError,
     )

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import sys
 import time
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -38,6 +39,8 @@ class Reporter:
     """tasks of a whole run, by kind"""
     left: dict[Kind, int] | None = None
     """tasks that this session began with; what is missing was done by earlier ones; None until the store was checked"""
+    check: Callable[[], None] = lambda: None
+    """raises FencedError where a newer coordinator has taken over, to which the status belongs"""
     console: Console = field(default_factory=lambda: Console(file=sys.stderr))
     stage: str = "starting"
     started: float = field(default_factory=time.monotonic)
@@ -67,7 +70,7 @@ class Reporter:
         done_all = all(status["done"][kind] == status["total"][kind] for kind in status["total"])
         if done_all or now - self._last_status > STATUS_SECONDS:
             self._last_status = now
-            self.store.write_status(status)
+            self._write(status)
         if self._bar is not None:
             self._bar.update(
                 self._bar_task, completed=status["fraction"], description=status["stage"], text=status_text(status)
@@ -79,7 +82,7 @@ class Reporter:
     def announce(self, stage: str, text: str = "") -> None:
         """A stage outside the driving loop: checking, ingest, export."""
         self.stage = stage
-        self.store.write_status({**self.status(self._tally), "stage": stage})
+        self._write({**self.status(self._tally), "stage": stage})
         if self._bar is not None:
             self._bar.update(self._bar_task, description=stage, text=text)
         else:
@@ -93,7 +96,11 @@ class Reporter:
 
     def finish(self, tally: Tally, state: str, **extra: Any) -> None:
         """The last status of a session: finished, stopped or failed."""
-        self.store.write_status({**self.status(tally), "state": state, "stage": state, **extra})
+        self._write({**self.status(tally), "state": state, "stage": state, **extra})
+
+    def _write(self, status: dict[str, Any]) -> None:
+        self.check()
+        self.store.write_status(status)
 
     def status(self, tally: Tally) -> dict[str, Any]:
         """Progress as a table: counts by kind, rate, ETA, workers and their share of time inside the model.
