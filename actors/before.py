@@ -16,8 +16,9 @@ from pipeline.reduction import chain_end, list_reductions, table_from_bytes
 from storage.box import Box
 from storage.run import RunStore
 
-from .names import OUT, latent_name
-from .reductions import statistics_blob
+from .blobs import crc_of, damaged_blob
+from .names import OUT, latent_name, statistics_blob
+from .sums import record_sums
 
 
 class Before:
@@ -30,15 +31,21 @@ class Before:
         self._plan = plan_from_json(stored) if stored is not None else None
         if self._plan is None or self._plan.hash != plan.stage.before:
             raise ValueError(f"{store.url} does not hold the stage that the plan grows from: start the run again")
+        store.journal.expect(self._plan.hash)
         self._factor = plan.geometry.factor
 
     @functools.cached_property
     def anchor(self) -> Rescaling | None:
-        """The stage's own, which knows the first stage's; None for a recipe without."""
+        """The stage's own, which knows the first stage's; None for a recipe without. Checked against its journal."""
         assert self._plan is not None
         k = chain_end(list_reductions(self._plan), "decode")
-        data = None if k is None else self._store.get_blob(statistics_blob(k))
-        return None if data is None else anchor_from(table_from_bytes(data))
+        if k is None:
+            return None
+        name = statistics_blob(k)
+        data = self._store.get_blob(name)
+        if data is None or crc_of(data) != record_sums(self._store.journal.replay()).get(name):
+            raise damaged_blob(self._store, name)
+        return anchor_from(table_from_bytes(data))
 
     def latents(self, box: Box) -> np.ndarray:
         """The stage's result, anchored, enlarged to a box of this stage's latent canvas: ``[c, y, x] float32``."""

@@ -38,6 +38,8 @@ class Attempt:
     late: bool = False
     shared: bool = False
     """offered to others though it is not late"""
+    sums: dict[str, int] = field(default_factory=dict)
+    """the journal's checksums of blobs that the task may read, by name; filled in when it is handed out"""
 
 
 @dataclass(slots=True, kw_only=True)

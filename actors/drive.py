@@ -9,24 +9,29 @@ import json
 import logging
 import time
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
 from pipeline.plan import Plan
 from storage.errors import StorageFullError
-from storage.journal import Record
+from storage.journal import Record, driver_record
 from storage.lease import Lease
 from storage.run import RunStore
 
+from .blobs import crc_of
 from .coordinator import Coordinator, Finished
 from .executor import Event, Executor, TaskFailed, WorkerJoined, WorkerLost
 from .resume import ACTIVE, Beside, array_names, kept_beside
+from .sums import JournalledSums, as_task, is_task
 from .task import CONTRIBUTING, Hello, Item, Kind, Outcome
 
 log = logging.getLogger(__name__)
 
 GOLDEN_BLOB = "golden.json"
+"""for people; its checksum in the journal is what counts"""
+GOLDEN = "golden"
+"""kind of the journal's record of what the first worker predicted"""
 POLL_SECONDS = 0.2
 """to wait for events before other things are seen to; half of it where something waits for the journal"""
 JOURNAL_DELAY = 0.5
@@ -101,12 +106,23 @@ class Session:
     """called about once a second"""
     should_stop: Callable[[], bool] = lambda: False
     tally: Tally = field(default_factory=Tally)
+    given: Mapping[str, int] = field(default_factory=dict)
+    """crc32c of blobs that the driver put into the store, by name"""
+    sums: JournalledSums = field(init=False)
     beside: Beside = field(init=False)
+    golden: int | None = field(default=None, init=False)
+    """crc32c of what the first worker of the run predicted; None where none has come yet"""
     delete_after: float = field(default=0.0, init=False)
     """time.monotonic() before which the store is not asked to delete: it was away"""
 
     def __post_init__(self) -> None:
         self.beside = kept_beside(self.plan)
+        self.sums = JournalledSums(self.coordinator.graph, self.given)
+        for record in self.store.journal.replay():
+            if is_task(record):
+                self.sums.add(as_task(record), record.crc32c, record.extra)
+            elif record.kind == GOLDEN:
+                self.golden = record.crc32c
 
 
 def drive(session: Session) -> Tally:
@@ -156,6 +172,7 @@ def _journal_delay(coordinator: Coordinator) -> float:
 def _hand_out(session: Session) -> None:
     coordinator = session.coordinator
     for attempt in coordinator.assign(time.monotonic()):
+        attempt.sums = session.sums.of(attempt.task)
         session.executor.submit(attempt, coordinator.graph.parts(attempt.task))
     for worker in coordinator.overdue(time.monotonic()):
         session.executor.kill(worker, "a task of its own is late for the second time")
@@ -216,7 +233,13 @@ def _object(session: Session, hello: Hello) -> str | None:
             f"{hello.versions}: use the same device and packages, or begin another run"
         )
     golden = json.dumps({"golden": hello.golden}).encode()
-    if session.store.put_blob_new(GOLDEN_BLOB, golden) or session.store.get_blob(GOLDEN_BLOB) == golden:
+    if session.golden is None:
+        record = driver_record(GOLDEN, crc32c=crc_of(golden))
+        session.store.journal.append([record], session.lease.generation)
+        session.golden = record.crc32c
+    if session.golden == crc_of(golden):
+        if session.store.get_blob(GOLDEN_BLOB) != golden:
+            session.store.put_blob(GOLDEN_BLOB, golden)
         return None
     return (
         f"the worker on {hello.node} predicts other bits than the workers that began this run, with the same "
@@ -228,6 +251,8 @@ def _write_journal(session: Session) -> None:
     finished = list(session.coordinator.uncommitted)
     if finished:
         session.store.journal.append([_record(one) for one in finished], session.lease.generation)
+        for one in finished:
+            session.sums.add(one.task, one.outcome.crc32c, one.outcome.extra)
         session.coordinator.commit(finished)
 
 
@@ -262,20 +287,28 @@ def _clean_up(session: Session, retired: set[Kind]) -> None:
 def _delete_garbage(session: Session, most: int) -> None:
     session.delete_after = time.monotonic() + RETRY_SECONDS
     with _put_off("deleting what is not read again"):
-        _delete(session.store, session.coordinator.items.garbage, session.beside, most)
+        _delete(session.store, session.coordinator.items.garbage, session.beside, most, session.lease.check)
         session.delete_after = 0.0
 
 
-def delete_leftovers(store: RunStore, plan: Plan, coordinator: Coordinator) -> None:
-    """Delete what earlier sittings left and nobody reads any more, where nothing is left to drive."""
+def delete_leftovers(store: RunStore, plan: Plan, coordinator: Coordinator, lease: Lease) -> None:
+    """Delete what earlier sittings left and nobody reads any more, where nothing is left to drive.
+
+    Raises FencedError where a newer coordinator has taken over.
+    """
     garbage = coordinator.items.garbage
     with _put_off("deleting what is not read again"):
-        _delete(store, garbage, kept_beside(plan), len(garbage))
+        _delete(store, garbage, kept_beside(plan), len(garbage), lease.check)
 
 
-def _delete(store: RunStore, garbage: list[Item], beside: Beside, most: int) -> None:
-    """Delete so many items, the last first; what the store refuses to delete stays on the list."""
-    for _ in range(min(most, len(garbage))):
+def _delete(store: RunStore, garbage: list[Item], beside: Beside, most: int, check: Callable[[], None]) -> None:
+    """Delete so many items, the last first; what the store refuses to delete stays on the list.
+
+    ``check`` raises FencedError where a newer coordinator has taken over, which may count on them.
+    """
+    for number in range(min(most, len(garbage))):
+        if number % MOST_DELETED == 0:
+            check()
         item = garbage[-1]
         for name in array_names(item, beside):
             store.open_array(name).delete(item.region)

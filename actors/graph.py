@@ -184,6 +184,10 @@ class Graph:
         makers += [Task(Kind.EXCHANGE, task.step, batch) for batch in self._exchanged[task.region]]
         return [Part(maker, r) for maker in makers for r in self.receivers(maker) if r in seen]
 
+    def prompting(self, region: int) -> tuple[int, ...]:
+        """Regions whose prompts the tiles of a region read, its own among them."""
+        return (region, *self._prompting[region])
+
     def _prompted_by(self, plan: Plan, region: int) -> tuple[int, ...]:
         seen = reach(plan.tiles, plan.regions, region, plan.jitter)
         return tuple(prompting_regions(plan, seen)) if plan.has_places and seen is not None else ()

@@ -17,8 +17,9 @@ log = logging.getLogger(__name__)
 def keep_beating(lease: Lease, every: float = 1.0) -> Iterator[None]:
     """Beat from a thread every ``every`` seconds until the block ends.
 
-    Being fenced only ends the beating here: the next write to the journal, or the loop's own beat, raises it where it
-    matters. An unreachable store is tried again.
+    Being fenced only ends the beating: the next write to the journal or the status, the loop's own beat, and whatever
+    deletes, raise it where it matters. Where the block ends with another error meanwhile, FencedError takes its place:
+    regions that are gone are a consequence of it. An unreachable store is tried again.
     """
     done = threading.Event()
 
@@ -35,6 +36,19 @@ def keep_beating(lease: Lease, every: float = 1.0) -> Iterator[None]:
     thread.start()
     try:
         yield
+    except FencedError:
+        raise
+    except Exception:
+        raise_if_fenced(lease)
+        raise
     finally:
         done.set()
         thread.join()
+
+
+def raise_if_fenced(lease: Lease) -> None:
+    """Raise FencedError where it is known that a newer coordinator has taken over."""
+    try:
+        lease.check()
+    except OSError as e:
+        log.warning("whether somebody took the run over cannot be seen: %s", e)

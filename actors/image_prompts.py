@@ -19,6 +19,8 @@ from pipeline.textures import TextureMemory, memory_from_bytes
 from storage.box import Box
 from storage.run import RunStore
 
+from .blobs import Blobs, damaged_blob
+
 TEXTURES_BLOB = "cond/textures.npz"
 
 
@@ -36,8 +38,10 @@ class StoredImagePrompts:
         plan: Plan,
         preparer: Preparer,
         in_backbone: Callable[[], AbstractContextManager[Backbone]],
+        blobs: Blobs,
     ) -> None:
         self._store, self._plan, self._preparer, self._in_backbone = store, plan, preparer, in_backbone
+        self._blobs = blobs
         self._memory: TextureMemory | None = None
 
     def look(self, region: int) -> ImagePrompts:
@@ -48,13 +52,13 @@ class StoredImagePrompts:
         else:
             # what a tile looks like without the input's damage: the keys of the memory are such pictures
             made = look_at_tiles(self._plan, tiles, self._preparer.coarse_pixels, self._in_backbone, self._textures())
-        self._store.put_blob(image_prompt_blob(region), made.to_bytes())
+        self._blobs.put(image_prompt_blob(region), made.to_bytes(region))
         return made
 
     def read(self, region: int) -> ImagePrompts:
-        data = self._store.get_blob(image_prompt_blob(region))
+        data = self._blobs.get(image_prompt_blob(region))
         # not prepared, lost or damaged with a machine's page cache: looking again gives the same numbers
-        kept = None if data is None else image_prompts_from_bytes(data)
+        kept = None if data is None else image_prompts_from_bytes(data, region)
         return self.look(region) if kept is None else kept
 
     def _enlarged(self, box: Box) -> torch.Tensor:
@@ -63,8 +67,18 @@ class StoredImagePrompts:
 
     def _textures(self) -> TextureMemory:
         if self._memory is None:
-            data = self._store.get_blob(TEXTURES_BLOB)
-            assert data is not None
-            self._memory = memory_from_bytes(data)
-            assert self._memory.sha256 == self._plan.textures
+            data = self._blobs.get(TEXTURES_BLOB)
+            memory = None if data is None else _intact_memory(data, self._plan)
+            if memory is None:
+                raise damaged_blob(self._store, TEXTURES_BLOB)
+            self._memory = memory
         return self._memory
+
+
+def _intact_memory(data: bytes, plan: Plan) -> TextureMemory | None:
+    """The memory that the plan names; None where the bytes are not it."""
+    try:
+        memory = memory_from_bytes(data)
+    except (ValueError, KeyError):
+        return None
+    return memory if memory.sha256 == plan.textures else None

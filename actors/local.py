@@ -45,7 +45,7 @@ class LocalExecutor:
             return []
         attempt, inputs = self._waiting.popleft()
         contributions = [self._contributions[part.maker][part.destination] for part in inputs]
-        outcome, made = self._worker.run(attempt.task, contributions)
+        outcome, made = self._worker.run(attempt.task, contributions, attempt.sums)
         if attempt.task.kind in CONTRIBUTING:
             owners = [self._worker.plan.regions.owner(c.box.top, c.box.left) for c in made]
             self._made[attempt.number] = dict(zip(owners, made, strict=True))

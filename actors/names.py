@@ -8,6 +8,11 @@ PIXELS, COARSE, DIFFICULTY, OUT = "pixels", "cond/coarse", "cond/difficulty", "o
 PROMPT_BLOB = "cond/prompts.npz"
 
 
+def statistics_blob(k: int) -> str:
+    """Where the table of reduction ``k`` is kept."""
+    return f"statistics/{k:04d}.npz"
+
+
 def latent_name(step: int) -> str:
     """Array of the latents at ``step``."""
     return f"z/{STAGE}/s{step:04d}"

@@ -5,21 +5,20 @@ cond/prompts.npz    the backbone's embeddings by name, two rows each: the negati
 
 from __future__ import annotations
 
-import io
 from collections.abc import Callable
 from contextlib import AbstractContextManager
 from typing import Any
 
-import google_crc32c
-import numpy as np
 import torch
 
+from pipeline.archive import archive_from_bytes, archive_to_bytes
 from pipeline.backbone import Backbone
 from pipeline.denoise import PromptTable, embed_own
 from pipeline.plan import Plan
 from pipeline.text_limit import TextLimit
 from storage.run import RunStore
 
+from .blobs import Blobs, damaged_blob
 from .names import PROMPT_BLOB
 
 
@@ -32,9 +31,11 @@ class OwnPrompts:
         plan: Plan,
         limit: TextLimit,
         in_backbone: Callable[[], AbstractContextManager[Backbone]],
+        blobs: Blobs,
     ) -> None:
         """``in_backbone`` lends the model for one computation."""
         self._store, self._plan, self._limit, self._in_backbone = store, plan, limit, in_backbone
+        self._blobs = blobs
         self._table: PromptTable | None = None
 
     def embed(self) -> int:
@@ -43,12 +44,8 @@ class OwnPrompts:
         negative, prompt = (self._limit.cut(text).prompt for text in (recipe.negative_prompt, recipe.prompt))
         with self._in_backbone() as backbone:
             table = embed_own(backbone, negative, prompt)
-        buffer = io.BytesIO()
         arrays: dict[str, Any] = {name: tensor.numpy() for name, tensor in table.items()}
-        np.savez(buffer, **arrays)
-        data = buffer.getvalue()
-        self._store.put_blob(PROMPT_BLOB, data)
-        return int(google_crc32c.value(data))
+        return self._blobs.put(PROMPT_BLOB, archive_to_bytes(arrays))
 
     def table(self) -> PromptTable:
         """The embeddings; none of a model that reads no text."""
@@ -59,7 +56,11 @@ class OwnPrompts:
     def _read(self) -> PromptTable:
         if self._plan.geometry.text_tokens is None:
             return PromptTable()
-        data = self._store.get_blob(PROMPT_BLOB)
-        assert data is not None
-        with np.load(io.BytesIO(data)) as table:
-            return PromptTable(embeddings={name: torch.from_numpy(table[name]) for name in table.files})
+        data = self._blobs.get(PROMPT_BLOB)
+        if data is None:
+            # lost or damaged with a machine's page cache: embedding again gives the same numbers
+            self.embed()
+            data = self._blobs.get(PROMPT_BLOB)
+        if data is None:
+            raise damaged_blob(self._store, PROMPT_BLOB)
+        return PromptTable(embeddings={name: torch.from_numpy(one) for name, one in archive_from_bytes(data).items()})

@@ -26,6 +26,8 @@ from storage.arrays import RegionArray
 from storage.errors import CorruptRegionError, MissingRegionError
 from storage.run import RunStore
 
+from .blobs import Blobs, Sums
+
 PROMPTS_ARRAY = "cond/prompt"
 REMEMBERED = 128
 """records that a process keeps: some hundred kilobytes each, with the embeddings of a large text encoder"""
@@ -59,8 +61,11 @@ class RegionPrompts:
 class PromptStore:
     """Reads and writes the prompts of regions; threads may share it."""
 
-    def __init__(self, store: RunStore, plan: Plan, encode: Callable[[str], PromptRecord]) -> None:
+    def __init__(
+        self, store: RunStore, plan: Plan, encode: Callable[[str], PromptRecord], blobs: Blobs | None = None
+    ) -> None:
         self._store, self._plan, self._encode = store, plan, encode
+        self._blobs = Blobs(store) if blobs is None else blobs
         self._records: OrderedDict[int, PromptRecord] = OrderedDict()
         self._lock = threading.Lock()
 
@@ -96,13 +101,19 @@ class PromptStore:
             records[key] = record
         return RegionPrompts(keys=keys, records=records)
 
+    def sums(self, prompts: Sequence[TilePrompt]) -> dict[str, int]:
+        """The checksums of the records of prompts that were written, by the names of their blobs."""
+        texts = {text for one in prompts for text in (one.prompt, one.negative) if text is not None}
+        names = sorted(prompt_blob(prompt_key(text)) for text in texts)
+        return {name: self._blobs.sum(name) for name in names}
+
     def _keep(self, text: str) -> PromptRecord:
         """Encode and keep a prompt, unless some worker has done so."""
         key = prompt_key(text)
         record = self._record(key)
         if record is None:
             record = self._encode(text)
-            self._store.put_blob(prompt_blob(key), record.to_bytes())
+            self._blobs.put(prompt_blob(key), record.to_bytes())
             self._remember(key, record)
         assert record.text == text, f"prompts {record.text!r} and {text!r} have one key"
         return record
@@ -111,7 +122,7 @@ class PromptStore:
         if key in self._records:
             self._records.move_to_end(key)
             return self._records[key]
-        record = read_prompt(self._store, key)
+        record = _record_of(self._blobs, key)
         if record is not None:
             self._remember(key, record)
         return record
@@ -125,7 +136,14 @@ class PromptStore:
         return self._store.open_array(PROMPTS_ARRAY)
 
 
-def read_prompt(store: RunStore, key: int) -> PromptRecord | None:
-    """A distinct prompt by its key; None where it is not there, or damaged."""
-    data = store.get_blob(prompt_blob(key))
-    return None if data is None else prompt_record_from_bytes(data)
+def read_prompt(store: RunStore, key: int, sums: Sums | None = None) -> PromptRecord | None:
+    """A distinct prompt by its key; None where it is not there, damaged, or another one. ``sums``: the journal's."""
+    blobs = Blobs(store)
+    blobs.expect(sums or {})
+    return _record_of(blobs, key)
+
+
+def _record_of(blobs: Blobs, key: int) -> PromptRecord | None:
+    data = blobs.get(prompt_blob(key))
+    record = None if data is None else prompt_record_from_bytes(data)
+    return record if record is not None and prompt_key(record.text) == key else None

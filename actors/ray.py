@@ -17,6 +17,7 @@ from ray.exceptions import GetTimeoutError, ObjectLostError, RayActorError, RayE
 
 from pipeline.contribution import Contribution
 
+from .blobs import Sums
 from .building import WorkerSetup, build_worker
 from .coordinator import Attempt
 from .executor import Event, TaskDone, TaskFailed, WorkerJoined, WorkerLost, WorkersExhaustedError
@@ -43,9 +44,9 @@ class WorkerActor:
     def hello(self) -> Hello:
         return self._worker.hello()
 
-    def run(self, task: Task, *contributions: Contribution) -> Outcome | tuple[Outcome | Contribution, ...]:
+    def run(self, task: Task, sums: Sums, *contributions: Contribution) -> Outcome | tuple[Outcome | Contribution, ...]:
         """The outcome; of contributing tasks, then a contribution for each region that they go to."""
-        outcome, made = self._worker.run(task, contributions)
+        outcome, made = self._worker.run(task, contributions, sums)
         return (outcome, *made) if made else outcome
 
 
@@ -79,7 +80,8 @@ class RayExecutor:
         actor = self._actors[attempt.worker]
         contributions = [self._contributions[part.maker][part.destination] for part in inputs]
         receivers = self._graph.receivers(attempt.task) if attempt.task.kind in CONTRIBUTING else ()
-        returned = actor.handle.run.options(num_returns=1 + len(receivers)).remote(attempt.task, *contributions)
+        run = actor.handle.run.options(num_returns=1 + len(receivers))
+        returned = run.remote(attempt.task, attempt.sums, *contributions)
         outcome, *made = returned if receivers else [returned]
         actor.runs[outcome] = (attempt, made)
 

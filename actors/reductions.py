@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import google_crc32c
 import numpy as np
 
 from pipeline.plan import Plan
@@ -20,15 +19,13 @@ from storage.arrays import RegionArray
 from storage.box import Box, RegionGrid
 from storage.run import RunStore
 
+from .blobs import Blobs, crc_of, damaged_blob
+from .names import statistics_blob
+
 
 def moments_name(k: int) -> str:
     """Array of the shares of reduction ``k``: ``[length, rows, columns]`` of the plan's regions."""
     return f"moments/{k:04d}"
-
-
-def statistics_blob(k: int) -> str:
-    """Where the table of reduction ``k`` is kept."""
-    return f"statistics/{k:04d}.npz"
 
 
 def create_moments(store: RunStore, plan: Plan) -> None:
@@ -41,8 +38,8 @@ def create_moments(store: RunStore, plan: Plan) -> None:
 class StoredReductions:
     """Carries out measure and reduce tasks, and reads what they found."""
 
-    def __init__(self, store: RunStore, plan: Plan, reducer: Reducer) -> None:
-        self._store, self._reducer = store, reducer
+    def __init__(self, store: RunStore, plan: Plan, reducer: Reducer, blobs: Blobs) -> None:
+        self._store, self._reducer, self._blobs = store, reducer, blobs
         self._reductions = list_reductions(plan)
         self._tables: dict[int, Table] = {}
 
@@ -59,7 +56,7 @@ class StoredReductions:
         # durable where it is new: a table lost with a page cache would cost a pass over the whole canvas
         if not self._store.put_blob_new(statistics_blob(k), data):
             self._store.put_blob(statistics_blob(k), data)
-        return int(google_crc32c.value(data))
+        return crc_of(data)
 
     def last(self, box: Box) -> np.ndarray:
         """Latents ``[c, h, w]`` after the last step, as they are decoded."""
@@ -77,8 +74,9 @@ class StoredReductions:
             return {}
         table = self._tables.get(k)
         if table is None:
-            data = self._store.get_blob(statistics_blob(k))
-            assert data is not None
+            data = self._blobs.get(statistics_blob(k))
+            if data is None:
+                raise damaged_blob(self._store, statistics_blob(k))
             table = table_from_bytes(data)
             self._tables = {k: table}
         return table

@@ -6,13 +6,9 @@ there, and its checksum is the journal's. Everything else is deleted and made ag
 
 from __future__ import annotations
 
-import io
 import logging
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-
-import google_crc32c
-import numpy as np
 
 from pipeline.plan import Plan
 from pipeline.prompt_table import CHANNELS as PROMPT_CHANNELS
@@ -23,11 +19,14 @@ from storage.journal import Record
 from storage.run import RunStore
 from storage.threads import read_all
 
+from .bin import Bin
+from .blobs import BLOBS, crc_of
 from .graph import PROMPTS, Graph
-from .names import COARSE, DIFFICULTY, OUT, PROMPT_BLOB, history_name, latent_name
+from .names import COARSE, DIFFICULTY, OUT, PROMPT_BLOB, history_name, latent_name, statistics_blob
 from .prompts import PROMPTS_ARRAY
-from .reductions import create_moments, moments_name, statistics_blob
-from .task import Item, Kind, Task
+from .reductions import create_moments, moments_name
+from .sums import as_task, blob_sums, is_task
+from .task import Item
 from .words import create_words, words_name
 
 log = logging.getLogger(__name__)
@@ -49,6 +48,16 @@ class Found:
 
 ACTIVE = "active"
 """what the journal calls a region's active tiles, among checksums by array name"""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Told:
+    """What the journal tells of an item."""
+
+    arrays: dict[str, int]
+    """crc32c of its regions, by array"""
+    blobs: dict[str, int]
+    """crc32c of its blobs, and of those that it shares, by name"""
 
 
 Beside = Callable[[int], list[str]]
@@ -108,53 +117,53 @@ def find_available(
     records: Sequence[Record],
     *,
     on_checked: Callable[[int, int], None] = lambda _done, _of: None,
+    check: Callable[[], None] = lambda: None,
 ) -> Found:
     """Check what the journal says against what the store holds; see Found.
 
     ``on_checked`` is called now and then with how many items were read, and of how many; what it raises goes through.
+    ``check`` is called before anything is deleted: it raises FencedError where a newer coordinator has taken over.
     """
-    checksums = _checksums(graph, records)
-    beside = kept_beside(plan)
-    present, num_deleted = _present(store, plan, graph, checksums, beside)
+    told = _told(graph, records)
+    beside, bin_ = kept_beside(plan), Bin(store, check)
+    present = _present(store, plan, graph, told, beside, bin_)
     num_damaged, goals = 0, graph.goals()
     verified: set[Item] = set()
     while True:
         wanted = {item for task in graph.needed(present) for item in graph.inputs(task)} & present
         wanted |= present.intersection(goals)
-        bad = _damaged(store, sorted(wanted - verified), checksums, on_checked)
+        bad = _damaged(store, sorted(wanted - verified), told, bin_, on_checked)
         verified |= wanted
-        if not bad:
-            return Found(available=present, num_deleted=num_deleted, num_damaged=num_damaged, active=_active(records))
         for item in bad:
             log.warning("%s is damaged or gone although the journal calls it done: it is made again", item)
             num_damaged += 1
-            num_deleted += _delete(store, item, beside)
+            _throw_away(store, item, beside, bin_)
             present.discard(item)
+        bin_.empty()
+        if not bad:
+            active = _active(records)
+            return Found(available=present, num_deleted=bin_.num_deleted, num_damaged=num_damaged, active=active)
 
 
-def _checksums(graph: Graph, records: Iterable[Record]) -> dict[Item, dict[str, int]]:
-    """The journalled checksums of each item, by array name; a later record of the same item wins."""
-    checksums: dict[Item, dict[str, int]] = {}
-    kinds = set(Kind)
-    for record in records:
-        if record.kind not in kinds:
-            continue
-        item = graph.product(Task(Kind(record.kind), record.step, record.region))
-        name = blob_name(item) or array_names(item, lambda _step: [])[0]
-        extra = {key: value for key, value in record.extra.items() if key != ACTIVE}
-        checksums[item] = {name: record.crc32c, **extra}
-    return checksums
+def _told(graph: Graph, records: Iterable[Record]) -> dict[Item, Told]:
+    """What the journal tells of each item; a later record of the same item wins."""
+    told: dict[Item, Told] = {}
+    for record in filter(is_task, records):
+        task = as_task(record)
+        item = graph.product(task)
+        own = {} if blob_name(item) else {array_names(item, lambda _step: [])[0]: record.crc32c}
+        beside = {key: value for key, value in record.extra.items() if key not in (ACTIVE, BLOBS)}
+        told[item] = Told(arrays=own | beside, blobs=blob_sums(task, record.crc32c, record.extra))
+    return told
 
 
 def _active(records: Iterable[Record]) -> dict[int, tuple[int, ...]]:
     return {record.region: tuple(record.extra[ACTIVE]) for record in records if ACTIVE in record.extra}
 
 
-def _present(
-    store: RunStore, plan: Plan, graph: Graph, checksums: dict[Item, dict[str, int]], beside: Beside
-) -> tuple[set[Item], int]:
+def _present(store: RunStore, plan: Plan, graph: Graph, told: dict[Item, Told], beside: Beside, bin_: Bin) -> set[Item]:
     """Journalled items whose regions exist; regions without a record are deleted."""
-    present, num_deleted = {item for item in checksums if blob_name(item)}, 0
+    present = {item for item in told if blob_name(item)}
     names = {(COARSE, "coarse", 0), (OUT, "out", 0)}
     names |= {(latent_name(step), "z", step) for step in range(plan.num_steps + 1)}
     names |= {(moments_name(k), "moments", k) for k in range(len(graph.reductions))}
@@ -163,62 +172,71 @@ def _present(
             continue
         for region in store.open_array(name).regions():
             item = Item(kind, step, region)
-            if item in checksums:
+            if item in told:
                 present.add(item)
             else:
-                num_deleted += _delete(store, item, beside)
-    return present, num_deleted + _sweep_companions(store, plan, present, beside)
+                _throw_away(store, item, beside, bin_)
+    _sweep_companions(store, plan, present, beside, bin_)
+    bin_.empty()
+    return present
 
 
-def _sweep_companions(store: RunStore, plan: Plan, present: set[Item], beside: Beside) -> int:
+def _sweep_companions(store: RunStore, plan: Plan, present: set[Item], beside: Beside, bin_: Bin) -> None:
     """Delete what was written before the array that tells of an item, where the item is not there.
 
     It would be written again, and a write over damaged bytes is refused.
     """
     companions = [(DIFFICULTY, "coarse", 0), (PROMPTS_ARRAY, "coarse", 0)]
     companions += [(name, "z", step) for step in range(plan.num_steps + 1) for name in beside(step)]
-    num_deleted = 0
     for name, kind, step in companions:
         if not store.has_array(name):
             continue
         array = store.open_array(name)
         for region in array.regions():
             if Item(kind, step, region) not in present:
-                array.delete(region)
-                num_deleted += 1
-    return num_deleted
+                bin_.add(array, region)
 
 
-def _delete(store: RunStore, item: Item, beside: Beside) -> int:
-    names = [name for name in array_names(item, beside) if store.has_array(name)]
-    for name in names:
-        store.open_array(name).delete(item.region)
-    return len(names)
+def _throw_away(store: RunStore, item: Item, beside: Beside, bin_: Bin) -> None:
+    for name in array_names(item, beside):
+        if store.has_array(name):
+            bin_.add(store.open_array(name), item.region)
 
 
 def _damaged(
     store: RunStore,
     items: Sequence[Item],
-    checksums: dict[Item, dict[str, int]],
+    told: dict[Item, Told],
+    bin_: Bin,
     on_checked: Callable[[int, int], None],
 ) -> list[Item]:
-    """Those of the items whose bytes are not as recorded, in the items' order."""
+    """Those of the items whose bytes are not as recorded, in the items' order.
+
+    A damaged blob that many items share counts for the first of them: made again, it is there for all. It is deleted.
+    """
     intact = read_all(
-        lambda item: _intact(store, item, checksums[item]), items, between=lambda done: on_checked(done, len(items))
+        lambda item: _intact(store, item, told[item].arrays), items, between=lambda done: on_checked(done, len(items))
     )
-    return [item for item, is_intact in zip(items, intact, strict=True) if not is_intact]
+    bad = {item for item, is_intact in zip(items, intact, strict=True) if not is_intact}
+    sums: dict[str, tuple[int, Item]] = {}
+    for item in items:
+        for name, crc in told[item].blobs.items():
+            sums.setdefault(name, (crc, item))
+    names = sorted(sums)
+    for name, found in zip(names, read_all(lambda name: _blob_checksum(store, name), names), strict=True):
+        if found != sums[name][0]:
+            bad.add(sums[name][1])
+            bin_.add_blob(name)
+    return [item for item in items if item in bad]
 
 
-def _intact(store: RunStore, item: Item, checksums: dict[str, int]) -> bool:
-    if (name := blob_name(item)) is not None:
-        data = store.get_blob(name)
-        return data is not None and google_crc32c.value(data) == checksums[name] and _is_table(data)
-    return all(_checksum(store.open_array(name), item.region) == crc for name, crc in checksums.items())
+def _intact(store: RunStore, item: Item, arrays: dict[str, int]) -> bool:
+    return all(_checksum(store.open_array(name), item.region) == crc for name, crc in arrays.items())
 
 
-def _is_table(data: bytes) -> bool:
-    with np.load(io.BytesIO(data)) as table:
-        return len(table.files) > 0
+def _blob_checksum(store: RunStore, name: str) -> int | None:
+    data = store.get_blob(name)
+    return None if data is None else crc_of(data)
 
 
 def _checksum(array: RegionArray, region: int) -> int | None:

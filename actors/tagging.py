@@ -11,7 +11,8 @@ from pipeline.local_prompts import Tags
 from pipeline.plan import Plan
 from pipeline.tagger import Tagger, TaggerCard
 from pipeline.taggers.loading import describe_tagger, load_tagger
-from storage.run import RunStore
+
+from .blobs import Blobs
 
 GLOBAL_TAGS_BLOB = "cond/global-tags.json"
 
@@ -52,19 +53,21 @@ class LazyTagger:
 class GlobalTags:
     """The content of the whole image: found by the task that embeds the prompts of all, read by those that tag."""
 
-    def __init__(self, store: RunStore, tag_all_over: Callable[[], Tags]) -> None:
-        self._store, self._tag_all_over = store, tag_all_over
+    def __init__(self, blobs: Blobs, tag_all_over: Callable[[], Tags]) -> None:
+        self._blobs, self._tag_all_over = blobs, tag_all_over
         self._tags: Tags | None = None
 
     def find(self) -> Tags:
         """Tag all over the image and keep what is found."""
         self._tags = self._tag_all_over()
-        self._store.put_blob(GLOBAL_TAGS_BLOB, json.dumps(self._tags).encode())
+        self._blobs.put(GLOBAL_TAGS_BLOB, json.dumps(self._tags).encode())
         return self._tags
 
     def read(self) -> Tags:
         if self._tags is None:
-            kept = _tags_from_bytes(self._store.get_blob(GLOBAL_TAGS_BLOB))
+            # what the journal does not tell of cannot be trusted: any text of the right form could be other words
+            known = self._blobs.knows(GLOBAL_TAGS_BLOB)
+            kept = _tags_from_bytes(self._blobs.get(GLOBAL_TAGS_BLOB) if known else None)
             # lost or damaged with a machine's page cache: tagging again gives the same words
             self._tags = self.find() if kept is None else kept
         return self._tags
@@ -74,5 +77,5 @@ def _tags_from_bytes(data: bytes | None) -> Tags | None:
     """What ``find`` wrote; None where it is not there, or damaged."""
     try:
         return [(phrase, sure) for phrase, sure in json.loads(data or b"")]
-    except ValueError:
+    except (ValueError, TypeError):
         return None

@@ -6,18 +6,20 @@ cond/words.npz     the first stage's maps, put there by the driver before any wo
 
 from __future__ import annotations
 
-import io
 import threading
 from collections.abc import Sequence
 
 import numpy as np
 
+from pipeline.archive import archive_from_bytes, archive_to_bytes
 from pipeline.contribution import Contribution
 from pipeline.plan import Plan
 from pipeline.text_limit import TextLimit
 from pipeline.word_sums import average_words, cell_grid, map_shape
 from pipeline.words import WordMasks, mask_words
 from storage.run import RunStore
+
+from .blobs import Blobs, damaged_blob
 
 WORDS_BLOB = "cond/words.npz"
 
@@ -39,16 +41,14 @@ def read_words(store: RunStore, plan: Plan) -> bytes:
     """What a stage that has run found, for the stores of later stages: see WORDS_BLOB."""
     array = store.open_array(words_name(plan.num_steps))
     maps = array.read(array.grid.canvas) / np.float32(plan.num_steps)
-    buffer = io.BytesIO()
-    np.savez(buffer, maps=maps)
-    return buffer.getvalue()
+    return archive_to_bytes({"maps": maps})
 
 
 class StoredWords:
     """Sums the maps of one run, and reads those of the first stage."""
 
-    def __init__(self, store: RunStore, plan: Plan, limit: TextLimit) -> None:
-        self._store, self._plan, self._limit = store, plan, limit
+    def __init__(self, store: RunStore, plan: Plan, limit: TextLimit, blobs: Blobs) -> None:
+        self._store, self._plan, self._limit, self._blobs = store, plan, limit, blobs
         self._masks: WordMasks | None = None
         self._lock = threading.Lock()
 
@@ -64,10 +64,10 @@ class StoredWords:
         """Where the words of the prompt hold, as far as the text encoders read it."""
         with self._lock:
             if self._masks is None:
-                data = self._store.get_blob(WORDS_BLOB)
-                assert data is not None
-                with np.load(io.BytesIO(data)) as table:
-                    maps = table["maps"]
+                data = self._blobs.get(WORDS_BLOB)
+                if data is None:
+                    raise damaged_blob(self._store, WORDS_BLOB)
+                maps = archive_from_bytes(data)["maps"]
                 prompt = self._limit.cut(self._plan.recipe.prompt).prompt
                 self._masks = mask_words(prompt, self._limit.split(prompt), maps)
             return self._masks

@@ -48,17 +48,18 @@ from storage.box import Box
 from storage.run import RunStore
 
 from .before import Before
+from .blobs import BLOBS, Blobs, Sums
 from .conditions import Conditions
 from .difficulty import DifficultyMaps
 from .edges import read_edges
 from .exchange import Exchange
-from .image_prompts import StoredImagePrompts
+from .image_prompts import StoredImagePrompts, image_prompt_blob
 from .names import COARSE, DIFFICULTY, OUT, PIXELS, history_name
 from .own_prompts import OwnPrompts
 from .prompts import PROMPTS_ARRAY, PromptStore, RegionPrompts
 from .reductions import StoredReductions
 from .states import States
-from .tagging import GlobalTags, LazyTagger
+from .tagging import GLOBAL_TAGS_BLOB, GlobalTags, LazyTagger
 from .task import Hello, Kind, Outcome, Task
 from .words import StoredWords, words_name
 
@@ -83,23 +84,24 @@ class Worker:
         self._states, self._before = States(store, plan, self.solver), before
         self._compute = threading.RLock()
         self._clock = threading.local()
-        self._own_prompts = OwnPrompts(store, plan, text_limit, self._in_backbone)
+        self._blobs = blobs = Blobs(store)
+        self._own_prompts = OwnPrompts(store, plan, text_limit, self._in_backbone, blobs)
         maps = DifficultyMaps(store, plan, self._read_rgb, vit, self._compute)
-        self._global_tags = GlobalTags(store, lambda: self._prompter.tag_all_over())
-        self._words = StoredWords(store, plan, text_limit)
+        self._global_tags = GlobalTags(blobs, lambda: self._prompter.tag_all_over())
+        self._words = StoredWords(store, plan, text_limit, blobs)
         self._prompter = Prompter(
             plan, self._read_rgb, self._in_backbone, self._in_tagger, self._global_tags.read, self._words.masks
         )
-        self._prompt_store = PromptStore(store, plan, self._encode_prompt)
+        self._prompt_store = PromptStore(store, plan, self._encode_prompt, blobs)
         lifted = None if before is None else before.latents
         edges = None if before is None else read_edges(store, plan)
         self._preparer = Preparer(plan, self._read_rgb, self._in_backbone, self._prompter, maps.sources, lifted, edges)
-        self._images = StoredImagePrompts(store, plan, self._preparer, self._in_backbone)
+        self._images = StoredImagePrompts(store, plan, self._preparer, self._in_backbone, blobs)
         self._conditions = Conditions(plan, self._preparer, self._images, self._own_prompts.table, self._local_prompts)
         self._codec = Codec(self._in_backbone)
         first = functools.partial(getattr, before, "anchor", None)
         reducer = Reducer(plan, self._preparer, self._codec, self._states.at, first)
-        self._reductions = StoredReductions(store, plan, reducer)
+        self._reductions = StoredReductions(store, plan, reducer, blobs)
         self._dilated = Exchange(plan, self._states, self._reductions)
 
     def hello(self) -> Hello:
@@ -125,8 +127,14 @@ class Worker:
         prediction = self.backbone.predict(batch, self.solver.timestep(0), given)
         return int(google_crc32c.value(prediction.contiguous().numpy().tobytes()))
 
-    def run(self, task: Task, contributions: Sequence[Contribution]) -> tuple[Outcome, list[Contribution]]:
-        """Carry out one task. ``contributions`` (merge only) come in plan order; tasks that contribute return some."""
+    def run(
+        self, task: Task, contributions: Sequence[Contribution], sums: Sums | None = None
+    ) -> tuple[Outcome, list[Contribution]]:
+        """Carry out one task. ``contributions`` (merge only) come in plan order; tasks that contribute return some.
+
+        ``sums``: the journal's checksums of blobs that the task may read.
+        """
+        self._blobs.expect(sums or {})
         self._clock.backbone, self._clock.forwards, self._clock.active = 0.0, 0, ()
         started = time.perf_counter()
         actions: dict[Kind, Callable[[], tuple[int, dict[str, Any], list[Contribution]]]] = {
@@ -168,29 +176,38 @@ class Worker:
     # -- the tasks ---------------------------------------------------------------------------------------------------
 
     def _embed(self) -> tuple[int, dict[str, Any], list[Contribution]]:
+        blobs = {}
         if self.plan.recipe.least_confidence > 0:
             self._global_tags.find()
-        return self._own_prompts.embed(), {}, []
+            blobs[GLOBAL_TAGS_BLOB] = self._blobs.sum(GLOBAL_TAGS_BLOB)
+        return self._own_prompts.embed(), {BLOBS: blobs} if blobs else {}, []
 
     def _prepare(self, region: int) -> tuple[int, dict[str, Any], list[Contribution]]:
-        plan, extra = self.plan, {}
+        plan, blobs = self.plan, dict[str, int]()
+        extra: dict[str, Any] = {}
         box = plan.regions.box(region)
         coarse, difficulty = self._preparer.prepare(box, self._reductions.table("encode").get("norms"))
         if plan.recipe.prompts != "global" and plan.prompt_tiles.owned_by(box):
-            extra[PROMPTS_ARRAY] = self._prompt_locally(region)
+            extra[PROMPTS_ARRAY], blobs = self._prompt_locally(region)
         if plan.recipe.image_prompts != "none" and plan.tiles.owned_by(box):
             self._images.look(region)
+            blobs[image_prompt_blob(region)] = self._blobs.sum(image_prompt_blob(region))
         if difficulty is not None:
             extra[DIFFICULTY] = self.store.open_array(DIFFICULTY).write(region, difficulty)
             tiles = plan.tiles.owned_by(box)
             self._clock.active = tuple(count_active(plan.recipe, tiles, box, difficulty[0], plan.timesteps))
+        if blobs:
+            extra[BLOBS] = blobs
         return self.store.open_array(COARSE).write(region, coarse), extra, []
 
-    def _prompt_locally(self, region: int) -> int:
-        """Tag the input under each tile of the region and keep the prompts; written before the coarse latent is."""
+    def _prompt_locally(self, region: int) -> tuple[int, dict[str, int]]:
+        """Tag the input under each tile of the region and keep the prompts; written before the coarse latent is.
+
+        Returns the checksum of their table, and those of the blobs that hold them.
+        """
         tiles = self.plan.prompt_tiles.owned_by(self.plan.regions.box(region))
         prompts = [self._prompter.prompt(tile) for tile in tiles]
-        return self._prompt_store.write(region, prompts)
+        return self._prompt_store.write(region, prompts), self._prompt_store.sums(prompts)
 
     def _encode_prompt(self, text: str) -> PromptRecord:
         with self._in_backbone() as backbone:

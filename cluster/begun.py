@@ -8,8 +8,11 @@ from __future__ import annotations
 
 import json
 
+from pipeline.plan import plan_hash
 from storage.address import Address
 from storage.errors import NoBucketError
+from storage.objects import ObjectRoot
+from storage.place import check_place, check_series_place
 from storage.run import RunStore
 
 _MOST_STAGES = 1000
@@ -52,11 +55,24 @@ def last_stage(run: str | Address) -> Address | None:
 
 
 def check_kind(run: str | Address, said: str, *, series: bool) -> None:
-    """Refuse a run's URL for a series, and a series' for a run; ``said``: as it was given. Raises ValueError."""
+    """Refuse a run's URL for a series, a series' for a run, and a place that holds other things and neither.
+
+    ``said``: the address as it was given. Raises ValueError. Only reads.
+    """
     if series and run_exists(run):
         raise ValueError(f"--run {said}: holds a run of `gigatile upscale`: give another")
     if not series and last_stage(run):
         raise ValueError(f"--run {said}: holds a series of `gigatile generate`: give another")
+    try:
+        root = ObjectRoot.open(run, create=False)
+    except NoBucketError:
+        raise
+    except FileNotFoundError:
+        return
+    if series:
+        check_series_place(root)
+    else:
+        check_place(root)
 
 
 def open_begun(url: str | Address) -> tuple[RunStore, bytes]:
@@ -68,6 +84,7 @@ def open_begun(url: str | Address) -> tuple[RunStore, bytes]:
     record = store.read_plan()
     if record is None:
         raise FileNotFoundError(f"{url} holds no run: expected plan.json in it")
+    store.journal.expect(plan_hash(record))
     return store, record
 
 

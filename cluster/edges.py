@@ -15,11 +15,11 @@ from actors.names import OUT
 from pipeline.edges import LEVELS, find_marks, histogram, join, rim, settle, thresholds
 from pipeline.plan import Plan
 from storage.box import RegionGrid
-from storage.journal import Record
+from storage.journal import Record, driver_record
 from storage.lease import Lease
 from storage.run import RunStore
 
-from .pixels import INGEST, driver_record, is_recorded, write_over
+from .pixels import INGEST, is_recorded, write_over
 
 
 def bring_edges(
@@ -49,8 +49,9 @@ def bring_edges(
     checksums = []
     for region in _by_rows(grid, on_rows):
         found = settle(find_marks(picture.read, grid, region, low, high), lit[region])
-        checksums.append(write_over(array, region, found[None].astype(np.uint8)))
-    store.journal.append([driver_record(INGEST, array=EDGES, crc32c=checksums)], lease.generation)
+        checksums.append(write_over(array, region, found[None].astype(np.uint8), lease))
+    record = driver_record(INGEST, extra={"array": EDGES, "crc32c": checksums})
+    store.journal.append([record], lease.generation)
 
 
 def _by_rows(grid: RegionGrid, on_rows: Callable[[], None]) -> Iterator[int]:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import dataclasses
 
 from actors.names import OUT
-from actors.task import Kind
 from pipeline.plan import Plan, plan_from_json
 from storage.images import check_output, open_image
 from storage.images.georeference import check_georeference
@@ -14,7 +13,7 @@ from storage.run import RunStore
 from .begun import open_begun, stage_place
 from .binding import describe_image
 from .job import parse_bands
-from .pixels import Exported, export
+from .pixels import Exported, decoded_sums, export
 from .preview import plain_info
 
 
@@ -34,12 +33,13 @@ def export_run(
     if place is not None and place[0] < place[1]:
         raise ValueError(f"{store.url} is stage {place[0]} of {place[1]}: {_FINISH}")
     plan = plan_from_json(record)
-    _check_whole(store, plan)
+    told = decoded_sums(store.journal.replay())
+    _check_whole(store, plan, told)
     if image is None:
         plain, count = plain_info(plan), plan.image.num_bands
         info = dataclasses.replace(plain, num_bands=count, descriptions=(None,) * count)
         _check_target(plan, output, overwrite, count)
-        return export(store, plan, info, output, overwrite=overwrite)
+        return export(store, plan, info, output, told=told, overwrite=overwrite)
     with open_image(image, bands=parse_bands(bands)) as source:
         if describe_image(source, parse_bands(bands)) != plan.image:
             raise ValueError(
@@ -49,18 +49,17 @@ def export_run(
         _check_target(plan, output, overwrite, plan.image.num_bands + source.info.has_alpha)
         check_georeference(source.info.geo, plan.scale)
         alpha = source.alpha if source.info.has_alpha else None
-        return export(store, plan, source.info, output, alpha=alpha, overwrite=overwrite)
+        return export(store, plan, source.info, output, told=told, alpha=alpha, overwrite=overwrite)
 
 
 _FINISH = "finish it with the command that began it, then export again"
 
 
-def _check_whole(store: RunStore, plan: Plan) -> None:
+def _check_whole(store: RunStore, plan: Plan, told: dict[int, int]) -> None:
     """Raise ValueError where regions are not decoded: done is what the journal says, and what is there."""
     there = store.open_array(OUT).regions() if store.has_array(OUT) else set()
-    done = {record.region for record in store.journal.replay() if record.kind == Kind.DECODE}
     total = plan.out_regions.num_regions
-    missing = total - len(there & done)
+    missing = total - len(there & told.keys())
     if missing:
         raise ValueError(f"{missing} of {total} regions of {store.url} are not decoded yet: {_FINISH}")
 

@@ -102,7 +102,10 @@ def judge(status: dict[str, Any], sighting: Sighting) -> dict[str, Any]:
     written) where the status claims a run that nobody is at work on.
     """
     holder = {key: sighting.holder[key] for key in ("owner", "host", "pid") if key in sighting.holder}
-    table = {**status, "lease": {"hold": str(sighting.hold), "generation": sighting.generation, **holder}}
+    table: dict[str, Any] = {
+        **status,
+        "lease": {"hold": str(sighting.hold), "generation": sighting.generation, **holder},
+    }
     newer = "generation" in status and sighting.generation > _generation(status)
     if sighting.hold in (Hold.HELD, Hold.UNSEEN):
         if newer:

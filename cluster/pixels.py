@@ -6,18 +6,18 @@ import hashlib
 import logging
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 
 from actors.names import OUT
+from actors.task import Kind
 from pipeline.plan import ImageFacts, Plan
-from storage.arrays import RegionArray
+from storage.arrays import RegionArray, checksum
 from storage.box import Box, RegionGrid
 from storage.errors import CorruptRegionError
 from storage.images import ImageInfo, ImageSource, write_image
 from storage.images.opacity import ReadOpacity
-from storage.journal import Record
+from storage.journal import Record, driver_record
 from storage.lease import Lease
 from storage.run import RunStore
 from storage.threads import read_all
@@ -43,11 +43,6 @@ class Exported:
     """of the pixels, row by row, bands interleaved"""
 
 
-def driver_record(kind: str, **extra: Any) -> Record:
-    """The journal's record of a pass that the driver makes itself."""
-    return Record(kind=kind, stage=0, step=0, region=0, crc32c=0, attempt=0, worker="driver", seconds=0.0, extra=extra)
-
-
 def ingest(
     store: RunStore,
     name: str,
@@ -71,9 +66,9 @@ def ingest(
     checksums = []
     for band_box, pixels in source.rows(PIXEL_SIDE):
         for region in grid.overlapping(band_box):
-            checksums.append(write_over(array, region, pixels[:, *grid.box(region).within(band_box)]))
+            checksums.append(write_over(array, region, pixels[:, *grid.box(region).within(band_box)], lease))
         on_rows()
-    record = driver_record(INGEST, array=name, crc32c=checksums)
+    record = driver_record(INGEST, extra={"array": name, "crc32c": checksums})
     store.journal.append([record], lease.generation)
 
 
@@ -86,15 +81,18 @@ def is_recorded(array: RegionArray, records: list[Record], on_some: Callable[[],
     return bool(recorded) and _intact(array, recorded[-1].extra["crc32c"], on_some)
 
 
-def write_over(array: RegionArray, region: int, pixels: np.ndarray) -> int:
-    """Write one region, over a damaged one if need be: what is brought in is the truth here."""
-    try:
-        present = array.crc(region)
-    except CorruptRegionError:
-        present = None
-        array.delete(region)
+def write_over(array: RegionArray, region: int, pixels: np.ndarray, lease: Lease) -> int:
+    """Write one region, over a damaged one if need be: what is brought in is the truth here.
+
+    Raises FencedError, and deletes nothing, where a newer coordinator has taken over.
+    """
     whole = np.ascontiguousarray(pixels)
-    if present is not None and not np.array_equal(array.read_region(region), whole):
+    try:
+        is_wrong = array.crc(region) is not None and not np.array_equal(array.read_region(region), whole)
+    except CorruptRegionError:
+        is_wrong = True
+    if is_wrong:
+        lease.check()
         array.delete(region)
     return array.write(region, whole)
 
@@ -107,18 +105,37 @@ def _intact(array: RegionArray, checksums: list[int], on_some: Callable[[], None
         return False
 
 
+def decoded_sums(records: list[Record]) -> dict[int, int]:
+    """The journal's checksums of the decoded regions."""
+    return {record.region: record.crc32c for record in records if record.kind == Kind.DECODE}
+
+
+def _check_band(array: RegionArray, row: int, band: np.ndarray, told: dict[int, int]) -> None:
+    """Compare a row of regions with what the journal tells of them."""
+    grid = array.grid
+    for region in grid.overlapping(grid.band(row)):
+        found = checksum(band[:, *grid.box(region).within(grid.band(row))])
+        if told.get(region, found) != found:
+            raise CorruptRegionError(
+                f"region {region} of {array.name} in {array.root.url} is not what the journal says: start the run's "
+                "own command again, which makes it again"
+            )
+
+
 def export(
     store: RunStore,
     plan: Plan,
     info: ImageInfo,
     path: str,
     *,
+    told: dict[int, int] | None = None,
     alpha: ReadOpacity | None = None,
     overwrite: bool,
     on_rows: Callable[[], None] = lambda: None,
 ) -> Exported:
     """Write the decoded pixels to ``path``, some rows at a time, under another name until it is whole.
 
+    ``told``: the journal's crc32c of each region; CorruptRegionError where what is there is something else.
     ``info`` and ``alpha`` are the input's; ``on_rows`` is called after each ROWS rows or fewer. In memory are one row
     of regions, and copies of those rows alone.
     """
@@ -129,6 +146,7 @@ def export(
         for row in range(grid.rows):
             box = grid.band(row)
             band = array.read(box)
+            _check_band(array, row, band, told or {})
             for top in range(box.top, box.bottom, ROWS):
                 rows = Box(top=top, left=0, height=min(ROWS, box.bottom - top), width=grid.width)
                 pixels = band[:, *rows.within(box)]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import time
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -41,6 +42,8 @@ class Reporter:
     console: Terminal = field(default_factory=lambda: Terminal(stderr=True))
     generation: int = 0
     """of the lease under which the status is written; 0 for none"""
+    check: Callable[[], None] = lambda: None
+    """raises FencedError where a newer coordinator has taken over, to which the status belongs"""
     stage: str = "starting"
     started: float = field(default_factory=time.monotonic)
     _tally: Tally = field(default_factory=Tally)
@@ -69,7 +72,7 @@ class Reporter:
         done_all = all(status["done"][kind] == status["total"][kind] for kind in status["total"])
         if done_all or now - self._last_status > STATUS_SECONDS:
             self._last_status = now
-            self.store.write_status(status)
+            self._write(status)
         if self._bar is not None:
             self._bar.update(
                 self._bar_task, completed=status["fraction"], description=status["stage"], text=status_text(status)
@@ -81,7 +84,7 @@ class Reporter:
     def announce(self, stage: str, text: str = "") -> None:
         """A stage outside the driving loop: checking, ingest, export."""
         self.stage = stage
-        self.store.write_status({**self.status(self._tally), "stage": stage})
+        self._write({**self.status(self._tally), "stage": stage})
         if self._bar is not None:
             self._bar.update(self._bar_task, description=stage, text=text)
         else:
@@ -95,7 +98,11 @@ class Reporter:
 
     def finish(self, tally: Tally, state: str, **extra: Any) -> None:
         """The last status of a session: finished, stopped or failed."""
-        self.store.write_status({**self.status(tally), "state": state, "stage": state, **extra})
+        self._write({**self.status(tally), "state": state, "stage": state, **extra})
+
+    def _write(self, status: dict[str, Any]) -> None:
+        self.check()
+        self.store.write_status(status)
 
     def status(self, tally: Tally) -> dict[str, Any]:
         """Progress as a table: counts by kind, rate, ETA, workers and their share of time inside the model.

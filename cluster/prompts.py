@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import logging
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
-from actors.prompts import PROMPTS_ARRAY, read_prompt
+from actors.prompts import PROMPTS_ARRAY, prompt_blob, read_prompt
+from actors.sums import record_sums
 from pipeline.backbones.loading import locate_configs
 from pipeline.local_prompts import Prompter
 from pipeline.plan import Plan, plan_from_json
@@ -17,9 +19,14 @@ from pipeline.prompt_record import PromptRecord
 from pipeline.prompt_table import read_block
 from pipeline.text_limit import TextLimit, load_text_limit
 from pipeline.tiling import Tile
+from storage.arrays import RegionArray, checksum
+from storage.errors import CorruptRegionError
+from storage.journal import Record
 from storage.run import RunStore
 
 from .begun import open_begun
+
+log = logging.getLogger(__name__)
 
 MOST_LOOKED_AT = 4096
 """tiles whose prompts from a tag file are measured before a run; after it the table tells of all"""
@@ -62,20 +69,41 @@ def open_prompts(run: str) -> tuple[RunStore, Plan]:
 
 
 def tile_prompts(store: RunStore, plan: Plan) -> Iterator[TilePrompts]:
-    """The prompts of all tiles that have some by now, region by region."""
+    """The prompts of all tiles that have some by now, region by region.
+
+    Raises CorruptRegionError where they are not as the journal says.
+    """
     if not store.has_array(PROMPTS_ARRAY):
         return
-    table = store.open_array(PROMPTS_ARRAY)
-    records: dict[int, PromptRecord | None] = {0: None}
-    for region in sorted(table.regions()):
+    table, journalled = store.open_array(PROMPTS_ARRAY), store.journal.replay()
+    sums, prompts = record_sums(journalled), dict[int, PromptRecord | None]({0: None})
+    for region, block in _blocks(table, journalled):
+        if block is None:
+            raise CorruptRegionError(f"the prompts of region {region} of {store.url} are damaged: {_MEND}")
         tiles = plan.prompt_tiles.owned_by(plan.regions.box(region))
-        for tile, keys in zip(tiles, read_block(plan, region, table.read_region(region)), strict=True):
-            for key in keys:
-                if key not in records:
-                    records[key] = read_prompt(store, key)
-            prompt = records[keys[0]]
+        for tile, keys in zip(tiles, read_block(plan, region, block), strict=True):
+            for key in set(keys) - prompts.keys():
+                prompts[key] = read_prompt(store, key, sums)
+                if prompts[key] is None:
+                    raise CorruptRegionError(f"blobs/{prompt_blob(key)} in {store.url} is damaged or gone: {_MEND}")
+            prompt = prompts[keys[0]]
             if prompt is not None:
-                yield TilePrompts(tile=tile, prompt=prompt, negative=records[keys[1]])
+                yield TilePrompts(tile=tile, prompt=prompt, negative=prompts[keys[1]])
+
+
+_MEND = "the run's own command makes them again where it still needs them"
+
+
+def _blocks(table: RegionArray, journalled: Iterable[Record]) -> Iterator[tuple[int, np.ndarray | None]]:
+    """The blocks of all regions that are there, ascending; None for one that is damaged, or not as journalled."""
+    told = {record.region: record.extra[PROMPTS_ARRAY] for record in journalled if PROMPTS_ARRAY in record.extra}
+    for region in sorted(table.regions()):
+        try:
+            block = table.read_region(region)
+        except CorruptRegionError:
+            yield region, None
+        else:
+            yield region, block if told.get(region, checksum(block)) == checksum(block) else None
 
 
 def by_frequency(prompts: list[TilePrompts]) -> list[tuple[int, TilePrompts]]:
@@ -85,13 +113,19 @@ def by_frequency(prompts: list[TilePrompts]) -> list[tuple[int, TilePrompts]]:
     return [(count, first[pair]) for pair, count in Counter(pairs).most_common()]
 
 
-def count_prompts(store: RunStore) -> dict[str, int]:
-    """Tiles with prompts of their own, distinct prompts, and tiles with one that was cut: from the table alone."""
+def count_prompts(store: RunStore, journalled: Iterable[Record] = ()) -> dict[str, int]:
+    """Tiles with prompts of their own, distinct prompts, and tiles with one that was cut: from the table alone.
+
+    What is damaged is told of and not counted: the picture does not need it any more. ``journalled``: the run's
+    records.
+    """
     if not store.has_array(PROMPTS_ARRAY):
         return {}
-    table, keys, counts = store.open_array(PROMPTS_ARRAY), set[int](), np.zeros(2, dtype=int)
-    for region in table.regions():
-        block = table.read_region(region)
+    keys, counts = set[int](), np.zeros(2, dtype=int)
+    for region, block in _blocks(store.open_array(PROMPTS_ARRAY), journalled):
+        if block is None:
+            log.warning("the prompts of region %d of %s are damaged: they are not counted", region, store.url)
+            continue
         keys.update(np.unique(block[:2]).tolist())
         counts += (np.count_nonzero(block[0]), np.count_nonzero(block[2]))
     return {"tiles": int(counts[0]), "distinct": len(keys - {0}), "cut": int(counts[1])}

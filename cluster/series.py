@@ -7,6 +7,7 @@ import functools
 from collections.abc import Callable, Sequence
 from typing import Any
 
+from actors.blobs import Blobs
 from actors.drive import Tally
 from actors.graph import Graph
 from actors.words import WORDS_BLOB, read_words
@@ -118,12 +119,20 @@ def _sit_at(
     """Compute what is left of a stage; ``stores``: of all stages up to it, in order; ``room``: see Sitting."""
     store, before = stores[-1], stores[-2] if len(stores) > 1 else None
     with leased(store, stage.plan) as lease:
-        sitting = Sitting(
-            job=job, prepared=stage, store=store, lease=lease, should_stop=should_stop, before=before, room=room
-        )
+        given = {}
         if stage.plan.recipe.prompts == "attention":
             first = plan_from_json(stores[0].read_plan() or b"")
-            store.put_blob(WORDS_BLOB, read_words(stores[0], first))
+            given = {WORDS_BLOB: Blobs(store).put(WORDS_BLOB, read_words(stores[0], first))}
+        sitting = Sitting(
+            job=job,
+            prepared=stage,
+            store=store,
+            lease=lease,
+            should_stop=should_stop,
+            before=before,
+            room=room,
+            given=given,
+        )
         bring_in = functools.partial(_bring_in, sitting)
         return sit(sitting, bring_in=bring_in, hand_out=functools.partial(_hand_out, sitting))
 

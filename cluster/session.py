@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 from collections.abc import Callable
 
+from actors.blobs import Blobs
 from actors.difficulty import DIFFICULTY_MAP
 from actors.drive import Tally
 from actors.image_prompts import TEXTURES_BLOB
@@ -52,9 +53,10 @@ def upscale(job: Job, *, should_stop: Callable[[], bool], on_plan: Callable[[Pre
         check_disk(prepared.cost, store)
         on_plan(prepared)
         with leased(store, plan) as lease:
-            if job.textures is not None:
-                _keep_textures(store, plan, job.textures)
-            sitting = Sitting(job=job, prepared=prepared, store=store, lease=lease, should_stop=should_stop)
+            given = {} if job.textures is None else _keep_textures(store, plan, job.textures)
+            sitting = Sitting(
+                job=job, prepared=prepared, store=store, lease=lease, should_stop=should_stop, given=given
+            )
             result = sit(
                 sitting,
                 bring_in=functools.partial(_bring_in, sitting, job, source),
@@ -79,9 +81,9 @@ def _hand_out(sitting: Sitting, source: ImageSource, reporter: Reporter) -> Expo
     return hand_out_image(sitting, reporter, source.info, alpha)
 
 
-def _keep_textures(store: RunStore, plan: Plan, url: str) -> None:
-    """Copy the memory of textures into the run, which then needs nothing but itself."""
+def _keep_textures(store: RunStore, plan: Plan, url: str) -> dict[str, int]:
+    """Copy the memory of textures into the run, which then needs nothing but itself; returns the blob's checksum."""
     memory = to_memory(read_memory(url))
     if memory.sha256 != plan.textures:
         raise ValueError(f"--textures {url}: changed while the run was planned: start again")
-    store.put_blob(TEXTURES_BLOB, memory.to_bytes())
+    return {TEXTURES_BLOB: Blobs(store).put(TEXTURES_BLOB, memory.to_bytes())}

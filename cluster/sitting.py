@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -12,7 +12,7 @@ from actors.building import WorkerSetup
 from actors.coordinator import Coordinator
 from actors.drive import Session, StoppedError, Tally, delete_leftovers, drive
 from actors.graph import Graph
-from actors.heartbeat import keep_beating
+from actors.heartbeat import keep_beating, raise_if_fenced
 from actors.patience import Patience
 from actors.resume import create_arrays, find_available
 from pipeline.plan import Plan, differing_fields, plan_from_json
@@ -20,12 +20,12 @@ from pipeline.price import Price
 from storage.errors import FencedError
 from storage.images import ImageInfo
 from storage.images.opacity import ReadOpacity
-from storage.journal import Record
+from storage.journal import Record, driver_record
 from storage.lease import Lease
 from storage.run import RunStore
 
 from .job import Work
-from .pixels import EXPORT, Exported, driver_record, export
+from .pixels import EXPORT, Exported, decoded_sums, export
 from .placement import start_executor
 from .progress import Reporter
 from .prompts import count_prompts
@@ -70,6 +70,8 @@ class Sitting:
     """the stage before"""
     room: int = 0
     """bytes of shared memory that later stages will need"""
+    given: Mapping[str, int] = field(default_factory=dict)
+    """crc32c of blobs that the driver put into the store, by name"""
 
     def stop_if_asked(self) -> None:
         if self.should_stop():
@@ -94,36 +96,43 @@ def sit(
         sitting.stop_if_asked()
         reporter.checked(done, of)
 
-    generation = sitting.lease.generation
-    reporting = Reporter(store=store, plan=plan, totals=graph.totals(), generation=generation)
-    with reporting as reporter, _telling_the_end(reporter, tally):
+    check, generation = sitting.lease.check, sitting.lease.generation
+    reporting = Reporter(store=store, plan=plan, totals=graph.totals(), generation=generation, check=check)
+    with reporting as reporter, _telling_the_end(reporter, tally, sitting.lease):
         reporter.announce("checking", "what the run holds")
         records = store.journal.replay()
+        check()
         create_arrays(store, plan, graph)
-        found = find_available(store, plan, graph, records, on_checked=on_checked)
+        found = find_available(store, plan, graph, records, on_checked=on_checked, check=check)
         patience = Patience(kept_steps=plan.recipe.keep_steps or 0)
         coordinator = Coordinator(graph, found.available, patience, found.active)
         reporter.left = {kind: coordinator.num_left[kind] for kind in reporter.totals}
         if coordinator.done:
-            delete_leftovers(store, plan, coordinator)
+            delete_leftovers(store, plan, coordinator, sitting.lease)
         else:  # colour, structure and prompts that are lost read pixels when all is prepared, too
             bring_in(reporter, records)
             _drive(sitting, graph, coordinator, reporter, tally)
+        check()
         exported = hand_out(reporter)
-        prompts = count_prompts(store)
+        prompts = count_prompts(store, store.journal.replay())
         said = {} if exported is None else {"output": exported.path, "pixels_sha256": exported.sha256}
         reporter.finish(tally, "finished", prompts=prompts, **said)
     return None if exported is None else Result(exported=exported, tally=tally, prompts=prompts)
 
 
 @contextmanager
-def _telling_the_end(reporter: Reporter, tally: Tally) -> Iterator[None]:
-    """Say in status.json why a sitting ended before its time."""
+def _telling_the_end(reporter: Reporter, tally: Tally, lease: Lease) -> Iterator[None]:
+    """Say in status.json why a sitting ended before its time.
+
+    The status belongs to whoever took the run over, if somebody did: what went wrong is then FencedError, whatever this
+    sitting came across first.
+    """
     try:
         yield
     except FencedError:
-        raise  # the status belongs to whoever took the run over
+        raise
     except BaseException as e:
+        raise_if_fenced(lease)
         state = "stopped" if isinstance(e, StoppedError | KeyboardInterrupt) else "failed"
         try:
             reporter.finish(tally, state, reason=" ".join(str(e).split()) or type(e).__name__)
@@ -149,6 +158,7 @@ def _drive(sitting: Sitting, graph: Graph, coordinator: Coordinator, reporter: R
         coordinator=coordinator,
         executor=start_executor(job, sitting.prepared.workers, plan, setup, graph, sitting.room),
         lease=sitting.lease,
+        given=sitting.given,
         on_tick=reporter.tick,
         should_stop=sitting.should_stop,
         tally=tally,
@@ -165,12 +175,14 @@ def hand_out_image(sitting: Sitting, reporter: Reporter, info: ImageInfo, alpha:
         sitting.prepared.plan,
         info,
         job.output,
+        told=decoded_sums(store.journal.replay()),
         alpha=alpha,
         overwrite=job.overwrite,
         on_rows=sitting.stop_if_asked,
     )
     path = Path(exported.path).resolve()
-    record = driver_record(EXPORT, path=str(path), size=path.stat().st_size, sha256=exported.sha256)
+    said = {"path": str(path), "size": path.stat().st_size, "sha256": exported.sha256}
+    record = driver_record(EXPORT, extra=said)
     store.journal.append([record], sitting.lease.generation)
     return exported
 
@@ -178,10 +190,11 @@ def hand_out_image(sitting: Sitting, reporter: Reporter, info: ImageInfo, alpha:
 @contextmanager
 def leased(store: RunStore, plan: Plan) -> Iterator[Lease]:
     """The right to write to a run, with its plan in place; kept alive meanwhile."""
-    lease = store.acquire_lease(owner())
+    lease = store.acquire_lease(owner(), plan=plan.hash)
     try:
         with keep_beating(lease):
             store.write_plan(plan.to_json())
+            lease.check()
             store.sweep()
             yield lease
     except BaseException:
@@ -194,18 +207,21 @@ def leased(store: RunStore, plan: Plan) -> Iterator[Lease]:
     lease.release()
 
 
+_OTHER = "Give another --run, or delete the whole of it: journal and arrays are of that plan as well as plan.json"
+
+
 def match_run(store: RunStore, plan: Plan) -> list[Record]:
     """The run's journal as it is before the lease is taken.
 
-    Raises ValueError naming the differing fields where the run was made by another plan.
+    Raises ValueError naming the differing fields where the run was made by another plan. Where plan.json is lost,
+    journal and lease still tell which plan it was.
     """
     stored = store.read_plan()
-    if stored is None:
-        return []
-    if stored != plan.to_json():
+    store.journal.expect(plan.hash, must_be_named=stored is None)
+    if stored is not None and stored != plan.to_json():
         lines = differing_fields(plan, plan_from_json(stored))
         shown = "; ".join(lines[:4]) + (f"; and {len(lines) - 4} more" if len(lines) > 4 else "")
-        raise ValueError(f"the run {store.url} was begun by another plan: {shown}. Give another --run, or delete it")
+        raise ValueError(f"the run {store.url} was begun by another plan: {shown}. {_OTHER}")
     return store.journal.replay()
 
 

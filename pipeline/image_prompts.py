@@ -7,8 +7,6 @@
 
 from __future__ import annotations
 
-import io
-import zipfile
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
@@ -18,6 +16,7 @@ import torch
 
 from storage.box import Box
 
+from .archive import archive_from_bytes, archive_to_bytes
 from .backbone import Backbone, LookingBackbone
 from .plan import Plan
 from .textures import TextureMemory
@@ -35,18 +34,18 @@ class ImagePrompts:
         """Those of tiles by their place among the region's tiles, first axis the tile."""
         return self.embeddings[list(indices)]
 
-    def to_bytes(self) -> bytes:
-        buffer = io.BytesIO()
-        np.savez(buffer, embeddings=self.embeddings.numpy())
-        return buffer.getvalue()
+    def to_bytes(self, region: int) -> bytes:
+        """With the region's number, so that those of one region are not taken for another's."""
+        return archive_to_bytes({"region": np.array(region), "embeddings": self.embeddings.numpy()})
 
 
-def image_prompts_from_bytes(data: bytes) -> ImagePrompts | None:
-    """What ``to_bytes`` wrote; None where the bytes are damaged."""
+def image_prompts_from_bytes(data: bytes, region: int) -> ImagePrompts | None:
+    """What ``to_bytes`` wrote of this region; None where the bytes are damaged, or another region's."""
     try:
-        with np.load(io.BytesIO(data)) as table:
-            return ImagePrompts(embeddings=torch.from_numpy(table["embeddings"]))
-    except (zipfile.BadZipFile, ValueError, KeyError, EOFError, OSError):
+        table = archive_from_bytes(data)
+        own = bool(table["region"].shape == () and table["region"] == region)
+        return ImagePrompts(embeddings=torch.from_numpy(table["embeddings"])) if own else None
+    except (ValueError, KeyError, TypeError):
         return None
 
 

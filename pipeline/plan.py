@@ -30,7 +30,7 @@ from .tag_file import TagFile, tag_file_from_table
 from .tagger import Tagging
 from .tiling import TileGrid, plan_tiles
 
-FORMAT = 5
+FORMAT = 6
 """version of the plan record; a change to how results are computed raises it"""
 
 
@@ -276,7 +276,12 @@ class Plan:
     @property
     def hash(self) -> str:
         """sha256 of the canonical JSON, in hex."""
-        return hashlib.sha256(self.to_json()).hexdigest()
+        return plan_hash(self.to_json())
+
+
+def plan_hash(record: bytes) -> str:
+    """The hash of a plan by its record, of whatever format."""
+    return hashlib.sha256(record).hexdigest()
 
 
 def plan_from_json(data: bytes, *, where: str = "plan.json") -> Plan:

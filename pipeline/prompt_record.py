@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import hashlib
-import io
-import zipfile
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import torch
+
+from .archive import archive_from_bytes, archive_to_bytes
 
 
 def prompt_key(text: str) -> int:
@@ -36,25 +36,24 @@ class PromptRecord:
 
     def to_bytes(self) -> bytes:
         """The same record gives the same bytes."""
-        buffer = io.BytesIO()
+        said = {"text": np.array(self.text), "kept": np.array(self.kept), "dropped": np.array(self.dropped)}
         arrays: dict[str, Any] = {f"embedding-{name}": table.numpy() for name, table in self.embeddings.items()}
-        np.savez(buffer, text=np.array(self.text), kept=np.array(self.kept), dropped=np.array(self.dropped), **arrays)
-        return buffer.getvalue()
+        return archive_to_bytes({**said, **arrays})
 
 
 def prompt_record_from_bytes(data: bytes) -> PromptRecord | None:
-    """What ``to_bytes`` wrote; None where the bytes are damaged."""
+    """What ``to_bytes`` wrote; None where the bytes are damaged. Whose prompt it is, only its text says."""
     try:
-        with np.load(io.BytesIO(data)) as table:
-            return PromptRecord(
-                text=str(table["text"]),
-                kept=str(table["kept"]),
-                dropped=tuple(str(phrase) for phrase in table["dropped"]),
-                embeddings={
-                    name.removeprefix("embedding-"): torch.from_numpy(table[name])
-                    for name in table.files
-                    if name.startswith("embedding-")
-                },
-            )
-    except (zipfile.BadZipFile, ValueError, KeyError, EOFError, OSError):
+        table = archive_from_bytes(data)
+        return PromptRecord(
+            text=str(table["text"]),
+            kept=str(table["kept"]),
+            dropped=tuple(str(phrase) for phrase in table["dropped"]),
+            embeddings={
+                name.removeprefix("embedding-"): torch.from_numpy(values)
+                for name, values in table.items()
+                if name.startswith("embedding-")
+            },
+        )
+    except (ValueError, KeyError, TypeError):
         return None

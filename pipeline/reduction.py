@@ -12,7 +12,6 @@ chain where it stands elsewhere in the run.
 from __future__ import annotations
 
 import functools
-import io
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -23,6 +22,7 @@ from storage.box import Box, RegionGrid
 
 from .anchor import ENTRY as ANCHOR
 from .anchor import anchor_from, anchor_to
+from .archive import archive_from_bytes, archive_to_bytes
 from .codec import Codec, cells, decode_box, measure_box
 from .colour import CHANNELS, colour_moments, colour_table
 from .exchange import measure_blur, restoring_from
@@ -208,11 +208,9 @@ def restoring(table: Table) -> Rescaling:
 
 def table_to_bytes(table: Table) -> bytes:
     """The same table gives the same bytes."""
-    buffer = io.BytesIO()
-    np.savez(buffer, allow_pickle=False, **table)
-    return buffer.getvalue()
+    return archive_to_bytes(table)
 
 
 def table_from_bytes(data: bytes) -> Table:
-    with np.load(io.BytesIO(data)) as stored:
-        return {name: stored[name] for name in stored.files}
+    """What ``table_to_bytes`` wrote. Raises ValueError where the bytes are damaged."""
+    return archive_from_bytes(data)

@@ -9,10 +9,11 @@ image prompts do.
 from __future__ import annotations
 
 import hashlib
-import io
 from dataclasses import dataclass, field
 
 import numpy as np
+
+from .archive import archive_from_bytes, archive_to_bytes
 
 PAIRS = 2000
 """pairs of a memory by default, as the paper's"""
@@ -51,14 +52,13 @@ class TextureMemory:
         return digest.hexdigest()
 
     def to_bytes(self) -> bytes:
-        buffer = io.BytesIO()
-        np.savez(buffer, keys=self.keys, values=self.values)
-        return buffer.getvalue()
+        return archive_to_bytes({"keys": self.keys, "values": self.values})
 
 
 def memory_from_bytes(data: bytes) -> TextureMemory:
-    with np.load(io.BytesIO(data)) as table:
-        return TextureMemory(keys=table["keys"], values=table["values"])
+    """What ``to_bytes`` wrote. Raises ValueError or KeyError where the bytes are damaged."""
+    table = archive_from_bytes(data)
+    return TextureMemory(keys=table["keys"], values=table["values"])
 
 
 def choose_pairs(keys: np.ndarray, values: np.ndarray, count: int) -> TextureMemory:

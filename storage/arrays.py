@@ -164,7 +164,8 @@ class RegionArray:
             match = _CHUNK_KEY.search(str(error))
             region = self.grid.index(int(match[1]), int(match[2])) if match else "?"
             raise MissingRegionError(
-                f"region {region} of {self.name} in {self.root.url} has not been written"
+                f"region {region} of {self.name} in {self.root.url} has not been written, or is gone: start the run's "
+                "own command again, which makes it again"
             ) from None
 
     def _damage(self, box: Box, error: Exception) -> str:

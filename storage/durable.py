@@ -50,7 +50,9 @@ def _link(staging: Path, path: Path) -> None:
 
 
 def staging_files(folder: Path) -> Iterator[Path]:
-    """Files below ``folder`` that a killed writer left unfinished: ours (``.partial``) and obstore's (``#1``)."""
+    """Files below ``folder`` that a killed writer may have left unfinished, by the ends of their names: ours
+    (``.partial``) and obstore's (``#1``). Others may have files with such names too: see storage.place.
+    """
     for parent, _, names in os.walk(folder):
         for name in names:
             if _STAGING.match(name):

@@ -45,6 +45,21 @@ class Record:
     """whatever else JSON can hold"""
 
 
+def driver_record(kind: str, *, crc32c: int = 0, extra: dict[str, Any] | None = None) -> Record:
+    """The record of a pass that the driver makes itself."""
+    return Record(
+        kind=kind,
+        stage=0,
+        step=0,
+        region=0,
+        crc32c=crc32c,
+        attempt=0,
+        worker="driver",
+        seconds=0.0,
+        extra=extra or {},
+    )
+
+
 class Journal:
     """The journal of one run: replay it, then append to it. One thread at a time."""
 
@@ -54,12 +69,27 @@ class Journal:
         self._next: int | None = None
         self._replayed: list[Record] = []
         self._num_replayed = 0
+        self._plan: str | None = None
+        self._must_be_named = False
+        self._generation: int | None = None
+        """this coordinator's, once it has claimed the journal"""
+
+    def expect(self, plan: str, *, must_be_named: bool = False) -> None:
+        """Whose journal this is to be: batches of another plan are refused from now on, and new ones name this plan.
+
+        ``plan`` is its hash. Batches that name no plan are refused too where ``must_be_named``: for those who have
+        nothing else to tell whose they are.
+        """
+        if plan != self._plan or (must_be_named and not self._must_be_named):
+            self._replayed, self._num_replayed = [], 0
+        self._plan, self._must_be_named = plan, must_be_named
 
     def replay(self) -> list[Record]:
         """All records, in the order in which they were appended.
 
         Batches never change, so one that was replayed once is not read again. A record may occur twice (a fenced
-        coordinator's last batch). Raises ValueError where a batch is missing or damaged.
+        coordinator's last batch). Raises ValueError where a batch is missing, damaged, or of another plan, and
+        FencedError where a newer coordinator than the one that claimed this journal has come.
         """
         keys = self._keys()
         if len(keys) < self._num_replayed:
@@ -87,12 +117,13 @@ class Journal:
         after the replay, then delete what its work has made useless and the new one counts on. Raises FencedError where
         a newer coordinator has come already.
         """
+        self._generation = generation
         self._put([], generation)
 
     def _put(self, records: list[Record], generation: int) -> None:
         if self._next is None:
             self._next = len(self._keys())
-        data = _batch(records, generation, self._owner)
+        data = _batch(records, generation, self._owner, self._plan)
         past = None
         while not self._root.put_new(_key(self._next), data, durable=True):
             if self._root.holds(_key(self._next), data):
@@ -103,10 +134,7 @@ class Journal:
             past = present
             header = self._header(_key(self._next), present)
             if header["generation"] >= generation:
-                raise FencedError(
-                    f"{header['owner']} (generation {header['generation']}) writes the journal of {self._root.url} "
-                    f"since {header['time']}; this is generation {generation} and must stop"
-                )
+                raise self._fenced(header, generation)
             self._next += 1
         self._next += 1
 
@@ -116,6 +144,22 @@ class Journal:
             return read_again(lambda: self._parse(key, self._root.get(key)), ValueError, KeyError)
         except KeyError:
             raise ValueError(f"{self._root.url}/{key} was there a moment ago, and is gone: start again") from None
+
+    def _fenced(self, header: dict[str, Any], generation: int) -> FencedError:
+        return FencedError(
+            f"generation {header['generation']}, {header['owner']}, took over the run {self._root.url} at "
+            f"{header['time']}: this one, generation {generation}, stops"
+        )
+
+    def _check_plan(self, key: str, header: dict[str, Any]) -> None:
+        plan = header.get("plan")
+        if self._plan is None or plan == self._plan or (plan is None and not self._must_be_named):
+            return
+        whose = "names no plan, as older versions wrote it" if plan is None else f"is of the plan {plan[:12]}"
+        raise ValueError(
+            f"{self._root.url}/{key} {whose}, this is the plan {self._plan[:12]}: start the command that began the run "
+            f"again, give another place, or delete the whole of {self._root.url}"
+        )
 
     def _keys(self) -> list[str]:
         """Keys of all batches, in order. A listing with a gap, or one cut short, is not believed at once."""
@@ -134,6 +178,9 @@ class Journal:
 
     def _parse(self, key: str, data: bytes) -> list[Record]:
         header = self._header(key, data)
+        self._check_plan(key, header)
+        if self._generation is not None and header["generation"] > self._generation:
+            raise self._fenced(header, self._generation)
         body = data.split(b"\n", 1)[1]
         if google_crc32c.value(body) != header["crc32c"]:
             raise ValueError(f"{self._root.url}/{key} is damaged: {_MEND}")
@@ -142,7 +189,8 @@ class Journal:
     def _header(self, key: str, data: bytes) -> dict[str, Any]:
         try:
             header = json.loads(data.split(b"\n", 1)[0])
-            return {name: header[name] for name in ("generation", "owner", "time", "crc32c")}
+            needed = {name: header[name] for name in ("generation", "owner", "time", "crc32c")}
+            return needed | {"plan": header.get("plan")}
         except (ValueError, KeyError, TypeError) as error:
             raise ValueError(f"{self._root.url}/{key} is damaged: {_MEND}") from error
 
@@ -154,11 +202,12 @@ def _key(number: int) -> str:
     return f"journal/{number:08d}"
 
 
-def _batch(records: list[Record], generation: int, owner: str) -> bytes:
+def _batch(records: list[Record], generation: int, owner: str, plan: str | None = None) -> bytes:
     body = "".join(json.dumps(asdict(record), separators=(",", ":")) + "\n" for record in records).encode()
     header = {
         "generation": generation,
         "owner": owner,
+        "plan": plan,
         "time": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
         "nonce": os.urandom(8).hex(),
         "crc32c": google_crc32c.value(body),

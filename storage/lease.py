@@ -36,18 +36,23 @@ class Lease:
     _counter: int = field(default=0, init=False)
 
     @classmethod
-    def acquire(cls, root: ObjectRoot, *, owner: str, heartbeat_s: float = 2.0, patience: int = 3) -> Lease:
+    def acquire(
+        cls, root: ObjectRoot, *, owner: str, plan: str | None = None, heartbeat_s: float = 2.0, patience: int = 3
+    ) -> Lease:
         """Take the lease of a run, at once where it is free.
 
         A holder that cannot be seen to be dead is watched for ``patience`` heartbeats of ``heartbeat_s`` seconds.
-        Raises RunBusyError where it lives, or where somebody else takes the lease at the same moment.
+        Raises RunBusyError where it lives, or where somebody else takes the lease at the same moment, and ValueError
+        where the run's last holder worked on another plan than ``plan``, which is a hash.
         """
         current = current_generation(root)
         if current and not _is_free(root, current):
             _watch(root, current, heartbeat_s, patience)
+        if current and plan is not None:
+            _check_plan(root, current, plan)
         generation = current + 1
         data = json.dumps(
-            {**identify(), "owner": owner, "generation": generation, "nonce": os.urandom(8).hex()}
+            {**identify(), "owner": owner, "plan": plan, "generation": generation, "nonce": os.urandom(8).hex()}
         ).encode()
         if not root.put_new(_key(generation), data, durable=True) and not root.holds(_key(generation), data):
             raise _busy(root, generation)
@@ -55,15 +60,19 @@ class Lease:
         lease.beat()
         return lease
 
+    def check(self) -> None:
+        """Raise FencedError where a newer generation has taken over: before anything is deleted, or said of the run."""
+        generation = self.generation + 1
+        if self.root.exists(_key(generation)):
+            holder = _holder(self.root, generation)
+            raise FencedError(
+                f"generation {generation}, {holder['owner']} on {holder['host']}, took over the run {self.root.url} at "
+                f"{holder['time']}: this one, generation {self.generation}, stops"
+            )
+
     def beat(self) -> None:
         """Show that the holder lives. Raises FencedError where a newer generation has taken over."""
-        successor = _key(self.generation + 1)
-        if self.root.exists(successor):
-            holder = _holder(self.root, self.generation + 1)
-            raise FencedError(
-                f"{holder['owner']} on {holder['host']} took over the run {self.root.url} at {holder['time']}; "
-                f"generation {self.generation} must stop"
-            )
+        self.check()
         self._counter += 1
         self.root.put(f"{_key(self.generation)}.heartbeat", str(self._counter).encode())
 
@@ -87,6 +96,15 @@ def current_generation(root: ObjectRoot) -> int:
 
 def _holder(root: ObjectRoot, generation: int) -> dict[str, Any]:
     return read_again(lambda: json.loads(root.get(_key(generation))), ValueError)
+
+
+def _check_plan(root: ObjectRoot, generation: int, plan: str) -> None:
+    held = _holder(root, generation).get("plan")
+    if held is not None and held != plan:
+        raise ValueError(
+            f"{root.url}/{_key(generation)} is of the plan {str(held)[:12]}, this is the plan {plan[:12]}: start the "
+            f"command that began the run again, give another place, or delete the whole of {root.url}"
+        )
 
 
 def read_holder(root: ObjectRoot, generation: int) -> dict[str, Any]:

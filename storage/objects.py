@@ -297,14 +297,27 @@ class ObjectRoot:
         """Free space of the local disk; None for an object store, which has no such bound."""
         return None if self.path is None else shutil.disk_usage(self.path).free
 
-    def sweep(self) -> int:
-        """Remove what killed writers left half-written; returns how many files. Nothing to do on an object store."""
+    def children(self) -> set[str]:
+        """Names directly below the root, folders and files alike."""
+        if self.path is not None:
+            with self._asking.translating("list", ""):
+                return set(os.listdir(self.path))
+        found = self._asking.asked("list", "", partial(obstore.list_with_delimiter, self.store))
+        names = [*found["common_prefixes"], *(meta["path"] for meta in found["objects"])]
+        return {name.rstrip("/").rsplit("/", 1)[-1] for name in names}
+
+    def sweep(self, is_aside: Callable[[str], bool]) -> int:
+        """Remove what killed writers left half-written; returns how many files. Nothing to do on an object store.
+
+        ``is_aside`` says of a relative path whether it is that of something of ours: a folder may hold other things.
+        """
         if self.path is None:
             return 0
         num_removed = 0
         for path in staging_files(self.path):
-            path.unlink(missing_ok=True)
-            num_removed += 1
+            if is_aside(path.relative_to(self.path).as_posix()):
+                path.unlink(missing_ok=True)
+                num_removed += 1
         return num_removed
 
 

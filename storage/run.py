@@ -24,6 +24,7 @@ from storage.errors import MissingRegionError
 from storage.journal import Journal
 from storage.lease import Lease
 from storage.objects import ObjectRoot
+from storage.place import is_aside
 
 _PLAN = "plan.json"
 _STATUS = "status.json"
@@ -57,7 +58,7 @@ class RunStore:
     def write_plan(self, data: bytes) -> None:
         """Store the plan; the same plan again is fine. Raises ValueError where another plan is there."""
         if not self.root.put_new(_PLAN, data, durable=True) and not self.root.holds(_PLAN, data):
-            raise ValueError(f"{self.url} holds a run of another plan; choose another place, or delete that run")
+            raise ValueError(f"{self.url} holds a run of another plan; choose another place, or delete the whole of it")
 
     def read_plan(self) -> bytes | None:
         """The plan's bytes; None where no run is here."""
@@ -116,12 +117,17 @@ class RunStore:
     def journal(self) -> Journal:
         return Journal(self.root)
 
-    def acquire_lease(self, owner: str, *, heartbeat_s: float = 2.0, patience: int = 3) -> Lease:
+    def acquire_lease(
+        self, owner: str, *, plan: str | None = None, heartbeat_s: float = 2.0, patience: int = 3
+    ) -> Lease:
         """Take the right to write to this run, and to its journal; see :meth:`Lease.acquire`, :meth:`Journal.claim`.
 
-        What the journal says must be read, or read again, after this.
+        ``plan`` is the hash of the run's plan, which lease and journal then name. What the journal says must be read,
+        or read again, after this.
         """
-        lease = Lease.acquire(self.root, owner=owner, heartbeat_s=heartbeat_s, patience=patience)
+        lease = Lease.acquire(self.root, owner=owner, plan=plan, heartbeat_s=heartbeat_s, patience=patience)
+        if plan is not None:
+            self.journal.expect(plan)
         self.journal.claim(lease.generation)
         return lease
 
@@ -142,12 +148,19 @@ class RunStore:
         """Store a small record once; False, and nothing changed, where the name is taken."""
         return self.root.put_new(f"blobs/{name}", data, durable=True)
 
+    def delete_blob(self, name: str) -> None:
+        """Remove a small record; an absent one is fine."""
+        self.root.delete(f"blobs/{name}")
+
     def get_blob(self, name: str) -> bytes | None:
         return self._get(f"blobs/{name}")
 
     def sweep(self) -> int:
-        """Remove what killed writers left half-written; returns how many files. Only the lease's holder may call it."""
-        return self.root.sweep()
+        """Remove keys of the run that killed writers left half-written; returns how many files.
+
+        Only the lease's holder may call it.
+        """
+        return self.root.sweep(is_aside)
 
     def usage(self) -> dict[str, int]:
         """Bytes in use by part: ``z``, ``journal``, ``pixels`` and so on."""

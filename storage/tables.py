@@ -6,6 +6,7 @@ For what is made once and read whole by many runs, such as a memory of reference
 from __future__ import annotations
 
 import json
+import re
 from dataclasses import dataclass
 from typing import Any
 
@@ -20,6 +21,8 @@ from storage.objects import ObjectRoot
 ROWS = 512
 """rows of a chunk"""
 _GROUP = "zarr.json"
+_HALF = re.compile(r"zarr\.json|[^/]+/(zarr\.json|c/\d+/\d+)(#\d+)?")
+"""keys of a table, whole or not"""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -59,13 +62,20 @@ def write_table(url: str, table: VectorTable) -> None:
 
 
 def check_absent(url: str) -> None:
-    """Raise FileExistsError where a table is at ``url``: for those who compute long before they write."""
+    """Raise FileExistsError where a table is at ``url``, or anything else but a half of one that a killed writer left.
+
+    For those who compute long before they write, too.
+    """
     try:
-        facts = _facts(ObjectRoot.open(url, create=False))
+        root = ObjectRoot.open(url, create=False)
+        facts = _facts(root)
     except FileNotFoundError:
         return
     if facts is not None:
         raise FileExistsError(f"{url} is there already: choose another place, or delete it")
+    foreign = [key for key in root.list("") if not _HALF.fullmatch(key)]
+    if foreign:
+        raise FileExistsError(f"{url} holds {min(foreign)} and no table: choose a place that is empty or not there yet")
 
 
 def read_table(url: str) -> VectorTable:

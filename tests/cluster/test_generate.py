@@ -162,7 +162,7 @@ def test_another_plan_for_the_same_run(run: Run, tmp_path: Path, models: dict[st
         assert result.exit_code == 1
         (line,) = result.stderr.strip().splitlines()
         assert f"was begun by another plan: {field}: this command says" in line
-        assert line.endswith("Give another --run, or delete it")
+        assert "Give another --run, or delete the whole of it: " in line
     other = generate(run, models["xl"], recipe, *one, prompt="c")
     assert "recipe.prompt: this command says 'c', the run says 'a, b'" in other.stderr
     (tmp_path / "in.png").write_bytes((tmp_path / "out.png").read_bytes())

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import re
+import shutil
 from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
@@ -16,7 +18,7 @@ from actors.names import latent_name
 from cluster import session, sitting
 from cluster.ending import StopSwitch
 from storage import threads
-from storage.errors import FencedError, StorageFullError
+from storage.errors import FencedError, MissingRegionError, StorageFullError
 from storage.objects import ObjectRoot
 from storage.run import RunStore
 
@@ -163,3 +165,115 @@ def test_what_a_killed_sitting_did_not_delete_is_deleted_when_all_is_done(
     assert run("upscale", "in.png", "out.png").exit_code == 0
     assert (tmp_path / "out.png").is_file()
     assert not any(array.regions() for array in latents)
+
+
+def take_over() -> RunStore:
+    """Another command comes while the one at work sleeps."""
+    store = RunStore.open("out.png.run")
+    store.acquire_lease("the newer one", heartbeat_s=0.0, patience=0)
+    store.write_status({"state": "running", "whose": "the new one's"})
+    return store
+
+
+@pytest.mark.parametrize("name", ["find_available", "create_arrays", "delete_leftovers", "count_prompts", "export"])
+def test_a_sleeper_that_wakes_after_a_takeover_deletes_nothing(
+    run: Run, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    """Its replay is old: what it does not know of is its successor's. It stops with one line, and leaves the status."""
+    with monkeypatch.context() as patch:
+        patch.setattr("actors.drive._delete", lambda *_: None)
+        assert run("upscale", "in.png", "out.png").exit_code == 0
+    store = RunStore.open("out.png.run")
+    Path("out.png").unlink()
+    sleepy, kept = getattr(sitting, name), set[str]()
+
+    def wake(*words: Any, **options: Any) -> Any:
+        take_over()
+        kept.update(key for key in store.root.list("") if key.startswith(("z/", "out/")))
+        if name == "find_available":  # a replay that knows of nothing
+            words = (*words[:3], [])
+        return sleepy(*words, **options)
+
+    monkeypatch.setattr(sitting, name, wake)
+    result = run("upscale", "in.png", "out.png")
+    assert result.exit_code == 1
+    (line,) = [one for one in result.stderr.splitlines() if one.startswith("gigatile: error")]
+    assert "took over the run" in line
+    assert line.endswith(", stops")
+    assert "generation 3, " in line
+    assert status()["whose"] == "the new one's"
+    assert kept
+    assert kept <= set(store.root.list(""))
+
+
+def test_what_a_successor_deleted_is_no_error_of_its_own(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A region that is gone because another went on without it: the takeover is told, not the region."""
+
+    def missing(*_words: Any, **_options: Any) -> None:
+        take_over()
+        raise MissingRegionError("region 0 of out has not been written")
+
+    monkeypatch.setattr(sitting, "export", missing)
+    result = run("upscale", "in.png", "out.png")
+    assert result.exit_code == 1
+    assert "generation 2, " in result.stderr
+    assert "has not been written" not in result.stderr
+    assert status()["whose"] == "the new one's"
+
+
+@pytest.mark.parametrize("lost", [["plan.json"], ["plan.json", "lease"], ["plan.json", "journal"]], ids="+".join)
+def test_without_plan_json_the_run_is_still_that_of_its_plan(run: Run, lost: list[str]) -> None:
+    """Once another seed gave the old pixels, under a new plan."""
+    assert run("upscale", "in.png", "out.png").exit_code == 0
+    pixels = Path("out.png").read_bytes()
+    for name in lost:
+        path = Path("out.png.run") / name
+        shutil.rmtree(path) if path.is_dir() else path.unlink()
+    Path("out.png").unlink()
+    other = run("upscale", "in.png", "out.png", "--seed", "5")
+    assert other.exit_code == 1
+    assert re.search(
+        r"is of the plan [0-9a-f]{12}, this is the plan [0-9a-f]{12}: .* delete the whole of", other.stderr
+    )
+    assert not Path("out.png").exists()
+    assert not Path("out.png.run/plan.json").exists()
+    assert run("upscale", "in.png", "out.png").exit_code == 0
+    assert Path("out.png").read_bytes() == pixels
+
+
+def test_another_plan_is_told_to_leave_the_run_whole(run: Run) -> None:
+    assert run("upscale", "in.png", "out.png").exit_code == 0
+    Path("out.png").unlink()
+    other = run("upscale", "in.png", "out.png", "--seed", "5")
+    assert other.exit_code == 1
+    assert "Give another --run, or delete the whole of it" in " ".join(other.stderr.split())
+
+
+def test_a_folder_of_other_things_is_no_run(run: Run) -> None:
+    """Nothing is written or deleted there, whatever the names are."""
+    folder = Path("mine")
+    (folder / "sub").mkdir(parents=True)
+    names = ["film.mkv.partial", "issue#12", "sub/paper.pdf.partial", "sub/C#1", "keep.txt"]
+    for name in names:
+        (folder / name).write_text(name)
+    result = run("upscale", "in.png", "out.png", "--run", "mine")
+    assert result.exit_code == 1
+    assert "no run's place" in result.stderr
+    assert {str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file()} == set(names)
+
+
+def test_a_swapped_region_is_not_exported(run: Run) -> None:
+    """Whole, with a checksum of its own that is right, and another region's: the journal tells."""
+    Path("small.toml").write_text("region = 32\nwindow = 32\noverlap = 8")
+    assert run("upscale", "in.png", "out.png", "--recipe", "small.toml").exit_code == 0
+    chunks = sorted(path for path in Path("out.png.run/out/c").rglob("*") if path.is_file())
+    assert len(chunks) > 1
+    chunks[1].write_bytes(chunks[0].read_bytes())
+    result = run("export", "out.png.run", "again.png")
+    assert result.exit_code == 1
+    assert "is not what the journal says" in result.stderr
+    assert not Path("again.png").exists()
+    pixels = Path("out.png").read_bytes()
+    Path("out.png").unlink()
+    assert run("upscale", "in.png", "out.png", "--recipe", "small.toml").exit_code == 0
+    assert Path("out.png").read_bytes() == pixels

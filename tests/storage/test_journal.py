@@ -199,3 +199,38 @@ def test_a_killed_coordinator_leaves_whole_batches(tmp_path: Path) -> None:
         assert len(records) >= num_records
         num_records = len(records)
     assert num_records > 0
+
+
+class TestPlan:
+    """Whose journal it is."""
+
+    def test_batches_of_another_plan_are_refused(self, tmp_path: Path) -> None:
+        root = ObjectRoot.open(str(tmp_path / "run"))
+        mine, other = Journal(root), Journal(root)
+        mine.expect("a" * 64)
+        mine.append([record(1)], 1)
+        other.expect("b" * 64)
+        with pytest.raises(ValueError, match=r"is of the plan a{12}, this is the plan b{12}: .* delete the whole of"):
+            other.replay()
+        again = Journal(root)
+        again.expect("a" * 64, must_be_named=True)
+        assert again.replay() == [record(1)]
+
+    def test_a_batch_without_a_plan_counts_where_plan_json_tells(self, tmp_path: Path) -> None:
+        root = ObjectRoot.open(str(tmp_path / "run"))
+        Journal(root).append([record(1)], 1)
+        journal = Journal(root)
+        journal.expect("a" * 64)
+        assert journal.replay() == [record(1)]
+        journal.expect("a" * 64, must_be_named=True)
+        with pytest.raises(ValueError, match="names no plan, as older versions wrote it"):
+            journal.replay()
+
+    def test_whoever_replays_after_a_takeover_learns_of_it(self, tmp_path: Path) -> None:
+        """Else its next batch would come after the newer coordinator's, where nobody refuses it."""
+        root = ObjectRoot.open(str(tmp_path / "run"))
+        sleeper, newer = Journal(root), Journal(root)
+        sleeper.claim(1)
+        newer.claim(2)
+        with pytest.raises(FencedError, match=r"generation 2, .* took over .*: this one, generation 1, stops"):
+            sleeper.replay()

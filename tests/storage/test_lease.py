@@ -154,3 +154,22 @@ def test_a_holder_that_died_on_this_machine_is_replaced_at_once(tmp_path: Path, 
     subprocess.run([sys.executable, "-c", code, str(tmp_path)], check=True, cwd=ROOT)
     pass_time(nobody_waits)
     assert Lease.acquire(ObjectRoot.open(str(tmp_path)), owner="next").generation == 2
+
+
+def test_it_names_its_plan_and_refuses_another(tmp_path: Path) -> None:
+    root = ObjectRoot.open(str(tmp_path / "run"))
+    Lease.acquire(root, owner="me", plan="a" * 64).release()
+    with pytest.raises(ValueError, match=r"lease/0001 is of the plan a{12}, this is the plan b{12}: .* the whole of"):
+        Lease.acquire(root, owner="me", plan="b" * 64)
+    assert Lease.acquire(root, owner="me", plan="a" * 64).generation == 2
+
+
+def test_a_look_tells_of_a_takeover(tmp_path: Path, pass_time: PassTime) -> None:
+    root = ObjectRoot.open(str(tmp_path / "run"))
+    sleeper = Lease.acquire(root, owner="sleeper")
+    sleeper.check()
+    pass_time(lambda: None)
+    newer = Lease.acquire(root, owner="newer")
+    with pytest.raises(FencedError, match=r"generation 2, newer on .* took over .*: this one, generation 1, stops"):
+        sleeper.check()
+    newer.check()

@@ -134,7 +134,7 @@ class TestRunStore:
         second = store.acquire_lease("second", heartbeat_s=30)
         assert (first.generation, second.generation) == (1, 2)
         second.release()
-        monkeypatch.setattr(lease, "_current_generation", lambda root: 1)
+        monkeypatch.setattr(lease, "current_generation", lambda root: 1)
         with pytest.raises(RunBusyError, match="second"):
             store.acquire_lease("lost the race")
 

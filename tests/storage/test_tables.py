@@ -70,3 +70,13 @@ def test_columns_are_of_one_length(tmp_path: Path) -> None:
     uneven = VectorTable(columns={"a": np.zeros((2, 1)), "b": np.zeros((3, 1))}, facts={})
     with pytest.raises(ValueError, match="as many rows"):
         write_table(str(tmp_path / "t"), uneven)
+
+
+def test_folders_of_others_are_not_replaced(tmp_path: Path) -> None:
+    """Once a folder called as a column is was emptied to make room for it."""
+    mine = tmp_path / "keys" / "id_rsa"
+    mine.parent.mkdir()
+    mine.write_text("secret")
+    with pytest.raises(FileExistsError, match=r"holds keys/id_rsa and no table: choose a place that is empty"):
+        write_table(str(tmp_path), table())
+    assert mine.read_text() == "secret"
