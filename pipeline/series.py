@@ -20,6 +20,7 @@ from .device import DeviceFacts
 from .plan import ImageFacts, Plan, Stage
 from .prompt_checks import LOCAL_FIELDS, check_attention
 from .recipe import Recipe
+from .sources import PAPER_STEPS
 
 WORDS_ONLY = "words alone"
 """what stands for an image's checksum where there is none"""
@@ -175,7 +176,7 @@ def reads_pixels(recipe: Recipe) -> bool:
 def _settle_text(recipe: Recipe, geometry: LatentGeometry) -> Recipe:
     defaults: dict[str, Any] = {
         # those of hard tiles, where tiles have their own
-        "steps": recipe.group_steps[2] if recipe.group_steps else geometry.text_steps or geometry.steps,
+        "steps": _text_steps(recipe, geometry),
         "guidance": geometry.guidance if geometry.text_guidance is None else geometry.text_guidance,
         "prompts": "global",
         "coarse": "bicubic",
@@ -187,6 +188,14 @@ def _settle_text(recipe: Recipe, geometry: LatentGeometry) -> Recipe:
     return dataclasses.replace(
         recipe, **{name: value for name, value in defaults.items() if getattr(recipe, name) is None}
     )
+
+
+def _text_steps(recipe: Recipe, geometry: LatentGeometry) -> int:
+    if recipe.group_steps:
+        return recipe.group_steps[2]
+    if recipe.activity == "groups" and recipe.group_numbers == "paper":
+        return PAPER_STEPS
+    return geometry.text_steps or geometry.steps
 
 
 def _stage_recipe(recipe: Recipe, index: int, *, num: int) -> Recipe:
