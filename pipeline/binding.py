@@ -11,6 +11,7 @@ from storage.box import RegionGrid
 from .backbone import ModelCard
 from .checks import (
     check_attend,
+    check_compat,
     check_dilation,
     check_options,
     check_parts,
@@ -147,6 +148,8 @@ def bind(
     degradations = _degradations(model, given.tags, given.tagger)
     check_parts(settled, model)
     check_dilation(settled, geometry)
+    if not stage.from_text:
+        check_compat(settled)
     _check_companions(settled, given)
     check_tags(model, given.tags)
     check_tagger(settled, model, given.tagger)
@@ -207,7 +210,7 @@ def _settle(recipe: Recipe, model: ModelCard, image: ImageFacts, tagger: Tagging
         "most_tags": 0 if tagger is None else MOST[tagger.kind],
         "start": "noise" if geometry.reads_coarse and recipe.activity == "all" else "image",
         "structure": geometry.structure,
-        "crops": "tile" if geometry.reads_crops and recipe.stages != "one" else "none",
+        "crops": "tile" if geometry.reads_crops and recipe.stages == "linear" else "none",
         "window": window,
         "overlap": min(reach // 2 if is_nearby else geometry.overlap, window // 2),
         "attention_window": reach if is_nearby else None,

@@ -63,6 +63,9 @@ class Stage:
     height_final: int = 0
     """output pixels along y of the last stage; 0 for a run of one"""
     width_final: int = 0
+    height_first: int = 0
+    """output pixels along y of the first stage, likewise"""
+    width_first: int = 0
     before: str | None = None
     """hash of the plan of the stage before"""
     height_before: int = 0

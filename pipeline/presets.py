@@ -35,6 +35,7 @@ SCALEDIFF: dict[str, Any] = {
     "lift": "mixed",
     "guide": "structure",
     "attend": "neighbourhood",
+    "crops": "none",
 }
 """ScaleDiff (arXiv 2510.25818): neighbourhood attention, latent frequency mixing, structure guidance"""
 

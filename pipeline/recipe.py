@@ -106,7 +106,7 @@ class Recipe:
     """whether each texture counts by its likeness to the tile (PatchScaler's Algorithm 1)"""
     crops: str | None = None
     """what SDXL is told of each tile: ``none``, it is a picture of its own; ``tile``, it is a crop of the output, which
-    is the default of progressive runs"""
+    is the default of linear ``stages``"""
     stages: str = "one"
     """the sizes that a picture made from words grows through: ``linear``, once, twice, three times the native size and
     so on (DemoFusion); ``double``, each twice the one before (ScaleDiff); ``one``, the whole output at once. The run
