@@ -274,7 +274,8 @@ def _in_one_window(recipe: Recipe, size: tuple[int, int], geometry: LatentGeomet
     side = max(geometry.window, *(geometry.canvas_side(pixels) for pixels in size))
     if side == geometry.window:
         return recipe
-    return dataclasses.replace(recipe, window=side, region=max(recipe.region, side))
+    step = math.lcm(geometry.multiple, recipe.low_cell)
+    return dataclasses.replace(recipe, window=side, region=max(recipe.region, -(-side // step) * step))
 
 
 def _before(plan: Plan) -> dict[str, Any]:

@@ -90,6 +90,8 @@ def test_a_table_of_positions_bounds_the_first_stage() -> None:
 def test_the_first_stage_is_one_window_of_any_shape() -> None:
     """Four times as wide as high: of native area, so wider than the window and the region that later stages have."""
     first, *later = plans_of(256, 1024)
+    # a region is of whole cells, which the first stage need not be
+    assert plans_of(256, 1024, lift="mixed", low_band=1 / 24, region=48)[0].recipe.region == 72
     assert (first.height_out, first.width_out) == (64, 256)
     assert first.tiles.num_tiles == first.regions.num_regions == 1
     assert all(plan.recipe.region == 32 for plan in later)
