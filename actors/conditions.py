@@ -8,7 +8,7 @@ import numpy as np
 import torch
 
 from pipeline.backbone import Conditioning
-from pipeline.crops import crop_numbers
+from pipeline.crops import told_crops
 from pipeline.denoise import PromptTable, cut
 from pipeline.plan import Plan
 from pipeline.prepare import Preparer
@@ -53,7 +53,7 @@ class Conditions:
                 coarse=under,
                 structure=self._structure(tiles),
                 step=(step, plan.num_steps),
-                crops=crop_numbers(plan, [tile.box for tile in tiles]) if plan.recipe.crops == "tile" else None,
+                crops=told_crops(plan, [tile.box for tile in tiles]),
                 image=None if images is None else images.of([places[tile] for tile in tiles]),
                 neighbourhood=plan.neighbourhood(step),
             )

@@ -18,7 +18,7 @@ DIFFICULTY_MAP = "cond/difficulty-map"
 
 
 class DifficultyMaps:
-    """Maps [y, x] float32 in [0, 1] over windows of input pixels, by the names of the recipe's sources."""
+    """Maps [y, x] float32, a user's in [0, 1], over windows of input pixels, by the names of the recipe's sources."""
 
     def __init__(
         self,

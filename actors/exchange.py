@@ -10,7 +10,7 @@ import torch
 
 from pipeline.backbone import Conditioning
 from pipeline.contribution import Contribution
-from pipeline.crops import WHOLE, crop_numbers
+from pipeline.crops import WHOLE, told_crops
 from pipeline.dilation import gather
 from pipeline.exchange import SampleBatch, blur, sample_batch, share_out, window_bijection
 from pipeline.plan import Plan
@@ -50,7 +50,7 @@ class Exchange:
         batch = sample_batch(plan, number, shared.bijection)
         latents = torch.from_numpy(batch.pick(shared.samples))
         coarse = None if shared.coarse is None else torch.from_numpy(batch.pick(shared.coarse))
-        crops = crop_numbers(plan, [WHOLE] * len(latents)) if plan.recipe.crops == "tile" else None
+        crops = told_crops(plan, [WHOLE] * len(latents))
         return batch, latents, Conditioning(coarse=coarse, crops=crops)
 
     def share_out(self, batch: SampleBatch, predictions: torch.Tensor) -> list[Contribution]:

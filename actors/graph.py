@@ -25,7 +25,7 @@ from __future__ import annotations
 
 from pipeline.denoise import reach
 from pipeline.plan import Plan
-from pipeline.reduction import chain_end, chain_previous, list_reductions, step_chain
+from pipeline.reduction import Reduction, chain_end, chain_previous, list_reductions, step_chain
 from storage.box import RegionGrid
 
 from .places import prompting_regions
@@ -162,13 +162,20 @@ class Graph:
         if kind is Kind.MEASURE:
             reduction = self.reductions[step]
             before = self._statistics(chain_previous(self.reductions, step))
-            if reduction.kind == "blur":
-                return [*before, *self._states(reduction.layer, self.blur_reads[region])]
-            return before if reduction.chain == "encode" else [*before, *self._decoded(region)]
+            return [*before, *self._measured(reduction, region)]
         if kind is Kind.REDUCE:
             before = self._statistics(chain_previous(self.reductions, step))
             return [*before, *(Item("moments", step, r) for r in range(self.num_regions))]
         return []
+
+    def _measured(self, reduction: Reduction, region: int) -> list[Item]:
+        """What the share of a region is measured of, beside the statistics before."""
+        if reduction.kind == "blur":
+            return self._states(reduction.layer, self.blur_reads[region])
+        if reduction.chain == "encode":
+            # what restores is steered by the tiles' words, which may be the whole image's
+            return [PROMPTS] if self.reads_global_tags else []
+        return self._decoded(region)
 
     def gate(self, task: Task) -> Item | None:
         """The input that comes last where a task has hundreds, so that one look tells that it has to wait."""
@@ -222,7 +229,9 @@ class Graph:
         """Tasks that read an item, but for those of a step that read conditioning: see ``conditioned_regions``."""
         kind, step, region = item
         if item == PROMPTS and self.reads_global_tags:
-            return [Task(Kind.PREPARE, 0, r) for r in range(self.num_regions)]
+            measured = [k for k, one in enumerate(self.reductions) if one.chain == "encode"]
+            measures = [Task(Kind.MEASURE, k, r) for k in measured for r in range(self.num_regions)]
+            return [*measures, *(Task(Kind.PREPARE, 0, r) for r in range(self.num_regions))]
         if kind == "coarse":
             return [Task(Kind.ENCODE, 0, region)]
         if kind == "contribution":

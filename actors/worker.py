@@ -20,7 +20,7 @@ import google_crc32c
 import numpy as np
 import torch
 
-from pipeline.activity import active_tiles, count_active
+from pipeline.activity import active_pixels, active_tiles, count_active
 from pipeline.backbone import Backbone, Conditioning
 from pipeline.backbones.word_maps import WordMaps
 from pipeline.codec import Codec, decode_box
@@ -186,7 +186,7 @@ class Worker:
         plan, blobs = self.plan, dict[str, int]()
         extra: dict[str, Any] = {}
         box = plan.regions.box(region)
-        coarse, difficulty = self._preparer.prepare(box, self._reductions.table("encode").get("norms"))
+        coarse, difficulty = self._preparer.prepare(box, self._reductions.table("encode"))
         if plan.recipe.prompts != "global" and plan.prompt_tiles.owned_by(box):
             extra[PROMPTS_ARRAY], blobs = self._prompt_locally(region)
         if plan.recipe.image_prompts != "none" and plan.tiles.owned_by(box):
@@ -284,7 +284,7 @@ class Worker:
         """Those of ``tiles`` that the model does not see at ``step``; z and coarse over ``seen``."""
         recipe = self.plan.recipe
         difficulty = self.store.open_array(DIFFICULTY).read(seen)[0]
-        active = set(active_tiles(recipe, tiles, seen, difficulty, self.plan.timesteps[step]))
+        active = set(active_tiles(recipe, tiles, seen, difficulty, self.plan.timesteps[step], self.plan.refined_from))
 
         def predict(tile: Tile) -> np.ndarray:
             still = (cut(values, seen, tile.box) for values in (z, coarse))
@@ -304,7 +304,9 @@ class Worker:
         if plan.recipe.activity == "mask":
             difficulty, coarse = self.store.open_array(DIFFICULTY).read(box)[0], self._states.coarse(box)
             resting = rest(plan.recipe, self.solver, self.backbone, step, z, coarse)
-            prediction = mask(plan.recipe, difficulty, plan.timesteps[step], prediction, resting)
+            assert plan.recipe.lower_bound is not None
+            active = active_pixels(difficulty, plan.timesteps[step], plan.recipe.lower_bound, plan.refined_from)
+            prediction = mask(active, prediction, resting)
         history = self._states.history(step).read(box) if self.solver.num_history and step > 0 else None
         noise = self._states.noise(box, draw=step + 1) if self.solver.is_stochastic else None
         z_next, history_next = merge_region(self.solver, step, z, prediction, history, noise)

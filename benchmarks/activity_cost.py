@@ -29,7 +29,7 @@ from benchmarks.pictures import SETS, centre_crop, describe_code, find_pictures
 from cluster.job import Job
 from cluster.session import upscale
 
-RECIPES = ("multidiffusion", "patchscaler", "yoda")
+RECIPES = ("multidiffusion", "patchscaler-fast", "yoda")
 PLACES = ("1 worker", "2 workers", "3 raylets")
 RESULTS = Path(__file__).parent / "results"
 STORE = 200 << 20

@@ -6,6 +6,7 @@ import dataclasses
 import functools
 import hashlib
 from pathlib import Path
+from typing import Any
 
 import psutil
 
@@ -19,6 +20,7 @@ from pipeline.geojson import parse_geojson
 from pipeline.plan import ImageFacts, Plan
 from pipeline.presets import load_recipe
 from pipeline.price import Price, price
+from pipeline.recipe import Recipe
 from pipeline.tag_file import TagFile, parse_tags, read_table
 from pipeline.tagger import Tagging, make_tagging
 from pipeline.taggers.loading import describe_tagger
@@ -41,20 +43,23 @@ def open_source(job: Job) -> ImageSource:
 
 def make_plan(job: Job, source: ImageSource, device: DeviceFacts) -> Plan:
     """Bind the job's recipe; raises ValueError or FileNotFoundError, one line with the mend."""
-    recipe = load_recipe(job.recipe)
-    if job.steps is not None:
-        recipe = dataclasses.replace(recipe, steps=job.steps)
-    if job.seed is not None:
-        recipe = dataclasses.replace(recipe, seed=job.seed)
     model = describe_model(job.model, allow_pickle=job.allow_pickle)
     return bind(
-        recipe,
+        asked_recipe(job),
         image=describe_image(source, job.band_numbers()),
         scale=job.scale,
         model=model,
         device=device,
         versions=package_versions(),
         given=read_given(job, source, model),
+    )
+
+
+def asked_recipe(job: Job) -> Recipe:
+    """The job's recipe with its options, before it is bound."""
+    given: dict[str, Any] = {"steps": job.steps, "seed": job.seed}
+    return dataclasses.replace(
+        load_recipe(job.recipe), **{name: value for name, value in given.items() if value is not None}
     )
 
 

@@ -22,6 +22,12 @@ if TYPE_CHECKING:  # the command line starts without the libraries
 out = Terminal()
 err = Terminal(stderr=True)
 
+SPARED = (
+    "the recipe spared nearly all of the work that it could: the picture is hardly more than its first enlargement; "
+    "lower difficulty_power, raise lower_bound or group_bounds, or use activity = 'all'"
+)
+"""what is said after a run whose difficulty was low all over"""
+
 
 def print_rows(rows: Mapping[str, str]) -> None:
     for key, value in rows.items():
@@ -91,11 +97,15 @@ def _work_rows(plan: Plan, cost: Price) -> dict[str, str]:
         "regions": f"{regions.rows} x {regions.cols} of {regions.side} latent pixels",
         "tiles": f"{tiles.num_tiles} of {tiles.tile_height} x {tiles.tile_width} latent pixels a step, "
         f"batches of {recipe.batch}",
-        "forwards": f"{cost.forwards} tiles through the model{' at most' if plan.has_difficulty else ''}, "
-        f"{cost.region_steps} region-steps",
+        "forwards": f"{cost.forwards} tiles through the model{_least(plan, cost)}, {cost.region_steps} region-steps",
         "codec": f"norms {recipe.codec_norm}, the encoder {cost.encodes:.3g} and the decoder {cost.decodes:.3g} times "
         "over the canvas",
     }
+
+
+def _least(plan: Plan, cost: Price) -> str:
+    """How few forwards there may be, where that depends on the picture."""
+    return f" at most, {cost.forwards_least} at least" if plan.has_difficulty else ""
 
 
 def _activity(recipe: Recipe) -> str:
@@ -163,6 +173,10 @@ def print_result(result: Result, output: str, run_url: str, seconds: float) -> N
         return
     out.print(f"wrote {output} in {seconds:.0f} s")
     out.print(f"pixels sha256 {result.exported.sha256}")
+    if result.seen is not None:
+        out.print(str(result.seen))
+        if result.seen.is_little:
+            print_warnings([SPARED])
     counts = result.prompts
     if counts.get("cut"):
         line = f"prompts of {counts['cut']} of {counts['tiles']} tiles were longer than the model reads"

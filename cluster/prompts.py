@@ -19,6 +19,7 @@ from pipeline.prompt_record import PromptRecord
 from pipeline.prompt_table import read_block
 from pipeline.text_limit import TextLimit, load_text_limit
 from pipeline.tiling import Tile
+from pipeline.unread import reads_negative
 from storage.arrays import RegionArray, checksum
 from storage.errors import CorruptRegionError
 from storage.journal import Record
@@ -140,7 +141,8 @@ def find_cuts(plan: Plan, model: str, *, allow_pickle: bool = False) -> tuple[st
         return ()
     limit = load_text_limit(str(locate_configs(model, allow_pickle=allow_pickle)), plan.geometry.text_tokens)
     recipe, lines = plan.recipe, []
-    for name, text in (("prompt", recipe.prompt), ("negative_prompt", recipe.negative_prompt)):
+    read = {"prompt": recipe.prompt} | ({"negative_prompt": recipe.negative_prompt} if reads_negative(plan) else {})
+    for name, text in read.items():
         if dropped := limit.cut(text).dropped:
             lines.append(f"{name} is longer than the model reads; these fall off: {', '.join(dropped)}")
     if plan.tags is not None and not lines:

@@ -16,6 +16,7 @@ from pipeline.binding import Given
 from pipeline.device import DeviceFacts, package_versions
 from pipeline.plan import Plan, plan_from_json
 from pipeline.presets import load_recipe
+from pipeline.recipe import Recipe
 from pipeline.series import bind_series
 from storage.images import check_output
 from storage.journal import Record
@@ -31,27 +32,32 @@ from .preview import plain_info
 from .progress import Reporter
 from .prompts import find_cuts
 from .sitting import Prepared, Result, Sitting, already_finished, hand_out_image, leased, match_run, sit
+from .unread import find_vain
 
 
 def make_plans(job: TextJob, device: DeviceFacts) -> tuple[Plan, ...]:
     """Bind the job's recipe, a plan a stage; raises ValueError or FileNotFoundError, one line with the mend."""
     model = describe_model(job.model, allow_pickle=job.allow_pickle)
     geometry = model.geometry
-    given: dict[str, Any] = {"steps": job.steps, "seed": job.seed, "guidance": job.guidance}
-    given |= {"prompt": job.prompt, "negative_prompt": job.negative, "compat": job.compat}
-    recipe = dataclasses.replace(
-        load_recipe(job.recipe), **{name: value for name, value in given.items() if value is not None}
-    )
     side = geometry.window * geometry.factor
     height, width = job.pixels() or (side, side)
     return bind_series(
-        recipe,
+        asked_recipe(job),
         height=height,
         width=width,
         model=model,
         device=device,
         versions=package_versions(),
         given=Given(attention=read_vit(job), tagger=read_tagging(job)),
+    )
+
+
+def asked_recipe(job: TextJob) -> Recipe:
+    """The job's recipe with its options, before it is bound."""
+    given: dict[str, Any] = {"steps": job.steps, "seed": job.seed, "guidance": job.guidance}
+    given |= {"prompt": job.prompt, "negative_prompt": job.negative, "compat": job.compat}
+    return dataclasses.replace(
+        load_recipe(job.recipe), **{name: value for name, value in given.items() if value is not None}
     )
 
 
@@ -64,19 +70,10 @@ def prepare(job: TextJob) -> tuple[Prepared, ...]:
         cost = check_memory(plan, there.workers, there.memory, there.where)
         warnings: tuple[str, ...] = ()
         if plan.stage.index == 0:
-            warnings = (*find_cuts(plan, job.model, allow_pickle=job.allow_pickle), *_find_unread(job, plans))
+            cuts = find_cuts(plan, job.model, allow_pickle=job.allow_pickle)
+            warnings = (*cuts, *find_vain(job, asked_recipe(job), plans))
         prepared.append(Prepared(plan=plan, cost=cost, workers=there.workers, warnings=warnings))
     return tuple(prepared)
-
-
-def _find_unread(job: TextJob, plans: Sequence[Plan]) -> list[str]:
-    """A line for each thing that the job gives to later stages, where the picture is made in one."""
-    given = {"--tagger": job.tagger, "--vit": job.vit} if len(plans) == 1 else {}
-    return [
-        f"{option} {value} is not read: it looks at the picture of the stage before, and this picture is made in one"
-        for option, value in given.items()
-        if value is not None
-    ]
 
 
 def generate(

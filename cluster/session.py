@@ -16,7 +16,7 @@ from storage.journal import Record
 from storage.run import RunStore
 
 from .begun import check_kind, run_exists
-from .binding import check_disk, check_memory, check_target, make_plan, open_difficulty, open_source
+from .binding import asked_recipe, check_disk, check_memory, check_target, make_plan, open_difficulty, open_source
 from .job import Job
 from .pixels import Exported, ingest
 from .placement import place
@@ -24,6 +24,7 @@ from .progress import Reporter
 from .prompts import find_cuts
 from .sitting import Prepared, Result, Sitting, already_finished, hand_out_image, leased, match_run, sit
 from .textures import read_memory, to_memory
+from .unread import find_vain
 
 
 def prepare(job: Job, source: ImageSource) -> Prepared:
@@ -32,7 +33,8 @@ def prepare(job: Job, source: ImageSource) -> Prepared:
     plan = make_plan(job, source, there.device)
     cost = check_memory(plan, there.workers, there.memory, there.where)
     cuts = find_cuts(plan, job.model, allow_pickle=job.allow_pickle)
-    return Prepared(plan=plan, cost=cost, workers=there.workers, warnings=cuts)
+    vain = find_vain(job, asked_recipe(job), [plan])
+    return Prepared(plan=plan, cost=cost, workers=there.workers, warnings=(*cuts, *vain))
 
 
 def upscale(job: Job, *, should_stop: Callable[[], bool], on_plan: Callable[[Prepared], None]) -> Result:

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from actors.building import WorkerSetup
 from actors.coordinator import Coordinator
@@ -15,6 +16,7 @@ from actors.graph import Graph
 from actors.heartbeat import keep_beating, raise_if_fenced
 from actors.patience import Patience
 from actors.resume import create_arrays, find_available
+from actors.spared import Seen, count_seen
 from pipeline.plan import Plan, differing_fields, plan_from_json
 from pipeline.price import Price
 from storage.errors import FencedError
@@ -55,6 +57,8 @@ class Result:
     already_finished: bool = False
     prompts: dict[str, int] = field(default_factory=dict)
     """tiles with prompts of their own, distinct prompts, and tiles with one that was cut; empty for global prompts"""
+    seen: Seen | None = None
+    """what the model saw of all tiles at all steps; None for a recipe that spares nothing"""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -114,10 +118,11 @@ def sit(
             _drive(sitting, graph, coordinator, reporter, tally)
         check()
         exported = hand_out(reporter)
-        prompts = count_prompts(store, store.journal.replay())
-        said = {} if exported is None else {"output": exported.path, "pixels_sha256": exported.sha256}
+        prompts, seen = count_prompts(store, store.journal.replay()), count_seen(store, plan)
+        said: dict[str, Any] = {} if seen is None else {"tiles_seen": seen.tiles, "tiles_all": seen.all}
+        said |= {} if exported is None else {"output": exported.path, "pixels_sha256": exported.sha256}
         reporter.finish(tally, "finished", prompts=prompts, **said)
-    return None if exported is None else Result(exported=exported, tally=tally, prompts=prompts)
+    return None if exported is None else Result(exported=exported, tally=tally, prompts=prompts, seen=seen)
 
 
 @contextmanager

@@ -8,11 +8,15 @@ the averaging with their usual weight, so nothing changes abruptly at a tile's b
 Two ways to fill it:
 
 ``groups``  A tile begins at a time that its difficulty sets (PatchScaler, equation 2).
-``mask``    A latent pixel is refined at time t if T (A + l) >= t (YODA, arXiv 2308.07977); a tile without such a pixel
-            costs nothing.
+``mask``    A latent pixel is refined at time t if T (A + l) >= t (YODA, arXiv 2308.07977), and in the last steps
+            whatever A is: l is a share of them too, of which one is the least. A tile without such a pixel costs
+            nothing.
 """
 
 from __future__ import annotations
+
+import math
+from collections.abc import Sequence
 
 import numpy as np
 
@@ -26,27 +30,43 @@ from .tiling import Tile
 def group_of(difficulty: float, bounds: tuple[float, float]) -> int:
     """0 simple, 1 medium, 2 hard, by the tile's mean difficulty; ``bounds`` on the confidence 1 - difficulty.
 
-    Equation 2 of PatchScaler: simple from gamma_1 on, hard below gamma_2.
+    Equation 2 of PatchScaler: simple in (gamma_1, 1], medium in (gamma_2, gamma_1], hard in [0, gamma_2].
 
-    >>> [group_of(d, (0.4, 0.2)) for d in (0.5, 0.6, 0.7, 0.9)]
-    [0, 0, 1, 2]
+    >>> [group_of(d, (0.5, 0.25)) for d in (0.4, 0.5, 0.6, 0.75, 0.9)]
+    [0, 1, 1, 2, 2]
     """
     confidence = 1 - difficulty
-    return 0 if confidence >= bounds[0] else 1 if confidence >= bounds[1] else 2
+    return 0 if confidence > bounds[0] else 1 if confidence > bounds[1] else 2
 
 
-def active_pixels(difficulty: np.ndarray, timestep: float, lower_bound: float) -> np.ndarray:
-    """Where T (A + l) >= t: bool, of the shape of ``difficulty`` (A, in [0, 1])."""
-    return TRAINING_STEPS * (difficulty + np.float32(lower_bound)) >= timestep
+def refined_from(timesteps: Sequence[float], lower_bound: float) -> float:
+    """The first of the last timesteps in which every place is refined, whatever its difficulty: a share of them.
+
+    A grid of few steps has none up to T l, so the bound is in steps: at least the last one.
+
+    >>> [refined_from(grid, 0.1) for grid in ((999, 499), (999, 749, 499, 249), range(950, -1, -50))]
+    [499, 249, 50]
+    """
+    # a share of 0.1 is a little more than a tenth in binary
+    count = max(1, math.ceil(lower_bound * len(timesteps) - 1e-9))
+    return float(timesteps[-count])
 
 
-def is_tile_active(recipe: Recipe, difficulty: np.ndarray, timestep: float) -> bool:
-    """Whether the model sees a tile at a timestep; ``difficulty`` [y, x] is the tile's own part of the map."""
+def active_pixels(difficulty: np.ndarray, timestep: float, lower_bound: float, floor: float = 0.0) -> np.ndarray:
+    """Where T (A + l) >= t, and everywhere from ``floor`` on: bool, of the shape of ``difficulty`` (A, in [0, 1])."""
+    return (TRAINING_STEPS * (difficulty + np.float32(lower_bound)) >= timestep) | (timestep <= floor)
+
+
+def is_tile_active(recipe: Recipe, difficulty: np.ndarray, timestep: float, floor: float = 0.0) -> bool:
+    """Whether the model sees a tile at a timestep; ``difficulty`` [y, x] is the tile's own part of the map, ``floor``
+    what ``refined_from`` says. The recipe has no field left open."""
     if recipe.activity == "groups":
+        assert recipe.group_bounds is not None
         mean = float(difficulty.mean(dtype=np.float64))
         return bool(recipe.group_times[group_of(mean, recipe.group_bounds)] >= timestep)
     if recipe.activity == "mask":
-        return bool(active_pixels(difficulty, timestep, recipe.lower_bound).any())
+        assert recipe.lower_bound is not None
+        return bool(active_pixels(difficulty, timestep, recipe.lower_bound, floor).any())
     return True
 
 
@@ -58,11 +78,14 @@ def count_active(
     An estimate, for scheduling only: what a tile covers beyond the box is not looked at.
     """
     parts = [part.within(box) for tile in tiles if (part := tile.box.intersection(box))]
-    return [sum(is_tile_active(recipe, difficulty[part], timestep) for part in parts) for timestep in times]
+    floor = refined_from(times, recipe.lower_bound or 0.0)
+    return [sum(is_tile_active(recipe, difficulty[part], timestep, floor) for part in parts) for timestep in times]
 
 
-def active_tiles(recipe: Recipe, tiles: list[Tile], seen: Box, difficulty: np.ndarray, timestep: float) -> list[Tile]:
+def active_tiles(
+    recipe: Recipe, tiles: list[Tile], seen: Box, difficulty: np.ndarray, timestep: float, floor: float = 0.0
+) -> list[Tile]:
     """Those of ``tiles`` that the model sees; ``difficulty`` [y, x] over ``seen``, which holds what of them lies on
     the canvas: of a tile that reaches beyond, that part counts."""
     parts = [(tile, part) for tile in tiles if (part := tile.box.intersection(seen))]
-    return [tile for tile, part in parts if is_tile_active(recipe, difficulty[part.within(seen)], timestep)]
+    return [tile for tile, part in parts if is_tile_active(recipe, difficulty[part.within(seen)], timestep, floor)]

@@ -11,6 +11,7 @@ from storage.box import RegionGrid
 from .backbone import ModelCard
 from .checks import (
     check_attend,
+    check_compat,
     check_dilation,
     check_options,
     check_parts,
@@ -22,11 +23,12 @@ from .checks import (
 )
 from .device import DeviceFacts
 from .difficulty import AttentionCard
-from .groups import LEAST_DEFAULT_STEPS, default_group_steps
+from .groups import LEAST_DEFAULT_STEPS, default_group_steps, paper_group_steps
 from .plan import ONLY_STAGE, ImageFacts, Plan, Stage
 from .prompt_checks import check_attention, check_prompting, check_seen, check_tagger
 from .recipe import Recipe
 from .solver import solver_name
+from .sources import NO_DIFFICULTY, PAPER_STEPS, source_defaults
 from .tag_file import TagFile
 from .tagger import MOST, THRESHOLDS, Tagging
 from .tiling import check_reach, plan_tiles
@@ -146,6 +148,8 @@ def bind(
     degradations = _degradations(model, given.tags, given.tagger)
     check_parts(settled, model)
     check_dilation(settled, geometry)
+    if not stage.from_text:
+        check_compat(settled)
     _check_companions(settled, given)
     check_tags(model, given.tags)
     check_tagger(settled, model, given.tagger)
@@ -206,7 +210,7 @@ def _settle(recipe: Recipe, model: ModelCard, image: ImageFacts, tagger: Tagging
         "most_tags": 0 if tagger is None else MOST[tagger.kind],
         "start": "noise" if geometry.reads_coarse and recipe.activity == "all" else "image",
         "structure": geometry.structure,
-        "crops": "tile" if geometry.reads_crops and recipe.stages != "one" else "none",
+        "crops": "tile" if geometry.reads_crops and recipe.stages == "linear" else "none",
         "window": window,
         "overlap": min(reach // 2 if is_nearby else geometry.overlap, window // 2),
         "attention_window": reach if is_nearby else None,
@@ -216,16 +220,24 @@ def _settle(recipe: Recipe, model: ModelCard, image: ImageFacts, tagger: Tagging
         "value_range": (0.0, 255.0 if image.dtype == "uint8" else 65535.0),
     }
     if recipe.activity == "all":
-        defaults["difficulty"] = "none"
+        defaults |= {"difficulty": "none", **NO_DIFFICULTY}
         if recipe.difficulty not in (None, "none"):
             raise ValueError(
                 f"recipe: difficulty {recipe.difficulty!r} is read by activity 'groups' and 'mask' only: choose one "
                 "of them (the presets patchscaler and yoda do), or leave the difficulty out"
             )
     else:
-        defaults["difficulty"] = "gradient" if geometry.restorer_halo is None else "confidence"
+        source = recipe.difficulty or ("gradient" if geometry.restorer_halo is None else "confidence")
+        defaults |= {"difficulty": source, **source_defaults(recipe, source)}
     if recipe.activity == "groups":
-        counts = recipe.group_steps or default_group_steps(recipe.steps or max(LEAST_DEFAULT_STEPS, geometry.steps))
+        counts = recipe.group_steps or group_steps_of(recipe, geometry.steps)
         defaults |= {"steps": counts[2], "group_steps": counts}
     open_fields = {key: value for key, value in defaults.items() if getattr(recipe, key) is None}
     return dataclasses.replace(recipe, **open_fields)
+
+
+def group_steps_of(recipe: Recipe, steps: int) -> tuple[int, int, int]:
+    """Steps of simple, medium and hard tiles where the recipe leaves them open; ``steps``: the model's default."""
+    if recipe.group_numbers == "paper":
+        return paper_group_steps(recipe.steps or PAPER_STEPS, recipe.group_times)
+    return default_group_steps(recipe.steps or max(LEAST_DEFAULT_STEPS, steps))

@@ -74,6 +74,15 @@ def _check_structure(recipe: Recipe, model: ModelCard) -> None:
         )
 
 
+def check_compat(recipe: Recipe) -> None:
+    """Refuse the defects of the published code of DemoFusion and AccDiffusion in methods that are neither."""
+    if recipe.compat == "official" and not recipe.skip and not recipe.dilated:
+        raise ValueError(
+            f"recipe: compat = 'official' has the defects of DemoFusion's and AccDiffusion's code, and {recipe.name!r} "
+            "mixes in no skip residual and takes no dilated samples: leave compat out"
+        )
+
+
 def check_dilation(recipe: Recipe, geometry: LatentGeometry) -> None:
     """Refuse dilated samples below the model's own size, and windows for none."""
     side, native = recipe.dilation_window, geometry.window

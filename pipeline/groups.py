@@ -14,12 +14,30 @@ def default_group_steps(steps: int) -> tuple[int, int, int]:
     >>> [default_group_steps(steps) for steps in (3, 4, 30)]
     [(1, 2, 3), (1, 2, 4), (8, 15, 30)]
     """
+    _check_enough(steps)
+    medium = min(max(2, (steps + 1) // 2), steps - 1)
+    return min(max(1, (steps + 2) // 4), medium - 1), medium, steps
+
+
+def paper_group_steps(steps: int, times: tuple[float, float, float]) -> tuple[int, int, int]:
+    """Steps in proportion to the groups' times, as in PatchScaler (8, 14 and 20 for 400, 700 and 1000): an even grid.
+
+    Raises ValueError for fewer than three.
+
+    >>> [paper_group_steps(steps, (400.0, 700.0, 1000.0)) for steps in (20, 4)]
+    [(8, 14, 20), (2, 3, 4)]
+    """
+    _check_enough(steps)
+    simple, medium = (round(steps * time / times[2]) for time in times[:2])
+    medium = min(max(2, medium), steps - 1)
+    return min(max(1, simple), medium - 1), medium, steps
+
+
+def _check_enough(steps: int) -> None:
     if steps < LEAST_GROUP_STEPS:
         raise ValueError(
             f"recipe: three groups of tiles need at least {LEAST_GROUP_STEPS} steps, got {steps}: raise steps"
         )
-    medium = min(max(2, (steps + 1) // 2), steps - 1)
-    return min(max(1, (steps + 2) // 4), medium - 1), medium, steps
 
 
 def _shares(counts: tuple[int, int, int]) -> tuple[int, int, int]:

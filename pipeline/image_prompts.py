@@ -68,6 +68,10 @@ def look_at_tiles(
             assert isinstance(backbone, LookingBackbone)
             seen = backbone.look(pixels[None])
         if memory is not None:
-            seen = torch.from_numpy(memory.nearest(seen[0].numpy(), plan.recipe.texture_count))
+            values, likeness = memory.likest(seen[0].numpy(), plan.recipe.texture_count)
+            if plan.recipe.texture_likeness:
+                # what is unlike is no texture of this tile at all
+                values = values * likeness.clip(0, 1)[:, None]
+            seen = torch.from_numpy(values)
         shown.append(seen)
     return ImagePrompts(embeddings=torch.stack(shown))

@@ -58,16 +58,18 @@ def tagged_crop(tile: Tile, scale: int, factor: int, source: Box) -> Box:
     return crop.grown(missing, source) if missing else crop
 
 
-def say(tags: Sequence[tuple[str, float]], prompt: str) -> dict[str, float]:
+def say(tags: Sequence[tuple[str, float]], prompt: str, *, tags_first: bool = False) -> dict[str, float]:
     """The user's own phrases, which are sure, then the tags with their probabilities; each phrase once.
 
-    Joined by commas it is the tile's prompt: what is too long loses tags.
+    Joined by commas it is the tile's prompt: what is too long loses tags. With ``tags_first`` they come before the
+    user's own, which are cut then.
 
     >>> say([("flat roof", 0.9), ("strong blur", 0.7)], "water, flat  roof")
     {'water': 1.0, 'flat roof': 1.0, 'strong blur': 0.7}
     """
     own = dict.fromkeys(split_phrases(prompt), 1.0)
-    return own | {phrase: sure for phrase, sure in tags if phrase not in own}
+    others = {phrase: sure for phrase, sure in tags if phrase not in own}
+    return {**others, **own} if tags_first else own | others
 
 
 def mean_tags(said: Sequence[Tags]) -> Tags:
@@ -115,7 +117,7 @@ class Prompter:
         tags = self._own_tags(crop)
         for level in range(1, plan.recipe.parents + 1):
             tags += self._parent_tags(crop, level, {phrase for phrase, _ in tags})
-        return say(tags, plan.recipe.prompt)
+        return say(tags, plan.recipe.prompt, tags_first=plan.recipe.tags_first)
 
     def _own_tags(self, crop: Box) -> Tags:
         """A tile's own tags, the surest first; where none of content is sure enough, the whole image's content."""

@@ -13,6 +13,7 @@ from storage.box import Box, RegionGrid
 from storage.documents import parse_json
 from storage.records import checked_json
 
+from .activity import refined_from
 from .backbone import LatentGeometry, Neighbourhood
 from .colour import REACH as COLOUR_REACH
 from .denoise import DenoiseSettings
@@ -26,6 +27,7 @@ from .jitter import jitter_radius
 from .pixels import ValueRange
 from .recipe import Recipe
 from .solver import Solver, build_solver
+from .sources import is_relative
 from .tag_file import TagFile, tag_file_from_table
 from .tagger import Tagging
 from .tiling import TileGrid, plan_tiles
@@ -63,6 +65,9 @@ class Stage:
     height_final: int = 0
     """output pixels along y of the last stage; 0 for a run of one"""
     width_final: int = 0
+    height_first: int = 0
+    """output pixels along y of the first stage, likewise"""
+    width_first: int = 0
     before: str | None = None
     """hash of the plan of the stage before"""
     height_before: int = 0
@@ -215,6 +220,25 @@ class Plan:
     def has_difficulty(self) -> bool:
         """Whether the run keeps a map of difficulty."""
         return self.recipe.activity != "all"
+
+    @property
+    def is_relative(self) -> bool:
+        """Whether that map is divided by its largest value over the whole picture."""
+        return is_relative(self.recipe)
+
+    @property
+    def refined_from(self) -> float:
+        """With activity ``mask``, the timestep from which on every place is refined."""
+        return refined_from(self.timesteps, self.recipe.lower_bound or 0.0)
+
+    @property
+    def least_steps(self) -> int:
+        """Steps in which the model sees every tile, however easy it is."""
+        recipe = self.recipe
+        if recipe.activity == "all":
+            return self.num_steps
+        begin = recipe.group_times[0] if recipe.activity == "groups" else self.refined_from
+        return sum(timestep <= begin for timestep in self.timesteps)
 
     @property
     def uses_coarse(self) -> bool:

@@ -6,6 +6,7 @@ import functools
 from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
+from types import MappingProxyType
 
 import numpy as np
 import torch
@@ -15,7 +16,7 @@ from storage.box import Box
 
 from .backbone import Backbone, RestoringBackbone
 from .backbones.structure import canny_edges
-from .codec import Codec, encode_box
+from .codec import Codec, cells, encode_box
 from .denoise import cut
 from .difficulty import REACH, at_latents, from_confidence, from_gradient, weigh
 from .frequency import mix, neighbourhood
@@ -25,6 +26,10 @@ from .plan import Plan
 
 EDGE_HALO = 16
 """latent pixels round a box that its edges are looked for in"""
+NOTHING: Mapping[str, np.ndarray] = MappingProxyType({})
+"""statistics of a recipe that needs none"""
+SMALLEST = np.finfo(np.float32).tiny
+"""a picture without any difficulty at all has none in any unit"""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -62,41 +67,69 @@ class Preparer:
         self._lifted, self._edges = lifted, edges
         self._read_rgb, self._in_backbone, self._codec = read_rgb, in_backbone, Codec(in_backbone)
         recipe = plan.recipe
+        self._is_lifted = lifted is not None and recipe.lift != "pixels"
+        """whether the coarse latent is not simply the enlarged picture's"""
         self._restores = recipe.coarse == "restored" or recipe.difficulty == "confidence"
         halo = plan.geometry.restorer_halo if self._restores else 0
         assert halo is not None
         self._halo = max(halo, CUBIC_REACH, REACH if recipe.difficulty == "gradient" else 0)
 
-    def prepare(self, box: Box, norms: np.ndarray | None = None) -> tuple[np.ndarray, np.ndarray | None]:
+    def prepare(self, box: Box, known: Mapping[str, np.ndarray] = NOTHING) -> tuple[np.ndarray, np.ndarray | None]:
         """The coarse latent ``[c, h, w]`` of a box, and its difficulty ``[1, h, w]`` in [0, 1] where a recipe asks.
 
-        ``norms``: statistics that the encoder's group norms are given; see Codec.
+        ``known``: statistics of the whole picture: ``norms`` that the encoder's group norms are given (see Codec), and
+        the ``peak`` of a relative difficulty.
         """
-        plan, factor = self.plan, self.plan.geometry.factor
+        plan = self.plan
         difficulty = np.empty((1, *box.shape), dtype=np.float32) if plan.has_difficulty else None
-
-        def judge(seen: _Seen, wide: Box) -> None:
-            part = wide.intersection(box)
-            if difficulty is not None and part is not None:
-                found = at_latents(self._judge(seen), seen.window, part, plan.scale, factor)
-                difficulty[0, *part.within(box)] = found
 
         def look(wide: Box) -> torch.Tensor:
             seen = self._see(wide)
-            judge(seen, wide)
+            if difficulty is not None and not self._is_lifted:
+                self._mark(difficulty, box, seen, wide)
             return self._enlarge(seen, wide)
 
-        encode = functools.partial(self._codec.encode, norms=norms)
+        encode = functools.partial(self._codec.encode, norms=known.get("norms"))
 
         def encoded(part: Box) -> np.ndarray:
             return encode_box(look, encode, plan.geometry, plan.regions.canvas, part)
 
         coarse = self._lift(box, encoded)
-        if difficulty is not None and plan.lifts_latents:
-            judge(self._see(box), box)
-        if difficulty is not None:
-            difficulty = weigh(difficulty, plan.recipe.difficulty_cell, plan.recipe.difficulty_power)
-        return coarse, difficulty
+        if difficulty is not None and self._is_lifted:
+            self._mark(difficulty, box, self._see(box), box)
+        return coarse, None if difficulty is None else self._weigh(difficulty, known)
+
+    def peak(self, box: Box) -> float:
+        """The largest mean difficulty of a box's squares: what a relative map is divided by is the largest of these.
+
+        Seen in the windows that ``prepare`` sees, so that the largest becomes 1 and nothing becomes more.
+        """
+        plan, found = self.plan, np.empty((1, *box.shape), dtype=np.float32)
+        windows = [box]
+        if not self._is_lifted:
+            halo, canvas = plan.geometry.encoder_halo, plan.regions.canvas
+            windows = [cell.grown(halo, canvas) for cell in cells(box, plan.geometry.codec_window)]
+        for wide in windows:
+            self._mark(found, box, self._see(wide, restores=plan.recipe.difficulty == "confidence"), wide)
+        return float(weigh(found, plan.recipe.difficulty_cell or 1, 1.0).max())
+
+    def _mark(self, difficulty: np.ndarray, box: Box, seen: _Seen, wide: Box) -> None:
+        """Write how difficult it is where ``wide``, which was seen, lies in ``box``."""
+        part = wide.intersection(box)
+        if part is not None:
+            found = at_latents(self._judge(seen), seen.window, part, self.plan.scale, self.plan.geometry.factor)
+            difficulty[0, *part.within(box)] = found
+
+    def _weigh(self, difficulty: np.ndarray, known: Mapping[str, np.ndarray]) -> np.ndarray:
+        """Averaged over squares, in units of the picture's peak where it is relative, and raised to its power."""
+        recipe = self.plan.recipe
+        assert recipe.difficulty_cell is not None
+        assert recipe.difficulty_power is not None
+        if not self.plan.is_relative:
+            return weigh(difficulty, recipe.difficulty_cell, recipe.difficulty_power)
+        shares = weigh(difficulty, recipe.difficulty_cell, 1.0) / max(np.float32(known["peak"][0]), SMALLEST)
+        weighed: np.ndarray = shares.clip(0, 1) ** np.float32(recipe.difficulty_power)
+        return weighed
 
     def _lift(self, box: Box, encoded: Callable[[Box], np.ndarray]) -> np.ndarray:
         """The coarse latent: the enlarged picture's, the latent of the stage before, or a mixture of both."""
@@ -115,13 +148,14 @@ class Preparer:
         """What the coarse latent of a box of latent pixels is encoded from: RGB ``[3, H, W]`` in [0, 1]."""
         return self._enlarge(self._see(box), box)
 
-    def _see(self, wide: Box) -> _Seen:
-        """The input under a box of latent pixels, restored where the recipe asks for that."""
+    def _see(self, wide: Box, *, restores: bool | None = None) -> _Seen:
+        """The input under a box of latent pixels, restored where that is asked for: as the recipe says, if not said."""
         plan = self.plan
         box_out = wide.scaled(plan.geometry.factor)
         window = source_window(box_out, plan.scale, plan.source, self._halo)
         low = self._read_rgb(window)
-        restored, confidence = self._restore(low, window, box_out) if self._restores else (None, None)
+        restores = self._restores if restores is None else restores
+        restored, confidence = self._restore(low, window, box_out) if restores else (None, None)
         return _Seen(window=window, low=low, restored=restored, confidence=confidence)
 
     def _enlarge(self, seen: _Seen, wide: Box) -> torch.Tensor:

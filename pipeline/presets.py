@@ -36,6 +36,7 @@ SCALEDIFF: dict[str, Any] = {
     "lift": "mixed",
     "guide": "structure",
     "attend": "neighbourhood",
+    "crops": "none",
 }
 """ScaleDiff (arXiv 2510.25818): neighbourhood attention, latent frequency mixing, structure guidance"""
 
@@ -58,21 +59,25 @@ PRESETS: dict[str, dict[str, Any]] = {
     "zoomed-in-seesr": {
         "name": "zoomed-in-seesr",
         **ZOOMED_IN,
+        "colour": "adain",
+        "tags_first": True,
         "solver": "ddpm",
         "steps": 50,
         "guidance": 5.5,
         "prompt": "clean, high-resolution, 8k",
         "negative_prompt": "dotted, noise, blur, lowres, smooth",
     },
-    "patchscaler": {"name": "patchscaler", "activity": "groups", "start": "image"},
-    "yoda": {
-        "name": "yoda",
-        "activity": "mask",
+    "patchscaler": {
+        "name": "patchscaler",
+        "activity": "groups",
         "start": "image",
-        "difficulty_cell": 32,
-        "difficulty_power": 3.0,
-        "lower_bound": 0.1,
+        "group_numbers": "paper",
+        "idle_spread": 0.0,
+        "texture_likeness": True,
+        "colour": "wavelet",
     },
+    "patchscaler-fast": {"name": "patchscaler-fast", "activity": "groups", "start": "image"},
+    "yoda": {"name": "yoda", "activity": "mask", "start": "image"},
     "demofusion": {"name": "demofusion", **DEMOFUSION},
     "accdiffusion-v2": {"name": "accdiffusion-v2", **ACCDIFFUSION},
     "accdiffusion-v2-sdxl": {
@@ -102,8 +107,9 @@ PRESETS: dict[str, dict[str, Any]] = {
     "gigatile": {"name": "gigatile", **GIGATILE},
 }
 """preset name -> switches. MultiDiffusion is overlapping tiles whose predictions are averaged at every step; the
-numbers of zoomed-in-seesr are its authors', for Stable Diffusion 2 and its kin; those of yoda, and the defaults of
-idle_spread and group_bounds, were chosen on the embedded model's evaluation pictures"""
+numbers of zoomed-in-seesr are its authors', for Stable Diffusion 2 and its kin; those of patchscaler are the paper's;
+what depends on the source of difficulty is in sources.py; idle_spread was chosen on seven evaluation pictures of the
+embedded model"""
 
 _KINDS: dict[str, tuple[type, ...]] = {
     "int": (int,),

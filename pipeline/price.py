@@ -32,6 +32,8 @@ class Price:
     """tiles of one step"""
     forwards: int
     """passes of the backbone over one tile, padding and guidance included; all tiles at all steps, so at most"""
+    forwards_least: int
+    """those of them that any picture takes, whatever the recipe spares"""
     dilated_forwards: int
     """those of them that see dilated samples"""
     region_steps: int
@@ -53,10 +55,12 @@ def price(plan: Plan) -> Price:
     owned = [len(plan.tiles.owned_by(plan.regions.box(r))) for r in range(plan.regions.num_regions)]
     batches = sum(-(-count // settings.batch) for count in owned)
     dilated = 0 if plan.dilation is None else len(plan.dilation.batches(settings.batch))
-    each = settings.batch * num_branches(geometry, settings.guidance) * plan.num_steps
+    branches = settings.batch * num_branches(geometry, settings.guidance)
+    each = branches * plan.num_steps
     return Price(
         tiles=plan.tiles.num_tiles,
         forwards=(batches + dilated) * each,
+        forwards_least=branches * (batches * plan.least_steps + dilated * plan.num_steps),
         dilated_forwards=dilated * each,
         region_steps=plan.regions.num_regions * plan.num_steps,
         encodes=_runs(plan, "encoder") if plan.uses_coarse and not plan.lifts_latents else 0.0,

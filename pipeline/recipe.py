@@ -35,6 +35,8 @@ class Recipe:
     """a tile whose surest phrase of content is below this takes the content of the whole image instead"""
     parents: int = 0
     """wider crops whose content is said after a tile's own: 1 of twice the side, 2 also of four times, and so on"""
+    tags_first: bool = False
+    """whether a tile's tags come before ``prompt`` (Zoomed-In's program); what is too long is cut from the end"""
     degradations: str = "prompt"
     """where the words for damage go that are said of a tile: its ``prompt``, or its ``negative`` prompt"""
     captions: str = "short"
@@ -61,24 +63,29 @@ class Recipe:
     """where difficulty comes from: ``confidence`` of the model's restoration module, ``gradient``, the input's own,
     ``attention`` of a vision transformer (--vit), ``file``, the user's map (--difficulty), or ``none``, where
     activity is ``all``"""
-    heads: str = "mean"
+    heads: str = "max"
     """what becomes of the transformer's heads: their ``mean`` or ``max``"""
-    difficulty_cell: int = 1
-    """latent pixels a side of the squares over which difficulty is averaged, before it is raised to its power"""
-    difficulty_power: float = 1.0
+    difficulty_cell: int | None = None
+    """latent pixels a side of the squares over which difficulty is averaged, before it is raised to its power; the
+    source's own where None, as with the next and with group_bounds and lower_bound: see pipeline.sources"""
+    difficulty_power: float | None = None
     """above 1, only the most difficult places count as such"""
     idle_spread: float = 0.55
     """how much of a picture's energy a place keeps while it is not denoised: 1, it is as noisy as a picture at that
     time; 0, as the coarse latent, which has less detail to begin from. Models with a restoration module read it"""
-    group_bounds: tuple[float, float] = (0.35, 0.15)
-    """gamma_1 > gamma_2: mean confidence, 1 - difficulty, from which a tile is simple, and below which it is hard"""
+    group_bounds: tuple[float, float] | None = None
+    """gamma_1 > gamma_2: mean confidence, 1 - difficulty, above which a tile is simple, and up to which it is hard"""
+    group_numbers: str = "chosen"
+    """where bounds and steps of groups are left open: ``paper``, PatchScaler's gamma of the confidence and steps in
+    proportion to group_times; ``chosen``, the source's bounds, and a quarter, a half and all of the steps"""
     group_times: tuple[float, float, float] = (400.0, 700.0, 1000.0)
     """time of 1000 at which simple, medium and hard tiles begin"""
     group_steps: tuple[int, int, int] | None = None
-    """steps that simple, medium and hard tiles take, N1 < N2 < N3, on one grid that they join at their times; a
-    quarter, a half and all of ``steps`` where None"""
-    lower_bound: float = 0.25
-    """l: a place of no difficulty is refined from this share of the time on"""
+    """steps that simple, medium and hard tiles take, N1 < N2 < N3, on one grid that they join at their times; as
+    group_numbers says where None"""
+    lower_bound: float | None = None
+    """l: a place of no difficulty is refined from this share of the time on, and in that share of the steps, the last
+    ones, at least in one"""
     structure: str | None = None
     """what the model's ControlNets read of the enlarged input: nothing (``none``), the ``image`` itself, its canny
     ``edges``, or ``both``"""
@@ -95,9 +102,11 @@ class Recipe:
     the nearest of a memory of sharp textures (--textures); or ``none``"""
     texture_count: int = 4
     """K: textures that prompt each tile"""
+    texture_likeness: bool = False
+    """whether each texture counts by its likeness to the tile (PatchScaler's Algorithm 1)"""
     crops: str | None = None
     """what SDXL is told of each tile: ``none``, it is a picture of its own; ``tile``, it is a crop of the output, which
-    is the default of progressive runs"""
+    is the default of linear ``stages``"""
     stages: str = "one"
     """the sizes that a picture made from words grows through: ``linear``, once, twice, three times the native size and
     so on (DemoFusion); ``double``, each twice the one before (ScaleDiff); ``one``, the whole output at once. The run

@@ -38,6 +38,7 @@ CHOICES: dict[str, tuple[str, ...]] = {
     "structure": ("none", "image", "edges", "both"),
     "difficulty": SOURCES,
     "heads": ("mean", "max"),
+    "group_numbers": ("chosen", "paper"),
     "stages": ("one", "linear", "double"),
     "lift": ("latent", "pixels", "mixed"),
     "jitter": ("none", "step", "stage"),
@@ -96,8 +97,7 @@ def _check_activity(recipe: Recipe) -> None:
         raise ValueError(f"recipe: activity {recipe.activity!r} needs a difficulty: one of {', '.join(SOURCES[1:])}")
     if recipe.activity == "groups" and (recipe.strength * recipe.restart != 1 or recipe.spacing != "model"):
         raise ValueError('recipe: activity "groups" lays the timesteps itself: leave strength, restart and spacing out')
-    sure, unsure = recipe.group_bounds
-    if not 1 >= sure > unsure >= 0:
+    if recipe.group_bounds is not None and not 1 >= recipe.group_bounds[0] > recipe.group_bounds[1] >= 0:
         raise ValueError(f"recipe: group_bounds must fall, between 1 and 0, got {list(recipe.group_bounds)}")
     simple, medium, hard = recipe.group_times
     if not 0 < simple < medium < hard <= TRAINING_STEPS:
@@ -106,17 +106,21 @@ def _check_activity(recipe: Recipe) -> None:
         )
     if recipe.group_steps is not None:
         _check_group_steps(recipe, recipe.group_steps)
-    if not 0 < recipe.difficulty_power <= MOST_POWER:
+    _check_difficulty(recipe)
+
+
+def _check_difficulty(recipe: Recipe) -> None:
+    if recipe.difficulty_power is not None and not 0 < recipe.difficulty_power <= MOST_POWER:
         raise ValueError(
             f"recipe: difficulty_power must be above 0 and at most {MOST_POWER:g}, got {recipe.difficulty_power}"
         )
-    if recipe.region % recipe.difficulty_cell:
+    if recipe.difficulty_cell is not None and recipe.region % recipe.difficulty_cell:
         raise ValueError(
             f"recipe: difficulty_cell must divide the region of {recipe.region}, got {recipe.difficulty_cell}"
         )
     if not 0 <= recipe.idle_spread <= 1:
         raise ValueError(f"recipe: idle_spread must be between 0 and 1, got {recipe.idle_spread}")
-    if not 0 < recipe.lower_bound <= 1:
+    if recipe.lower_bound is not None and not 0 < recipe.lower_bound <= 1:
         raise ValueError(f"recipe: lower_bound must be above 0 and at most 1, got {recipe.lower_bound}")
 
 

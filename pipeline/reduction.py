@@ -42,9 +42,10 @@ class Reduction:
     chain: str
     """``encode``, ``decode``, or what ``step_chain`` names"""
     kind: str
-    """``shrunk``: a small copy of what the autoencoder is given, for all its norms; ``norm``: moments of what one group
-    norm reads, given the statistics of those before it; ``colour``: moments of the decoded picture and of the enlarged
-    input; ``blur``: moments of the latents and of their blur; ``anchor``: moments of the last latents"""
+    """``peak``: the largest difficulty, where its map is relative; ``shrunk``: a small copy of what the autoencoder is
+    given, for all its norms; ``norm``: moments of what one group norm reads, given the statistics of those before it;
+    ``colour``: moments of the decoded picture and of the enlarged input; ``blur``: moments of the latents and of their
+    blur; ``anchor``: moments of the last latents"""
     layer: int = 0
     """which norm, in the order in which they run; of a ``blur``, which step"""
 
@@ -65,6 +66,8 @@ def list_reductions(plan: Plan) -> tuple[Reduction, ...]:
         "encode": geometry.encoder_norms if encodes else 0,
         "decode": geometry.decoder_norms if plan.stage.decodes else 0,
     }
+    if plan.is_relative:
+        found.append(Reduction(chain="encode", kind="peak"))
     for chain, num in num_norms.items():
         if chain == "decode":
             if plan.dilation is not None:
@@ -100,6 +103,8 @@ def share_length(plan: Plan, reduction: Reduction) -> int:
     """Numbers in one region's share."""
     if reduction.kind == "shrunk":
         return shrink(plan, reduction.part).share_length
+    if reduction.kind == "peak":
+        return 1
     groups = {"norm": plan.geometry.norm_groups, "colour": 2 * CHANNELS, "blur": 2, "anchor": 1}
     return 3 * groups[reduction.kind]
 
@@ -132,6 +137,8 @@ class Reducer:
     def share(self, k: int, region: int, known: Table) -> np.ndarray:
         """Region's share of reduction ``k``, ``[length] float64``; ``known`` is the table of the one before."""
         reduction = self.reductions[k]
+        if reduction.kind == "peak":
+            return np.array([self._preparer.peak(self.plan.regions.box(region))])
         if reduction.kind == "shrunk":
             return self._share_of_shrunk(reduction.part, region, known)
         if reduction.kind == "norm":
@@ -187,6 +194,8 @@ class Reducer:
     def reduce(self, k: int, shares: np.ndarray, known: Table) -> Table:
         """The table of reduction ``k`` from ``shares [regions, length]``, added in region order."""
         reduction = self.reductions[k]
+        if reduction.kind == "peak":
+            return {**known, "peak": shares.max(0)}
         if reduction.kind == "shrunk":
             copy = shrink(self.plan, reduction.part).assemble(shares)
             return {**known, "norms": self._codec.collect(reduction.part, copy[None])}

@@ -5,7 +5,6 @@ from __future__ import annotations
 import numpy as np
 import torch
 
-from .activity import active_pixels
 from .backbone import Backbone, RestoringBackbone
 from .recipe import Recipe
 from .solver import Solver
@@ -27,9 +26,7 @@ def rest(
     return found
 
 
-def mask(
-    recipe: Recipe, difficulty: np.ndarray, timestep: float, prediction: np.ndarray, resting: np.ndarray
-) -> np.ndarray:
-    """The prediction where YODA's mask says, and what rests elsewhere; all [c, y, x], ``difficulty`` [y, x]."""
-    masked: np.ndarray = np.where(active_pixels(difficulty, timestep, recipe.lower_bound), prediction, resting)
+def mask(active: np.ndarray, prediction: np.ndarray, resting: np.ndarray) -> np.ndarray:
+    """The prediction where YODA's mask says, and what rests elsewhere; all [c, y, x], ``active`` [y, x]."""
+    masked: np.ndarray = np.where(active, prediction, resting)
     return masked

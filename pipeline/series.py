@@ -5,7 +5,7 @@
     size         large           as large
 
 A stage's canvas lies over the same picture as the one before, edge to edge; only the last one is cut to the size that
-was asked for.
+was asked for. So the canvases must have one shape: see ``double_sizes``.
 """
 
 from __future__ import annotations
@@ -16,11 +16,19 @@ from typing import Any
 
 from .backbone import LatentGeometry, ModelCard
 from .binding import NOTHING, Given, bind
+from .checks import check_compat
 from .device import DeviceFacts
 from .plan import ImageFacts, Plan, Stage
 from .prompt_checks import LOCAL_FIELDS, check_attention
 from .recipe import Recipe
+from .sources import PAPER_STEPS
 
+SHAPE = 0.005
+"""how far the first stage's shape may be from the picture's, as a share of its sides' ratio"""
+AT_ONCE = 1.25
+"""times the native area up to which a picture is drawn at once"""
+LEAST_SIDE, MOST_SIDE = 0.88, 1.12
+"""of the ideal shorter side: what is looked at for a better shape"""
 WORDS_ONLY = "words alone"
 """what stands for an image's checksum where there is none"""
 PLAIN: dict[str, Any] = {
@@ -63,23 +71,71 @@ SPREAD = frozenset(
 """what of these a picture made at once, of many windows, has all the same"""
 
 
-def stage_sizes(height: int, width: int, *, native: int, growth: str) -> tuple[tuple[int, int], ...]:
-    """Height and width of every stage in output pixels; the longer side begins at ``native`` at most.
+def stage_sizes(
+    height: int, width: int, *, native: int, growth: str, unit: int = 1, longest: int | None = None
+) -> tuple[tuple[int, int], ...]:
+    """Height and width of every stage in output pixels.
+
+    ``linear``: the longer side is once, twice, three times ``native`` and so on at most, as DemoFusion has it.
+    ``double``: the first stage has about the area of ``native`` x ``native``, as ScaleDiff has it; sides are multiples
+    of ``unit`` and ``longest`` at most, see ``double_sizes``. The last one is the size itself.
 
     >>> stage_sizes(3072, 2048, native=1024, growth="linear")
     ((1024, 683), (2048, 1366), (3072, 2048))
     >>> stage_sizes(4096, 4096, native=1024, growth="double")
     ((1024, 1024), (2048, 2048), (4096, 4096))
+    >>> stage_sizes(2100, 2100, native=1024, growth="double", unit=32)
+    ((1056, 1056), (2100, 2100))
     """
     if growth == "one":
         return ((height, width),)
-    times = math.ceil(max(height, width) / native)
     if growth == "linear":
+        times = math.ceil(max(height, width) / native)
         shares = [(stage, times) for stage in range(1, times + 1)]
-    else:
-        num = math.ceil(math.log2(times)) if times > 1 else 0
-        shares = [(1, 2**back) for back in range(num, -1, -1)]
-    return tuple((-(-height * up // down), -(-width * up // down)) for up, down in shares)
+        return tuple((-(-height * up // down), -(-width * up // down)) for up, down in shares)
+    canvas = (-(-height // unit), -(-width // unit))
+    limit = max(canvas) if longest is None else longest // unit
+    grown = double_sizes(canvas, area=(native / unit) ** 2, longest=limit)
+    return (*((rows * unit, cols * unit) for rows, cols in grown[:-1]), (height, width))
+
+
+def double_sizes(canvas: tuple[int, int], *, area: float, longest: int) -> list[tuple[int, int]]:
+    """Stages that double up to ``canvas``, all in units of the latent grid: the last growth is what is left, up to two.
+
+    The first is the rectangle whose shape is nearest to the canvas's, to within SHAPE where the grid has one, of the
+    ``area`` as nearly as that allows: models draw well at an area, in any shape (SDXL's aspect buckets), and badly far
+    below it. A canvas that is hardly larger is drawn at once.
+    """
+    if canvas[0] * canvas[1] <= area * AT_ONCE and max(canvas) <= longest:
+        return [canvas]
+    sizes = [min(_first_sizes(canvas, area, longest), key=lambda size: _cost(size, canvas, area))]
+    while max(whole / side for whole, side in zip(canvas, sizes[-1], strict=True)) > 2:
+        sizes.append((2 * sizes[-1][0], 2 * sizes[-1][1]))
+    return [*sizes, canvas] if sizes[-1] != canvas else sizes
+
+
+def _first_sizes(canvas: tuple[int, int], area: float, longest: int) -> list[tuple[int, int]]:
+    """Rectangles to choose the first stage from: for each shorter side round the ideal one, the longer ones nearest."""
+    is_tall = canvas[0] > canvas[1]
+    short, long = sorted(canvas)
+    ideal = math.sqrt(area * short / long)
+    found = []
+    for side in range(max(1, math.floor(ideal * LEAST_SIDE)), math.ceil(ideal * MOST_SIDE) + 1):
+        exact = side * long / short
+        for other in {math.floor(exact), math.ceil(exact)}:
+            bounded = (min(side, short), max(1, min(other, long, longest)))
+            found.append(bounded[::-1] if is_tall else bounded)
+    return found
+
+
+def _cost(size: tuple[int, int], canvas: tuple[int, int], area: float) -> float:
+    """How bad a first stage is: what it is off in area, and fifty times what it is off in shape beyond SHAPE.
+
+    Another stage is worth a sixth of the area.
+    """
+    off = abs(math.log(size[0] * canvas[1] / (size[1] * canvas[0])))
+    growths = math.ceil(math.log2(max(canvas[0] / size[0], canvas[1] / size[1], 1)) - 1e-9)
+    return abs(math.log(size[0] * size[1] / area)) + 50 * max(0.0, off - SHAPE) + growths / 6
 
 
 def check_size(height: int, width: int, model: ModelCard) -> None:
@@ -119,10 +175,14 @@ def bind_series(
     check_attention(recipe, model)
     geometry = model.geometry
     native = geometry.window * geometry.factor
-    sizes = stage_sizes(height, width, native=native, growth=recipe.stages)
+    unit, longest = geometry.multiple * geometry.factor, geometry.largest_window
+    longest = None if longest is None else longest * geometry.factor
+    sizes = stage_sizes(height, width, native=native, growth=recipe.stages, unit=unit, longest=longest)
     check_shape(sizes, model)
     recipe = _settle_text(recipe, geometry)
     recipes = [_stage_recipe(recipe, index, num=len(sizes)) for index in range(len(sizes))]
+    if recipe.stages == "double":
+        recipes[0] = _in_one_window(recipes[0], sizes[0], geometry)
     plans: list[Plan] = []
     for index, (rows, cols) in enumerate(sizes):
         is_last = index + 1 == len(sizes)
@@ -133,6 +193,8 @@ def bind_series(
             decodes=is_last or reads_pixels(recipes[index + 1]),
             height_final=height,
             width_final=width,
+            height_first=sizes[0][0] if len(sizes) > 1 else 0,
+            width_first=sizes[0][1] if len(sizes) > 1 else 0,
             **({} if not plans else _before(plans[-1])),
         )
         if not is_last:
@@ -151,6 +213,8 @@ def bind_series(
                 stage=stage,
             )
         )
+    # the first stage has neither, whatever the recipe says
+    check_compat(recipe)
     return tuple(plans)
 
 
@@ -175,7 +239,7 @@ def reads_pixels(recipe: Recipe) -> bool:
 def _settle_text(recipe: Recipe, geometry: LatentGeometry) -> Recipe:
     defaults: dict[str, Any] = {
         # those of hard tiles, where tiles have their own
-        "steps": recipe.group_steps[2] if recipe.group_steps else geometry.text_steps or geometry.steps,
+        "steps": _text_steps(recipe, geometry),
         "guidance": geometry.guidance if geometry.text_guidance is None else geometry.text_guidance,
         "prompts": "global",
         "coarse": "bicubic",
@@ -189,12 +253,29 @@ def _settle_text(recipe: Recipe, geometry: LatentGeometry) -> Recipe:
     )
 
 
+def _text_steps(recipe: Recipe, geometry: LatentGeometry) -> int:
+    if recipe.group_steps:
+        return recipe.group_steps[2]
+    if recipe.activity == "groups" and recipe.group_numbers == "paper":
+        return PAPER_STEPS
+    return geometry.text_steps or geometry.steps
+
+
 def _stage_recipe(recipe: Recipe, index: int, *, num: int) -> Recipe:
     if index > 0:
         return dataclasses.replace(recipe, start="image")
     collects = recipe.collect_words or (recipe.prompts == "attention" and num > 1)
     without = {name: value for name, value in PLAIN.items() if recipe.stages != "one" or name not in SPREAD}
     return dataclasses.replace(recipe, **{**without, "collect_words": collects})
+
+
+def _in_one_window(recipe: Recipe, size: tuple[int, int], geometry: LatentGeometry) -> Recipe:
+    """The first stage, of native area and any shape, in one window and one region."""
+    side = max(geometry.window, *(geometry.canvas_side(pixels) for pixels in size))
+    if side == geometry.window:
+        return recipe
+    step = math.lcm(geometry.multiple, recipe.low_cell)
+    return dataclasses.replace(recipe, window=side, region=max(recipe.region, -(-side // step) * step))
 
 
 def _before(plan: Plan) -> dict[str, Any]:

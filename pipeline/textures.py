@@ -32,15 +32,20 @@ class TextureMemory:
         object.__setattr__(self, "_directions", _unit(self.keys.astype(np.float64)))
 
     def nearest(self, query: np.ndarray, count: int) -> np.ndarray:
-        """``[count, D]``: values of the keys most like ``query [D]``, the likest first; a small memory repeats itself.
+        """``[count, D]``: values of the keys most like ``query [D]``, the likest first; see ``likest``."""
+        return self.likest(query, count)[0]
+
+    def likest(self, query: np.ndarray, count: int) -> tuple[np.ndarray, np.ndarray]:
+        """``[count, D]`` values of the keys most like ``query [D]``, the likest first, and the likenesses ``[count]``
+        float32 in [-1, 1]; a small memory repeats itself.
 
         Likeness is the normalised inner product (Algorithm 1). In float64 and one query at a time, so that what else
         is asked changes nothing; of equally like keys the earlier row comes first.
         """
         likeness = self._directions @ _unit(query.astype(np.float64)[None])[0]
         order = np.argsort(-likeness, kind="stable")
-        chosen: np.ndarray = self.values[np.resize(order, count)]
-        return chosen
+        chosen = np.resize(order, count)
+        return self.values[chosen], likeness[chosen].astype(np.float32)
 
     @property
     def sha256(self) -> str:
@@ -62,8 +67,14 @@ def memory_from_bytes(data: bytes) -> TextureMemory:
 
 
 def choose_pairs(keys: np.ndarray, values: np.ndarray, count: int) -> TextureMemory:
-    """A memory of at most ``count`` of the pairs, spread over all that the keys show (farthest-point sampling)."""
-    chosen = farthest_points(keys, count)
+    """A memory of at most ``count`` of the pairs, spread over all that keys and values show.
+
+    Farthest-point sampling by key and value (PatchScaler, section 3.4): of both directions side by side, so each
+    counts half.
+    """
+    chosen = farthest_points(
+        np.concatenate([_unit(keys.astype(np.float64)), _unit(values.astype(np.float64))], 1), count
+    )
     return TextureMemory(keys=keys[chosen], values=values[chosen])
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import hashlib
+import math
 import pickle
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -55,7 +56,13 @@ STAGED: dict[str, Any] = {
     "steps": 2,
 }
 """ingredients of progressive stages, for a diffusion_case"""
-MASKED: dict[str, Any] = {"activity": "mask", "lower_bound": 0.1, "difficulty_power": 8.0, "steps": 3}
+MASKED: dict[str, Any] = {
+    "activity": "mask",
+    "lower_bound": 0.1,
+    "difficulty_power": 8.0,
+    "difficulty_cell": 1,
+    "steps": 3,
+}
 """and a mask under which some tiles rest"""
 
 
@@ -225,7 +232,7 @@ def serial(case: Case) -> np.ndarray:
         for top in plan.tiles.tops:
             for left in plan.tiles.lefts:
                 ys, xs = slice(top, top + plan.tiles.tile_height), slice(left, left + plan.tiles.tile_width)
-                if _runs(plan, difficulty, ys, xs, plan.timesteps[step]):
+                if _runs(plan, difficulty, ys, xs, step):
                     total[:, ys, xs] += weight * _guided(
                         case,
                         backbone,
@@ -267,7 +274,13 @@ def _masked(
     for region in range(plan.regions.num_regions):
         ys, xs = plan.regions.box(region).slices
         still[:, ys, xs] = _still(case, backbone, step, z[:, ys, xs], coarse[:, ys, xs])
-    return torch.where(1000 * (difficulty + plan.recipe.lower_bound) >= plan.timesteps[step], prediction, still)
+    active = (1000 * (difficulty + plan.recipe.lower_bound) >= plan.timesteps[step]) | _is_late(plan, step)
+    return torch.where(active, prediction, still)
+
+
+def _is_late(plan: Plan, step: int) -> bool:
+    """Whether a step is among the last, in which a mask spares no place: a share of them, rounded up."""
+    return plan.num_steps - step <= max(1, math.ceil(round(plan.recipe.lower_bound * plan.num_steps, 6)))
 
 
 def _structured(case: Case, step: int, z: torch.Tensor, prediction: torch.Tensor, coarse: torch.Tensor) -> torch.Tensor:
@@ -350,7 +363,11 @@ def _difficulty(case: Case, backbone: Any, low: torch.Tensor) -> torch.Tensor:
         (place * plan.geometry.factor / plan.scale).long().clamp(max=side - 1)
         for place, side in zip(places, low.shape[1:], strict=True)
     )
-    return found[ys][:, xs]
+    found = found[ys][:, xs]
+    if plan.recipe.activity != "mask":
+        return found
+    assert plan.recipe.difficulty_cell == 1
+    return (found / found.max()) ** plan.recipe.difficulty_power
 
 
 def _structure(case: Case, low: torch.Tensor, ys: slice, xs: slice) -> dict[str, torch.Tensor] | None:
@@ -388,15 +405,17 @@ def _crops(plan: Plan, ys: slice, xs: slice) -> torch.Tensor | None:
     return torch.tensor([[height, width, top, left, height, width]], dtype=torch.float32)
 
 
-def _runs(plan: Plan, difficulty: torch.Tensor, ys: slice, xs: slice, timestep: float) -> bool:
+def _runs(plan: Plan, difficulty: torch.Tensor, ys: slice, xs: slice, step: int) -> bool:
     """Whether the model sees a tile, by the papers' rules."""
-    recipe, part = plan.recipe, difficulty[ys, xs]
+    recipe, part, timestep = plan.recipe, difficulty[ys, xs], plan.timesteps[step]
     if recipe.activity == "groups":
         sure = 1 - float(part.mean())
         simple, medium, hard = recipe.group_times
-        start = simple if sure >= recipe.group_bounds[0] else medium if sure >= recipe.group_bounds[1] else hard
+        start = simple if sure > recipe.group_bounds[0] else medium if sure > recipe.group_bounds[1] else hard
         return start >= timestep
-    return recipe.activity == "all" or bool((1000 * (part + recipe.lower_bound) >= timestep).any())
+    if recipe.activity == "all" or _is_late(plan, step):
+        return True
+    return bool((1000 * (part + recipe.lower_bound) >= timestep).any())
 
 
 def _steering(case: Case, backbone: Any, low: torch.Tensor) -> torch.Tensor:

@@ -4,8 +4,8 @@ YODA (arXiv 2308.07977, section 3.2) reads the importance of each place off the 
 much the class token attends to each patch, the heads' mean or maximum. Any ViT or DINOv2 of transformers serves.
 
 A large image is read in windows of the transformer's own size, half over each other and blended, so the map of a place
-depends on the windows over it and on nothing else. Attention is counted in units of a window's mean and becomes
-a / (a + 1): a patch that is attended to as much as the mean counts half.
+depends on the windows over it and on nothing else. Attention is a share of a window's, times its patches, so that
+windows of any size have one unit; the map is then divided by the picture's largest (see sources.py).
 """
 
 from __future__ import annotations
@@ -91,7 +91,7 @@ class AttentionReader:
 
     @torch.inference_mode()
     def look(self, low: torch.Tensor) -> np.ndarray:
-        """[y, x] float32 in (0, 1) from one window of input pixels [3, y, x] in [0, 1]."""
+        """[y, x] float32, above 0, from one window of input pixels [3, y, x] in [0, 1]."""
         height, width = low.shape[1:]
         patch = self.card.patch
         padded = functional.pad(low[None], (0, -width % patch, 0, -height % patch), mode="replicate")
@@ -99,16 +99,15 @@ class AttentionReader:
         found = self._model(pixels, output_attentions=True, interpolate_pos_encoding=True).attentions[-1][0]
         rows, cols = padded.shape[2] // patch, padded.shape[3] // patch
         # the class token comes first, registers after it, the patches last
-        attended = found[:, 0, -rows * cols :].float().cpu()
-        attended = attended / attended.mean(1, keepdim=True)
+        attended = found[:, 0, -rows * cols :].float().cpu() * (rows * cols)
         both = attended.mean(0) if self._heads == "mean" else attended.amax(0)
-        grid = (both / (both + 1)).view(1, 1, rows, cols)
+        grid = both.view(1, 1, rows, cols)
         large = functional.interpolate(grid, scale_factor=patch, mode="bilinear", align_corners=False)
         values: np.ndarray = large[0, 0, :height, :width].numpy()
         return values
 
     def read(self, read_rgb: Callable[[Box], torch.Tensor], source: Box, window: Box) -> np.ndarray:
-        """[y, x] float32 in (0, 1) over ``window`` of an image ``source``, both in input pixels."""
+        """[y, x] float32, above 0, over ``window`` of an image ``source``, both in input pixels."""
         side = self.card.side
         grid = plan_tiles(source.height, source.width, window=side, stride=side // 2)
         total, weights = np.zeros(window.shape, dtype=np.float32), np.zeros(window.shape, dtype=np.float32)

@@ -10,15 +10,17 @@ import numpy as np
 import pytest
 
 from actors.drive import StoppedError, Tally
-from actors.names import COARSE, DIFFICULTY, latent_name
+from actors.names import DIFFICULTY, latent_name
+from actors.spared import count_seen
 from pipeline.plan import plan_from_json
+from pipeline.price import price
 from storage.run import RunStore
 from tests.runs import Case, diffusion_case, digest, make_case, serial, sit
 from tests.tiny import tiny_vae
 
 SMALL = {"region": 32, "window": 32, "overlap": 12, "steps": 4, "dtype": "float32", "keep_steps": 4}
 GROUPS = {"activity": "groups", "group_bounds": (0.6, 0.55), **SMALL}
-MASK = {"activity": "mask", "lower_bound": 0.1, **SMALL}
+MASK = {"activity": "mask", "lower_bound": 0.1, "difficulty_cell": 1, "difficulty_power": 1.0, **SMALL}
 
 
 def half_even(case: Case) -> Case:
@@ -76,6 +78,8 @@ def test_equals_a_plain_loop_on_stable_diffusion(tmp_path: Path, activity: str, 
         "activity": activity,
         "group_bounds": (0.5, 0.35),
         "lower_bound": 0.2,
+        "difficulty_cell": 1,
+        "difficulty_power": 1.0,
         "steps": 4,
         "keep_steps": 4,
     }
@@ -97,14 +101,34 @@ def test_all_hard_is_all(tmp_path: Path) -> None:
         assert np.abs(other - found[0]).max() < 1e-4 * np.abs(found[0]).max()
 
 
-def test_what_is_never_active_stays_the_coarse_latent(tmp_path: Path) -> None:
-    """No forward at all on an even picture: the last latents are the coarse ones."""
-    case = small(**SMALL, activity="mask", difficulty="gradient", lower_bound=1e-3)
+def test_every_place_is_refined_in_the_last_step(tmp_path: Path) -> None:
+    """A picture without any difficulty: the model sees each tile once, and it is said that nearly all was spared."""
+    case = small(**SMALL, activity="mask", difficulty="gradient", batch=1)
     case = dataclasses.replace(case, image=np.full_like(case.image, 128))
     store, tally = run(case, str(tmp_path / "run"))
-    assert tally.forwards == 0
-    coarse = store.open_array(COARSE).read(case.plan.regions.canvas)
-    np.testing.assert_allclose(last(case, store), coarse, atol=1e-3)
+    tiles = case.plan.tiles.num_tiles
+    assert tally.forwards == tiles
+    assert not store.open_array(DIFFICULTY).read(case.plan.regions.canvas).any()
+    seen = count_seen(store, case.plan)
+    assert seen is not None
+    assert (seen.tiles, seen.all, seen.least, seen.is_little) == (tiles, 4 * tiles, tiles, True)
+    assert price(case.plan).forwards_least == tiles
+
+
+@pytest.mark.parametrize("settings", [MASK, GROUPS], ids=["mask", "groups"])
+def test_what_the_model_saw_is_counted(tmp_path: Path, settings: dict[str, Any]) -> None:
+    """After the run, from its map: the passes that were made."""
+    case = small(**{**settings, "batch": 1})
+    store, tally = run(case, str(tmp_path / "run"))
+    seen = count_seen(store, case.plan)
+    assert seen is not None
+    assert seen.tiles == tally.forwards
+    assert price(case.plan).forwards_least <= tally.forwards <= price(case.plan).forwards == seen.all
+
+
+def test_a_recipe_that_spares_nothing_counts_nothing(tmp_path: Path) -> None:
+    case = small(**SMALL)
+    assert count_seen(case.begin(str(tmp_path / "run")), case.plan) is None
 
 
 @pytest.mark.parametrize("whole", [mask], indirect=True)
@@ -112,6 +136,8 @@ def test_every_place_has_a_difficulty(whole: tuple[Case, RunStore, Tally]) -> No
     case, store, _ = whole
     found = store.open_array(DIFFICULTY).read(case.plan.regions.canvas)
     assert 0 <= found.min() < found.max() <= 1
+    # in units of the picture's own for a mask
+    assert (found.max() == 1) == (case.plan.recipe.activity == "mask")
 
 
 @pytest.mark.parametrize("whole", [groups, mask], indirect=True)

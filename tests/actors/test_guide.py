@@ -52,7 +52,7 @@ def test_equals_a_plain_loop(tmp_path: Path, solver: str, low_band: float) -> No
     assert np.abs(found - expected).max() / np.abs(expected).max() < 1e-5
 
 
-@pytest.mark.parametrize("recipe", [{"strength": 0.7}, {"activity": "mask", "lower_bound": 0.1}])
+@pytest.mark.parametrize("recipe", [{"strength": 0.7}, {"activity": "mask", "lower_bound": 0.1, "difficulty_cell": 1}])
 def test_equals_a_plain_loop_on_stable_diffusion(tmp_path: Path, recipe: dict[str, Any]) -> None:
     """Regions of two cells a side: a merge reads what lies two regions away."""
     settings = {"region": 16, "vae": tiny_vae(attention=False), "codec_norm": "exact", "keep_steps": 1}

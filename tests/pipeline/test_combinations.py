@@ -95,6 +95,7 @@ def refused(model: ModelCard, given: dict[str, Any], *, of_image: bool = True) -
         "groups lay the timesteps": is_grouped and not {"strength", "spacing", "restart"}.isdisjoint(given),
         "nothing to exchange": "interaction" in given and "dilated" not in given,
         "Euler's sigmas": given.get("compat") == "official" and given.get("solver", "euler") != "euler",
+        "no such defect": given.get("compat") == "official" and not given.get("skip") and not given.get("dilated"),
         "no stage before": prompts == "attention" and of_image,
         "local prompts alone read it": prompts in ("global", "attention")
         and bool(given.get("parents") or given.get("least_confidence") or given.get("degradations") == "negative"),

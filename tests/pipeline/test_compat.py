@@ -14,7 +14,7 @@ from tests.tiny import small_plan
 
 
 def official(stage: int, **recipe: object) -> Plan:
-    settings = {"compat": "official", "solver": "euler", "compat_batch": 2, "steps": 4, **recipe}
+    settings = {"compat": "official", "solver": "euler", "compat_batch": 2, "steps": 4, "skip": 3.0, **recipe}
     plan = small_plan(**settings)  # type: ignore[arg-type]
     return dataclasses.replace(plan, stage=Stage(index=stage, count=2, from_text=True, decodes=True))
 

@@ -8,7 +8,8 @@ import torch
 
 from pipeline.blend import WINDOWS
 from pipeline.context import LEAST_SIDE
-from pipeline.local_prompts import blend_words, tagged_crop
+from pipeline.local_prompts import blend_words, say, tagged_crop
+from pipeline.presets import PRESETS
 from pipeline.tiling import plan_tiles
 from storage.box import Box
 
@@ -55,3 +56,12 @@ def test_a_window_says_what_the_whole_says() -> None:
     near = [n for n, tile in enumerate(tiles) if tile.box.top < 9 and tile.box.left < 31 and tile.box.right > 5]
     part = blend_words(said[near], [tiles[n] for n in near], "cosine", np.arange(2, 9), np.arange(5, 31))
     assert torch.equal(part, whole[:, 2:9, 5:31])
+
+
+def test_tags_first_as_zoomed_ins_program_has_them() -> None:
+    """Tags, then the user's own; what both say is the user's, who is sure of it."""
+    tags, own = [("sea", 0.9), ("clean", 0.4)], "clean, 8k"
+    assert list(say(tags, own, tags_first=True).items()) == [("sea", 0.9), ("clean", 1.0), ("8k", 1.0)]
+    assert list(say(tags, own)) == ["clean", "8k", "sea"]
+    assert PRESETS["zoomed-in-seesr"]["tags_first"]
+    assert PRESETS["zoomed-in-seesr"]["colour"] == "adain"

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 import torch
 
+from pipeline.activity import active_pixels
 from pipeline.backbones.loading import describe_model, load_backbone
 from pipeline.recipe import Recipe
 from pipeline.rest import mask, rest
@@ -54,5 +55,5 @@ def test_more_spread_keeps_more_energy(embedded: Any) -> None:
 def test_the_mask_chooses_by_pixel() -> None:
     difficulty = np.array([[0.1, 0.5], [0.9, 0.0]], dtype=np.float32)
     one, other = np.ones((3, 2, 2), np.float32), np.zeros((3, 2, 2), np.float32)
-    found = mask(Recipe(lower_bound=0.1), difficulty, 550.0, one, other)
+    found = mask(active_pixels(difficulty, 550.0, 0.1), one, other)
     np.testing.assert_array_equal(found, np.broadcast_to([[0, 1], [1, 0]], (3, 2, 2)))

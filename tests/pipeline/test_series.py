@@ -33,9 +33,9 @@ def plans_of(height: int, width: int, **recipe: Any) -> tuple[Plan, ...]:
     )
 
 
-@given(st.integers(64, 5000), st.integers(64, 5000), st.sampled_from(["linear", "double"]))
-def test_sizes_grow_from_native_to_the_whole(height: int, width: int, growth: str) -> None:
-    sizes = stage_sizes(height, width, native=128, growth=growth)
+@given(st.integers(64, 5000), st.integers(64, 5000))
+def test_linear_sizes_grow_from_native_to_the_whole(height: int, width: int) -> None:
+    sizes = stage_sizes(height, width, native=128, growth="linear")
     assert sizes[-1] == (height, width)
     assert max(sizes[0]) <= 128 or len(sizes) == 1
     longer = [max(size) for size in sizes]
@@ -43,21 +43,70 @@ def test_sizes_grow_from_native_to_the_whole(height: int, width: int, growth: st
     for rows, cols in sizes:
         # the picture's own shape, to a pixel
         assert abs(rows - cols * height / width) <= 1 + height / width
-    if growth == "linear":
-        assert len(sizes) == math.ceil(max(height, width) / 128)
-    else:
-        assert all(later <= 2 * earlier <= later + 2 for earlier, later in itertools.pairwise(longer))
+    assert len(sizes) == math.ceil(max(height, width) / 128)
+
+
+@given(st.integers(1024, 40000), st.integers(1024, 40000), st.sampled_from([8, 16, 32]))
+def test_doubling_begins_at_the_native_area_in_the_pictures_shape(height: int, width: int, unit: int) -> None:
+    """Area within a third, shape within half a per cent or as near as the grid has it, no growth above two."""
+    sizes = stage_sizes(height, width, native=1024, growth="double", unit=unit)
+    assert sizes[-1] == (height, width)
+    canvases = [(-(-rows // unit), -(-cols // unit)) for rows, cols in sizes]
+    assert all(side % unit == 0 for size in sizes[:-1] for side in size)
+    first, last = canvases[0], canvases[-1]
+    area = first[0] * first[1] * unit**2 / 1024**2
+    assert 0.66 < area < 1.5
+    # whoever rounds the sides of that area to the grid is no nearer to the shape
+    off = abs(math.log(first[0] * last[1] / first[1] / last[0]))
+    ideal = math.sqrt(1024**2 * last[0] / last[1]) / unit, math.sqrt(1024**2 * last[1] / last[0]) / unit
+    rounded = abs(math.log(round(ideal[0]) * last[1] / round(ideal[1]) / last[0]))
+    assert off <= max(0.005, rounded) + 1e-9
+    for earlier, later in itertools.pairwise(canvases):
+        assert all(small <= large <= 2 * small for small, large in zip(earlier, later, strict=True))
+        assert earlier != later
+
+
+@pytest.mark.parametrize(
+    ("size", "first", "count"),
+    [
+        ((2048, 2048), (1024, 1024), 2),
+        ((4096, 4096), (1024, 1024), 3),
+        ((2100, 2100), (1056, 1056), 2),
+        ((1440, 2560), (736, 1312), 2),
+        ((1100, 1100), (1100, 1100), 1),
+        ((1024, 8192), (352, 2816), 3),
+    ],
+)
+def test_first_stages_of_a_model_of_1024_pixels(size: tuple[int, int], first: tuple[int, int], count: int) -> None:
+    sizes = stage_sizes(*size, native=1024, growth="double", unit=32)
+    assert (sizes[0], len(sizes)) == (first, count)
+
+
+def test_a_table_of_positions_bounds_the_first_stage() -> None:
+    sizes = stage_sizes(1024, 8192, native=1024, growth="double", unit=32, longest=1536)
+    assert max(sizes[0]) <= 1536
+
+
+def test_the_first_stage_is_one_window_of_any_shape() -> None:
+    """Four times as wide as high: of native area, so wider than the window and the region that later stages have."""
+    first, *later = plans_of(256, 1024)
+    # a region is of whole cells, which the first stage need not be
+    assert plans_of(256, 1024, lift="mixed", low_band=1 / 24, region=48)[0].recipe.region == 72
+    assert (first.height_out, first.width_out) == (64, 256)
+    assert first.tiles.num_tiles == first.regions.num_regions == 1
+    assert all(plan.recipe.region == 32 for plan in later)
+    assert {(plan.stage.height_first, plan.stage.width_first) for plan in (first, *later)} == {(64, 256)}
 
 
 def test_each_stage_knows_the_one_before() -> None:
-    plans = plans_of(500, 300)
+    plans = plans_of(512, 320)
     assert [plan.stage.index for plan in plans] == [0, 1, 2]
     assert plans[0].stage.before is None
     for earlier, later in itertools.pairwise(plans):
         assert later.stage.before == earlier.hash
         assert (later.stage.height_before, later.stage.width_before) == earlier.regions.canvas.shape
     assert [plan.stage.is_last for plan in plans] == [False, False, True]
-    assert (plans[-1].height_out, plans[-1].width_out) == (500, 300)
+    assert (plans[-1].height_out, plans[-1].width_out) == (512, 320)
     # all of an earlier canvas is shown, so that the next one lies over it edge to edge
     assert all(plan.height_out == plan.regions.height * MODEL.geometry.factor for plan in plans[:-1])
     assert [plan_from_json(plan.to_json()) for plan in plans] == list(plans)
@@ -126,8 +175,8 @@ def test_a_stage_is_decoded_where_the_next_reads_pixels(recipe: dict[str, Any], 
 
 @pytest.mark.parametrize(
     ("size", "message"),
-    [((100, 300), "128 x 128 pixels and larger"), ((128, 6000), "first stage would be 94x2, .*at least 32")],
+    [((100, 300), "128 x 128 pixels and larger"), ((128, 6000), "first stage would be 128x3, .*at least 32")],
 )
 def test_sizes_that_cannot_be(size: tuple[int, int], message: str) -> None:
     with pytest.raises(ValueError, match=message):
-        plans_of(*size)
+        plans_of(*size, stages="linear")

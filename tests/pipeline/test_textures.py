@@ -69,3 +69,20 @@ def test_record_and_checksum() -> None:
     np.testing.assert_array_equal(again.keys, chosen.keys)
     np.testing.assert_array_equal(again.values, chosen.values)
     assert again.sha256 == chosen.sha256 != memory(12).sha256
+
+
+def test_likenesses_are_cosines() -> None:
+    found, query = memory(), vectors(1, seed=5)[0]
+    values, likeness = found.likest(query, 5)
+    np.testing.assert_array_equal(values, found.nearest(query, 5))
+    np.testing.assert_allclose(likeness, 1 - np.sort(cdist(query[None], found.keys, "cosine")[0])[:5], atol=1e-6)
+
+
+def test_a_memory_is_spread_by_key_and_by_value() -> None:
+    """Patches that look alike when coarse but not when sharp are kept both; so are the others."""
+    keys = np.repeat(np.eye(6, dtype=np.float32)[:1], 50, axis=0) + vectors(50) * 0.01
+    values = np.repeat(np.eye(6, dtype=np.float32)[:1], 50, axis=0) + vectors(50, seed=1) * 0.01
+    values[17], keys[31] = np.eye(6)[1], np.eye(6)[2]
+    chosen = choose_pairs(keys, values, 3)
+    assert any(np.array_equal(value, values[17]) for value in chosen.values)
+    assert any(np.array_equal(key, keys[31]) for key in chosen.keys)

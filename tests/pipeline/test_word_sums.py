@@ -82,7 +82,7 @@ def test_tiles_that_hang_out_of_the_canvas() -> None:
     model = dataclasses.replace(
         analytic.CARD, geometry=dataclasses.replace(analytic.GEOMETRY, window=16, text_tokens=TOKENS, word_cell=CELL)
     )
-    recipe = {"compat": "official", "solver": "euler", "jitter": "step", "collect_words": True}
+    recipe = {"compat": "official", "solver": "euler", "jitter": "step", "collect_words": True, "skip": 3.0}
     plan = small_plan(height=32, width=40, model=model, window=16, overlap=8, region=16, **recipe)
     every = [tile for region in range(plan.regions.num_regions) for tile in tiles_at(plan, 0, region)]
     assert any(not plan.regions.canvas.contains(tile.box) for tile in every)
