@@ -27,7 +27,7 @@ from pathlib import Path
 from typing import Any
 
 SIGHTS = ("image", "edges")
-CHECKPOINTS = (".safetensors", ".ckpt", ".pt", ".pth", ".bin")
+CHECKPOINTS = (".safetensors", ".ckpt", ".pt", ".pth", ".bin", ".pkl")
 """suffixes of files that hold weights"""
 
 
@@ -82,7 +82,7 @@ class ModelFile:
     config: str | None = None
     """for a checkpoint: folder or hub id with model_index.json, the parts' configs, scheduler and tokenizers"""
     allow_pickle: bool = False
-    """whether weights may be pickles, which can run code of whoever made them"""
+    """whether weights may be pickles, which can run code of whoever made them; the command line says so, no file"""
     controls: tuple[Control, ...] = ()
     loras: tuple[Lora, ...] = ()
     image_adapter: ImageAdapter | None = None
@@ -104,13 +104,18 @@ def read_model_file(name: str, *, allow_pickle: bool = False) -> ModelFile:
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as e:
         raise ValueError(f"model {name}: not a TOML file: {e}") from e
     found: ModelFile = _parse(ModelFile, table, name, "", path.resolve().parent)
+    if found.allow_pickle and not allow_pickle:
+        raise ValueError(
+            f"model {name}: allow_pickle = true: a model file cannot allow pickles, which can run code of whoever made "
+            "them: take the line out, and trust its files with --allow-pickle on the command line"
+        )
     for one in found.controls:
         if not 0 <= one.start < one.end <= 1:
             raise ValueError(
                 f"model {name}: controls.start and controls.end must rise between 0 and 1, got {one.start:g} and "
                 f"{one.end:g}"
             )
-    return dataclasses.replace(found, allow_pickle=found.allow_pickle or allow_pickle)
+    return dataclasses.replace(found, allow_pickle=allow_pickle)
 
 
 _TABLES: dict[str, type] = {"controls": Control, "loras": Lora, "image_adapter": ImageAdapter}
