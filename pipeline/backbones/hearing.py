@@ -12,29 +12,37 @@ from transformers.utils import logging as transformers_logging
 
 log = logging.getLogger(__name__)
 
-LEFT_OUT = re.compile(
-    r"not used when initializing|not expected and will be ignored|UNEXPECTED|MISSING|MISMATCH|newly initialized"
-    r"|not initialized from|of type .* to instantiate a model of type"
-)
-"""messages that tell of weights or settings that are not read, or made up"""
+TENSORS = re.compile(r"not used when initializing|UNEXPECTED|MISSING|MISMATCH|newly initialized|not initialized from")
+"""messages that tell of weights that are not read, or made up"""
+SETTINGS = re.compile(r"not expected and will be ignored|of type .* to instantiate a model of type")
+"""messages that tell of settings that are not read"""
 _COLOUR = re.compile(r"\x1b\[[0-9;]*m")
 
 
-class _LeftOut(logging.Handler):
-    """Says by our own logger what a library says of what it leaves out."""
+class LeftOut(logging.Handler):
+    """Keeps what a library says of what it leaves out."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.tensors: list[str] = []
+        self.settings: list[str] = []
 
     def emit(self, record: logging.LogRecord) -> None:
-        said = record.getMessage()
-        if LEFT_OUT.search(said):
-            log.warning("%s", " ".join(_COLOUR.sub("", said).split()))
+        said = " ".join(_COLOUR.sub("", record.getMessage()).split())
+        if TENSORS.search(said):
+            self.tensors.append(said)
+        elif SETTINGS.search(said):
+            self.settings.append(said)
 
 
 @contextmanager
-def hearing() -> Iterator[None]:
-    """Meanwhile the libraries say nothing themselves, and what they leave out is passed on, whatever is muted."""
-    handler = _LeftOut()
-    with _level(logging.WARNING, handler):
-        yield
+def hearing() -> Iterator[LeftOut]:
+    """Meanwhile the libraries say nothing themselves; what they leave out is passed on then, whatever is muted."""
+    heard = LeftOut()
+    with _level(logging.WARNING, heard):
+        yield heard
+    for said in (*heard.tensors, *heard.settings):
+        log.warning("%s", said)
 
 
 @contextmanager

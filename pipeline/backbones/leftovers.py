@@ -54,9 +54,27 @@ SETTINGS: dict[str, str] = {
         ("decay", "inv_gamma", "min_decay", "optimization_step", "power", "update_after_step", "use_ema_warmup"),
         "how training averaged the weights",
     ),
+    **dict.fromkeys(
+        ("image_feature_source", "image_pos_embed", "visual_temporal_embedding"),
+        "how Florence-2's authors named what its converted config says by other names",
+    ),
     **dict.fromkeys(("gradient_checkpointing", "use_gradient_checkpointing"), "how training spared memory"),
 }
 """attribute of a config -> why leaving it out changes no pixel"""
+KIN = (
+    "BartConfig",
+    "BertConfig",
+    "BlipTextConfig",
+    "BlipVisionConfig",
+    "CLIPTextConfig",
+    "CLIPVisionConfig",
+    "Dinov2Config",
+    "SiglipTextConfig",
+    "SiglipVisionConfig",
+    "T5Config",
+    "ViTConfig",
+)
+"""configs of transformers whose attributes are found in others of text encoders, taggers and vision transformers"""
 OLD_SETTINGS = (
     "add_cross_attention",
     "architectures",
@@ -122,8 +140,9 @@ def known_settings(kind: Any) -> set[str]:
 @functools.cache
 def known_text_settings(config_class: Any) -> frozenset[str]:
     """The same of transformers, which wrote the settings of text generation into every config."""
-    from transformers import GenerationConfig
+    import transformers
 
-    made = config_class()
-    own = {*made.to_dict(), *config_class.attribute_map, *config_class.sub_configs}
-    return frozenset({*own, *GenerationConfig().to_dict(), *OLD_SETTINGS})
+    # configs carry along what those of their kin say, such as num_channels
+    kin = [getattr(transformers, name) for name in KIN]
+    own = {key for one in (config_class, *kin) for key in (*one().to_dict(), *one.attribute_map, *one.sub_configs)}
+    return frozenset({*own, *transformers.GenerationConfig().to_dict(), *OLD_SETTINGS})

@@ -162,11 +162,14 @@ def read_whole(kind: Any, folder: Path, what: str, *, strict: bool = True, **opt
     """
     if not hasattr(kind, "load_config"):
         options["trust_remote_code"] = False
-    with hearing():
+    with hearing() as said:
         network, info = kind.from_pretrained(folder, output_loading_info=True, **options)
+        odd = sorted(key for key in info["unexpected_keys"] if not is_harmless(key, kind.__name__))
+        if not odd and not info["missing_keys"]:
+            # of harmless leftovers there is nothing to tell
+            said.tensors.clear()
     if missing := sorted(info["missing_keys"]):
         raise ValueError(f"{what}: its weights lack {missing[0]} and {len(missing) - 1} more: copy it again")
-    odd = sorted(key for key in info["unexpected_keys"] if not is_harmless(key, kind.__name__))
     if odd and strict:
         raise ValueError(f"{what}: it has {odd[0]} and {len(odd) - 1} more weights that nothing here reads")
     return network
