@@ -105,7 +105,8 @@ def load_clip_iqa(folder: Path) -> Measure:
 
     ``folder``: a CLIP model and its tokenizer as transformers saves them.
     """
-    model, tokenizer = CLIPModel.from_pretrained(folder).eval(), AutoTokenizer.from_pretrained(folder)
+    model = CLIPModel.from_pretrained(folder, trust_remote_code=False).eval()
+    tokenizer = AutoTokenizer.from_pretrained(folder, trust_remote_code=False)
     tokens = tokenizer(["Good photo.", "Bad photo."], padding=True, return_tensors="pt")
     side = model.config.vision_config.image_size
     mean, std = (torch.tensor(values).view(1, 3, 1, 1) for values in (CLIP_MEAN, CLIP_STD))

@@ -23,7 +23,8 @@ def takes_job(command: Callable[..., None]) -> Callable[..., None]:
     def parameter(field: dataclasses.Field[Any], kind: Any) -> inspect.Parameter:
         required = field.default is dataclasses.MISSING
         words = [f"--{field.name.replace('_', '-')}"] if kind is bool else []
-        said = {key: value for key, value in field.metadata.items() if key != "place"}
+        words = [field.metadata["flag"]] if "flag" in field.metadata else words
+        said = {key: value for key, value in field.metadata.items() if key not in ("place", "flag")}
         info = typer.Argument(**said) if required else typer.Option(*words, **said)
         default = inspect.Parameter.empty if required else field.default
         return inspect.Parameter(

@@ -18,9 +18,10 @@ from pipeline.device import DeviceFacts, package_versions
 from pipeline.difficulty import AttentionCard
 from pipeline.geojson import parse_geojson
 from pipeline.plan import ImageFacts, Plan
-from pipeline.presets import load_recipe
+from pipeline.presets import load_recipe, override
 from pipeline.price import Price, price
 from pipeline.recipe import Recipe
+from pipeline.schedulers import scheduler_notes
 from pipeline.tag_file import TagFile, parse_tags, read_table
 from pipeline.tagger import Tagging, make_tagging
 from pipeline.taggers.loading import describe_tagger
@@ -33,6 +34,7 @@ from storage.run import RunStore
 
 from .job import Job, Work
 from .machine import memory_left
+from .settings import parse_settings
 from .textures import memory_for
 
 
@@ -43,7 +45,8 @@ def open_source(job: Job) -> ImageSource:
 
 def make_plan(job: Job, source: ImageSource, device: DeviceFacts) -> Plan:
     """Bind the job's recipe; raises ValueError or FileNotFoundError, one line with the mend."""
-    model = describe_model(job.model, allow_pickle=job.allow_pickle)
+    strict = parse_settings(job.settings).strict
+    model = describe_model(job.model, allow_pickle=job.allow_pickle, strict=strict)
     return bind(
         asked_recipe(job),
         image=describe_image(source, job.band_numbers()),
@@ -59,7 +62,8 @@ def asked_recipe(job: Job) -> Recipe:
     """The job's recipe with its options, before it is bound."""
     given: dict[str, Any] = {"steps": job.steps, "seed": job.seed}
     return dataclasses.replace(
-        load_recipe(job.recipe), **{name: value for name, value in given.items() if value is not None}
+        override(load_recipe(job.recipe), parse_settings(job.settings).recipe, where="--set"),
+        **{name: value for name, value in given.items() if value is not None},
     )
 
 
@@ -104,7 +108,9 @@ def open_difficulty(path: str) -> ImageSource:
 
 def read_vit(job: Work) -> AttentionCard | None:
     """The job's vision transformer; None where none is given."""
-    return None if job.vit is None else describe_attention(job.vit)
+    if job.vit is None:
+        return None
+    return describe_attention(job.vit, allow_pickle=job.allow_pickle, strict=parse_settings(job.settings).strict)
 
 
 def read_tagging(job: Work) -> Tagging | None:
@@ -117,7 +123,10 @@ def read_tagging(job: Work) -> Tagging | None:
         if not path.is_file():
             raise FileNotFoundError(f"--vocabulary {job.vocabulary}: no such file; expected a phrase a line")
         vocabulary = parse_vocabulary(read_text(path), where=job.vocabulary)
-    return None if job.tagger is None else make_tagging(describe_tagger(job.tagger), vocabulary)
+    if job.tagger is None:
+        return None
+    strict = parse_settings(job.settings).strict
+    return make_tagging(describe_tagger(job.tagger, allow_pickle=job.allow_pickle, strict=strict), vocabulary)
 
 
 def read_tags(job: Job, source: ImageSource) -> TagFile | None:
@@ -133,6 +142,12 @@ def read_tags(job: Job, source: ImageSource) -> TagFile | None:
         place = functools.partial(to_pixels, source.info.geo)
         return parse_geojson(table, where=job.tags, to_pixels=place, **size)
     return parse_tags(table, where=job.tags, **size)
+
+
+def model_notes(plan: Plan) -> tuple[str, ...]:
+    """What the user should know of how the model is read: what is dropped, what its scheduler does otherwise."""
+    dropped = tuple(f"{line}: it is dropped, as model.strict = false asks" for line in plan.all_dropped)
+    return (*dropped, *scheduler_notes(plan.scheduler, plan.recipe.solver or ""))
 
 
 def check_memory(plan: Plan, workers: int, available: int, where: str) -> Price:

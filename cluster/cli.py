@@ -188,12 +188,16 @@ def textures(
     output: Annotated[str, typer.Argument(metavar="OUTPUT", help="folder or URL of the memory to make")],
     model: Annotated[str, typer.Option(help="the model of the runs that will read it")] = "embedded",
     allow_pickle: Annotated[bool, typer.Option("--allow-pickle", help="let its weights be pickles")] = False,
+    settings: Annotated[
+        list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="model.strict=false, as for `upscale`")
+    ] = None,
     scale: Annotated[int, typer.Option(help="the scale of those runs")] = 4,
     side: Annotated[int, typer.Option(help="pixels a side of a patch")] = 256,
     pairs: Annotated[int, typer.Option(help="pairs to keep, at most")] = 2000,
     patches: Annotated[int, typer.Option(help="patches to look at, at most")] = 20000,
 ) -> None:
     """Make a memory of reference textures, for `upscale --textures`."""
+    from cluster.settings import parse_settings
     from cluster.textures import Order, build_memory
 
     def show(done: int, total: int) -> None:
@@ -206,6 +210,7 @@ def textures(
             output=output,
             model=model,
             allow_pickle=allow_pickle,
+            strict=parse_settings(settings, of_model=True).strict,
             scale=scale,
             side=side,
             pairs=pairs,

@@ -36,6 +36,14 @@ class Work:
     run: str | None = _option(None, "folder or s3://, gs://, az:// URL of the run; beside OUTPUT if not given")
     steps: int | None = _option(None, "sampler steps")
     seed: int | None = _option(None, "seed of all noise")
+    settings: list[str] | None = field(
+        default=None,
+        metadata={
+            "flag": "--set",
+            "metavar": "KEY=VALUE",
+            "help": "a key of the recipe, or model.strict, with its value as in TOML; may be given many times",
+        },
+    )
     tagger: str | None = _option(
         None,
         "what tags pictures: embedded, a SigLIP, CLIP, BLIP or Florence-2 by folder or hub id; the model's own if any",

@@ -15,7 +15,7 @@ from pipeline.backbones.loading import describe_model
 from pipeline.binding import Given
 from pipeline.device import DeviceFacts, package_versions
 from pipeline.plan import Plan, plan_from_json
-from pipeline.presets import load_recipe
+from pipeline.presets import load_recipe, override
 from pipeline.recipe import Recipe
 from pipeline.series import bind_series
 from storage.images import check_output
@@ -23,7 +23,7 @@ from storage.journal import Record
 from storage.run import RunStore
 
 from .begun import check_kind, run_exists, stage_url
-from .binding import check_disk, check_memory, read_tagging, read_vit
+from .binding import check_disk, check_memory, model_notes, read_tagging, read_vit
 from .edges import bring_edges
 from .job import TextJob
 from .pixels import Exported
@@ -31,13 +31,15 @@ from .placement import object_bytes, place
 from .preview import plain_info
 from .progress import Reporter
 from .prompts import find_cuts
+from .settings import parse_settings
 from .sitting import Prepared, Result, Sitting, already_finished, hand_out_image, leased, match_run, sit
 from .unread import find_vain
 
 
 def make_plans(job: TextJob, device: DeviceFacts) -> tuple[Plan, ...]:
     """Bind the job's recipe, a plan a stage; raises ValueError or FileNotFoundError, one line with the mend."""
-    model = describe_model(job.model, allow_pickle=job.allow_pickle)
+    settings = parse_settings(job.settings)
+    model = describe_model(job.model, allow_pickle=job.allow_pickle, strict=settings.strict)
     geometry = model.geometry
     side = geometry.window * geometry.factor
     height, width = job.pixels() or (side, side)
@@ -57,7 +59,8 @@ def asked_recipe(job: TextJob) -> Recipe:
     given: dict[str, Any] = {"steps": job.steps, "seed": job.seed, "guidance": job.guidance}
     given |= {"prompt": job.prompt, "negative_prompt": job.negative, "compat": job.compat}
     return dataclasses.replace(
-        load_recipe(job.recipe), **{name: value for name, value in given.items() if value is not None}
+        override(load_recipe(job.recipe), parse_settings(job.settings).recipe, where="--set"),
+        **{name: value for name, value in given.items() if value is not None},
     )
 
 
@@ -71,7 +74,7 @@ def prepare(job: TextJob) -> tuple[Prepared, ...]:
         warnings: tuple[str, ...] = ()
         if plan.stage.index == 0:
             cuts = find_cuts(plan, job.model, allow_pickle=job.allow_pickle)
-            warnings = (*cuts, *find_vain(job, asked_recipe(job), plans))
+            warnings = (*model_notes(plan), *cuts, *find_vain(job, asked_recipe(job), plans))
         prepared.append(Prepared(plan=plan, cost=cost, workers=there.workers, warnings=warnings))
     return tuple(prepared)
 

@@ -16,7 +16,16 @@ from storage.journal import Record
 from storage.run import RunStore
 
 from .begun import check_kind, run_exists
-from .binding import asked_recipe, check_disk, check_memory, check_target, make_plan, open_difficulty, open_source
+from .binding import (
+    asked_recipe,
+    check_disk,
+    check_memory,
+    check_target,
+    make_plan,
+    model_notes,
+    open_difficulty,
+    open_source,
+)
 from .job import Job
 from .pixels import Exported, ingest
 from .placement import place
@@ -34,7 +43,8 @@ def prepare(job: Job, source: ImageSource) -> Prepared:
     cost = check_memory(plan, there.workers, there.memory, there.where)
     cuts = find_cuts(plan, job.model, allow_pickle=job.allow_pickle)
     vain = find_vain(job, asked_recipe(job), [plan])
-    return Prepared(plan=plan, cost=cost, workers=there.workers, warnings=(*cuts, *vain))
+    warnings = (*model_notes(plan), *cuts, *vain)
+    return Prepared(plan=plan, cost=cost, workers=there.workers, warnings=warnings)
 
 
 def upscale(job: Job, *, should_stop: Callable[[], bool], on_plan: Callable[[Prepared], None]) -> Result:

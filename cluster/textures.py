@@ -36,6 +36,8 @@ class Order:
     output: str
     model: str = "embedded"
     allow_pickle: bool = False
+    strict: bool = True
+    """whether weights of the model that nobody reads are refused"""
     scale: int = 4
     side: int = SIDE
     pairs: int = PAIRS
@@ -59,7 +61,7 @@ def build_memory(order: Order, on_patch: Callable[[int, int], None] = lambda _do
     ``on_patch`` is told how many patches of how many are done. Raises FileNotFoundError, FileExistsError or ValueError,
     one line, before a weight is loaded.
     """
-    card = describe_model(order.model, allow_pickle=order.allow_pickle)
+    card = describe_model(order.model, allow_pickle=order.allow_pickle, strict=order.strict)
     if card.sight is None:
         raise ValueError(f"model {card.name}: reads no textures; use embedded, or one with a plain IP-Adapter")
     if card.geometry.native_scale not in (None, order.scale):

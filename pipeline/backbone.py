@@ -123,6 +123,13 @@ class ModelCard:
     """phrases of its own tagger that speak of damage"""
     sight: str | None = None
     """sha256 over what looks at image prompts; None for a model that reads no images, or reads many tokens of each"""
+    dropped: tuple[str, ...] = ()
+    """what of its files nobody reads, a line each; only where the user let it pass"""
+
+    @property
+    def strict(self) -> bool:
+        """Whether every weight and setting of its files is read."""
+        return not self.dropped
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -27,7 +27,7 @@ from .groups import LEAST_DEFAULT_STEPS, default_group_steps, paper_group_steps
 from .plan import ONLY_STAGE, ImageFacts, Plan, Stage
 from .prompt_checks import check_attention, check_prompting, check_seen, check_tagger
 from .recipe import Recipe
-from .solver import solver_name
+from .schedulers import solver_of
 from .sources import NO_DIFFICULTY, PAPER_STEPS, source_defaults
 from .tag_file import TagFile
 from .tagger import MOST, THRESHOLDS, Tagging
@@ -172,6 +172,7 @@ def bind(
         geometry=geometry,
         scheduler=model.scheduler,
         model_fingerprint=model.fingerprint,
+        dropped=model.dropped,
         device=device,
         versions=versions,
         regions=regions,
@@ -203,7 +204,7 @@ def _settle(recipe: Recipe, model: ModelCard, image: ImageFacts, tagger: Tagging
     defaults: dict[str, Any] = {
         "steps": geometry.steps,
         "guidance": geometry.guidance,
-        "solver": solver_name(str(model.scheduler.get("_class_name"))),
+        "solver": solver_of(model.scheduler),
         "coarse": "bicubic" if geometry.restorer_halo is None else "restored",
         "prompts": "global" if geometry.restorer_halo is None and tagger is None else "local",
         "tag_threshold": 0.0 if tagger is None else THRESHOLDS[tagger.kind],

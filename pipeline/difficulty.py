@@ -34,6 +34,8 @@ class AttentionCard:
     """input pixels a side of a patch"""
     fingerprint: str
     """sha256 over its config and weights"""
+    dropped: tuple[str, ...] = ()
+    """what of its files nobody reads, a line each; only where the user let it pass"""
 
 
 def from_confidence(confidence: torch.Tensor) -> np.ndarray:

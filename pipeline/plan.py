@@ -113,8 +113,16 @@ class Plan:
     """what tags, where prompts are ``local`` and it is not the model's own"""
     degradations: tuple[str, ...] = ()
     """phrases that speak of damage, of those that are said of tiles"""
+    dropped: tuple[str, ...] = ()
+    """what of the model's files nobody reads, a line each; only where the user let it pass"""
     stage: Stage = ONLY_STAGE
     format: int = FORMAT
+
+    @property
+    def all_dropped(self) -> tuple[str, ...]:
+        """What nobody reads of the files of the model, the vision transformer and the tagger."""
+        beside = [one.dropped for one in (self.attention, self.tagger) if one is not None]
+        return (*self.dropped, *(line for lines in beside for line in lines))
 
     @property
     def prompt_tiles(self) -> TileGrid:
@@ -347,11 +355,12 @@ def _plan_from_table(table: dict[str, Any]) -> Plan:
             "regions": RegionGrid(**table["regions"]),
             "tiles": TileGrid(**tiles),
             "timesteps": tuple(table["timesteps"]),
-            "attention": _maybe(AttentionCard, table["attention"]),
+            "attention": _attention_from(table["attention"]),
             "difficulty_map": _maybe(ImageFacts, table["difficulty_map"]),
             "tags": None if table["tags"] is None else tag_file_from_table(table["tags"]),
             "tagger": _tagging_from(table["tagger"]),
             "degradations": tuple(table["degradations"]),
+            "dropped": tuple(table["dropped"]),
             "stage": Stage(**table["stage"]),
         }
     )
@@ -361,10 +370,14 @@ def _maybe(kind: Any, table: dict[str, Any] | None) -> Any:
     return None if table is None else kind(**table)
 
 
+def _attention_from(table: dict[str, Any] | None) -> AttentionCard | None:
+    return None if table is None else AttentionCard(**{**table, "dropped": tuple(table["dropped"])})
+
+
 def _tagging_from(table: dict[str, Any] | None) -> Tagging | None:
     if table is None:
         return None
-    return Tagging(**{**table, **{name: tuple(table[name]) for name in ("phrases", "degradations")}})
+    return Tagging(**{**table, **{name: tuple(table[name]) for name in ("phrases", "degradations", "dropped")}})
 
 
 def differing_fields(mine: Plan, stored: Plan) -> list[str]:

@@ -134,10 +134,25 @@ def parse_recipe(table: dict[str, Any], *, where: str) -> Recipe:
     preset = given.pop("preset", "multidiffusion")
     if not isinstance(preset, str) or preset not in PRESETS:
         raise ValueError(f"{where}: preset must be one of {', '.join(PRESETS)}, got {preset!r}")
+    return Recipe(**{**PRESETS[preset], **_checked(given, where, more=("preset",))})
+
+
+def override(recipe: Recipe, table: dict[str, Any], *, where: str) -> Recipe:
+    """The recipe with keys of loose ``table`` in place of its own; errors as parse_recipe's.
+
+    >>> override(Recipe(), {"steps": 4}, where="here").steps
+    4
+    """
+    return dataclasses.replace(recipe, **_checked(table, where))
+
+
+def _checked(table: dict[str, Any], where: str, more: tuple[str, ...] = ()) -> dict[str, Any]:
+    """Keys of a recipe with values of their kinds; ``more``: keys that are known beside, for the hint."""
+    given = dict(table)
     fields = {field.name: str(field.type) for field in dataclasses.fields(Recipe)}
     for key, value in given.items():
         if key not in fields:
-            near = difflib.get_close_matches(key, [*fields, "preset"], n=1)
+            near = difflib.get_close_matches(key, [*fields, *more], n=1)
             hint = f"did you mean {near[0]}?" if near else f"known keys: {', '.join(sorted(fields))}"
             raise ValueError(f"{where}: unknown key {key!r}; {hint}")
         kind = fields[key].removesuffix(" | None")
@@ -145,7 +160,7 @@ def parse_recipe(table: dict[str, Any], *, where: str) -> Recipe:
             raise ValueError(f"{where}: {key} must be of type {kind}, got {value!r}")
         if kind.startswith("tuple"):
             given[key] = _numbers(value, kind, key, where)
-    return Recipe(**{**PRESETS[preset], **given})
+    return given
 
 
 def _numbers(value: Any, kind: str, key: str, where: str) -> tuple[float, ...]:

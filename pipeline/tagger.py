@@ -55,6 +55,13 @@ class TaggerCard:
     """of content, that it was trained to say; none for one that takes a vocabulary or writes its own"""
     degradations: tuple[str, ...] = ()
     """of damage, likewise"""
+    dropped: tuple[str, ...] = ()
+    """what of its files nobody reads, a line each; only where the user let it pass"""
+
+    @property
+    def strict(self) -> bool:
+        """Whether every weight and setting of its files is read."""
+        return not self.dropped
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -68,6 +75,8 @@ class Tagging:
     """of content, that it chooses from; none for a captioner"""
     degradations: tuple[str, ...]
     """of damage, likewise"""
+    dropped: tuple[str, ...] = ()
+    """what of its files nobody reads, a line each"""
 
 
 def make_tagging(card: TaggerCard, vocabulary: Vocabulary | None) -> Tagging:
@@ -85,6 +94,7 @@ def make_tagging(card: TaggerCard, vocabulary: Vocabulary | None) -> Tagging:
         parameters=card.parameters,
         phrases=vocabulary.phrases,
         degradations=vocabulary.degradations,
+        dropped=card.dropped,
     )
 
 

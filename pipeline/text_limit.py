@@ -11,8 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from transformers import AutoTokenizer
-
+from .backbones.tokenizer import read_tokenizer
 from .words import Word, split_words
 
 
@@ -91,7 +90,7 @@ def load_text_limit(location: str, text_tokens: int | None) -> TextLimit:
     folders = [path for path in folders if (home / path.name.replace("tokenizer", "text_encoder")).is_dir()]
     readers = []
     for folder in folders:
-        tokenizer = AutoTokenizer.from_pretrained(folder)
+        tokenizer = read_tokenizer(folder)
         readers.append((tokenizer, min(tokenizer.model_max_length, text_tokens)))
         # it only counts here: no warning of its own
         tokenizer.model_max_length = sys.maxsize

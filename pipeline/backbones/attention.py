@@ -12,13 +12,13 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
 from torch.nn import functional
 from transformers import Dinov2Model, Dinov2WithRegistersModel, ViTModel
-from transformers.utils import logging as transformers_logging
 
 from storage.box import Box
 
@@ -27,6 +27,7 @@ from ..difficulty import AttentionCard
 from ..tiling import plan_tiles
 from .configs import read_config
 from .hub import locate
+from .strictness import settle, unread_of_part
 from .weights import fingerprint_files, read_whole, variant, weight_files
 
 WHAT = "--vit"
@@ -41,12 +42,13 @@ MEAN, STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 """ImageNet's, where the model's own preprocessing says nothing"""
 
 
-def describe_attention(name: str) -> AttentionCard:
+def describe_attention(name: str, *, allow_pickle: bool = False, strict: bool = True) -> AttentionCard:
     """The card of a ViT in transformers' format, a folder or a hub id; loads no weight.
 
-    Raises FileNotFoundError or ValueError, one line with the mend.
+    Raises FileNotFoundError or ValueError, one line with the mend; where ``strict`` holds, also for weights and
+    settings that nothing here reads.
     """
-    folder = locate(name, name, what=WHAT)
+    folder = locate(name, name, allow_pickle=allow_pickle, what=WHAT)
     config = read_config(folder / "config.json", name, what=WHAT)
     if config.get("model_type") not in KINDS:
         raise ValueError(
@@ -55,24 +57,35 @@ def describe_attention(name: str) -> AttentionCard:
     for key in ("image_size", "patch_size"):
         if type(config.get(key)) is not int:
             raise ValueError(f"--vit {name}: expected {key} in config.json as a whole number, found {config.get(key)}")
-    files = ["config.json", *(path.name for path in weight_files(folder, name))]
+    weights = weight_files(folder, name, allow_pickle=allow_pickle)
+    kind, options = KINDS[config["model_type"]]
+    left = unread_of_part(kind, folder, weights, f"--vit {name}", what="the vision transformer", **options)
+    return AttentionCard(
+        side=config["image_size"],
+        patch=config["patch_size"],
+        fingerprint=_fingerprint(folder, weights),
+        dropped=settle(left, f"--vit {name}", strict=strict),
+    )
+
+
+def _fingerprint(folder: Path, weights: list[Path]) -> str:
+    files = ["config.json", *(path.name for path in weights)]
     files += ["preprocessor_config.json"] if (folder / "preprocessor_config.json").is_file() else []
-    fingerprint = fingerprint_files({file: folder / file for file in files})
-    return AttentionCard(side=config["image_size"], patch=config["patch_size"], fingerprint=fingerprint)
+    return fingerprint_files({file: folder / file for file in files})
 
 
 def load_attention(name: str, card: AttentionCard, *, heads: str, device: str) -> AttentionReader:
     """The transformer in float32, on ``device``. Raises ValueError where this node's copy differs or lacks weights."""
-    if describe_attention(name).fingerprint != card.fingerprint:
+    # a pickle of this fingerprint is the one that was allowed when the plan was made
+    folder = locate(name, name, allow_pickle=True, what=WHAT)
+    if _fingerprint(folder, weight_files(folder, name, allow_pickle=True)) != card.fingerprint:
         raise ValueError(f"--vit {name} is not the model that the plan was made with: put the same files here")
-    folder = locate(name, name, what=WHAT)
     own: dict[str, Any] = {}
     if (folder / "preprocessor_config.json").is_file():
         own = json.loads((folder / "preprocessor_config.json").read_text(encoding="utf-8"))
     kind, options = KINDS[read_config(folder / "config.json", name, what=WHAT)["model_type"]]
-    transformers_logging.disable_progress_bar()
     options = {**options, "variant": variant(folder), "attn_implementation": "eager", "dtype": torch.float32}
-    model = read_whole(kind, folder, f"--vit {name}", **options)
+    model = read_whole(kind, folder, f"--vit {name}", strict=not card.dropped, **options)
     return AttentionReader(
         model.to(device).eval().requires_grad_(False),
         card,

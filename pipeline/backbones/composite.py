@@ -12,13 +12,14 @@ from typing import Any
 from ..backbone import ModelCard
 from . import flux, stable_diffusion_3
 from .configs import read_config
-from .controls import check_control, check_control_file, control_files
+from .controls import check_control, check_control_file, control_files, unread_of_control
 from .hub import locate
-from .image_adapter import adapter_files, check_adapter, image_width, is_plain
+from .image_adapter import adapter_files, check_adapter, image_width, is_plain, unread_of_sight
 from .lora import lora_file, read_changes
 from .model_file import SIGHTS, ImageAdapter, ModelFile
 from .neighbourhood import knows_attention
 from .networks import skeleton
+from .strictness import Unread, settle
 from .weights import fingerprint_files, num_parameters, weight_files
 
 BARE: dict[str, Callable[[Path], dict[str, Any]]] = {
@@ -29,10 +30,11 @@ BARE: dict[str, Callable[[Path], dict[str, Any]]] = {
 """families that something can be attached to -> their networks, without weights"""
 
 
-def attach(card: ModelCard, file: ModelFile) -> ModelCard:
+def attach(card: ModelCard, file: ModelFile, *, strict: bool = True) -> ModelCard:
     """The card of the base with all of ``file`` attached; the base's own card where there is nothing to attach.
 
-    Raises FileNotFoundError or ValueError, one line, for what is missing or does not fit the base.
+    Raises FileNotFoundError or ValueError, one line, for what is missing or does not fit the base, and, where
+    ``strict`` holds, for what nobody reads of it.
     """
     if not (file.controls or file.loras or file.image_adapter):
         return card
@@ -44,7 +46,7 @@ def attach(card: ModelCard, file: ModelFile) -> ModelCard:
             f"{file.base} is {card.family}: leave them out"
         )
     file = _located(file, card.name)
-    found = _checked(file, card)
+    found, left = _checked(file, card)
     adapter = file.image_adapter
     sights = tuple(name for name in SIGHTS if any(one.sees == name for one in file.controls))
     geometry = dataclasses.replace(
@@ -55,8 +57,11 @@ def attach(card: ModelCard, file: ModelFile) -> ModelCard:
         attends_nearby=card.geometry.attends_nearby and _knows_controls(file, card.name),
         parameters=card.geometry.parameters + sum(num_parameters(path) for path in found if path.suffix != ".json"),
     )
+    dropped = (*card.dropped, *settle(left, f"model {card.name}", strict=strict))
     fingerprint, sight = _fingerprint(card, file, found), None if adapter is None else _sight(adapter)
-    return dataclasses.replace(card, geometry=geometry, fingerprint=fingerprint, file=file, sight=sight)
+    return dataclasses.replace(
+        card, geometry=geometry, fingerprint=fingerprint, file=file, sight=sight, dropped=dropped
+    )
 
 
 def _located(file: ModelFile, name: str) -> ModelFile:
@@ -79,19 +84,21 @@ def _located(file: ModelFile, name: str) -> ModelFile:
     )
 
 
-def _checked(file: ModelFile, card: ModelCard) -> list[Path]:
-    """Every attachment's files, configs and weights, in order, once all of them fit the base."""
-    folder, found = Path(card.location), list[Path]()
+def _checked(file: ModelFile, card: ModelCard) -> tuple[list[Path], list[Unread]]:
+    """Every attachment's files, configs and weights, in order, once all of them fit the base; what nobody reads."""
+    folder, found, left = Path(card.location), list[Path](), list[Unread]()
     networks = BARE[card.family](folder) if file.loras or file.image_adapter else {}
     unet = read_config(folder / "unet" / "config.json", card.name) if file.controls else {}
     for control in file.controls:
         where = Path(control.model)
-        found += control_files(where, card.name, allow_pickle=file.allow_pickle)
+        files = control_files(where, card.name, allow_pickle=file.allow_pickle)
         if where.is_dir():
             config = read_config(where / "config.json", card.name)
             check_control(where, config, unet, card.geometry.factor, card.name)
         else:
             check_control_file(where, unet, card.name)
+        left += unread_of_control(where, unet, files, card.name)
+        found += files
     for lora in file.loras:
         found.append(Path(lora.model))
         read_changes(found[-1], networks, card.name)
@@ -99,7 +106,8 @@ def _checked(file: ModelFile, card: ModelCard) -> list[Path]:
         weights, encoder = Path(adapter.model), Path(adapter.encoder)
         found += adapter_files(weights, encoder, card.name, allow_pickle=file.allow_pickle)
         check_adapter(weights, encoder, networks["unet"], card.name)
-    return found
+        left += unread_of_sight(weights, encoder, networks["unet"], found, card.name)
+    return found, left
 
 
 def _knows_controls(file: ModelFile, name: str) -> bool:

@@ -14,7 +14,10 @@ from accelerate import init_empty_weights
 from diffusers import ControlNetModel
 from diffusers.loaders.single_file_utils import convert_controlnet_checkpoint
 
+from .architectures import looks_like
 from .model_file import Control
+from .strictness import Unread, quantised, unread_of_part, unread_tensors
+from .tracing import origins, trace
 from .weights import check_pickle, read_shapes, read_tensors, read_whole, variant, weight_files
 
 FITTING = ("in_channels", "block_out_channels", "layers_per_block", "cross_attention_dim", "addition_embed_type")
@@ -42,6 +45,8 @@ def check_control(where: Path, config: dict[str, Any], unet: dict[str, Any], fac
     def refuse(found: str) -> ValueError:
         return ValueError(f"model {name}: the ControlNet {where.name} does not fit the base: {found}")
 
+    if config.get("quantization_config"):
+        raise ValueError(quantised(f"model {name}: the ControlNet {where.name}", config["quantization_config"]))
     if config.get("_class_name", "ControlNetModel") != "ControlNetModel":
         raise refuse(f"it is a {config['_class_name']}, expected a ControlNetModel")
     defaults = {key: p.default for key, p in inspect.signature(ControlNetModel.__init__).parameters.items()}
@@ -54,6 +59,16 @@ def check_control(where: Path, config: dict[str, Any], unet: dict[str, Any], fac
         raise refuse(f"it must read pictures of 3 channels and shrink them by {factor}")
     if config.get("global_pool_conditions"):
         raise refuse("it pools its picture to one point, so it says nothing of structure")
+
+
+def unread_of_control(where: Path, unet: dict[str, Any], files: list[Path], name: str) -> list[Unread]:
+    """What nobody reads of a ControlNet that fits: of its folder, with these ``files``, or of a single file."""
+    what = f"the ControlNet {where.name}"
+    if where.is_dir():
+        return unread_of_part(ControlNetModel, where, files, f"model {name}", what=what)
+    tensors = trace(read_shapes(where))
+    converted = [value for value in _converted(dict(tensors), control_config(unet)).values() if value is not None]
+    return unread_tensors(what, set(tensors) - origins(converted))
 
 
 def _plain(value: Any) -> Any:
@@ -71,7 +86,11 @@ def check_control_file(where: Path, unet: dict[str, Any], name: str) -> None:
     config = control_config(unet)
     with init_empty_weights():
         wanted = {key: tuple(value.shape) for key, value in ControlNetModel.from_config(config).state_dict().items()}
-    meta = {key: torch.empty(shape, device="meta") for key, shape in read_shapes(where).items()}
+    meta = trace(read_shapes(where))
+    if not any("zero_convs" in key or "controlnet_" in key for key in meta):
+        looks = looks_like(meta)
+        seems = "" if looks is None else f": it looks like {looks}"
+        raise ValueError(f"model {name}: {where.name} is no ControlNet, it has no layers of one{seems}")
     found = {key: tuple(value.shape) for key, value in _converted(meta, config).items() if value is not None}
     if found != wanted:
         odd = min(key for key in wanted.keys() | found.keys() if wanted.get(key) != found.get(key))
@@ -91,10 +110,11 @@ def _converted(tensors: dict[str, torch.Tensor], config: dict[str, Any]) -> dict
     return table
 
 
-def load_control(where: Path, unet: dict[str, Any], dtype: torch.dtype) -> Any:
+def load_control(where: Path, unet: dict[str, Any], dtype: torch.dtype, *, strict: bool = True) -> Any:
     """The network, from a folder or a single file. Raises ValueError, one line, where weights are missing."""
     if where.is_dir():
-        return read_whole(ControlNetModel, where, f"the ControlNet {where}", variant=variant(where), torch_dtype=dtype)
+        form = {"variant": variant(where), "torch_dtype": dtype}
+        return read_whole(ControlNetModel, where, f"the ControlNet {where}", strict=strict, **form)
     config = control_config(unet)
     with init_empty_weights():
         net = ControlNetModel.from_config(config)

@@ -12,7 +12,7 @@ from typing import Any
 
 import torch
 from diffusers import AutoencoderDC, ControlNetModel, DDIMScheduler, UNet2DConditionModel
-from transformers import AutoTokenizer, CLIPTextModel
+from transformers import CLIPTextModel
 
 from ..backbone import LatentGeometry, ModelCard
 from .embedded_backbone import STRUCTURES, EmbeddedBackbone, Parts
@@ -22,7 +22,8 @@ from .options import PLAIN, Options
 from .restoration import RestorationModule
 from .tagger import DEGRADATIONS, Tagger
 from .texture_encoder import TextureEncoder
-from .weights import fingerprint_files, weight_file
+from .tokenizer import read_tokenizer
+from .weights import fingerprint_files, read_whole, weight_file
 from .word_maps import word_cell
 
 WEIGHTED = ("vae", "unet", "text_encoder", "controlnet", "restorer", "tagger")
@@ -31,6 +32,19 @@ TEXTURES = ("texture_encoder", "image_adapter")
 """and of those that texture prompts need, which a model may lack"""
 GENERATOR = "generator"
 """and the part that makes pictures from words alone, which a model may lack"""
+
+
+KINDS: dict[str, Any] = {
+    "vae": AutoencoderDC,
+    "unet": UNet2DConditionModel,
+    "controlnet": ControlNetModel,
+    "restorer": RestorationModule,
+    "tagger": Tagger,
+    GENERATOR: Generator,
+    "texture_encoder": TextureEncoder,
+    "text_encoder": CLIPTextModel,
+}
+"""folder of a part -> the class of its network"""
 
 
 def _reads_textures(index: dict[str, Any]) -> bool:
@@ -51,6 +65,11 @@ def parts(index: dict[str, Any]) -> list[str]:
 
 def weighted_parts(index: dict[str, Any]) -> list[str]:
     return [*WEIGHTED, *_optional(index)]
+
+
+def kinds(folder: Path, index: dict[str, Any]) -> dict[str, Any]:
+    """Folder of each part that has weights -> the class of its network; the image adapter has none of its own."""
+    return {part: KINDS[part] for part in weighted_parts(index) if part in KINDS}
 
 
 def read_sight(folder: Path, index: dict[str, Any]) -> str | None:
@@ -124,27 +143,14 @@ def load(card: ModelCard, *, device: str, dtype: torch.dtype, options: Options =
     folder = Path(card.location)
     index = json.loads((folder / "model_index.json").read_text(encoding="utf-8"))
     own = index["gigatile"]
-    kinds: dict[str, Any] = {
-        "vae": AutoencoderDC,
-        "unet": UNet2DConditionModel,
-        "controlnet": ControlNetModel,
-        "restorer": RestorationModule,
-        "tagger": Tagger,
-    }
-    kinds |= {GENERATOR: Generator} if GENERATOR in index else {}
-    loaded: dict[str, Any] = {
-        part: kind.from_pretrained(
-            folder / part, variant="fp16", torch_dtype=torch.float32 if part == "tagger" else dtype
-        )
-        for part, kind in kinds.items()
-    }
     adapter = None
     if card.geometry.image_width is not None:
         adapter = weight_file(folder / "image_adapter", card.name)
-        loaded["texture_encoder"] = TextureEncoder.from_pretrained(
-            folder / "texture_encoder", variant="fp16", torch_dtype=torch.float32
-        )
-    loaded["text_encoder"] = CLIPTextModel.from_pretrained(folder / "text_encoder", variant="fp16", dtype=dtype)
+    loaded: dict[str, Any] = {}
+    for part, kind in kinds(folder, index).items():
+        kept = torch.float32 if part in ("tagger", "texture_encoder") else dtype
+        form = {"dtype" if part == "text_encoder" else "torch_dtype": kept}
+        loaded[part] = read_whole(kind, folder / part, f"model {part}", strict=card.strict, variant="fp16", **form)
     for network in loaded.values():
         network.to(device, memory_format=torch.channels_last).eval().requires_grad_(False)
     for part in ("unet", "controlnet"):
@@ -153,7 +159,7 @@ def load(card: ModelCard, *, device: str, dtype: torch.dtype, options: Options =
         options.prepare(loaded[GENERATOR].unet)
     parts = Parts(
         **loaded,
-        tokenizer=AutoTokenizer.from_pretrained(folder / "tokenizer"),
+        tokenizer=read_tokenizer(folder / "tokenizer"),
         scheduler=DDIMScheduler.from_pretrained(folder / "scheduler"),
         adapter=adapter,
     )

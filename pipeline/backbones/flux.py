@@ -43,6 +43,12 @@ def weighted_parts(index: dict[str, Any]) -> list[str]:
     return ["vae", "transformer", "text_encoder", "text_encoder_2"]
 
 
+def kinds(folder: Path, index: dict[str, Any]) -> dict[str, Any]:
+    """Folder of each part that has weights -> the class of its network."""
+    encoders = {folders(number)[1]: KINDS[kind] for number, kind in ((1, "clip"), (2, "sequence"))}
+    return {"vae": AutoencoderKL, "transformer": FluxTransformer2DModel, **encoders}
+
+
 def read_geometry(folder: Path, index: dict[str, Any]) -> LatentGeometry:
     """Geometry from the configs. Raises ValueError, one line, where the parts do not fit each other."""
     configs = {part: read_config(folder / part / "config.json", folder.name) for part in weighted_parts(index)}
@@ -104,18 +110,17 @@ class Parts:
 
 def skeleton(folder: Path) -> dict[str, Any]:
     """The networks that can be changed, on the meta device, from their configs alone."""
-    encoders = {folders(number)[1]: KINDS[kind] for number, kind in ((1, "clip"), (2, "sequence"))}
-    return bare(folder, {"transformer": FluxTransformer2DModel, **encoders})
+    return bare(folder, {part: kind for part, kind in kinds(folder, {}).items() if part != "vae"})
 
 
 def load(card: ModelCard, *, device: str, dtype: torch.dtype, options: Options = PLAIN) -> FluxBackbone:
     folder = Path(card.location)
     assert card.geometry.text_tokens is not None
     loaded = Parts(
-        vae=read_network(AutoencoderKL, folder / "vae", torch_dtype=torch.float32),
-        transformer=read_network(FluxTransformer2DModel, folder / "transformer", torch_dtype=dtype),
-        clip=read_text_encoder(folder, 1, "clip", num_tokens(folder, 1, CLIP_TOKENS), dtype),
-        sequence=read_text_encoder(folder, 2, "sequence", card.geometry.text_tokens, dtype),
+        vae=read_network(AutoencoderKL, folder / "vae", strict=card.strict, torch_dtype=torch.float32),
+        transformer=read_network(FluxTransformer2DModel, folder / "transformer", strict=card.strict, torch_dtype=dtype),
+        clip=read_text_encoder(folder, 1, "clip", num_tokens(folder, 1, CLIP_TOKENS), dtype, strict=card.strict),
+        sequence=read_text_encoder(folder, 2, "sequence", card.geometry.text_tokens, dtype, strict=card.strict),
     )
     changed = {
         "transformer": loaded.transformer,

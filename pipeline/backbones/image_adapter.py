@@ -6,6 +6,7 @@ An embedding of zeros says "no image": the plain adapter's own zero, and for the
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -18,10 +19,17 @@ from transformers.utils.constants import OPENAI_CLIP_MEAN, OPENAI_CLIP_STD
 
 from .configs import read_config
 from .model_file import ImageAdapter
+from .strictness import Unread, unread_of_part, unread_tensors
 from .weights import check_pickle, read_shapes, read_tensors, read_whole, variant, weight_files
 
 PLAIN, PLUS = "image_proj.proj.weight", "image_proj.proj_in.weight"
 """tensors by which the two kinds are known; their second axis is the width of what they read"""
+PLAIN_TENSORS = r"image_proj\.(proj|norm)\.(weight|bias)"
+PLUS_TENSORS = (
+    r"image_proj\.(latents|(proj_in|proj_out|norm_out)\.(weight|bias)"
+    r"|layers\.\d+\.(0\.(norm1|norm2)\.(weight|bias)|0\.(to_q|to_kv|to_out)\.weight|1\.(0\.(weight|bias)|[13]\.weight)))"
+)
+"""names of all tensors of the two kinds that are read of a picture's embedding"""
 
 
 def adapter_files(weights: Path, encoder: Path, name: str, *, allow_pickle: bool) -> list[Path]:
@@ -47,6 +55,29 @@ def image_width(weights: Path) -> int | None:
 def is_plain(weights: Path) -> bool:
     """Whether the adapter reads one embedding of an image, not many tokens."""
     return PLAIN in read_shapes(weights)
+
+
+def unread_of_adapter(weights: Path, what: str, num_attentions: int | None = None) -> list[Unread]:
+    """What nobody reads of an adapter's file; ``num_attentions``: cross-attentions of the U-Net that it is for."""
+    names = read_shapes(weights)
+    own = PLAIN_TENSORS if PLAIN in names else PLUS_TENSORS
+    left = []
+    for name in names:
+        place = re.fullmatch(r"ip_adapter\.(\d+)\.to_[kv]_ip\.weight", name)
+        numbered = place is not None and int(place[1]) % 2 == 1
+        if place is not None and num_attentions is not None:
+            numbered = numbered and int(place[1]) < 2 * num_attentions
+        if not numbered and not re.fullmatch(own, name):
+            left.append(name)
+    return unread_tensors(what, left)
+
+
+def unread_of_sight(weights: Path, encoder: Path, unet: Any, files: list[Path], name: str) -> list[Unread]:
+    """What nobody reads of an adapter and of its encoder, of whose weights ``files`` has the paths among others."""
+    own = [path for path in files if path.parent == encoder and path.suffix != ".json"]
+    left = unread_of_adapter(weights, f"the IP-Adapter {weights.name}", len(_cross_attentions(unet)))
+    what = f"the image encoder {encoder.name}"
+    return left + unread_of_part(CLIPVisionModelWithProjection, encoder, own, f"model {name}", what=what)
 
 
 def check_adapter(weights: Path, encoder: Path, unet: Any, name: str) -> None:
@@ -135,13 +166,15 @@ def read_adapter(unet: Any, path: Path) -> list[Any]:
     return [layer.processor for layer in _cross_attentions(unet)]
 
 
-def load_sight(adapter: ImageAdapter, unet: nn.Module, device: str, dtype: torch.dtype) -> Sight:
+def load_sight(
+    adapter: ImageAdapter, unet: nn.Module, device: str, dtype: torch.dtype, *, strict: bool = True
+) -> Sight:
     """Load the adapter into the U-Net, and its encoder beside it."""
     parts = _split(Path(adapter.model))
     processors = read_adapter(unet, Path(adapter.model))
     encoder = Path(adapter.encoder)
     what, kind = f"the image encoder {encoder}", CLIPVisionModelWithProjection
-    eyes = read_whole(kind, encoder, what, variant=variant(encoder), dtype=dtype)
+    eyes = read_whole(kind, encoder, what, strict=strict, variant=variant(encoder), dtype=dtype)
     eyes.to(device).eval().requires_grad_(False)
     nothing = None
     if "latents" in parts["image_proj"]:

@@ -15,13 +15,17 @@ from diffusers.utils import logging as diffusers_logging
 from transformers.utils import logging as transformers_logging
 
 from ..backbone import Backbone, ModelCard
+from ..schedulers import check_scheduler
 from . import analytic, embedded, flux, stable_diffusion, stable_diffusion_3
 from .composite import attach
 from .configs import read_config, tokenizer_files
+from .demands import check_demands, check_index, unread_of_index
 from .hub import locate
+from .image_adapter import unread_of_adapter
 from .model_file import ModelFile, read_model_file
 from .options import PLAIN, Options
 from .single_file import check_checkpoint, find_configs
+from .strictness import Unread, settle, unread_of_part, unread_settings
 from .weights import fingerprint_files, num_parameters, weight_files
 
 EMBEDDED = Path(__file__).resolve().parent.parent / "embedded"
@@ -44,16 +48,26 @@ FAMILIES = {
 """pipeline class in model_index.json -> the adapter that runs its parts"""
 
 
-def describe_model(name: str, *, allow_pickle: bool = False) -> ModelCard:
+CONTROLLED = (
+    "StableDiffusionControlNetPipeline",
+    "StableDiffusionControlNetImg2ImgPipeline",
+    "StableDiffusionXLControlNetPipeline",
+    "StableDiffusionXLControlNetImg2ImgPipeline",
+)
+"""pipelines with a ControlNet of their own, which a model file reads: their folders do not say what it is shown"""
+
+
+def describe_model(name: str, *, allow_pickle: bool = False, strict: bool = True) -> ModelCard:
     """The card of a model, from its configs; hashes its files and loads no weight.
 
     Raises FileNotFoundError or ValueError, one line with the mend, where the model or one of its parts is missing, is
-    of a family without an adapter, does not fit the others, or is a pickle and none is allowed.
+    of a family without an adapter, does not fit the others, or is a pickle and none is allowed; where ``strict`` holds,
+    also for weights and settings that nothing here reads. Else the card says what is dropped.
     """
     if name == "analytic":
         return analytic.CARD
     file = read_model_file(name, allow_pickle=allow_pickle)
-    return attach(_describe_base(name, file), file)
+    return attach(_describe_base(name, file, strict=strict), file, strict=strict)
 
 
 def locate_configs(name: str, *, allow_pickle: bool = False) -> Path:
@@ -66,8 +80,13 @@ def find_family(name: str, *, allow_pickle: bool = False) -> tuple[str, Path]:
     if name == "analytic":
         return "analytic", Path()
     folder = locate_configs(name, allow_pickle=allow_pickle)
-    adapter = FAMILIES[str(read_config(folder / "model_index.json", name)["_class_name"])]
-    return _family_name(adapter), folder
+    return _family_name(_family(read_config(folder / "model_index.json", name))), folder
+
+
+def _family(index: dict[str, Any]) -> Any:
+    """The adapter of a pipeline; None where there is none."""
+    said = str(index.get("_class_name"))
+    return stable_diffusion if said in CONTROLLED else FAMILIES.get(said)
 
 
 def _family_name(adapter: Any) -> str:
@@ -75,18 +94,61 @@ def _family_name(adapter: Any) -> str:
     return str(adapter.__name__.rpartition(".")[2])
 
 
-def _locate_base(name: str, file: ModelFile) -> tuple[Path, Path | None]:
+def _locate_base(name: str, file: ModelFile, *, strict: bool = False) -> tuple[Path, Path | None]:
     """The folder of the configs, and the single file that the weights are in, if they are."""
     found = EMBEDDED if file.base == "embedded" else locate(file.base, name, allow_pickle=file.allow_pickle)
     if found.is_file():
-        return find_configs(found, file.config, name, allow_pickle=file.allow_pickle), found
+        folder = find_configs(found, file.config, name, allow_pickle=file.allow_pickle, strict=strict)
+        return folder, found
     return found, None
 
 
-def _describe_base(name: str, file: ModelFile) -> ModelCard:
-    folder, checkpoint = _locate_base(name, file)
+def _describe_base(name: str, file: ModelFile, *, strict: bool) -> ModelCard:
+    folder, checkpoint = _locate_base(name, file, strict=strict)
     index = read_config(folder / "model_index.json", name)
-    family = FAMILIES.get(str(index.get("_class_name")))
+    family = _checked_family(name, file, index, folder, checkpoint)
+    missing = [part for part in family.parts(index) if not (folder / part).is_file()]
+    if missing:
+        raise FileNotFoundError(f"model {name}: lacks {', '.join(missing)}; expected a folder in diffusers' format")
+    configs = {**{part: folder / part for part in family.parts(index)}, **tokenizer_files(folder, name)}
+    kinds = family.kinds(folder, index)
+    check_demands(folder, kinds, name)
+    scheduler = read_config(folder / "scheduler" / "scheduler_config.json", name)
+    check_scheduler(scheduler, name)
+    try:
+        geometry = family.read_geometry(folder, index)
+    except KeyError as e:
+        raise ValueError(f"model {name}: its configs lack {e.args[0]!r}; copy the model again") from e
+    weights, left = _weights(name, file, folder, checkpoint, family.weighted_parts(index))
+    geometry = dataclasses.replace(geometry, parameters=sum(num_parameters(path) for path in weights.values()))
+    left += _unread(name, folder, kinds, [] if checkpoint is not None else list(weights.values()))
+    left += unread_of_index(index, [*family.weighted_parts(index), *(["controlnet"] if file.controls else [])])
+    return ModelCard(
+        name=name,
+        family=_family_name(family),
+        location=str(folder),
+        geometry=geometry,
+        scheduler=scheduler,
+        vocabulary=embedded.read_vocabulary(folder) if family is embedded else None,
+        degradations=embedded.read_degradations(folder) if family is embedded else (),
+        sight=embedded.read_sight(folder, index) if family is embedded else None,
+        fingerprint=fingerprint_files({**configs, **weights}),
+        checkpoint=None if checkpoint is None else str(checkpoint),
+        dropped=settle(left, f"model {name}", strict=strict),
+    )
+
+
+def _checked_family(name: str, file: ModelFile, index: dict[str, Any], folder: Path, checkpoint: Path | None) -> Any:
+    """The adapter of a pipeline. Raises ValueError, one line, where there is none that reads it as it is given."""
+    said, family = str(index.get("_class_name")), _family(index)
+    check_index(index, name)
+    if said in CONTROLLED and not file.controls and checkpoint is None:
+        nets = sorted(path.name for path in folder.glob("controlnet*") if path.is_dir()) or ["controlnet"]
+        lines = ", ".join(f'{{model = "{folder / net}", sees = "image"}}' for net in nets)
+        raise ValueError(
+            f"model {name}: {said} does not say what its ControlNet is shown: give a model file (TOML) with "
+            f'base = "{folder}" and controls = [{lines}], where sees is "image" or "edges"'
+        )
     if checkpoint is not None and family not in (None, stable_diffusion):
         raise ValueError(
             f"model {name}: a single file of {index.get('_class_name')} is not read: give a folder in diffusers' format"
@@ -94,38 +156,33 @@ def _describe_base(name: str, file: ModelFile) -> ModelCard:
     if family is None:
         known = ", ".join(key for key, adapter in FAMILIES.items() if adapter)
         raise ValueError(f"model {name}: no adapter for {index.get('_class_name')}; there is one for {known}")
-    missing = [part for part in family.parts(index) if not (folder / part).is_file()]
-    if missing:
-        raise FileNotFoundError(f"model {name}: lacks {', '.join(missing)}; expected a folder in diffusers' format")
-    configs = {**{part: folder / part for part in family.parts(index)}, **tokenizer_files(folder, name)}
-    try:
-        geometry = family.read_geometry(folder, index)
-    except KeyError as e:
-        raise ValueError(f"model {name}: its configs lack {e.args[0]!r}; copy the model again") from e
-    weights = _weights(name, file, folder, checkpoint, family.weighted_parts(index))
-    return ModelCard(
-        name=name,
-        family=_family_name(family),
-        location=str(folder),
-        geometry=dataclasses.replace(geometry, parameters=sum(num_parameters(path) for path in weights.values())),
-        scheduler=read_config(folder / "scheduler" / "scheduler_config.json", name),
-        vocabulary=embedded.read_vocabulary(folder) if family is embedded else None,
-        degradations=embedded.read_degradations(folder) if family is embedded else (),
-        sight=embedded.read_sight(folder, index) if family is embedded else None,
-        fingerprint=fingerprint_files({**configs, **weights}),
-        checkpoint=None if checkpoint is None else str(checkpoint),
-    )
+    return family
 
 
-def _weights(name: str, file: ModelFile, folder: Path, checkpoint: Path | None, parts: list[str]) -> dict[str, Path]:
-    """Weight files by the names that they have in the fingerprint."""
+def _weights(
+    name: str, file: ModelFile, folder: Path, checkpoint: Path | None, parts: list[str]
+) -> tuple[dict[str, Path], list[Unread]]:
+    """Weight files by the names that they have in the fingerprint, and what nobody reads of a single one."""
     if checkpoint is not None:
-        check_checkpoint(checkpoint, folder, name)
-        return {"checkpoint": checkpoint}
+        return {"checkpoint": checkpoint}, check_checkpoint(checkpoint, folder, name)
     if file.config is not None:
         raise ValueError(f"model {name}: config goes with a base that is a single file; {file.base} has its own")
     found = [weight_files(folder / part, name, allow_pickle=file.allow_pickle) for part in parts]
-    return {str(path.relative_to(folder)): path for paths in found for path in paths}
+    return {str(path.relative_to(folder)): path for paths in found for path in paths}, []
+
+
+def _unread(name: str, folder: Path, kinds: dict[str, Any], weights: list[Path]) -> list[Unread]:
+    """What nobody reads of the parts' configs and, where they have them, weights."""
+    found: list[Unread] = []
+    for part, kind in kinds.items():
+        files = [path for path in weights if path.parent == folder / part]
+        if files:
+            found += unread_of_part(kind, folder / part, files, f"model {name}")
+        else:
+            found += unread_settings(f"{part}/config.json", read_config(folder / part / "config.json", name), kind)
+    for path in weights:
+        found += unread_of_adapter(path, "image_adapter") if path.parent.name == "image_adapter" else []
+    return found
 
 
 def load_backbone(card: ModelCard, *, device: str, dtype: str, options: Options = PLAIN) -> Backbone:

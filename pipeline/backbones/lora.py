@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -20,10 +21,14 @@ from diffusers.loaders.lora_conversion_utils import _maybe_map_sgm_blocks_to_dif
 from torch import nn
 
 from ..backbone import ModelCard
+from .configs import read_config
 from .weights import PICKLES, check_pickle, read_tensors
 
 _ROLE = re.compile(r"[._](?:lora(?:_linear_layer)?[._])(down|up|A|B)(?:\.default)?(?:\.weight)$|\.(alpha)$")
 """what a tensor is to its layer: ``down`` or ``A``, ``up`` or ``B``, or the layer's ``alpha``"""
+OTHER_KINDS = ("use_dora", "use_rslora", "lora_bias", "modules_to_save", "fan_in_fan_out")
+"""settings of peft under which a change is not alpha / rank * up @ down"""
+PEFT = "adapter_config.json"
 _NETWORKS = {
     "lora_unet_": "unet",
     "unet_": "unet",
@@ -100,7 +105,6 @@ def read_changes(path: Path, networks: dict[str, nn.Module], name: str) -> list[
     def refuse(why: str) -> ValueError:
         return ValueError(f"model {name}: the LoRA {path.name} {why}")
 
-    layers: dict[str, dict[str, torch.Tensor]] = {}
     main = "unet" if "unet" in networks else "transformer"
     config: Any = networks[main].config
     tensors = read_tensors(path)
@@ -111,13 +115,8 @@ def read_changes(path: Path, networks: dict[str, nn.Module], name: str) -> list[
             tensors = map_original_blocks(tensors, config)
         except (KeyError, ValueError, IndexError) as e:
             raise refuse(f"names its layers in a layout that is not read ({e})") from e
-    for key, tensor in tensors.items():
-        role = _ROLE.search(key)
-        if role is None:
-            raise refuse(f"holds {key}, which is no plain LoRA (DoRA, LoHa, LoKr and biases cannot be merged)")
-        kind = {"A": "down", "B": "up", None: "alpha"}.get(role[1], role[1])
-        layers.setdefault(key[: role.start()], {})[kind] = tensor
-    alphas = _alphas(path)
+    layers = _by_layer(tensors, refuse)
+    alphas = _alphas(path, refuse)
     places = {
         network: {_flat(path): path for path, _ in module.named_modules()} for network, module in networks.items()
     }
@@ -137,6 +136,23 @@ def read_changes(path: Path, networks: dict[str, nn.Module], name: str) -> list[
             raise refuse(f"does not fit {layer}: {sizes}; it is for another family")
         changes.append(change)
     return changes
+
+
+def _by_layer(
+    tensors: dict[str, torch.Tensor], refuse: Callable[[str], ValueError]
+) -> dict[str, dict[str, torch.Tensor]]:
+    """A file's tensors by layer and by what they are to it; ``refuse`` makes the error for what is no plain LoRA."""
+    layers: dict[str, dict[str, torch.Tensor]] = {}
+    for key, tensor in tensors.items():
+        role = _ROLE.search(key)
+        if role is None:
+            raise refuse(f"holds {key}, which is no plain LoRA (DoRA, LoHa, LoKr and biases cannot be merged)")
+        kind = {"A": "down", "B": "up", None: "alpha"}.get(role[1], role[1])
+        held = layers.setdefault(key[: role.start()], {})
+        if kind in held:
+            raise refuse(f"changes {key[: role.start()]} twice: it holds more than one adaptation")
+        held[kind] = tensor
+    return layers
 
 
 def _flat(path: str) -> str:
@@ -165,14 +181,29 @@ def _address(layer: str, main: str) -> tuple[str, str]:
     return network, flat + "_0" if flat.endswith("_to_out") else flat
 
 
-def _alphas(path: Path) -> Any:
-    """A function from network and module path to alpha, by the adapter's config in the file's header."""
+def _alphas(path: Path, refuse: Callable[[str], ValueError]) -> Any:
+    """A function from network and module path to alpha, by the adapter's config in the file's header or, as peft writes
+    it, beside the file. ``refuse`` makes the error for an adaptation that is not read."""
     table: dict[str, Any] = {}
     if path.suffix not in PICKLES:
         from safetensors import safe_open
 
         with safe_open(path, framework="pt") as file:
             table = json.loads((file.metadata() or {}).get("lora_adapter_metadata", "{}"))
+    for key, value in table.items():
+        # keys begin with the network's name
+        if key.rpartition(".")[2] in OTHER_KINDS and value:
+            raise refuse(f"says {key} = {value!r} in its header: that kind of adaptation is not read")
+    if (path.parent / PEFT).is_file() and path.name.startswith("adapter_model"):
+        config = read_config(path.parent / PEFT, path.parent.name)
+        odd = [key for key in OTHER_KINDS if config.get(key)]
+        if odd:
+            raise refuse(f"says {odd[0]} = {config[odd[0]]!r} in {PEFT}: that kind of adaptation is not read")
+        if config.get("lora_alpha") not in (None, config.get("r")) or config.get("alpha_pattern"):
+            raise refuse(
+                f"has its alpha in {PEFT} (lora_alpha = {config.get('lora_alpha')}, r = {config.get('r')}), which is "
+                "not read: save it by diffusers' save_lora_adapter, which writes it into the file"
+            )
 
     def alpha(network: str, place: str) -> float | None:
         pattern = table.get(f"{network}.alpha_pattern") or {}

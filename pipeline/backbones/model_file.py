@@ -29,7 +29,7 @@ from storage.documents import read_toml
 from storage.home import expand_home
 
 SIGHTS = ("image", "edges")
-CHECKPOINTS = (".safetensors", ".ckpt", ".pt", ".pth", ".bin")
+CHECKPOINTS = (".safetensors", ".ckpt", ".pt", ".pth", ".bin", ".pkl")
 """suffixes of files that hold weights"""
 
 
@@ -84,7 +84,7 @@ class ModelFile:
     config: str | None = None
     """for a checkpoint: folder or hub id with model_index.json, the parts' configs, scheduler and tokenizers"""
     allow_pickle: bool = False
-    """whether weights may be pickles, which can run code of whoever made them"""
+    """whether weights may be pickles, which can run code of whoever made them; the command line says so, no file"""
     controls: tuple[Control, ...] = ()
     loras: tuple[Lora, ...] = ()
     image_adapter: ImageAdapter | None = None
@@ -103,13 +103,18 @@ def read_model_file(name: str, *, allow_pickle: bool = False) -> ModelFile:
         raise FileNotFoundError(f"model {name}: no such file; give a folder, a hub id or a TOML file that names a base")
     table = read_toml(path, where=f"model {name}")
     found: ModelFile = _parse(ModelFile, table, name, "", path.resolve().parent)
+    if found.allow_pickle and not allow_pickle:
+        raise ValueError(
+            f"model {name}: allow_pickle = true: a model file cannot allow pickles, which can run code of whoever made "
+            "them: take the line out, and trust its files with --allow-pickle on the command line"
+        )
     for one in found.controls:
         if not 0 <= one.start < one.end <= 1:
             raise ValueError(
                 f"model {name}: controls.start and controls.end must rise between 0 and 1, got {one.start:g} and "
                 f"{one.end:g}"
             )
-    return dataclasses.replace(found, allow_pickle=found.allow_pickle or allow_pickle)
+    return dataclasses.replace(found, allow_pickle=allow_pickle)
 
 
 _TABLES: dict[str, type] = {"controls": Control, "loras": Lora, "image_adapter": ImageAdapter}

@@ -7,6 +7,7 @@ every network must be filled.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -20,30 +21,38 @@ from diffusers.loaders.single_file_utils import (
 )
 from torch import nn
 
+from .architectures import looks_like
 from .configs import read_config
 from .hub import locate
 from .model_file import CHECKPOINTS
 from .networks import skeleton
+from .strictness import Unread, unread_tensors
+from .tracing import origins, trace
 from .weights import check_pickle, read_shapes, read_tensors
 
 KINDS = ("v1", "v2", "xl_base")
 """diffusers' names of the families that are read"""
+UNET = "model.diffusion_model."
+"""how the names of the U-Net's tensors begin"""
+MARKS: dict[str, tuple[str, Any]] = {
+    "v_pred": ("prediction_type", "v_prediction"),
+    "ztsnr": ("rescale_betas_zero_snr", True),
+}
+"""tensors without a use that tell of training, as NoobAI's -> setting of the scheduler and its value"""
 CLIP = {"text_encoder": ("cond_stage_model.transformer.", "conditioner.embedders.0.transformer.")}
 OPEN_CLIP = {"text_encoder": ("cond_stage_model.model.",), "text_encoder_2": ("conditioner.embedders.1.model.",)}
 """how the names of text encoders' tensors begin: those of CLIP and those of OpenCLIP, which have names of their own"""
 
 
-def find_configs(checkpoint: Path, config: str | None, name: str, *, allow_pickle: bool) -> Path:
+def find_configs(checkpoint: Path, config: str | None, name: str, *, allow_pickle: bool, strict: bool = True) -> Path:
     """The folder with the checkpoint's configs and tokenizers. Raises FileNotFoundError or ValueError, one line."""
     if checkpoint.suffix not in CHECKPOINTS:
         raise ValueError(f"model {name}: {checkpoint.name} is no file of weights; expected {', '.join(CHECKPOINTS)}")
     check_pickle(checkpoint, name, allow_pickle=allow_pickle)
     if config is not None:
         return locate(config, name, configs_only=True)
-    shapes = _on_meta(checkpoint)
-    kind = infer_diffusers_model_type(shapes)
-    if kind not in KINDS:
-        raise ValueError(f"model {name}: no adapter for a single file of the kind {kind}; expected {', '.join(KINDS)}")
+    shapes = trace(read_shapes(checkpoint))
+    _check_kind(shapes, checkpoint, name, strict=strict)
     home = fetch_diffusers_config(shapes)["pretrained_model_name_or_path"]
     try:
         return locate(home, name, configs_only=True)
@@ -54,13 +63,70 @@ def find_configs(checkpoint: Path, config: str | None, name: str, *, allow_pickl
         ) from e
 
 
-def _on_meta(checkpoint: Path) -> dict[str, torch.Tensor]:
-    return {key: torch.empty(shape, device="meta") for key, shape in read_shapes(checkpoint).items()}
+def _check_kind(shapes: dict[str, torch.Tensor], checkpoint: Path, name: str, *, strict: bool) -> None:
+    """Refuse a file of another family, by its tensors' names: diffusers takes all that it does not know for SD 1.
+
+    Raises ValueError, one line, with what it looks like.
+    """
+    kind, looks = infer_diffusers_model_type(shapes), looks_like(shapes)
+    seems = "" if looks is None else f": it looks like {looks}"
+    if kind not in KINDS:
+        raise ValueError(
+            f"model {name}: no adapter for a single file of the kind {kind}; expected {', '.join(KINDS)}{seems}"
+        )
+    _check_unet(shapes, checkpoint, name)
+    if strict and looks is not None:
+        raise ValueError(
+            f"model {name}: {checkpoint.name} is no plain Stable Diffusion{seems}, which has no adapter here; give a "
+            "model of a family that is read, or drop what is not read: --set model.strict=false"
+        )
 
 
-def check_checkpoint(checkpoint: Path, folder: Path, name: str) -> None:
-    """Refuse a checkpoint that does not fill the networks of the configs in ``folder``. Raises ValueError, one line."""
-    _parts(_on_meta(checkpoint), skeleton(folder), folder, f"model {name}: the checkpoint {checkpoint.name}")
+def _check_unet(shapes: dict[str, torch.Tensor], checkpoint: Path, name: str) -> None:
+    """Refuse a file without a U-Net by its authors' names. Raises ValueError, one line, with what it looks like."""
+    if not any(key.startswith(UNET) for key in shapes):
+        looks = looks_like(shapes)
+        seems = hint(shapes) if looks is None else f": it looks like {looks}"
+        raise ValueError(
+            f"model {name}: {checkpoint.name} is no Stable Diffusion in its authors' layout, it has no {UNET}*{seems}"
+        )
+
+
+def hint(names: Iterable[str]) -> str:
+    """What to do with a file that has no U-Net by the names of its authors, where its names tell."""
+    parts = {name.partition(".")[0] for name in names}
+    if {"down_blocks", "up_blocks"} <= parts:
+        return ": it is a part of a folder in diffusers' format; give the folder"
+    if parts & {"encoder", "decoder", "first_stage_model"} and not parts & {"model"}:
+        return ": it is an autoencoder alone"
+    return f", but such as {min(names)}" if names else ", nor any other"
+
+
+def check_checkpoint(checkpoint: Path, folder: Path, name: str) -> list[Unread]:
+    """What nobody reads of a checkpoint. Raises ValueError, one line, where it does not fill the networks of the
+    configs in ``folder``, or the configs say of what the model predicts otherwise than the checkpoint."""
+    tensors, what = trace(read_shapes(checkpoint)), f"the checkpoint {checkpoint.name}"
+    _check_unet(tensors, checkpoint, name)
+    filled = _parts(tensors, skeleton(folder), folder, f"model {name}: {what}")
+    left = set(tensors).difference(*(origins(state.values()) for state in filled.values()))
+    return unread_tensors(what, left - _said_by_scheduler(left, folder, f"model {name}: {what}"))
+
+
+def _said_by_scheduler(names: set[str], folder: Path, what: str) -> set[str]:
+    """Tensors that say how the model was trained: their presence is all that they tell, and the scheduler must agree.
+
+    Raises ValueError, one line, beginning with ``what``, where it does not.
+    """
+    said = names & MARKS.keys()
+    config = read_config(folder / "scheduler" / "scheduler_config.json", folder.name) if said else {}
+    for name in sorted(said):
+        key, value = MARKS[name]
+        if config.get(key) != value:
+            raise ValueError(
+                f"{what} has the mark {name}: its scheduler/scheduler_config.json must say {key} = "
+                f"{str(value).lower()}, it says {config.get(key)}: mend it in the folder of its configs"
+            )
+    return said
 
 
 def read_checkpoint(checkpoint: Path, folder: Path, dtype: torch.dtype) -> dict[str, nn.Module]:

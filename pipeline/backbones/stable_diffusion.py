@@ -10,7 +10,6 @@ from typing import Any
 
 import torch
 from torch.nn import functional
-from transformers import AutoTokenizer
 
 from ..backbone import Conditioning, LatentGeometry, ModelCard
 from .autoencoder import Autoencoder, codec_geometry
@@ -20,9 +19,11 @@ from .image_adapter import Sight, load_sight
 from .lora import merge_all
 from .model_file import Control, ModelFile
 from .neighbourhood import knows_attention, surround
+from .networks import kinds as network_kinds
 from .networks import read_networks
 from .options import PLAIN, Options
 from .single_file import read_checkpoint
+from .tokenizer import read_tokenizer
 from .word_maps import WordMaps, record_words, word_cell
 
 TEXT_PARTS = (("tokenizer", "text_encoder"), ("tokenizer_2", "text_encoder_2"))
@@ -45,6 +46,11 @@ def parts(index: dict[str, Any]) -> list[str]:
 
 def weighted_parts(index: dict[str, Any]) -> list[str]:
     return ["vae", "unet", *(encoder for _, encoder in TEXT_PARTS[: 2 if _is_xl(index) else 1])]
+
+
+def kinds(folder: Path, index: dict[str, Any]) -> dict[str, Any]:
+    """Folder of each part that has weights -> the class of its network."""
+    return {part: kind for part, kind in network_kinds(folder).items() if part in weighted_parts(index)}
 
 
 def read_geometry(folder: Path, index: dict[str, Any]) -> LatentGeometry:
@@ -104,15 +110,15 @@ def check_parts(folder: Path, vae: dict[str, Any], unet: dict[str, Any], text_wi
 def load(card: ModelCard, *, device: str, dtype: torch.dtype, options: Options = PLAIN) -> StableDiffusionBackbone:
     folder, file = Path(card.location), card.file or ModelFile(base=card.location)
     if card.checkpoint is None:
-        networks = read_networks(folder, dtype)
+        networks = read_networks(folder, dtype, strict=card.strict)
     else:
         networks = read_checkpoint(Path(card.checkpoint), folder, dtype)
     merge_all(networks, card)
     config = read_config(folder / "unet" / "config.json", card.name)
-    controls = [(one, load_control(Path(one.model), config, dtype)) for one in file.controls]
+    controls = [(one, load_control(Path(one.model), config, dtype, strict=card.strict)) for one in file.controls]
     sight = None
     if (adapter := file.image_adapter) is not None:
-        sight = load_sight(adapter, networks["unet"], device, dtype)
+        sight = load_sight(adapter, networks["unet"], device, dtype, strict=card.strict)
     for network in (*networks.values(), *(net for _, net in controls)):
         network.to(device).eval().requires_grad_(False)
     for network in (networks["unet"], *(net for _, net in controls)):
@@ -123,7 +129,7 @@ def load(card: ModelCard, *, device: str, dtype: torch.dtype, options: Options =
         Parts(
             vae=networks["vae"],
             unet=networks["unet"],
-            text=[(AutoTokenizer.from_pretrained(folder / tokenizer), networks[part]) for tokenizer, part in pairs],
+            text=[(read_tokenizer(folder / tokenizer), networks[part]) for tokenizer, part in pairs],
             controls=controls,
             sight=sight,
         ),

@@ -43,6 +43,12 @@ def weighted_parts(index: dict[str, Any]) -> list[str]:
     return ["vae", "transformer", *(folders(number)[1] for number in _numbers(index))]
 
 
+def kinds(folder: Path, index: dict[str, Any]) -> dict[str, Any]:
+    """Folder of each part that has weights -> the class of its network."""
+    encoders = {folders(number)[1]: KINDS["sequence" if number == 3 else "projected"] for number in _numbers(index)}
+    return {"vae": AutoencoderKL, "transformer": SD3Transformer2DModel, **encoders}
+
+
 def read_geometry(folder: Path, index: dict[str, Any]) -> LatentGeometry:
     """Geometry from the configs. Raises ValueError, one line, where the parts do not fit each other."""
     configs = {part: read_config(folder / part / "config.json", folder.name) for part in weighted_parts(index)}
@@ -97,9 +103,8 @@ class Parts:
 
 def skeleton(folder: Path) -> dict[str, Any]:
     """The networks that can be changed, on the meta device, from their configs alone."""
-    numbers = _numbers(read_config(folder / "model_index.json", folder.name))
-    encoders = {folders(number)[1]: KINDS["sequence" if number == 3 else "projected"] for number in numbers}
-    return bare(folder, {"transformer": SD3Transformer2DModel, **encoders})
+    index = read_config(folder / "model_index.json", folder.name)
+    return bare(folder, {part: kind for part, kind in kinds(folder, index).items() if part != "vae"})
 
 
 def load(card: ModelCard, *, device: str, dtype: torch.dtype, options: Options = PLAIN) -> StableDiffusion3Backbone:
@@ -109,13 +114,13 @@ def load(card: ModelCard, *, device: str, dtype: torch.dtype, options: Options =
     read = num_tokens(folder, 1, CLIP_TOKENS)
     sequence = None
     if 3 in _numbers(read_config(folder / "model_index.json", card.name)):
-        sequence = read_text_encoder(folder, 3, "sequence", card.geometry.text_tokens, dtype)
+        sequence = read_text_encoder(folder, 3, "sequence", card.geometry.text_tokens, dtype, strict=card.strict)
     loaded = Parts(
-        vae=read_network(AutoencoderKL, folder / "vae", torch_dtype=torch.float32),
-        transformer=read_network(SD3Transformer2DModel, folder / "transformer", torch_dtype=dtype),
+        vae=read_network(AutoencoderKL, folder / "vae", strict=card.strict, torch_dtype=torch.float32),
+        transformer=read_network(SD3Transformer2DModel, folder / "transformer", strict=card.strict, torch_dtype=dtype),
         clips=(
-            read_text_encoder(folder, 1, "projected", read, dtype),
-            read_text_encoder(folder, 2, "projected", read, dtype),
+            read_text_encoder(folder, 1, "projected", read, dtype, strict=card.strict),
+            read_text_encoder(folder, 2, "projected", read, dtype, strict=card.strict),
         ),
         sequence=sequence,
     )

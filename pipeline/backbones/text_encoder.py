@@ -12,10 +12,11 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from transformers import AutoTokenizer, CLIPTextModel, CLIPTextModelWithProjection, T5EncoderModel
+from transformers import CLIPTextModel, CLIPTextModelWithProjection, T5EncoderModel
 
 from .configs import read_config
 from .networks import read_network
+from .tokenizer import read_tokenizer
 
 KINDS = {"clip": CLIPTextModel, "projected": CLIPTextModelWithProjection, "sequence": T5EncoderModel}
 
@@ -63,11 +64,13 @@ def num_tokens(folder: Path, number: int, most: int) -> int:
     return min(most, said) if isinstance(said, int) else most
 
 
-def read_text_encoder(folder: Path, number: int, kind: str, tokens: int, dtype: torch.dtype) -> TextEncoder:
+def read_text_encoder(
+    folder: Path, number: int, kind: str, tokens: int, dtype: torch.dtype, *, strict: bool = True
+) -> TextEncoder:
     """The pipeline's text encoder of that number, on the CPU. Raises ValueError, one line, where weights lack."""
     tokenizer, encoder = folders(number)
     return TextEncoder(
-        tokenizer=AutoTokenizer.from_pretrained(folder / tokenizer),
-        network=read_network(KINDS[kind], folder / encoder, dtype=dtype),
+        tokenizer=read_tokenizer(folder / tokenizer),
+        network=read_network(KINDS[kind], folder / encoder, strict=strict, dtype=dtype),
         tokens=tokens,
     )

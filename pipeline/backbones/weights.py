@@ -4,15 +4,21 @@ from __future__ import annotations
 
 import hashlib
 import math
+import pickle
+import re
 from pathlib import Path
 from typing import Any
 
 import torch
 
 from .configs import read_config
+from .hearing import hearing
+from .leftovers import is_harmless
 
-PICKLES = (".bin", ".ckpt", ".pt", ".pth")
+PICKLES = (".bin", ".ckpt", ".pt", ".pth", ".pkl")
 """suffixes of files that torch.load reads: pickles, which can run code of whoever made them"""
+OTHERS = (".gguf", ".msgpack", ".onnx", ".h5")
+"""suffixes of weights of other libraries, which are named where they are all that is there"""
 STEMS = ("diffusion_pytorch_model", "model", "pytorch_model")
 
 
@@ -41,7 +47,12 @@ def weight_files(part: Path, name: str, *, allow_pickle: bool = False) -> list[P
                 if index.is_file():
                     shards = _shards(index, name)
                     return [index, *(check_pickle(shard, name, allow_pickle=allow_pickle) for shard in shards)]
-    raise FileNotFoundError(f"model {name}: no .safetensors weights in {part.name}/; convert the model to safetensors")
+    others = sorted(path.name for path in part.iterdir() if path.suffix in (*OTHERS, ".safetensors", *PICKLES))
+    found = f" (there is {others[0]}, which is not read)" if others else ""
+    mend = "convert the model to safetensors"
+    if others and ".non_ema." in others[0]:
+        mend = "those are the weights before averaging: give a model with diffusion_pytorch_model.safetensors"
+    raise FileNotFoundError(f"model {name}: no .safetensors weights in {part.name}/{found}; {mend}")
 
 
 def _shards(index: Path, name: str) -> list[Path]:
@@ -88,6 +99,14 @@ def read_shapes(path: Path) -> dict[str, tuple[int, ...]]:
         raise ValueError(_damaged(path, e)) from e
 
 
+def num_formats(path: Path) -> dict[str, str]:
+    """Number formats by tensor, such as F16 and I8, of a .safetensors file."""
+    from safetensors import safe_open
+
+    with safe_open(path, framework="pt") as tensors:
+        return {key: str(tensors.get_slice(key).get_dtype()) for key in tensors.keys()}  # noqa: SIM118 - a handle
+
+
 def read_tensors(path: Path) -> dict[str, torch.Tensor]:
     """All tensors of a file, on the CPU. Raises ValueError, one line, for a damaged file."""
     if path.suffix in PICKLES:
@@ -106,6 +125,8 @@ def _unpickle(path: Path, device: str) -> dict[str, torch.Tensor]:
     """Even an allowed pickle may hold tensors only: torch refuses everything else."""
     try:
         table: Any = torch.load(path, map_location=device, weights_only=True)
+    except pickle.UnpicklingError as e:
+        raise ValueError(_not_tensors(path, e)) from e
     except Exception as e:
         raise ValueError(_damaged(path, e)) from e
     table = table.get("state_dict", table) if isinstance(table, dict) else None
@@ -117,19 +138,40 @@ def _unpickle(path: Path, device: str) -> dict[str, torch.Tensor]:
     return {key: value for key, value in table.items() if isinstance(value, torch.Tensor)}
 
 
+def _not_tensors(path: Path, error: Exception) -> str:
+    """The line for a pickle that torch's reader of tensors refuses: it holds objects of some program, or is none."""
+    wanted = re.search(r"GLOBAL ([\w.]+)", str(error))
+    if wanted is None:
+        return f"model weights {path.parent.name}/{path.name} are damaged or no pickle of tensors; give another file"
+    return (
+        f"model weights {path.parent.name}/{path.name} hold more than tensors ({wanted[1]}), which is never loaded, "
+        "not with --allow-pickle either: save their state_dict alone, best as .safetensors"
+    )
+
+
 def _damaged(path: Path, error: Exception) -> str:
-    reason = (str(error).strip() or type(error).__name__).splitlines()[0]
+    reason = re.sub(r"\x1b\[[0-9;]*m", "", (str(error).strip() or type(error).__name__).splitlines()[0])
     return f"model weights {path.parent.name}/{path.name} are damaged ({reason}); copy the model again"
 
 
-def read_whole(kind: Any, folder: Path, what: str, **options: Any) -> Any:
+def read_whole(kind: Any, folder: Path, what: str, *, strict: bool = True, **options: Any) -> Any:
     """A network of diffusers' or transformers' class ``kind`` with every weight from its folder.
 
-    Raises ValueError, beginning with ``what``, where some are not there: the libraries would make them up.
+    Raises ValueError, beginning with ``what``, where some are not there, which the libraries would make up, and, where
+    ``strict`` holds, for weights that the network does not have, which they would drop.
     """
-    network, info = kind.from_pretrained(folder, output_loading_info=True, **options)
+    if not hasattr(kind, "load_config"):
+        options["trust_remote_code"] = False
+    with hearing() as said:
+        network, info = kind.from_pretrained(folder, output_loading_info=True, **options)
+        odd = sorted(key for key in info["unexpected_keys"] if not is_harmless(key, kind.__name__))
+        if not odd and not info["missing_keys"]:
+            # of harmless leftovers there is nothing to tell
+            said.tensors.clear()
     if missing := sorted(info["missing_keys"]):
         raise ValueError(f"{what}: its weights lack {missing[0]} and {len(missing) - 1} more: copy it again")
+    if odd and strict:
+        raise ValueError(f"{what}: it has {odd[0]} and {len(odd) - 1} more weights that nothing here reads")
     return network
 
 

@@ -10,7 +10,6 @@ from typing import Any
 
 import torch
 from transformers import (
-    AutoTokenizer,
     BlipForConditionalGeneration,
     Florence2ForConditionalGeneration,
     Florence2Processor,
@@ -18,6 +17,7 @@ from transformers import (
 from transformers.models.blip.image_processing_pil_blip import BlipImageProcessorPil
 from transformers.models.clip.image_processing_pil_clip import CLIPImageProcessorPil
 
+from ..backbones.tokenizer import read_tokenizer
 from .zero_shot import load_whole, to_image
 
 TASKS = {"short": "<CAPTION>", "detailed": "<DETAILED_CAPTION>"}
@@ -26,14 +26,14 @@ TOKENS = {"short": 24, "detailed": 72}
 """most tokens of a caption: what a prompt can hold, and no runaway on an empty crop"""
 
 
-def load_captioner(folder: Path, kind: str, *, device: str, captions: str) -> Captioner:
-    tokenizer = AutoTokenizer.from_pretrained(folder)
+def load_captioner(folder: Path, kind: str, *, device: str, captions: str, strict: bool = True) -> Captioner:
+    tokenizer = read_tokenizer(folder)
     if kind == "blip":
-        model = load_whole(BlipForConditionalGeneration, folder, device)
-        prepare: Any = BlipImageProcessorPil.from_pretrained(folder)
+        model = load_whole(BlipForConditionalGeneration, folder, device, strict=strict)
+        prepare: Any = BlipImageProcessorPil.from_pretrained(folder, trust_remote_code=False)
     else:
-        model = load_whole(Florence2ForConditionalGeneration, folder, device)
-        florence = Florence2Processor(CLIPImageProcessorPil.from_pretrained(folder), tokenizer)
+        model = load_whole(Florence2ForConditionalGeneration, folder, device, strict=strict)
+        florence = Florence2Processor(CLIPImageProcessorPil.from_pretrained(folder, trust_remote_code=False), tokenizer)
 
         def prepare(image: Any, return_tensors: str) -> Any:
             return florence(text=TASKS[captions], images=image, return_tensors=return_tensors)

@@ -10,7 +10,7 @@ import torch
 from ..backbones.loading import EMBEDDED
 from ..backbones.tagger import DEGRADATIONS
 from ..backbones.tagger import Tagger as Network
-from ..backbones.weights import fingerprint_files, num_parameters, weight_file
+from ..backbones.weights import fingerprint_files, num_parameters, read_whole, weight_file
 from ..tagger import TaggerCard
 
 NAME = "embedded"
@@ -35,7 +35,7 @@ class EmbeddedTagger:
     """See Tagger. One crop at a time, of 32 pixels a side at least."""
 
     def __init__(self, folder: Path, device: str) -> None:
-        network = Network.from_pretrained(folder, variant="fp16", torch_dtype=torch.float32)
+        network = read_whole(Network, folder, "the embedded tagger", variant="fp16", torch_dtype=torch.float32)
         # as the backbone holds it: the same crop gets the same words
         self._network = network.to(device, memory_format=torch.channels_last).eval().requires_grad_(False)
 

@@ -13,10 +13,11 @@ from typing import Any
 import numpy as np
 import torch
 from PIL import Image
-from transformers import AutoTokenizer, CLIPModel, SiglipModel
+from transformers import CLIPModel, SiglipModel
 from transformers.models.clip.image_processing_pil_clip import CLIPImageProcessorPil
 from transformers.models.siglip.image_processing_pil_siglip import SiglipImageProcessorPil
 
+from ..backbones.tokenizer import read_tokenizer
 from ..backbones.weights import read_whole
 from ..tagger import Tagging
 
@@ -34,13 +35,14 @@ def load_zero_shot(folder: Path, tagging: Tagging, *, device: str) -> ZeroShotTa
     model_class: Any = SiglipModel if tagging.kind == "siglip" else CLIPModel
     # the processors by PIL always: torchvision's would give other bytes on nodes that have it
     images: Any = SiglipImageProcessorPil if tagging.kind == "siglip" else CLIPImageProcessorPil
-    model = load_whole(model_class, folder, device)
-    return ZeroShotTagger(model, images.from_pretrained(folder), AutoTokenizer.from_pretrained(folder), tagging)
+    model = load_whole(model_class, folder, device, strict=not tagging.dropped)
+    shown = images.from_pretrained(folder, trust_remote_code=False)
+    return ZeroShotTagger(model, shown, read_tokenizer(folder), tagging)
 
 
-def load_whole(model_class: Any, folder: Path, device: str) -> Any:
-    """A model with every weight from its folder, in float32; ValueError where some are not there."""
-    model = read_whole(model_class, folder, f"tagger {folder}", dtype=torch.float32)
+def load_whole(model_class: Any, folder: Path, device: str, *, strict: bool = True) -> Any:
+    """A model with every weight from its folder, in float32; ValueError where some are not there or not read."""
+    model = read_whole(model_class, folder, f"tagger {folder}", strict=strict, dtype=torch.float32)
     return model.to(device).eval().requires_grad_(False)
 
 

@@ -185,3 +185,36 @@ def test_a_folder_of_several_is_refused(tmp_path: Path, base: Path) -> None:
     write_lora(tmp_path / "more.safetensors", base, peft)
     with pytest.raises(FileNotFoundError, match="must hold one weight file, found 2"):
         loaded(tmp_path, base, f"[[loras]]\nmodel = '{tmp_path}'")
+
+
+@pytest.mark.parametrize("key", ["use_dora", "use_rslora", "lora_bias"])
+def test_adaptations_that_the_header_alone_tells_of(tmp_path: Path, base: Path, key: str) -> None:
+    at = "unet.mid_block.attentions.0.proj_in"
+    unet = UNet2DConditionModel.from_pretrained(base / "unet")
+    down, up = low_rank(unet.get_submodule("mid_block.attentions.0.proj_in").weight, 2)
+    tensors = {f"{at}.lora_A.weight": down.contiguous(), f"{at}.lora_B.weight": up.contiguous()}
+    (tmp_path / "model.toml").write_text(f"base = '{base}'\n[[loras]]\nmodel = 'l.safetensors'")
+    header = {"lora_adapter_metadata": json.dumps({"unet.lora_alpha": 2, f"unet.{key}": False})}
+    save_file(tensors, tmp_path / "l.safetensors", metadata=header)
+    describe_model(str(tmp_path / "model.toml"))
+    header = {"lora_adapter_metadata": json.dumps({"unet.lora_alpha": 2, f"unet.{key}": True})}
+    save_file(tensors, tmp_path / "l.safetensors", metadata=header)
+    with pytest.raises(ValueError, match=rf"unet\.{key} = True in its header"):
+        describe_model(str(tmp_path / "model.toml"))
+
+
+def test_alpha_beside_the_file(tmp_path: Path, base: Path) -> None:
+    """peft's own folders: alpha is in adapter_config.json, which would be passed over."""
+    at = "base_model.model.mid_block.attentions.0.proj_in"
+    unet = UNet2DConditionModel.from_pretrained(base / "unet")
+    down, up = low_rank(unet.get_submodule("mid_block.attentions.0.proj_in").weight, 2)
+    (tmp_path / "lora").mkdir()
+    tensors = {f"{at}.lora_A.weight": down.contiguous(), f"{at}.lora_B.weight": up.contiguous()}
+    save_file(tensors, tmp_path / "lora" / "adapter_model.safetensors")
+    (tmp_path / "model.toml").write_text(f"base = '{base}'\n[[loras]]\nmodel = 'lora'")
+    config = tmp_path / "lora" / "adapter_config.json"
+    config.write_text(json.dumps({"r": 2, "lora_alpha": 2, "use_rslora": False}))
+    describe_model(str(tmp_path / "model.toml"))
+    config.write_text(json.dumps({"r": 2, "lora_alpha": 16}))
+    with pytest.raises(ValueError, match=r"alpha in adapter_config\.json \(lora_alpha = 16, r = 2\)"):
+        describe_model(str(tmp_path / "model.toml"))
