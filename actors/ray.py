@@ -16,13 +16,14 @@ import ray
 from ray.exceptions import GetTimeoutError, ObjectLostError, RayActorError, RayError, RayTaskError
 
 from pipeline.contribution import Contribution
+from storage.errors import NotFiniteError
 
 from .building import WorkerSetup, build_worker
 from .coordinator import Attempt
 from .executor import Event, TaskDone, TaskFailed, WorkerJoined, WorkerLost, WorkersExhaustedError
 from .graph import Graph
 from .slots import Pool, Slot, Slots
-from .task import CONTRIBUTING, Hello, Kind, Outcome, Part, Task
+from .task import CONTRIBUTING, Fault, Hello, Kind, Outcome, Part, Task
 
 log = logging.getLogger(__name__)
 
@@ -149,7 +150,8 @@ class RayExecutor:
             return
         attempt, _ = actor.runs.pop(reference)
         lost = isinstance(cause, ObjectLostError) or isinstance(error, ObjectLostError)
-        self._events.append(TaskFailed(worker=name, attempt=attempt, reason=reason_of(error), lost_inputs=lost))
+        fault = Fault.INPUTS if lost else Fault.TASK if isinstance(cause, NotFiniteError) else Fault.WORKER
+        self._events.append(TaskFailed(worker=name, attempt=attempt, reason=reason_of(error), fault=fault))
 
     def _fill(self) -> None:
         for slot in self._slots.fill(time.monotonic()):

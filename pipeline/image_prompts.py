@@ -19,6 +19,7 @@ import torch
 from storage.box import Box
 
 from .backbone import Backbone, LookingBackbone
+from .finite import at, finite
 from .plan import Plan
 from .textures import TextureMemory
 from .tiling import Tile
@@ -67,7 +68,7 @@ def look_at_tiles(
         pixels = picture(tile.box)
         with in_backbone() as backbone:
             assert isinstance(backbone, LookingBackbone)
-            seen = backbone.look(pixels[None])
+            seen = finite(backbone.look(pixels[None]), "the image encoder", at(tile.box))
         if memory is not None:
             seen = torch.from_numpy(memory.nearest(seen[0].numpy(), plan.recipe.texture_count))
         shown.append(seen)

@@ -18,6 +18,7 @@ from .backbones.structure import canny_edges
 from .codec import Codec, encode_box
 from .denoise import cut
 from .difficulty import REACH, at_latents, from_confidence, from_gradient, weigh
+from .finite import at, finite
 from .frequency import mix, neighbourhood
 from .local_prompts import Prompter
 from .pixels import CUBIC_REACH, enlarge, restore_window, source_window
@@ -96,7 +97,8 @@ class Preparer:
             judge(self._see(box), box)
         if difficulty is not None:
             difficulty = weigh(difficulty, plan.recipe.difficulty_cell, plan.recipe.difficulty_power)
-        return coarse, difficulty
+            finite(difficulty, "the map of difficulty", at(box))
+        return finite(coarse, "the coarse latent", at(box)), difficulty
 
     def _lift(self, box: Box, encoded: Callable[[Box], np.ndarray]) -> np.ndarray:
         """The coarse latent: the enlarged picture's, the latent of the stage before, or a mixture of both."""
@@ -190,7 +192,8 @@ class Preparer:
             with self._in_backbone() as backbone:
                 assert isinstance(backbone, RestoringBackbone)
                 restored, confidence = backbone.restore(pixels, words[None])
-            sure.append(confidence[0])
+            finite(restored, "the restoration module", at(window, "input pixels"))
+            sure.append(finite(confidence[0], "the restoration module's confidence", at(window, "input pixels")))
             return restored
 
         restored = restore_window(restore, low.clamp(0, 1), window, box_out, self.plan.scale).clamp(0, 1)

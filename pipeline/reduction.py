@@ -26,6 +26,7 @@ from .anchor import anchor_from, anchor_to
 from .codec import Codec, cells, decode_box, measure_box
 from .colour import CHANNELS, colour_moments, colour_table
 from .exchange import measure_blur, restoring_from
+from .finite import at, finite
 from .moments import Moments, Rescaling, from_vector, join, moments
 from .plan import Plan
 from .prepare import Preparer
@@ -81,6 +82,18 @@ def list_reductions(plan: Plan) -> tuple[Reduction, ...]:
     return tuple(found)
 
 
+def describe(reduction: Reduction) -> str:
+    """What a reduction finds, in words."""
+    kinds = {
+        "shrunk": f"the small copy for the autoencoder's {reduction.part}",
+        "norm": f"group norm {reduction.layer} of the autoencoder's {reduction.part}",
+        "colour": "the statistics of the colours",
+        "blur": f"the statistics of the blur at step {reduction.layer}",
+        "anchor": "the statistics of the last latents",
+    }
+    return kinds[reduction.kind]
+
+
 def step_chain(step: int) -> str:
     """The chain at a step, before its dilated samples."""
     return f"step {step}"
@@ -131,6 +144,9 @@ class Reducer:
 
     def share(self, k: int, region: int, known: Table) -> np.ndarray:
         """Region's share of reduction ``k``, ``[length] float64``; ``known`` is the table of the one before."""
+        return finite(self._share(k, region, known), describe(self.reductions[k]), at(self.plan.regions.box(region)))
+
+    def _share(self, k: int, region: int, known: Table) -> np.ndarray:
         reduction = self.reductions[k]
         if reduction.kind == "shrunk":
             return self._share_of_shrunk(reduction.part, region, known)
@@ -186,6 +202,12 @@ class Reducer:
 
     def reduce(self, k: int, shares: np.ndarray, known: Table) -> Table:
         """The table of reduction ``k`` from ``shares [regions, length]``, added in region order."""
+        table = self._reduce(k, shares, known)
+        for values in table.values():
+            finite(values, describe(self.reductions[k]), "of the whole canvas")
+        return table
+
+    def _reduce(self, k: int, shares: np.ndarray, known: Table) -> Table:
         reduction = self.reductions[k]
         if reduction.kind == "shrunk":
             copy = shrink(self.plan, reduction.part).assemble(shares)

@@ -18,6 +18,7 @@ from transformers.models.clip.image_processing_pil_clip import CLIPImageProcesso
 from transformers.models.siglip.image_processing_pil_siglip import SiglipImageProcessorPil
 
 from ..backbones.weights import read_whole
+from ..finite import check_weights, finite
 from ..tagger import Tagging
 
 CONTENT = {"siglip": "This is a photo of {}.", "clip": "a photo of {}."}
@@ -41,6 +42,7 @@ def load_zero_shot(folder: Path, tagging: Tagging, *, device: str) -> ZeroShotTa
 def load_whole(model_class: Any, folder: Path, device: str) -> Any:
     """A model with every weight from its folder, in float32; ValueError where some are not there."""
     model = read_whole(model_class, folder, f"tagger {folder}", dtype=torch.float32)
+    check_weights(model, f"tagger {folder}")
     return model.to(device).eval().requires_grad_(False)
 
 
@@ -79,7 +81,7 @@ class ZeroShotTagger:
                 input_ids=tokens.input_ids.to(self._model.device), attention_mask=mask
             )
             rows.append(found.pooler_output)
-        return torch.nn.functional.normalize(torch.cat(rows), dim=-1)
+        return torch.nn.functional.normalize(finite(torch.cat(rows), "the tagger's text encoder"), dim=-1)
 
     @torch.inference_mode()
     def _probabilities(self, crop: torch.Tensor) -> list[float]:
