@@ -23,6 +23,7 @@ from storage.run import RunStore
 from .begun import check_kind, run_exists, stage_url
 from .binding import check_disk, check_memory, read_tagging, read_vit
 from .edges import bring_edges
+from .foresight import foresee
 from .job import TextJob
 from .pixels import Exported
 from .placement import object_bytes, place
@@ -63,7 +64,9 @@ def prepare(job: TextJob) -> tuple[Prepared, ...]:
         cost = check_memory(plan, there.workers, there.memory, there.where)
         warnings: tuple[str, ...] = ()
         if plan.stage.index == 0:
-            warnings = (*find_cuts(plan, job.model, allow_pickle=job.allow_pickle), *_find_unread(job, plans))
+            foreseen = foresee(plan, job.model, allow_pickle=job.allow_pickle)
+            cuts = find_cuts(plan, job.model, allow_pickle=job.allow_pickle)
+            warnings = (*cuts, *_find_unread(job, plans), *foreseen)
         prepared.append(Prepared(plan=plan, cost=cost, workers=there.workers, warnings=warnings))
     return tuple(prepared)
 

@@ -16,6 +16,7 @@ from storage.run import RunStore
 
 from .begun import check_kind, run_exists
 from .binding import check_disk, check_memory, check_target, make_plan, open_difficulty, open_source
+from .foresight import foresee
 from .job import Job
 from .pixels import Exported, ingest
 from .placement import place
@@ -31,7 +32,8 @@ def prepare(job: Job, source: ImageSource) -> Prepared:
     plan = make_plan(job, source, there.device)
     cost = check_memory(plan, there.workers, there.memory, there.where)
     cuts = find_cuts(plan, job.model, allow_pickle=job.allow_pickle)
-    return Prepared(plan=plan, cost=cost, workers=there.workers, warnings=cuts)
+    foreseen = foresee(plan, job.model, allow_pickle=job.allow_pickle)
+    return Prepared(plan=plan, cost=cost, workers=there.workers, warnings=(*cuts, *foreseen))
 
 
 def upscale(job: Job, *, should_stop: Callable[[], bool], on_plan: Callable[[Prepared], None]) -> Result:

@@ -12,6 +12,7 @@ from .backbone import ModelCard
 from .checks import (
     check_attend,
     check_dilation,
+    check_guidance,
     check_options,
     check_parts,
     check_scale,
@@ -145,6 +146,7 @@ def bind(
     settled = _settle(_follow(recipe, given), model, image, given.tagger, one_window=one_window)
     degradations = _degradations(model, given.tags, given.tagger)
     check_parts(settled, model)
+    check_guidance(settled, model)
     check_dilation(settled, geometry)
     _check_companions(settled, given)
     check_tags(model, given.tags)

@@ -82,9 +82,14 @@ def reach(tiles: TileGrid, regions: RegionGrid, region: int, jitter: int = 0) ->
     return still.grown(jitter, regions.canvas)
 
 
+UNGUIDED = (0.0, 1.0)
+"""weights that mean no guidance: the formula's own, and what the cards of Turbo and Lightning say (diffusers runs the
+prompt alone for anything up to 1)"""
+
+
 def num_branches(geometry: LatentGeometry, guidance: float) -> int:
     """Passes of the denoiser that one guided prediction takes."""
-    return 1 if guidance == 1.0 or geometry.embeds_guidance else 2
+    return 1 if guidance in UNGUIDED or geometry.embeds_guidance else 2
 
 
 def predict_tiles(
