@@ -30,7 +30,7 @@ from .finite import at, finite
 from .moments import Moments, Rescaling, from_vector, join, moments
 from .plan import Plan
 from .prepare import Preparer
-from .shrunk import Shrink, shrink_steps
+from .shrunk import Shrink, shrunk_size
 
 Table = dict[str, np.ndarray]
 """statistics by name; empty before a chain's first reduction"""
@@ -121,9 +121,9 @@ def shrink(plan: Plan, part: str) -> Shrink:
     """How what ``part`` of the autoencoder is given of the canvas is shrunk to one window: pixels, or latents."""
     regions, geometry = plan.regions, plan.geometry
     factor, channels = (geometry.factor, CHANNELS) if part == "encoder" else (1, geometry.channels)
-    step_y, step_x = shrink_steps(regions.height, regions.width, geometry.codec_window)
+    height, width = (side * factor for side in shrunk_size(regions.height, regions.width, geometry.codec_window))
     grid = RegionGrid(height=regions.height * factor, width=regions.width * factor, side=regions.side * factor)
-    return Shrink(channels=channels, grid=grid, step_y=step_y, step_x=step_x)
+    return Shrink(channels=channels, grid=grid, height=height, width=width)
 
 
 class Reducer:
