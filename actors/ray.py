@@ -144,14 +144,11 @@ class RayExecutor:
 
     def _failed(self, name: str, reference: Any, error: RayError) -> None:
         actor = self._actors[name]
-        cause = error.cause if isinstance(error, RayTaskError) else error
         if reference == actor.greeting:
             self._lose(name, reason_of(error))
             return
         attempt, _ = actor.runs.pop(reference)
-        lost = isinstance(cause, ObjectLostError) or isinstance(error, ObjectLostError)
-        fault = Fault.INPUTS if lost else Fault.TASK if isinstance(cause, NotFiniteError) else Fault.WORKER
-        self._events.append(TaskFailed(worker=name, attempt=attempt, reason=reason_of(error), fault=fault))
+        self._events.append(TaskFailed(worker=name, attempt=attempt, reason=reason_of(error), fault=fault_of(error)))
 
     def _fill(self) -> None:
         for slot in self._slots.fill(time.monotonic()):
@@ -214,6 +211,14 @@ class RayExecutor:
             ray.kill(actor.handle, no_restart=True)
         self._actors.clear()
         self._contributions.clear()
+
+
+def fault_of(error: RayError) -> Fault:
+    """Who is to blame for a call that failed."""
+    causes = (error, error.cause if isinstance(error, RayTaskError) else error)
+    if any(isinstance(one, ObjectLostError) for one in causes):
+        return Fault.INPUTS
+    return Fault.TASK if any(isinstance(one, NotFiniteError) for one in causes) else Fault.WORKER
 
 
 def reason_of(error: BaseException) -> str:
