@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from .graph import Graph
 from .items import Items
 from .patience import Patience
-from .task import CONTRIBUTING, Item, Kind, Outcome, Task
+from .task import CONTRIBUTING, Fault, Item, Kind, Outcome, Task
 from .workload import Workload, sort_of
 
 
@@ -198,16 +198,19 @@ class Coordinator:
             self._complete(one.task)
             self.num_left.subtract(task.kind for task in self.items.retire(one.task))
 
-    def fail(self, worker: str, number: int, reason: str, *, lost_inputs: bool = False) -> bool:
+    def fail(self, worker: str, number: int, reason: str, fault: Fault = Fault.WORKER) -> bool:
         """An attempt failed: whether its worker may be to blame, and not only what it was given.
 
-        Raises TaskFailedError when the task has failed too often: on so many workers, or again on the only ones.
+        Raises TaskFailedError when the task has failed too often, on so many workers or again on the only ones, and
+        at once where the task itself is at fault.
         """
         attempt = self._end(worker, number)
         if attempt is None or attempt.task not in self.todo or attempt.task in self._finished:
             return False
         task = attempt.task
-        if lost_inputs:
+        if fault is Fault.TASK:
+            raise TaskFailedError(reason)
+        if fault is Fault.INPUTS:
             self.requeues["contribution lost"] += 1
             self._lose(task)
         else:
@@ -217,7 +220,7 @@ class Coordinator:
             if len(failed_on) >= self.patience.tries:
                 raise TaskFailedError(f"{task} failed {len(failed_on)} times, last on {worker}: {reason}")
         self._offer(task)
-        return not lost_inputs
+        return fault is Fault.WORKER
 
     # -- inner parts -------------------------------------------------------------------------------------------------
 

@@ -199,7 +199,7 @@ def _take_in(session: Session, event: Event) -> None:
 def _take_failure(session: Session, event: TaskFailed) -> None:
     task, worker = event.attempt.task, event.worker
     log.warning("%s failed on %s: %s", task, worker, event.reason)
-    to_blame = session.coordinator.fail(worker, event.attempt.number, event.reason, lost_inputs=event.lost_inputs)
+    to_blame = session.coordinator.fail(worker, event.attempt.number, event.reason, event.fault)
     if to_blame and session.executor.renew(worker, f"{task} failed on it"):
         # at once, so that it is given nothing more
         _dismiss(session, worker)
@@ -226,6 +226,8 @@ def _welcome(session: Session, event: WorkerJoined) -> None:
 def _object(session: Session, hello: Hello) -> str | None:
     """Why a worker computes other bits than the plan's: another device, version or golden prediction; else None."""
     plan = session.plan
+    if hello.fault:
+        return f"{hello.fault} (worker on {hello.node})"
     expected = {"kind": plan.device.kind, "name": plan.device.name, "threads": plan.device.threads}
     if hello.device != expected or hello.versions != plan.versions:
         return (

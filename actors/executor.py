@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from .coordinator import Attempt
-from .task import Hello, Kind, Outcome, Part, Task
+from .task import Fault, Hello, Kind, Outcome, Part, Task
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -35,7 +35,7 @@ class TaskFailed:
     worker: str
     attempt: Attempt
     reason: str
-    lost_inputs: bool = False
+    fault: Fault = Fault.WORKER
 
 
 Event = WorkerJoined | WorkerLost | TaskDone | TaskFailed

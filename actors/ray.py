@@ -16,6 +16,7 @@ import ray
 from ray.exceptions import GetTimeoutError, ObjectLostError, RayActorError, RayError, RayTaskError
 
 from pipeline.contribution import Contribution
+from storage.errors import NotFiniteError
 
 from .blobs import Sums
 from .building import WorkerSetup, build_worker
@@ -23,7 +24,7 @@ from .coordinator import Attempt
 from .executor import Event, TaskDone, TaskFailed, WorkerJoined, WorkerLost, WorkersExhaustedError
 from .graph import Graph
 from .slots import Pool, Slot, Slots
-from .task import CONTRIBUTING, Hello, Kind, Outcome, Part, Task
+from .task import CONTRIBUTING, Fault, Hello, Kind, Outcome, Part, Task
 
 log = logging.getLogger(__name__)
 
@@ -145,13 +146,11 @@ class RayExecutor:
 
     def _failed(self, name: str, reference: Any, error: RayError) -> None:
         actor = self._actors[name]
-        cause = error.cause if isinstance(error, RayTaskError) else error
         if reference == actor.greeting:
             self._lose(name, reason_of(error))
             return
         attempt, _ = actor.runs.pop(reference)
-        lost = isinstance(cause, ObjectLostError) or isinstance(error, ObjectLostError)
-        self._events.append(TaskFailed(worker=name, attempt=attempt, reason=reason_of(error), lost_inputs=lost))
+        self._events.append(TaskFailed(worker=name, attempt=attempt, reason=reason_of(error), fault=fault_of(error)))
 
     def _fill(self) -> None:
         for slot in self._slots.fill(time.monotonic()):
@@ -214,6 +213,14 @@ class RayExecutor:
             ray.kill(actor.handle, no_restart=True)
         self._actors.clear()
         self._contributions.clear()
+
+
+def fault_of(error: RayError) -> Fault:
+    """Who is to blame for a call that failed."""
+    causes = (error, error.cause if isinstance(error, RayTaskError) else error)
+    if any(isinstance(one, ObjectLostError) for one in causes):
+        return Fault.INPUTS
+    return Fault.TASK if any(isinstance(one, NotFiniteError) for one in causes) else Fault.WORKER
 
 
 def reason_of(error: BaseException) -> str:

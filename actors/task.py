@@ -25,6 +25,17 @@ CONTRIBUTING = frozenset({Kind.DENOISE, Kind.EXCHANGE})
 """tasks whose results merges read from the executor; they are not in the store, and made again where they are lost"""
 
 
+class Fault(StrEnum):
+    """Why an attempt failed, as far as it matters for what is done next."""
+
+    WORKER = "worker"
+    """whatever it was, another worker may do better"""
+    INPUTS = "inputs"
+    """contributions that it was to read are lost: they are made again"""
+    TASK = "task"
+    """what it computes is at fault, NaN among it: every worker would fail alike"""
+
+
 class Task(NamedTuple):
     """One piece of work: idempotent, and the same bytes wherever and however often it runs.
 
@@ -91,3 +102,5 @@ class Hello:
     """crc32c of the model's prediction for a fixed input: differs for wrong weights, another GPU, bad memory"""
     node: str
     pid: int
+    fault: str = ""
+    """why its model is of no use: NaN in its weights, or in its prediction"""

@@ -28,8 +28,9 @@ from pipeline.colour import match_colour, transfer_colour
 from pipeline.combine import combine, tiles_at
 from pipeline.compat import sample_scales, tile_scales
 from pipeline.contribution import Contribution
-from pipeline.denoise import Idle, PromptTable, cut, denoise_region, num_branches, predict_tiles, reach
+from pipeline.denoise import DENOISER, Idle, PromptTable, cut, denoise_region, num_branches, predict_tiles, reach
 from pipeline.device import describe_device, package_versions
+from pipeline.finite import TOO_STRONG, at, check_weights, finite, finite_table
 from pipeline.guide import guide_prediction
 from pipeline.local_prompts import Prompter, encode_prompt
 from pipeline.merge import merge_region
@@ -45,6 +46,7 @@ from pipeline.text_limit import TextLimit
 from pipeline.tiling import Tile
 from pipeline.word_sums import sum_words
 from storage.box import Box
+from storage.errors import NotFiniteError
 from storage.run import RunStore
 
 from .before import Before
@@ -107,10 +109,18 @@ class Worker:
     def hello(self) -> Hello:
         """What this worker is, with a checksum of the model's prediction for a fixed input."""
         facts = describe_device(self.plan.device.kind, self.plan.device.threads)
+        golden, fault = 0, ""
+        try:
+            check_weights(self.backbone, "the model")
+            golden = self._golden()
+        except NotFiniteError as e:
+            # told, not raised: where another worker's copy is sound the run goes on
+            fault = str(e)
         return Hello(
             device=dataclasses.asdict(facts),
             versions=package_versions(),
-            golden=self._golden(),
+            golden=golden,
+            fault=fault,
             node=socket.gethostname(),
             pid=os.getpid(),
         )
@@ -120,11 +130,13 @@ class Worker:
         box = Box(top=0, left=0, height=settings.tiles.tile_height, width=settings.tiles.tile_width)
         noise = torch.from_numpy(keyed_noise(box, channels=geometry.channels, seed=0, stage=0, draw=0))
         batch = noise.expand(settings.batch, *noise.shape).contiguous()
-        table = PromptTable(embeddings=self.backbone.embed(["", ""]))
+        words = finite_table(self.backbone.embed(["", ""]), "the text encoder", "for no words")
+        table = PromptTable(embeddings=words)
         rows = table.rows(1, settings.batch)
         coarse = batch.flip(-1) if self.plan.model_reads_coarse else None
         given = Conditioning(coarse=coarse, neighbourhood=self.plan.neighbourhood(0), **rows)
         prediction = self.backbone.predict(batch, self.solver.timestep(0), given)
+        finite(prediction, DENOISER, "for a fixed input")
         return int(google_crc32c.value(prediction.contiguous().numpy().tobytes()))
 
     def run(
@@ -148,7 +160,10 @@ class Worker:
             Kind.MEASURE: lambda: (self._reductions.measure(task.step, task.region), {}, []),
             Kind.REDUCE: lambda: (self._reductions.reduce(task.step), {}, []),
         }
-        crc32c, extra, made = actions[task.kind]()
+        try:
+            crc32c, extra, made = actions[task.kind]()
+        except NotFiniteError as e:
+            raise NotFiniteError(f"{task}: {e}") from e
         outcome = Outcome(
             crc32c=crc32c,
             extra=extra,
@@ -310,10 +325,7 @@ class Worker:
         history = self._states.history(step).read(box) if self.solver.num_history and step > 0 else None
         noise = self._states.noise(box, draw=step + 1) if self.solver.is_stochastic else None
         z_next, history_next = merge_region(self.solver, step, z, prediction, history, noise)
-        if not np.isfinite(z_next).all():
-            raise FloatingPointError(
-                f"latents of region {region} became infinite or NaN at step {step}: try dtype float32 or more steps"
-            )
+        finite(z_next, "the solver", at(box), mend=f'try dtype = "float32"; {TOO_STRONG}')
         extra = {}
         if history_next is not None and step + 1 < plan.num_steps:
             extra[history_name(step + 1)] = self._states.history(step + 1).write(region, history_next)

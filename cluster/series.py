@@ -25,6 +25,7 @@ from storage.run import RunStore
 from .begun import check_kind, run_exists, stage_url
 from .binding import check_disk, check_memory, model_notes, read_tagging, read_vit
 from .edges import bring_edges
+from .foresight import foresee
 from .job import TextJob
 from .pixels import Exported
 from .placement import object_bytes, place
@@ -74,7 +75,8 @@ def prepare(job: TextJob) -> tuple[Prepared, ...]:
         warnings: tuple[str, ...] = ()
         if plan.stage.index == 0:
             cuts = find_cuts(plan, job.model, allow_pickle=job.allow_pickle)
-            warnings = (*model_notes(plan), *cuts, *find_vain(job, asked_recipe(job), plans))
+            foreseen = foresee(plan, job.model, allow_pickle=job.allow_pickle)
+            warnings = (*model_notes(plan), *cuts, *find_vain(job, asked_recipe(job), plans), *foreseen)
         prepared.append(Prepared(plan=plan, cost=cost, workers=there.workers, warnings=warnings))
     return tuple(prepared)
 

@@ -26,6 +26,7 @@ from .binding import (
     open_difficulty,
     open_source,
 )
+from .foresight import foresee
 from .job import Job
 from .pixels import Exported, ingest
 from .placement import place
@@ -43,7 +44,8 @@ def prepare(job: Job, source: ImageSource) -> Prepared:
     cost = check_memory(plan, there.workers, there.memory, there.where)
     cuts = find_cuts(plan, job.model, allow_pickle=job.allow_pickle)
     vain = find_vain(job, asked_recipe(job), [plan])
-    warnings = (*model_notes(plan), *cuts, *vain)
+    foreseen = foresee(plan, job.model, allow_pickle=job.allow_pickle)
+    warnings = (*model_notes(plan), *cuts, *vain, *foreseen)
     return Prepared(plan=plan, cost=cost, workers=there.workers, warnings=warnings)
 
 

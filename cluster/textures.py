@@ -14,6 +14,7 @@ from torch.nn import functional
 
 from pipeline.backbone import Backbone, LookingBackbone, ModelCard, RestoringBackbone
 from pipeline.backbones.loading import describe_model, load_backbone
+from pipeline.finite import check_weights, finite
 from pipeline.pixels import to_rgb
 from pipeline.textures import PAIRS, TextureMemory, choose_pairs
 from storage.box import Box
@@ -69,17 +70,23 @@ def build_memory(order: Order, on_patch: Callable[[int, int], None] = lambda _do
     places = find_patches(Path(order.folder), order)
     check_absent(order.output)
     backbone = load_backbone(card, device=order.device, dtype="float32")
+    check_weights(backbone, f"model {card.name}")
     assert isinstance(backbone, LookingBackbone)
     keys, values = [], []
     for done, pixels in enumerate(_read(places), 1):
-        values.append(backbone.look(pixels[None])[0].numpy())
-        keys.append(backbone.look(coarse_of(pixels, backbone, order.scale)[None])[0].numpy())
+        values.append(_look(backbone, pixels))
+        keys.append(_look(backbone, coarse_of(pixels, backbone, order.scale)))
         on_patch(done, len(places))
     memory = choose_pairs(np.stack(keys), np.stack(values), order.pairs)
     facts = {"sight": card.sight, "model": card.name, "scale": order.scale, "side": order.side}
     facts |= {"pictures": len({path for path, _ in places}), "patches": len(places)}
     write_table(order.output, VectorTable(columns={"keys": memory.keys, "values": memory.values}, facts=facts))
     return memory
+
+
+def _look(backbone: LookingBackbone, pixels: torch.Tensor) -> np.ndarray:
+    """The description ``[D]`` of a patch ``[3, y, x]``."""
+    return finite(backbone.look(pixels[None])[0].numpy(), "the image encoder")
 
 
 def find_patches(folder: Path, order: Order) -> list[tuple[Path, Box]]:
@@ -130,7 +137,7 @@ def coarse_of(pixels: torch.Tensor, backbone: Backbone, scale: int) -> torch.Ten
     if isinstance(backbone, RestoringBackbone):
         words = backbone.steering([dict(backbone.tag(low)[0])])[0]
         steered = words[None, :, None, None].expand(1, -1, *low.shape[2:])
-        return backbone.restore(low, steered)[0][0].clamp(0, 1)
+        return finite(backbone.restore(low, steered)[0][0], "the restoration module").clamp(0, 1)
     large = functional.interpolate(low, scale_factor=float(scale), mode="bicubic", align_corners=False)
     return large[0].clamp(0, 1)
 

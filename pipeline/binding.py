@@ -13,6 +13,7 @@ from .checks import (
     check_attend,
     check_compat,
     check_dilation,
+    check_guidance,
     check_options,
     check_parts,
     check_scale,
@@ -147,6 +148,7 @@ def bind(
     settled = _settle(_follow(recipe, given), model, image, given.tagger, one_window=one_window)
     degradations = _degradations(model, given.tags, given.tagger)
     check_parts(settled, model)
+    check_guidance(settled, model)
     check_dilation(settled, geometry)
     if not stage.from_text:
         check_compat(settled)

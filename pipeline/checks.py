@@ -83,6 +83,14 @@ def check_compat(recipe: Recipe) -> None:
         )
 
 
+def check_guidance(recipe: Recipe, model: ModelCard) -> None:
+    """Refuse weights between none and one, which nobody means: diffusers takes them for none, the formula does not."""
+    if recipe.guidance is not None and 0 < recipe.guidance < 1 and not model.geometry.embeds_guidance:
+        raise ValueError(
+            f"recipe: guidance must be 0 or 1 for none, or above 1, for the model {model.name}, got {recipe.guidance}"
+        )
+
+
 def check_dilation(recipe: Recipe, geometry: LatentGeometry) -> None:
     """Refuse dilated samples below the model's own size, and windows for none."""
     side, native = recipe.dilation_window, geometry.window

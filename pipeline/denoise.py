@@ -17,8 +17,11 @@ from .backbone import Backbone, Conditioning, LatentGeometry, ReadingBackbone
 from .backbones.word_maps import WordMaps
 from .blend import tile_weight
 from .contribution import Contribution
+from .finite import TOO_STRONG, finite, finite_table
 from .solver import Solver
 from .tiling import Tile, TileGrid
+
+DENOISER = "the denoiser"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -46,7 +49,7 @@ class PromptTable:
 
 def embed_own(backbone: Backbone, negative: str, prompt: str) -> dict[str, torch.Tensor]:
     """The rows of a PromptTable: ``negative``, zeros where it is empty and the model wants it so, and ``prompt``."""
-    table = backbone.embed([negative, prompt])
+    table = finite_table(backbone.embed([negative, prompt]), "the text encoder", "for the run's prompts")
     if negative or not backbone.geometry.zero_negative:
         return table
     return {name: torch.stack([torch.zeros_like(rows[0]), rows[1]]) for name, rows in table.items()}
@@ -79,9 +82,14 @@ def reach(tiles: TileGrid, regions: RegionGrid, region: int, jitter: int = 0) ->
     return still.grown(jitter, regions.canvas)
 
 
+UNGUIDED = (0.0, 1.0)
+"""weights that mean no guidance: the formula's own, and what the cards of Turbo and Lightning say (diffusers runs the
+prompt alone for anything up to 1)"""
+
+
 def num_branches(geometry: LatentGeometry, guidance: float) -> int:
     """Passes of the denoiser that one guided prediction takes."""
-    return 1 if guidance == 1.0 or geometry.embeds_guidance else 2
+    return 1 if guidance in UNGUIDED or geometry.embeds_guidance else 2
 
 
 def predict_tiles(
@@ -109,12 +117,14 @@ def predict_tiles(
     given = dataclasses.replace(given, guidance=guidance)
     with _recording(backbone, words):
         conditional = backbone.predict(scaled, timestep, dataclasses.replace(given, **prompts.rows(1, batch)))
+    finite(conditional, DENOISER, f"at step {step}")
     if num_branches(backbone.geometry, guidance) == 1:
         return conditional
     without = None if given.image is None else torch.zeros_like(given.image)
     against = dataclasses.replace(given, image=without, **prompts.rows(0, batch))
-    unconditional = backbone.predict(scaled, timestep, against)
-    return unconditional + guidance * (conditional - unconditional)
+    unconditional = finite(backbone.predict(scaled, timestep, against), DENOISER, f"without words, at step {step}")
+    guided = unconditional + guidance * (conditional - unconditional)
+    return finite(guided, f"guidance of {guidance:g}", f"at step {step}", mend=TOO_STRONG)
 
 
 def _recording(backbone: Backbone, words: WordMaps | None) -> AbstractContextManager[None]:

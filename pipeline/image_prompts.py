@@ -18,6 +18,7 @@ from storage.box import Box
 
 from .archive import archive_from_bytes, archive_to_bytes
 from .backbone import Backbone, LookingBackbone
+from .finite import at, finite
 from .plan import Plan
 from .textures import TextureMemory
 from .tiling import Tile
@@ -66,7 +67,7 @@ def look_at_tiles(
         pixels = picture(tile.box)
         with in_backbone() as backbone:
             assert isinstance(backbone, LookingBackbone)
-            seen = backbone.look(pixels[None])
+            seen = finite(backbone.look(pixels[None]), "the image encoder", at(tile.box))
         if memory is not None:
             values, likeness = memory.likest(seen[0].numpy(), plan.recipe.texture_count)
             if plan.recipe.texture_likeness:

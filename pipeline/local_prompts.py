@@ -21,6 +21,7 @@ from storage.box import Box
 from .backbone import Backbone, RestoringBackbone
 from .blend import axis_window
 from .context import LEAST_SIDE, read_shrunk, spread_tiles, widen
+from .finite import at, finite, finite_table
 from .pixels import source_window
 from .plan import Plan
 from .prompt_record import PromptRecord
@@ -154,6 +155,7 @@ class Prompter:
         low = read_shrunk(self._read_rgb, crop, by)
         with self._in_tagger() as tagger:
             found = tagger.tag(low[None])[0]
+        finite(np.array([sure for _, sure in found]), "the tagger", at(crop, "input pixels"))
         least = self.plan.recipe.tag_threshold
         assert least is not None
         return [(phrase, sure) for phrase, sure in found if sure >= least]
@@ -185,7 +187,8 @@ class Prompter:
 def encode_prompt(backbone: Backbone, limit: TextLimit, text: str) -> PromptRecord:
     """A prompt as far as it is read, encoded by itself: its numbers are the same whatever else is said in the run."""
     cut = limit.cut(text)
-    embeddings = {name: rows[0] for name, rows in backbone.embed([cut.prompt]).items()}
+    made = finite_table(backbone.embed([cut.prompt]), "the text encoder", f"for the prompt {cut.prompt!r}")
+    embeddings = {name: rows[0] for name, rows in made.items()}
     return PromptRecord(text=text, kept=cut.prompt, dropped=cut.dropped, embeddings=embeddings)
 
 

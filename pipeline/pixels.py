@@ -13,6 +13,8 @@ import torch
 
 from storage.box import Box
 
+from .finite import at, finite
+
 CUBIC_REACH = 3
 """input pixels round a window that bicubic enlargement can see"""
 
@@ -31,7 +33,8 @@ class ValueRange:
         return torch.from_numpy((values.astype(np.float32) - self.low) / (self.high - self.low))
 
     def from_unit(self, unit: torch.Tensor) -> np.ndarray:
-        """The inverse, rounded to nearest and clipped to the number format."""
+        """The inverse, rounded to nearest and clipped to the number format. Raises NotFiniteError for NaN."""
+        finite(unit, "what was to be written as pixels")
         values = unit.double().numpy() * (self.high - self.low) + self.low
         limit = np.iinfo(self.dtype).max
         return np.clip(np.rint(values), 0, limit).astype(self.dtype)
@@ -89,7 +92,7 @@ def encode_window(
     encode: Callable[[torch.Tensor], torch.Tensor], pixels: torch.Tensor, wide: Box, box: Box
 ) -> np.ndarray:
     """Latents ``[c, y, x] float32`` of ``box`` from RGB ``[3, H, W]`` over ``wide``, which is the box and its halo."""
-    latents = encode(pixels[None])[0]
+    latents = finite(encode(pixels[None])[0], "the autoencoder's encoder", at(box))
     ys, xs = box.within(wide)
     return latents[:, ys, xs].contiguous().numpy()
 
@@ -98,6 +101,6 @@ def decode_window(
     decode: Callable[[torch.Tensor], torch.Tensor], latents: np.ndarray, wide: Box, box: Box, *, factor: int
 ) -> torch.Tensor:
     """RGB ``[3, H, W]`` of ``box`` from latents ``[c, y, x]`` over ``wide``, which is the box and its halo."""
-    pixels = decode(torch.from_numpy(latents)[None])[0]
+    pixels = finite(decode(torch.from_numpy(latents)[None])[0], "the autoencoder's decoder", at(box))
     ys, xs = box.scaled(factor).within(wide.scaled(factor))
     return pixels[:, ys, xs]

@@ -19,6 +19,7 @@ from .backbones.structure import canny_edges
 from .codec import Codec, cells, encode_box
 from .denoise import cut
 from .difficulty import REACH, at_latents, from_confidence, from_gradient, weigh
+from .finite import at, finite
 from .frequency import mix, neighbourhood
 from .local_prompts import Prompter
 from .pixels import CUBIC_REACH, enlarge, restore_window, source_window
@@ -97,7 +98,9 @@ class Preparer:
         coarse = self._lift(box, encoded)
         if difficulty is not None and self._is_lifted:
             self._mark(difficulty, box, self._see(box), box)
-        return coarse, None if difficulty is None else self._weigh(difficulty, known)
+        if difficulty is not None:
+            difficulty = finite(self._weigh(difficulty, known), "the map of difficulty", at(box))
+        return finite(coarse, "the coarse latent", at(box)), difficulty
 
     def peak(self, box: Box) -> float:
         """The largest mean difficulty of a box's squares: what a relative map is divided by is the largest of these.
@@ -111,7 +114,8 @@ class Preparer:
             windows = [cell.grown(halo, canvas) for cell in cells(box, plan.geometry.codec_window)]
         for wide in windows:
             self._mark(found, box, self._see(wide, restores=plan.recipe.difficulty == "confidence"), wide)
-        return float(weigh(found, plan.recipe.difficulty_cell or 1, 1.0).max())
+        cells_of_box = finite(weigh(found, plan.recipe.difficulty_cell or 1, 1.0), "the map of difficulty", at(box))
+        return float(cells_of_box.max())
 
     def _mark(self, difficulty: np.ndarray, box: Box, seen: _Seen, wide: Box) -> None:
         """Write how difficult it is where ``wide``, which was seen, lies in ``box``."""
@@ -224,7 +228,8 @@ class Preparer:
             with self._in_backbone() as backbone:
                 assert isinstance(backbone, RestoringBackbone)
                 restored, confidence = backbone.restore(pixels, words[None])
-            sure.append(confidence[0])
+            finite(restored, "the restoration module", at(window, "input pixels"))
+            sure.append(finite(confidence[0], "the restoration module's confidence", at(window, "input pixels")))
             return restored
 
         restored = restore_window(restore, low.clamp(0, 1), window, box_out, self.plan.scale).clamp(0, 1)

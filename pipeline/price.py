@@ -76,8 +76,8 @@ def _runs(plan: Plan, part: str) -> float:
     kinds = [one.kind for one in list_reductions(plan) if one.part == part]
     runs = 1.0 + kinds.count("colour")
     if "shrunk" in kinds:
-        plain, copy = shrink(plan, part).grid, shrink(plan, part).shape
-        runs += copy[0] * copy[1] / plain.canvas.area
+        copy = shrink(plan, part)
+        runs += copy.height * copy.width / copy.grid.canvas.area
     if "norm" in kinds:
         # a pass ends at the norm that it measures
         geometry = plan.geometry

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from .backbone import ModelCard
 from .checks import check_words
+from .denoise import UNGUIDED
 from .plan import Stage
 from .recipe import Recipe
 from .tagger import CAPTIONERS, Tagging
@@ -84,7 +85,7 @@ def check_prompting(recipe: Recipe, degradations: tuple[str, ...]) -> None:
                 "recipe: degradations = 'negative' needs words that speak of damage: give a --vocabulary with "
                 "[degradations], or a tag file with a list of degradations"
             )
-        if recipe.guidance == 1.0:
+        if recipe.guidance in UNGUIDED:
             raise ValueError(
-                "recipe: degradations = 'negative' needs guidance: at 1 the negative prompt is not read; raise it"
+                "recipe: degradations = 'negative' needs guidance: at 0 and 1 the negative prompt is not read; raise it"
             )

@@ -64,6 +64,8 @@ LEAST: dict[str, float] = {
     "difficulty_cell": 1,
 }
 """field -> the least that it may be, where it is not None"""
+MOST_GUIDANCE = 100.0
+"""far above what anybody runs: beyond it predictions leave the number format"""
 MOST_POWER = 16.0
 MOST_BLUR = 16.0
 MOST_PARENTS = 4
@@ -88,8 +90,12 @@ def _check_numbers(recipe: Recipe) -> None:
         raise ValueError(f"recipe: seed must be between 0 and 2^63 - 1, got {recipe.seed}")
     if not 0 < recipe.strength <= 1:
         raise ValueError(f"recipe: strength must be above 0 and at most 1, got {recipe.strength}")
-    if recipe.value_range is not None and not -math.inf < recipe.value_range[0] < recipe.value_range[1] < math.inf:
-        raise ValueError(f"recipe: value_range must be two rising, finite numbers, got {list(recipe.value_range)}")
+    if recipe.guidance is not None and recipe.guidance > MOST_GUIDANCE:
+        raise ValueError(f"recipe: guidance must be at most {MOST_GUIDANCE:g}, got {recipe.guidance}")
+    low, high = recipe.value_range or (0.0, 1.0)
+    # of two finite numbers the difference can be infinite
+    if not (-math.inf < low < high < math.inf and high - low < math.inf):
+        raise ValueError(f"recipe: value_range must be two rising, finite numbers, got {[low, high]}")
 
 
 def _check_activity(recipe: Recipe) -> None:

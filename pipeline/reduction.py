@@ -26,10 +26,11 @@ from .archive import archive_from_bytes, archive_to_bytes
 from .codec import Codec, cells, decode_box, measure_box
 from .colour import CHANNELS, colour_moments, colour_table
 from .exchange import measure_blur, restoring_from
+from .finite import at, finite
 from .moments import Moments, Rescaling, from_vector, join, moments
 from .plan import Plan
 from .prepare import Preparer
-from .shrunk import Shrink, shrink_steps
+from .shrunk import Shrink, shrunk_size
 
 Table = dict[str, np.ndarray]
 """statistics by name; empty before a chain's first reduction"""
@@ -84,6 +85,18 @@ def list_reductions(plan: Plan) -> tuple[Reduction, ...]:
     return tuple(found)
 
 
+def describe(reduction: Reduction) -> str:
+    """What a reduction finds, in words."""
+    kinds = {
+        "shrunk": f"the small copy for the autoencoder's {reduction.part}",
+        "norm": f"group norm {reduction.layer} of the autoencoder's {reduction.part}",
+        "colour": "the statistics of the colours",
+        "blur": f"the statistics of the blur at step {reduction.layer}",
+        "anchor": "the statistics of the last latents",
+    }
+    return kinds[reduction.kind]
+
+
 def step_chain(step: int) -> str:
     """The chain at a step, before its dilated samples."""
     return f"step {step}"
@@ -113,9 +126,9 @@ def shrink(plan: Plan, part: str) -> Shrink:
     """How what ``part`` of the autoencoder is given of the canvas is shrunk to one window: pixels, or latents."""
     regions, geometry = plan.regions, plan.geometry
     factor, channels = (geometry.factor, CHANNELS) if part == "encoder" else (1, geometry.channels)
-    step_y, step_x = shrink_steps(regions.height, regions.width, geometry.codec_window)
+    height, width = (side * factor for side in shrunk_size(regions.height, regions.width, geometry.codec_window))
     grid = RegionGrid(height=regions.height * factor, width=regions.width * factor, side=regions.side * factor)
-    return Shrink(channels=channels, grid=grid, step_y=step_y, step_x=step_x)
+    return Shrink(channels=channels, grid=grid, height=height, width=width)
 
 
 class Reducer:
@@ -136,6 +149,9 @@ class Reducer:
 
     def share(self, k: int, region: int, known: Table) -> np.ndarray:
         """Region's share of reduction ``k``, ``[length] float64``; ``known`` is the table of the one before."""
+        return finite(self._share(k, region, known), describe(self.reductions[k]), at(self.plan.regions.box(region)))
+
+    def _share(self, k: int, region: int, known: Table) -> np.ndarray:
         reduction = self.reductions[k]
         if reduction.kind == "peak":
             return np.array([self._preparer.peak(self.plan.regions.box(region))])
@@ -193,6 +209,12 @@ class Reducer:
 
     def reduce(self, k: int, shares: np.ndarray, known: Table) -> Table:
         """The table of reduction ``k`` from ``shares [regions, length]``, added in region order."""
+        table = self._reduce(k, shares, known)
+        for values in table.values():
+            finite(values, describe(self.reductions[k]), "of the whole canvas")
+        return table
+
+    def _reduce(self, k: int, shares: np.ndarray, known: Table) -> Table:
         reduction = self.reductions[k]
         if reduction.kind == "peak":
             return {**known, "peak": shares.max(0)}

@@ -6,6 +6,7 @@ import numpy as np
 import torch
 
 from .backbone import Backbone, RestoringBackbone
+from .finite import finite
 from .recipe import Recipe
 from .solver import Solver
 
@@ -21,7 +22,7 @@ def rest(
     clean = torch.from_numpy(coarse)
     spread = None
     if isinstance(backbone, RestoringBackbone):
-        spread = recipe.idle_spread * backbone.spread(clean[None])[0]
+        spread = recipe.idle_spread * finite(backbone.spread(clean[None])[0], "the spread of coarse latents")
     found: np.ndarray = solver.towards(step, torch.from_numpy(z), clean, spread).numpy()
     return found
 

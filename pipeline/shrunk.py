@@ -1,8 +1,9 @@
-"""A small copy of a canvas that is too large to be seen at once: blocks of pixels averaged, region by region.
+"""A small copy of a canvas that is too large to be seen at once: some of its pixels, taken evenly, region by region.
 
-A region's share holds the float64 sums of the blocks (or parts of blocks) that it covers, its moments and its extremes.
-The copy gets back the canvas's mean and deviation, which averaging lowers, and stays between its extremes: what Tiled
-VAE's fast mode does before it takes statistics from a small copy.
+A region's share holds the pixels that are taken of it, its moments and its extremes. The copy gets the canvas's mean
+and deviation, a channel each, and stays between the canvas's extremes: what Tiled VAE's fast mode does before it takes
+statistics from a small copy. Pixels are taken and not averaged, because averages lose what changes from pixel to
+pixel, which group norms measure.
 """
 
 from __future__ import annotations
@@ -27,94 +28,92 @@ class Shrink:
 
     channels: int
     grid: RegionGrid
-    step_y: int
-    """pixels of the canvas along y that become one"""
-    step_x: int
+    height: int
+    """pixels of the copy along y"""
+    width: int
 
     @property
-    def shape(self) -> tuple[int, int]:
-        """Height and width of the copy."""
-        return -(-self.grid.height // self.step_y), -(-self.grid.width // self.step_x)
+    def rows(self) -> np.ndarray:
+        """The canvas's rows that are taken: those under the middles of the copy's."""
+        return _taken(self.grid.height, self.height)
 
     @property
-    def blocks(self) -> tuple[int, int]:
-        """Blocks along y and along x that a region can touch, at most."""
-        side_y, side_x = min(self.grid.side, self.grid.height), min(self.grid.side, self.grid.width)
-        return (side_y - 2) // self.step_y + 2, (side_x - 2) // self.step_x + 2
+    def cols(self) -> np.ndarray:
+        return _taken(self.grid.width, self.width)
+
+    @property
+    def most(self) -> tuple[int, int]:
+        """Rows and columns that are taken of a region, at most."""
+        side = self.grid.side
+        return _most(self.rows, side), _most(self.cols, side)
 
     @property
     def share_length(self) -> int:
-        rows, cols = self.blocks
-        return self.channels * (rows * cols + 5)
+        rows, cols = self.most
+        return self.channels * (rows * cols + 3) + 2
 
     def share(self, region: int, parts: Iterable[tuple[Box, np.ndarray]]) -> np.ndarray:
         """[share_length]: of ``parts``, boxes that make up the region with their values ``[c, y, x]``."""
-        first_row, first_col = self._first(region)
-        sums = np.zeros((self.channels, *self.blocks))
-        seen, low, high = [], np.full(self.channels, np.inf), np.full(self.channels, -np.inf)
-        for box, values in parts:
-            row, starts_y = _blocks(box.top, box.bottom, self.step_y)
-            col, starts_x = _blocks(box.left, box.right, self.step_x)
-            part = np.add.reduceat(values.astype(np.float64), starts_y, axis=1)
-            part = np.add.reduceat(part, starts_x, axis=2)
-            row, col = row - first_row, col - first_col
-            sums[:, row : row + part.shape[1], col : col + part.shape[2]] += part
+        box = self.grid.box(region)
+        rows, cols = _inside(self.rows, box.top, box.bottom), _inside(self.cols, box.left, box.right)
+        taken = np.zeros((self.channels, *self.most))
+        seen, low, high = [], np.inf, -np.inf
+        for part, values in parts:
+            ys, xs = _inside(self.rows, part.top, part.bottom), _inside(self.cols, part.left, part.right)
+            found = values[:, self.rows[ys] - part.top][:, :, self.cols[xs] - part.left]
+            row, col = ys.start - rows.start, xs.start - cols.start
+            taken[:, row : row + found.shape[1], col : col + found.shape[2]] = found
             seen.append(moments(torch.from_numpy(np.ascontiguousarray(values))))
-            low, high = np.minimum(low, values.min((1, 2))), np.maximum(high, values.max((1, 2)))
-        return np.concatenate([sums.ravel(), join(seen).to_vector(), low, high])
+            low, high = min(low, float(values.min())), max(high, float(values.max()))
+        return np.concatenate([taken.ravel(), join(seen).to_vector(), [low, high]])
 
     def assemble(self, shares: np.ndarray) -> torch.Tensor:
         """The copy ``[c, y, x] float32`` from all regions' ``shares [regions, share_length]``."""
-        rows, cols = self.shape
-        blocks_y, blocks_x = self.blocks
-        # a region's blocks may reach beyond the copy, where they hold nothing
-        sums = np.zeros((self.channels, rows + blocks_y, cols + blocks_x))
+        copy = np.empty((self.channels, self.height, self.width))
+        most = self.most
         for region, share in enumerate(shares):
-            row, col = self._first(region)
-            own = share[: self.channels * blocks_y * blocks_x].reshape(self.channels, blocks_y, blocks_x)
-            sums[:, row : row + blocks_y, col : col + blocks_x] += own
-        counts = np.outer(_counts(self.grid.height, self.step_y), _counts(self.grid.width, self.step_x))
-        copy = sums[:, :rows, :cols] / counts
-        if self.step_y * self.step_x > 1:
-            copy = self._restored(copy, shares[:, -5 * self.channels :])
+            box = self.grid.box(region)
+            rows, cols = _inside(self.rows, box.top, box.bottom), _inside(self.cols, box.left, box.right)
+            taken = share[: self.channels * most[0] * most[1]].reshape(self.channels, *most)
+            copy[:, rows, cols] = taken[:, : rows.stop - rows.start, : cols.stop - cols.start]
+        if copy[0].size < self.grid.height * self.grid.width:
+            copy = self._restored(copy, shares[:, -3 * self.channels - 2 :])
         return torch.from_numpy(copy.astype(np.float32))
 
     def _restored(self, copy: np.ndarray, figures: np.ndarray) -> np.ndarray:
-        """The copy with the canvas's mean and deviation, between its extremes."""
-        whole = join(from_vector(row[: 3 * self.channels]) for row in figures)
-        low, high = figures[:, -2 * self.channels : -self.channels].min(0), figures[:, -self.channels :].max(0)
+        """The copy with the canvas's means and deviations, between its extremes."""
+        whole = join(from_vector(row[:-2]) for row in figures)
         mean, deviation = copy.mean((1, 2), keepdims=True), copy.std((1, 2), keepdims=True)
         wanted = np.sqrt(whole.variance())[:, None, None]
         # an even copy has nothing to stretch
         stretch = np.divide(wanted, deviation, out=np.ones_like(wanted), where=deviation > 1e-6)
         stretched = (copy - mean) * stretch + whole.mean[:, None, None]
-        clipped: np.ndarray = np.clip(stretched, low[:, None, None], high[:, None, None])
+        clipped: np.ndarray = np.clip(stretched, figures[:, -2].min(), figures[:, -1].max())
         return clipped
 
-    def _first(self, region: int) -> tuple[int, int]:
-        """Row and column of the first block that a region touches."""
-        box = self.grid.box(region)
-        return box.top // self.step_y, box.left // self.step_x
 
+def shrunk_size(height: int, width: int, most: int) -> tuple[int, int]:
+    """Height and width of a copy of ``most`` pixels a side.
 
-def shrink_steps(height: int, width: int, most: int) -> tuple[int, int]:
-    """Steps along y and x for a copy of ``most`` pixels a side.
-
-    >>> shrink_steps(64, 64, 64), shrink_steps(1000, 130, 64), shrink_steps(40, 6400, 64)
-    ((1, 1), (16, 16), (5, 100))
+    >>> shrunk_size(64, 64, 64), shrunk_size(1000, 130, 64), shrunk_size(40, 6400, 64)
+    ((64, 64), (64, 8), (8, 64))
     """
-    step = -(-max(height, width) // most)
-    return min(step, max(1, height // LEAST_SIDE)), min(step, max(1, width // LEAST_SIDE))
+    longest = max(height, width, most)
+    sides = (max(side * most // longest, min(side, LEAST_SIDE)) for side in (height, width))
+    return next(sides), next(sides)
 
 
-def _blocks(start: int, stop: int, step: int) -> tuple[int, np.ndarray]:
-    """The first block that [start, stop) touches, and where it and the next ones begin in it."""
-    first = start // step
-    begins = np.arange(first, (stop - 1) // step + 1) * step - start
-    return first, begins.clip(min=0)
+def _taken(length: int, count: int) -> np.ndarray:
+    """Which of ``length`` pixels lie under the middles of ``count``: torch's nearest-exact."""
+    return (2 * np.arange(count) + 1) * length // (2 * count)
 
 
-def _counts(length: int, step: int) -> np.ndarray:
-    """Pixels in each block; the last one may be cut."""
-    begins = np.arange(0, length, step)
-    return np.minimum(begins + step, length).astype(np.float64) - begins
+def _inside(taken: np.ndarray, start: int, stop: int) -> slice:
+    """Places in ``taken`` of those from ``start`` up to ``stop``."""
+    first, last = np.searchsorted(taken, [start, stop])
+    return slice(int(first), int(last))
+
+
+def _most(taken: np.ndarray, side: int) -> int:
+    """How many of them lie in one region of ``side``, at most."""
+    return int(np.bincount(taken // side).max())

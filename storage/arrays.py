@@ -25,7 +25,7 @@ from zarr.storage import MemoryStore, StorePath
 
 from storage.box import Box, RegionGrid
 from storage.chunks import ChunkStore
-from storage.errors import CorruptRegionError, MissingRegionError, RegionConflictError
+from storage.errors import CorruptRegionError, MissingRegionError, NotFiniteError, RegionConflictError
 from storage.objects import ObjectRoot
 from storage.retrying import read_again
 
@@ -68,8 +68,9 @@ class RegionArray:
         """Write one region, ``data [channels, box.height, box.width]``; returns the crc32c of its bytes.
 
         The crc covers the values inside the canvas, C order, little-endian. Writing the same values again changes
-        nothing. Raises ValueError for data that is not exactly this region (shape, dtype, no NaN), and
-        RegionConflictError where other values are there already, CorruptRegionError where what is there is damaged.
+        nothing. Raises ValueError for data that is not exactly this region (shape, dtype), NotFiniteError for NaN or
+        infinity, RegionConflictError where other values are there already, CorruptRegionError where what is there is
+        damaged.
         """
         box = self.grid.box(region)
         self._check(region, box, data)
@@ -92,9 +93,9 @@ class RegionArray:
                 f"region {region} of {self.name} takes {self.dtype} {expected}, the whole region and nothing else; "
                 f"got {data.dtype} {data.shape}"
             )
-        if self.dtype.kind == "f" and np.isnan(data).any():
-            raise ValueError(
-                f"region {region} of {self.name} was to be written with NaN, which stands for never written"
+        if self.dtype.kind == "f" and not np.isfinite(data).all():
+            raise NotFiniteError(
+                f"region {region} of {self.name} was to be written with NaN or infinity, which are no results"
             )
 
     def read(self, box: Box) -> np.ndarray:

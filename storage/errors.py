@@ -20,6 +20,10 @@ class RegionConflictError(RuntimeError):
     """A region that is written already was written again with other values."""
 
 
+class NotFiniteError(FloatingPointError):
+    """NaN or infinity where a number was to be: computing again would give the same."""
+
+
 class StorageFullError(OSError):
     """The disk, the quota or the largest allowed file is used up."""
 

@@ -9,7 +9,7 @@ from typing import Any
 from actors.coordinator import Attempt
 from actors.executor import Event, TaskFailed, WorkerJoined, WorkerLost
 from actors.local import LocalExecutor
-from actors.task import Kind
+from actors.task import Fault, Kind
 from actors.worker import Worker
 from storage.errors import MissingRegionError
 
@@ -49,7 +49,7 @@ class Crew(LocalExecutor):
         attempt, inputs = self._waiting[0]
         if any(part.maker not in self._contributions for part in inputs):
             self._waiting.popleft()
-            return [TaskFailed(worker=attempt.worker, attempt=attempt, reason="too late", lost_inputs=True)]
+            return [TaskFailed(worker=attempt.worker, attempt=attempt, reason="too late", fault=Fault.INPUTS)]
         reason = self._fails(attempt)
         if reason is None:
             try:

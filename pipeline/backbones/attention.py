@@ -24,6 +24,7 @@ from storage.box import Box
 
 from ..blend import axis_window
 from ..difficulty import AttentionCard
+from ..finite import check_weights, finite
 from ..tiling import plan_tiles
 from .configs import read_config
 from .hub import locate
@@ -86,6 +87,7 @@ def load_attention(name: str, card: AttentionCard, *, heads: str, device: str) -
     kind, options = KINDS[read_config(folder / "config.json", name, what=WHAT)["model_type"]]
     options = {**options, "variant": variant(folder), "attn_implementation": "eager", "dtype": torch.float32}
     model = read_whole(kind, folder, f"--vit {name}", strict=not card.dropped, **options)
+    check_weights(model, f"--vit {name}")
     return AttentionReader(
         model.to(device).eval().requires_grad_(False),
         card,
@@ -117,7 +119,7 @@ class AttentionReader:
         grid = both.view(1, 1, rows, cols)
         large = functional.interpolate(grid, scale_factor=patch, mode="bilinear", align_corners=False)
         values: np.ndarray = large[0, 0, :height, :width].numpy()
-        return values
+        return finite(values, "the vision transformer's attention")
 
     def read(self, read_rgb: Callable[[Box], torch.Tensor], source: Box, window: Box) -> np.ndarray:
         """[y, x] float32, above 0, over ``window`` of an image ``source``, both in input pixels."""

@@ -20,6 +20,7 @@ from . import analytic, embedded, flux, stable_diffusion, stable_diffusion_3
 from .composite import attach
 from .configs import read_config, tokenizer_files
 from .demands import check_demands, check_index, unread_of_index
+from .few_steps import FewSteps, find_names, recognise
 from .hub import locate
 from .image_adapter import unread_of_adapter
 from .model_file import ModelFile, read_model_file
@@ -67,7 +68,29 @@ def describe_model(name: str, *, allow_pickle: bool = False, strict: bool = True
     if name == "analytic":
         return analytic.CARD
     file = read_model_file(name, allow_pickle=allow_pickle)
-    return attach(_describe_base(name, file, strict=strict), file, strict=strict)
+    card = attach(_describe_base(name, file, strict=strict), file, strict=strict)
+    return _with_few_steps(card, find_few_steps(name, allow_pickle=allow_pickle))
+
+
+def find_few_steps(name: str, *, allow_pickle: bool = False) -> FewSteps | None:
+    """Whether a model that was described before is one of few steps; reads no weight."""
+    if name == "analytic":
+        return None
+    file = read_model_file(name, allow_pickle=allow_pickle)
+    folder = _locate_base(name, file)[0]
+    adapter = FAMILIES[str(read_config(folder / "model_index.json", name)["_class_name"])]
+    if adapter not in (stable_diffusion, stable_diffusion_3):
+        return None
+    scheduler = read_config(folder / "scheduler" / "scheduler_config.json", name)
+    return recognise(scheduler, find_names(name, folder, file))
+
+
+def _with_few_steps(card: ModelCard, found: FewSteps | None) -> ModelCard:
+    """The card with the defaults of a model of few steps; a latent consistency model's own stay."""
+    if found is None or card.geometry.embeds_guidance:
+        return card
+    geometry = dataclasses.replace(card.geometry, steps=found.steps, guidance=1.0)
+    return dataclasses.replace(card, geometry=geometry, few_steps=found)
 
 
 def locate_configs(name: str, *, allow_pickle: bool = False) -> Path:

@@ -21,6 +21,7 @@ from diffusers.loaders.lora_conversion_utils import _maybe_map_sgm_blocks_to_dif
 from torch import nn
 
 from ..backbone import ModelCard
+from ..finite import TOO_STRONG, finite
 from .configs import read_config
 from .weights import PICKLES, check_pickle, read_tensors
 
@@ -226,7 +227,9 @@ def merge_changes(networks: dict[str, nn.Module], changes: list[Change], scale: 
     with torch.no_grad():
         for change in changes:
             weight: Any = networks[change.network].get_submodule(change.path).weight
-            weight.copy_((weight.float() + scale * change.delta(weight)).to(weight.dtype))
+            merged = (weight.float() + scale * change.delta(weight)).to(weight.dtype)
+            finite(merged, f"a LoRA of scale {scale:g}", f"in {change.network}.{change.path}", mend=TOO_STRONG)
+            weight.copy_(merged)
 
 
 def merge_all(networks: dict[str, nn.Module], card: ModelCard) -> None:

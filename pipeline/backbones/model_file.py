@@ -117,6 +117,8 @@ def read_model_file(name: str, *, allow_pickle: bool = False) -> ModelFile:
     return dataclasses.replace(found, allow_pickle=allow_pickle)
 
 
+MOST_SCALE = 100.0
+"""of an attachment: beyond it nothing is left of the model"""
 _TABLES: dict[str, type] = {"controls": Control, "loras": Lora, "image_adapter": ImageAdapter}
 _KINDS: dict[str, tuple[Any, str]] = {
     "image_adapter": ((dict,), "a table, begun by [image_adapter]"),
@@ -152,6 +154,8 @@ def _value(key: str, value: Any, name: str, at: str, home: Path) -> Any:
         raise ValueError(f"model {name}: {at}{key} must be {wanted}, got {value!r}")
     if is_number and not math.isfinite(value):
         raise ValueError(f"model {name}: {at}{key} must be finite, got {value!r}")
+    if is_number and abs(value) > MOST_SCALE:
+        raise ValueError(f"model {name}: {at}{key} must be within {MOST_SCALE:g} of 0, got {value!r}")
     if key in _TABLES:
         return _parse(_TABLES[key], value, name, f"{key}.", home)
     if key == "sees" and value not in SIGHTS:

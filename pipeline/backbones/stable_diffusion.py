@@ -12,6 +12,7 @@ import torch
 from torch.nn import functional
 
 from ..backbone import Conditioning, LatentGeometry, ModelCard
+from ..finite import finite
 from .autoencoder import Autoencoder, codec_geometry
 from .configs import read_config
 from .controls import load_control, sum_residuals
@@ -190,7 +191,9 @@ class StableDiffusionBackbone(Autoencoder):
                 weights = torch.full((len(latents),), conditioning.guidance - 1)
                 width = self._unet.config.time_cond_proj_dim
                 given["timestep_cond"] = embed_guidance(weights, width).to(device, dtype)
-            return self._unet(seen, **given, **residuals).sample.float().cpu()
+            answer: torch.Tensor = self._unet(seen, **given, **residuals).sample.float().cpu()
+        makers = {"the text encoder": conditioning.text, "the image encoder": conditioning.image}
+        return finite(answer, "the U-Net", given={**makers, "a ControlNet": residuals})
 
     def recording(self, maps: WordMaps) -> AbstractContextManager[None]:
         return record_words(self._unet, maps)

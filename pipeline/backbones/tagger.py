@@ -12,6 +12,8 @@ from diffusers.models.modeling_utils import ModelMixin
 from torch import nn
 from torch.nn import functional
 
+from ..finite import finite
+
 DEGRADATIONS = ("slight blur", "strong blur", "slight noise", "strong noise", "slight jpeg", "strong jpeg")
 """phrases that speak of damage"""
 FINE = 8.0
@@ -60,7 +62,7 @@ class Tagger(ModelMixin, ConfigMixin):
     def say(self, low: torch.Tensor) -> list[list[tuple[str, float]]]:
         """Phrases whose probability passes their threshold, with it, the surest first, for each crop of ``low``."""
         weight = self.conv_in.weight
-        probabilities = torch.sigmoid(self(low.to(weight.device, weight.dtype))).cpu()
+        probabilities = finite(torch.sigmoid(self(low.to(weight.device, weight.dtype))).cpu(), "the tagger")
         phrases, thresholds = self.config["phrases"], self.config["thresholds"] or [0.5] * len(self.config["phrases"])
         said = []
         for row in probabilities.tolist():

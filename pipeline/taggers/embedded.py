@@ -11,6 +11,7 @@ from ..backbones.loading import EMBEDDED
 from ..backbones.tagger import DEGRADATIONS
 from ..backbones.tagger import Tagger as Network
 from ..backbones.weights import fingerprint_files, num_parameters, read_whole, weight_file
+from ..finite import check_weights
 from ..tagger import TaggerCard
 
 NAME = "embedded"
@@ -36,6 +37,7 @@ class EmbeddedTagger:
 
     def __init__(self, folder: Path, device: str) -> None:
         network = read_whole(Network, folder, "the embedded tagger", variant="fp16", torch_dtype=torch.float32)
+        check_weights(network, "tagger embedded")
         # as the backbone holds it: the same crop gets the same words
         self._network = network.to(device, memory_format=torch.channels_last).eval().requires_grad_(False)
 

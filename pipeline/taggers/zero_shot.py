@@ -19,6 +19,7 @@ from transformers.models.siglip.image_processing_pil_siglip import SiglipImagePr
 
 from ..backbones.tokenizer import read_tokenizer
 from ..backbones.weights import read_whole
+from ..finite import check_weights, finite
 from ..tagger import Tagging
 
 CONTENT = {"siglip": "This is a photo of {}.", "clip": "a photo of {}."}
@@ -43,6 +44,7 @@ def load_zero_shot(folder: Path, tagging: Tagging, *, device: str) -> ZeroShotTa
 def load_whole(model_class: Any, folder: Path, device: str, *, strict: bool = True) -> Any:
     """A model with every weight from its folder, in float32; ValueError where some are not there or not read."""
     model = read_whole(model_class, folder, f"tagger {folder}", strict=strict, dtype=torch.float32)
+    check_weights(model, f"tagger {folder}")
     return model.to(device).eval().requires_grad_(False)
 
 
@@ -81,7 +83,7 @@ class ZeroShotTagger:
                 input_ids=tokens.input_ids.to(self._model.device), attention_mask=mask
             )
             rows.append(found.pooler_output)
-        return torch.nn.functional.normalize(torch.cat(rows), dim=-1)
+        return torch.nn.functional.normalize(finite(torch.cat(rows), "the tagger's text encoder"), dim=-1)
 
     @torch.inference_mode()
     def _probabilities(self, crop: torch.Tensor) -> list[float]:

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from actors.coordinator import Attempt, Coordinator, TaskFailedError
 from actors.graph import Graph
 from actors.patience import Patience
-from actors.task import Item, Kind, Outcome, Task
+from actors.task import Fault, Item, Kind, Outcome, Task
 from pipeline.backbones import analytic
 from tests.tiny import small_plan
 
@@ -67,7 +67,8 @@ def test_ends_whatever_fails(seed: int, workers: int, norms: str, activity: str,
             coordinator.leave(attempt.worker)
             coordinator.join(f"{attempt.worker}'", ALL)
         elif luck < 0.07:
-            coordinator.fail(attempt.worker, attempt.number, "no luck", lost_inputs=attempt.task.kind is Kind.MERGE)
+            fault = Fault.INPUTS if attempt.task.kind is Kind.MERGE else Fault.WORKER
+            coordinator.fail(attempt.worker, attempt.number, "no luck", fault)
         else:
             active: tuple[int, ...] = ()
             if activity == "mask" and attempt.task.kind is Kind.PREPARE:
@@ -173,10 +174,10 @@ def test_contributions_lost_to_a_merge_that_another_worker_does_are_not_made_aga
     coordinator, late, again = two_attempts_of_a_merge()
     read = [item for item in coordinator.graph.inputs(late.task) if item.kind == "contribution"]
     if lost_first:
-        coordinator.fail("slow", late.number, "gone", lost_inputs=True)
+        coordinator.fail("slow", late.number, "gone", Fault.INPUTS)
     assert coordinator.finish("quick", again.number, Outcome())
     if not lost_first:
-        coordinator.fail("slow", late.number, "gone", lost_inputs=True)
+        coordinator.fail("slow", late.number, "gone", Fault.INPUTS)
         assert not coordinator.requeues["contribution lost"]
     commit_all(coordinator)
     for item in read:
@@ -224,8 +225,18 @@ def test_a_failed_task_waits_for_another_worker() -> None:
 
 def test_lost_inputs_are_no_failure_of_a_worker() -> None:
     coordinator, late, again = two_attempts_of_a_merge()
-    assert not coordinator.fail("quick", again.number, "gone", lost_inputs=True)
+    assert not coordinator.fail("quick", again.number, "gone", Fault.INPUTS)
     assert coordinator.finish("slow", late.number, Outcome())
+
+
+def test_a_task_that_is_at_fault_itself_is_not_tried_again() -> None:
+    """NaN comes out wherever it is computed: the first failure ends the run, with its own words."""
+    coordinator = Coordinator(Graph(small_plan()), [], Patience())
+    coordinator.join("a", ALL)
+    coordinator.join("b", ALL)
+    attempt = coordinator.assign(0.0)[0]
+    with pytest.raises(TaskFailedError, match=r"^the decoder gave NaN$"):
+        coordinator.fail(attempt.worker, attempt.number, "the decoder gave NaN", Fault.TASK)
 
 
 def test_contributions_alive_are_bounded() -> None:

@@ -21,7 +21,7 @@ from actors.patience import Patience
 from actors.task import CONTRIBUTING, Hello, Kind
 from actors.worker import Worker
 from storage.arrays import RegionArray
-from storage.errors import FencedError, StorageFullError
+from storage.errors import FencedError, NotFiniteError, StorageFullError
 from storage.lease import Lease
 from storage.run import RunStore
 from tests.crew import Crew
@@ -73,6 +73,24 @@ def test_another_device_is_refused(case: Case, tmp_path: Path, monkeypatch: pyte
 def test_other_packages_are_refused(case: Case, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(WrongWorkerError, match=r"0\.0\.1"):
         sit_with(case, case.begin(str(tmp_path / "run")), monkeypatch, versions={"torch": "0.0.1"})
+
+
+def test_a_model_that_gives_no_numbers_is_refused(case: Case, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its own words are the one line; another worker's copy may be sound, so it is told and not raised."""
+    store = case.begin(str(tmp_path / "run"))
+    monkeypatch.setattr(
+        "pipeline.backbones.analytic.AnalyticBackbone.predict", lambda _self, latents, *_: latents * float("nan")
+    )
+    with pytest.raises(WrongWorkerError, match=r"the denoiser gave NaN in .* for a fixed input"):
+        sit(case, store)
+    assert store.get_blob(GOLDEN_BLOB) is None
+
+
+def test_nan_in_a_task_names_the_task(case: Case, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    decode = "pipeline.backbones.analytic.AnalyticBackbone.decode"
+    monkeypatch.setattr(decode, lambda _self, latents: latents[:, :3] * float("nan"))
+    with pytest.raises(NotFiniteError, match=r"^decode\(step 0, region 0\): the autoencoder's decoder gave NaN"):
+        sit(case, case.begin(str(tmp_path / "run")))
 
 
 def test_another_golden_prediction_is_refused(case: Case, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import ray
 
 from actors.building import WorkerSetup
 from actors.coordinator import TaskFailedError
@@ -14,11 +15,12 @@ from actors.executor import Executor, WorkersExhaustedError
 from actors.graph import Graph
 from actors.names import PIXELS
 from actors.patience import Patience
-from actors.ray import RayExecutor
+from actors.ray import RayExecutor, fault_of, reason_of
 from actors.slots import Pool
-from actors.task import Kind
+from actors.task import Fault, Kind
 from cluster.prompts import count_prompts
 from pipeline.vocabulary import Vocabulary
+from storage.errors import NotFiniteError
 from storage.run import RunStore
 from tests.killing import KillingExecutor
 from tests.runs import MASKED, STAGED, Case, diffusion_case, digest, make_case, sit
@@ -122,3 +124,20 @@ def test_a_tagger_in_the_prepare_pool_alone(tmp_path: Path) -> None:
         "prepare": "prepare",
         "merge": "tile",
     }
+
+
+@ray.remote(max_retries=0)
+def _raise(error: Exception) -> None:
+    raise error
+
+
+@pytest.mark.parametrize(
+    ("error", "fault"),
+    [(NotFiniteError("decode(step 0, region 1): the decoder gave NaN"), Fault.TASK), (OSError("away"), Fault.WORKER)],
+)
+def test_who_is_to_blame_survives_the_way_through_ray(error: Exception, fault: Fault) -> None:
+    """A task that gives NaN is not tried on worker after worker, and its line comes through whole."""
+    with pytest.raises(ray.exceptions.RayTaskError) as failed:
+        ray.get(_raise.remote(error))
+    assert fault_of(failed.value) is fault
+    assert reason_of(failed.value) == str(error)

@@ -193,3 +193,26 @@ def test_a_latent_consistency_model(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     monkeypatch.setattr(module, "randn_tensor", lambda *_a, **_k: next(left))
     options = {key: value for key, value in OPTIONS.items() if key != "negative_prompt"}
     near(z, pipe(latents=noise(), **options).images)
+
+
+@pytest.mark.parametrize("guidance", [0.0, 1.0])
+def test_no_guidance_is_one_branch_with_the_prompt(models: dict[str, Path], guidance: float) -> None:
+    """What the cards of Turbo and Lightning say, and diffusers does: the prompt alone, not its absence."""
+    model = models["sd1"] / "base"
+    card = describe_model(str(model))
+    backbone, calls = load_backbone(card, device="cpu", dtype="float32"), []
+    inner = backbone.predict
+
+    def predict(*given: Any) -> torch.Tensor:
+        calls.append(given)
+        return inner(*given)
+
+    backbone.predict = predict  # type: ignore[method-assign]
+    solver = build_solver("ddim", card.scheduler, steps=STEPS)
+    prompts, z = PromptTable(embeddings=embed_own(backbone, "", WORDS)), noise()
+    for step in range(STEPS):
+        prediction = predict_tiles(backbone, solver, step, z, Conditioning(), prompts, guidance)
+        z = solver.step(step, z, prediction)[0]
+    options = {**OPTIONS, "guidance_scale": guidance}
+    near(z, pipeline("sd1", models["sd1"])(latents=noise(), **options).images)
+    assert len(calls) == STEPS

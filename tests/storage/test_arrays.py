@@ -21,7 +21,7 @@ from hypothesis import strategies as st
 from storage.arrays import RegionArray
 from storage.box import Box, RegionGrid
 from storage.chunks import ChunkStore
-from storage.errors import CorruptRegionError, MissingRegionError, RegionConflictError
+from storage.errors import CorruptRegionError, MissingRegionError, NotFiniteError, RegionConflictError
 from storage.run import RunStore
 from tests.storage.full_disk import ROOT, run_on_a_full_disk
 from tests.storage.writers import values, write_regions
@@ -171,10 +171,11 @@ class TestRefusals:
         with pytest.raises(ValueError, match="takes float32"):
             array.write(0, np.zeros((2, 8, 8), dtype))
 
-    def test_nan(self, array: RegionArray) -> None:
+    @pytest.mark.parametrize("bad", [np.nan, np.inf, -np.inf])
+    def test_nan(self, array: RegionArray, bad: float) -> None:
         data = np.zeros((2, 8, 8), np.float32)
-        data[1, 7, 7] = np.nan
-        with pytest.raises(ValueError, match="NaN"):
+        data[1, 7, 7] = bad
+        with pytest.raises(NotFiniteError, match="NaN"):
             array.write(0, data)
         assert array.regions() == set()
 
