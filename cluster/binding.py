@@ -35,7 +35,7 @@ from .textures import memory_for
 
 def open_source(job: Job) -> ImageSource:
     """The job's image. Raises ImageError and its kin, one line each."""
-    return open_image(job.input, bands=job.band_numbers())
+    return open_image(job.input, bands=job.band_numbers(), trust=job.trust_input)
 
 
 def make_plan(job: Job, source: ImageSource, device: DeviceFacts) -> Plan:
@@ -79,7 +79,7 @@ def describe_difficulty(job: Job, source: ImageSource) -> ImageFacts | None:
     """What a plan must know of the job's map of difficulty, checked against the image; None where none is given."""
     if job.difficulty is None:
         return None
-    with open_difficulty(job.difficulty) as given:
+    with open_difficulty(job.difficulty, trust=job.trust_input) as given:
         info = given.info
         if (info.height, info.width) != (source.info.height, source.info.width):
             raise ValueError(
@@ -91,9 +91,9 @@ def describe_difficulty(job: Job, source: ImageSource) -> ImageFacts | None:
         )
 
 
-def open_difficulty(path: str) -> ImageSource:
+def open_difficulty(path: str, *, trust: bool = False) -> ImageSource:
     """The first band of a map of difficulty."""
-    return open_image(path, bands=(1,))
+    return open_image(path, bands=(1,), trust=trust)
 
 
 def read_vit(job: Work) -> AttentionCard | None:

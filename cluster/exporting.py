@@ -19,7 +19,13 @@ from .preview import plain_info
 
 
 def export_run(
-    run: str, output: str, *, image: str | None = None, bands: str | None = None, overwrite: bool = False
+    run: str,
+    output: str,
+    *,
+    image: str | None = None,
+    bands: str | None = None,
+    overwrite: bool = False,
+    trust_input: bool = False,
 ) -> Exported:
     """Write the decoded pixels of a run to ``output``; of a series those of its last stage.
 
@@ -40,7 +46,7 @@ def export_run(
         info = dataclasses.replace(plain, num_bands=count, descriptions=(None,) * count)
         _check_target(plan, output, overwrite, count)
         return export(store, plan, info, output, overwrite=overwrite)
-    with open_image(image, bands=parse_bands(bands)) as source:
+    with open_image(image, bands=parse_bands(bands), trust=trust_input) as source:
         if describe_image(source, parse_bands(bands)) != plan.image:
             raise ValueError(
                 f"--input {image} is not the image of {store.url}: give the file that was enlarged, and --bands as "

@@ -70,7 +70,7 @@ def _bring_in(sitting: Sitting, job: Job, source: ImageSource, reporter: Reporte
     reporter.announce("ingest", f"{plan.image.height} x {plan.image.width} pixels")
     ingest(store, PIXELS, plan.image, source, lease, records, on_rows=sitting.stop_if_asked)
     if plan.difficulty_map is not None and job.difficulty is not None:
-        with open_difficulty(job.difficulty) as given:
+        with open_difficulty(job.difficulty, trust=job.trust_input) as given:
             ingest(store, DIFFICULTY_MAP, plan.difficulty_map, given, lease, records, on_rows=sitting.stop_if_asked)
 
 

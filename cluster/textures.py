@@ -43,6 +43,8 @@ class Order:
     seed: int = 0
     """which patches are looked at where there are more than ``patches``"""
     device: str = "cpu"
+    trust_input: bool = False
+    """see storage.images.open_image"""
 
     def __post_init__(self) -> None:
         if self.pairs < 1 or self.patches < 1 or self.scale < 1:
@@ -69,7 +71,7 @@ def build_memory(order: Order, on_patch: Callable[[int, int], None] = lambda _do
     backbone = load_backbone(card, device=order.device, dtype="float32")
     assert isinstance(backbone, LookingBackbone)
     keys, values = [], []
-    for done, pixels in enumerate(_read(places), 1):
+    for done, pixels in enumerate(_read(places, order.trust_input), 1):
         values.append(backbone.look(pixels[None])[0].numpy())
         keys.append(backbone.look(coarse_of(pixels, backbone, order.scale)[None])[0].numpy())
         on_patch(done, len(places))
@@ -90,7 +92,7 @@ def find_patches(folder: Path, order: Order) -> list[tuple[Path, Box]]:
         raise FileNotFoundError(f"no pictures below {folder}: give a folder of {', '.join(SUFFIXES)}")
     places = []
     for path in paths:
-        with _open(path) as source:
+        with _open(path, order.trust_input) as source:
             rows, cols = source.info.height // order.side, source.info.width // order.side
         places += [
             (path, Box(top=row * order.side, left=col * order.side, height=order.side, width=order.side))
@@ -105,18 +107,18 @@ def find_patches(folder: Path, order: Order) -> list[tuple[Path, Box]]:
     return places
 
 
-def _open(path: Path) -> ImageSource:
+def _open(path: Path, trust: bool) -> ImageSource:
     """A picture, or three bands of one that has more."""
     try:
-        return open_image(str(path))
+        return open_image(str(path), trust=trust)
     except ImageError:
-        return open_image(str(path), bands=(1, 2, 3))
+        return open_image(str(path), bands=(1, 2, 3), trust=trust)
 
 
-def _read(places: list[tuple[Path, Box]]) -> Iterator[torch.Tensor]:
+def _read(places: list[tuple[Path, Box]], trust: bool) -> Iterator[torch.Tensor]:
     """Patches ``[3, side, side]`` in [0, 1]; ``places`` of one picture come together, and it is opened once."""
     for path, here in itertools.groupby(places, key=lambda place: place[0]):
-        with _open(path) as source:
+        with _open(path, trust) as source:
             limit = np.iinfo(source.info.dtype).max
             for _, box in here:
                 yield to_rgb(torch.from_numpy(source.read(box).astype(np.float32) / limit))
