@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import functools
 import hashlib
+import shutil
 from pathlib import Path
 
 import psutil
@@ -144,15 +145,22 @@ def check_memory(plan: Plan, workers: int, available: int, where: str) -> Price:
     return cost
 
 
-def check_disk(cost: Price, store: RunStore) -> None:
-    """Raise OSError where the run store's disk cannot hold the run at its largest, with what it holds of it already."""
-    free = store.root.free_bytes()
-    if free is None or cost.disk_peak <= free:
-        return
-    held = sum(store.usage().values())
-    if cost.disk_peak > free + held:
+def check_disk(cost: Price, run_url: str) -> None:
+    """Raise OSError where the run's disk cannot hold it at its largest, with what it holds of it already.
+
+    Nothing is made there: of a folder that is not there yet, the disk that it will be on counts.
+    """
+    held = 0
+    try:
+        store = RunStore.open(run_url, create=False)
+        free = store.root.free_bytes()
+        held = 0 if free is None or cost.disk_peak <= free else sum(store.usage().values())
+    except FileNotFoundError:
+        folder = Path(run_url.removeprefix("file://")).expanduser().absolute()
+        free = shutil.disk_usage(next(parent for parent in folder.parents if parent.exists())).free
+    if free is not None and cost.disk_peak > free + held:
         raise OSError(
-            f"disk: the run needs {_gib(cost.disk_peak)} at its largest and {store.url} has {_gib(free)} free"
+            f"disk: the run needs {_gib(cost.disk_peak)} at its largest and {run_url} has {_gib(free)} free"
             f"{f' beside {_gib(held)} of it' if held else ''}: give a --run on a larger disk or in an object store"
         )
 
@@ -166,6 +174,7 @@ def free_memory() -> int:
 def check_target(job: Job, source: ImageSource) -> None:
     """The output's folder, suffix, presence, size, bits and place on the ground; see storage.images.check_output."""
     info, scale = source.info, max(1, job.scale)
+    check_run_place(job)
     check_output(
         job.output,
         overwrite=job.overwrite,
@@ -173,8 +182,18 @@ def check_target(job: Job, source: ImageSource) -> None:
         width=info.width * scale,
         num_bands=info.num_bands + info.has_alpha,
         dtype=info.dtype,
+        inputs=[*job.files_read(), *info.files],
     )
     check_georeference(info.geo, scale)
+
+
+def check_run_place(job: Work) -> None:
+    """Raise ValueError where the run would be kept at the place of its output, or the output inside of the run."""
+    if "://" in job.run_url:
+        return
+    run, output = Path(job.run_url).resolve(), Path(job.output).resolve()
+    if output == run or run in output.parents:
+        raise ValueError(f"OUTPUT {job.output} lies in the run's own folder {job.run_url}: give another name, or --run")
 
 
 def _gib(count: int) -> str:

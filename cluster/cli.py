@@ -84,7 +84,7 @@ def generate(
     started = time.monotonic()
     with one_line_errors(), stoppable():
         if only_plan:
-            stages = series.prepare(job)
+            stages, _finished = series.check(job)
             print_series(stages, job.run_url)
             print_estimates(estimate(job, stages))
             return
@@ -103,11 +103,11 @@ def plan(job: Job, as_json: JsonOpt = False) -> None:
     """Print what `upscale` would do and cost, with the same arguments, and do nothing."""
     from cluster.binding import open_source
     from cluster.estimating import estimate
-    from cluster.session import prepare
+    from cluster.session import check
 
     with one_line_errors():
         with open_source(job) as source:
-            prepared = prepare(job, source)
+            prepared, _finished = check(job, source)
         (time_needed,) = estimate(job, [prepared])
         if as_json:
             cost = dataclasses.asdict(prepared.cost)

@@ -57,6 +57,12 @@ class Work:
     def run_url(self) -> str:
         return self.run or f"{self.output}.run"
 
+    def files_read(self) -> tuple[str, ...]:
+        """All files, folders and URLs that the command reads; names that are none among them."""
+        names = (*(name for name in _PATHS if name not in ("output", "run")),)
+        found = tuple(getattr(self, name, None) for name in names)
+        return (*(one for one in found if one), self.run_url)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Job(Work):

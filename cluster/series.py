@@ -21,7 +21,7 @@ from storage.journal import Record
 from storage.run import RunStore
 
 from .begun import check_kind, run_exists, stage_url
-from .binding import check_disk, check_memory, read_tagging, read_vit
+from .binding import check_disk, check_memory, check_run_place, read_tagging, read_vit
 from .edges import bring_edges
 from .job import TextJob
 from .pixels import Exported
@@ -78,6 +78,29 @@ def _find_unread(job: TextJob, plans: Sequence[Plan]) -> list[str]:
     ]
 
 
+def check(job: TextJob) -> tuple[tuple[Prepared, ...], Exported | None]:
+    """A plan a stage, and the picture where it is there already; makes nothing.
+
+    Every error that a user can cause is raised here: what this lets pass, ``generate`` begins.
+    """
+    check_kind(job.run_url, series=True)
+    urls = [stage_url(job.run_url, 0)]
+    if not run_exists(urls[0]):  # before the model is looked at
+        check_picture(job)
+    stages = prepare(job)
+    urls = [stage_url(job.run_url, index) for index in range(len(stages))]
+    records: list[Record] = []
+    for url, stage in zip(urls, stages, strict=True):
+        records = match_run(RunStore.open(url, create=False), stage.plan) if run_exists(url) else []
+    finished = already_finished(job, records)
+    if finished is not None:
+        return stages, finished
+    check_picture(job)
+    for url, stage in zip(urls, stages, strict=True):
+        check_disk(stage.cost, url)
+    return stages, None
+
+
 def generate(
     job: TextJob,
     *,
@@ -89,18 +112,10 @@ def generate(
 
     ``on_stage`` is called before each stage, whatever is left of it.
     """
-    check_kind(job.run_url, series=True)
-    if not run_exists(stage_url(job.run_url, 0)):
-        check_picture(job)
-    stages = prepare(job)
-    stores = [RunStore.open(stage_url(job.run_url, index)) for index in range(len(stages))]
-    records = [match_run(store, stage.plan) for store, stage in zip(stores, stages, strict=True)]
-    finished = already_finished(job, records[-1])
+    stages, finished = check(job)
     if finished is not None:
         return Result(exported=finished, tally=Tally(), already_finished=True)
-    check_picture(job)
-    for store, stage in zip(stores, stages, strict=True):
-        check_disk(stage.cost, store)
+    stores = [RunStore.open(stage_url(job.run_url, index)) for index in range(len(stages))]
     on_plan(stages)
     # one Ray serves all stages, and the last one needs the most of it
     room = max(object_bytes(stage.plan, Graph(stage.plan), stage.workers) for stage in stages)
@@ -132,7 +147,9 @@ def check_picture(job: TextJob) -> None:
     """The output's folder, suffix, presence and size; see storage.images.check_output."""
     size = job.pixels()
     facts: dict[str, Any] = {} if size is None else {"height": size[0], "width": size[1]}
-    check_output(job.output, overwrite=job.overwrite, num_bands=3, dtype="uint8", **facts)
+    check_run_place(job)
+    inputs = job.files_read()
+    check_output(job.output, overwrite=job.overwrite, num_bands=3, dtype="uint8", inputs=inputs, **facts)
 
 
 def _bring_in(sitting: Sitting, reporter: Reporter, records: list[Record]) -> None:

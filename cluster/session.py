@@ -11,6 +11,7 @@ from actors.image_prompts import TEXTURES_BLOB
 from actors.names import PIXELS
 from pipeline.plan import Plan
 from storage.images import ImageSource
+from storage.images.picture import losses
 from storage.journal import Record
 from storage.run import RunStore
 
@@ -31,25 +32,36 @@ def prepare(job: Job, source: ImageSource) -> Prepared:
     plan = make_plan(job, source, there.device)
     cost = check_memory(plan, there.workers, there.memory, there.where)
     cuts = find_cuts(plan, job.model, allow_pickle=job.allow_pickle)
-    return Prepared(plan=plan, cost=cost, workers=there.workers, warnings=cuts)
+    warnings = (*cuts, *losses(job.output, source.info))
+    return Prepared(plan=plan, cost=cost, workers=there.workers, warnings=warnings)
+
+
+def check(job: Job, source: ImageSource) -> tuple[Prepared, Exported | None]:
+    """The job's plan, and its result where that is there already; makes nothing, not even the run's folder.
+
+    Every error that a user can cause is raised here: what this lets pass, ``upscale`` begins.
+    """
+    check_kind(job.run_url, series=False)
+    begun = run_exists(job.run_url)
+    if not begun:  # before the model is looked at
+        check_target(job, source)
+    prepared = prepare(job, source)
+    if begun:
+        finished = already_finished(job, match_run(RunStore.open(job.run_url, create=False), prepared.plan))
+        if finished is not None:
+            return prepared, finished
+        check_target(job, source)
+    check_disk(prepared.cost, job.run_url)
+    return prepared, None
 
 
 def upscale(job: Job, *, should_stop: Callable[[], bool], on_plan: Callable[[Prepared], None]) -> Result:
     """Do the job, or what is left of it. Every error a user can cause is raised before any work starts."""
     with open_source(job) as source:
-        check_kind(job.run_url, series=False)
-        store_exists = run_exists(job.run_url)
-        if not store_exists:
-            check_target(job, source)
-        prepared = prepare(job, source)
-        plan = prepared.plan
-        store = RunStore.open(job.run_url)
-        finished = already_finished(job, match_run(store, plan))
+        prepared, finished = check(job, source)
         if finished is not None:
             return Result(exported=finished, tally=Tally(), already_finished=True)
-        if store_exists:
-            check_target(job, source)
-        check_disk(prepared.cost, store)
+        plan, store = prepared.plan, RunStore.open(job.run_url)
         on_plan(prepared)
         with leased(store, plan) as lease:
             if job.textures is not None:

@@ -68,6 +68,7 @@ def build_memory(order: Order, on_patch: Callable[[int, int], None] = lambda _do
         raise ValueError(f"--scale {order.scale}: the model {card.name} enlarges by {card.geometry.native_scale}")
     places = find_patches(Path(order.folder), order)
     check_absent(order.output)
+    _check_apart(order)
     backbone = load_backbone(card, device=order.device, dtype="float32")
     assert isinstance(backbone, LookingBackbone)
     keys, values = [], []
@@ -80,6 +81,17 @@ def build_memory(order: Order, on_patch: Callable[[int, int], None] = lambda _do
     facts |= {"pictures": len({path for path, _ in places}), "patches": len(places)}
     write_table(order.output, VectorTable(columns={"keys": memory.keys, "values": memory.values}, facts=facts))
     return memory
+
+
+def _check_apart(order: Order) -> None:
+    """Raise ValueError where the memory would be written over the pictures, or among them."""
+    if "://" in order.output:
+        return
+    output, folder = Path(order.output).expanduser().resolve(), Path(order.folder).expanduser().resolve()
+    if output == folder or output in folder.parents:
+        raise ValueError(f"OUTPUT {order.output} holds the pictures that are read: give a folder of its own")
+    if output.is_dir() and {path.name for path in output.iterdir()} - {"keys", "values", "zarr.json"}:
+        raise ValueError(f"OUTPUT {order.output} holds other files: give an empty folder, or one that is not there")
 
 
 def find_patches(folder: Path, order: Order) -> list[tuple[Path, Box]]:

@@ -28,7 +28,7 @@ from .tag_file import TagFile, tag_file_from_table
 from .tagger import Tagging
 from .tiling import TileGrid, plan_tiles
 
-FORMAT = 5
+FORMAT = 6
 """version of the plan record; a change to how results are computed raises it"""
 
 

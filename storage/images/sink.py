@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import math
 import os
 from collections.abc import Iterator
@@ -26,8 +25,6 @@ from storage.images.picture import Picture, usable_profile
 from storage.images.staging import no_room, staged
 from storage.images.target import real_target
 from storage.images.tiff import TILE, Blocks, read_back, read_strips, write_tiff
-
-log = logging.getLogger(__name__)
 
 _JPEG_QUALITY = 95
 _PNG_LEVEL = 4
@@ -59,10 +56,7 @@ def write_image(
     pixels, blocks = _peek(blocks)
     check_fits(Path(path), height=height, width=width, dtype=str(pixels.dtype))
     if alpha is not None and not wanted.has_alpha:
-        log.warning(
-            "%s: %s has no transparency, so the input's is left out; choose .tif or .png", target, wanted.driver
-        )
-        alpha = None
+        alpha = None  # said by picture.losses before the run
     picture = Picture(
         info=info,
         scale=scale,
