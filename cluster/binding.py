@@ -5,7 +5,6 @@ from __future__ import annotations
 import dataclasses
 import functools
 import hashlib
-import shutil
 from pathlib import Path
 
 import psutil
@@ -27,6 +26,7 @@ from pipeline.vocabulary import parse_vocabulary
 from storage.images import ImageSource, check_output, open_image
 from storage.images.georeference import check_georeference
 from storage.images.ground import to_pixels
+from storage.objects import ObjectRoot
 from storage.run import RunStore
 
 from .job import Job, Work
@@ -157,7 +157,8 @@ def check_disk(cost: Price, run_url: str) -> None:
         held = 0 if free is None or cost.disk_peak <= free else sum(store.usage().values())
     except FileNotFoundError:
         folder = Path(run_url.removeprefix("file://")).expanduser().absolute()
-        free = shutil.disk_usage(next(parent for parent in folder.parents if parent.exists())).free
+        there = next(parent for parent in folder.parents if parent.exists())
+        free = ObjectRoot.open(str(there), create=False).free_bytes()
     if free is not None and cost.disk_peak > free + held:
         raise OSError(
             f"disk: the run needs {_gib(cost.disk_peak)} at its largest and {run_url} has {_gib(free)} free"

@@ -12,7 +12,6 @@ import pytest
 from PIL import Image
 from typer.testing import Result
 
-from cluster import binding
 from cluster.viewer import write_viewer
 from tests.runs import picture
 from tests.storage.images.files import write_raster
@@ -95,7 +94,7 @@ def test_plan_refuses_what_upscale_refuses(run: Run, monkeypatch: pytest.MonkeyP
         said = [error(run(verb, image, output)) for verb in ("plan", "upscale")]
         assert said[0] == said[1]
     full = shutil.disk_usage(".")._replace(free=1000)
-    monkeypatch.setattr(binding.shutil, "disk_usage", lambda _: full)
+    monkeypatch.setattr(shutil, "disk_usage", lambda _: full)
     said = [error(run(verb, "in.png", "out.tif")) for verb in ("plan", "upscale")]
     assert said[0] == said[1]
     assert not list(Path().glob("*.run"))
