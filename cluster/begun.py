@@ -16,6 +16,11 @@ def stage_url(run_url: str, index: int) -> str:
     return f"{run_url.rstrip('/')}/stage-{index}"
 
 
+def look_at(url: str) -> RunStore:
+    """The store of a run that was begun, as one who may only read opens it."""
+    return RunStore.open(url, create=False)
+
+
 def run_exists(url: str) -> bool:
     """Whether a run was begun at a URL; only reads, so that whoever may read can ask."""
     try:

@@ -84,7 +84,7 @@ def generate(
     started = time.monotonic()
     with one_line_errors(), stoppable():
         if only_plan:
-            stages, _finished = series.check(job)
+            stages, *_ = series.check(job)
             print_series(stages, job.run_url)
             print_estimates(estimate(job, stages))
             return
@@ -107,7 +107,7 @@ def plan(job: Job, as_json: JsonOpt = False) -> None:
 
     with one_line_errors():
         with open_source(job) as source:
-            prepared, _finished = check(job, source)
+            prepared, *_ = check(job, source)
         (time_needed,) = estimate(job, [prepared])
         if as_json:
             cost = dataclasses.asdict(prepared.cost)

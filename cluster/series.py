@@ -20,7 +20,7 @@ from storage.images import check_output
 from storage.journal import Record
 from storage.run import RunStore
 
-from .begun import check_kind, run_exists, stage_url
+from .begun import check_kind, look_at, run_exists, stage_url
 from .binding import check_disk, check_memory, check_run_place, read_tagging, read_vit
 from .edges import bring_edges
 from .job import TextJob
@@ -78,27 +78,29 @@ def _find_unread(job: TextJob, plans: Sequence[Plan]) -> list[str]:
     ]
 
 
-def check(job: TextJob) -> tuple[tuple[Prepared, ...], Exported | None]:
-    """A plan a stage, and the picture where it is there already; makes nothing.
+def check(
+    job: TextJob, opened: Callable[[str], RunStore] = look_at
+) -> tuple[tuple[Prepared, ...], Exported | None, dict[str, RunStore]]:
+    """A plan a stage, the picture where it is there already, and the stores of stages that were begun, ``opened``.
 
     Every error that a user can cause is raised here: what this lets pass, ``generate`` begins.
     """
     check_kind(job.run_url, series=True)
-    urls = [stage_url(job.run_url, 0)]
-    if not run_exists(urls[0]):  # before the model is looked at
+    if not run_exists(stage_url(job.run_url, 0)):  # before the model is looked at
         check_picture(job)
     stages = prepare(job)
     urls = [stage_url(job.run_url, index) for index in range(len(stages))]
+    stores = {url: opened(url) for url in urls if run_exists(url)}
     records: list[Record] = []
     for url, stage in zip(urls, stages, strict=True):
-        records = match_run(RunStore.open(url, create=False), stage.plan) if run_exists(url) else []
+        records = match_run(stores[url], stage.plan) if url in stores else []
     finished = already_finished(job, records)
     if finished is not None:
-        return stages, finished
+        return stages, finished, stores
     check_picture(job)
     for url, stage in zip(urls, stages, strict=True):
         check_disk(stage.cost, url)
-    return stages, None
+    return stages, None, stores
 
 
 def generate(
@@ -112,10 +114,11 @@ def generate(
 
     ``on_stage`` is called before each stage, whatever is left of it.
     """
-    stages, finished = check(job)
+    stages, finished, begun = check(job, RunStore.open)
     if finished is not None:
         return Result(exported=finished, tally=Tally(), already_finished=True)
-    stores = [RunStore.open(stage_url(job.run_url, index)) for index in range(len(stages))]
+    urls = [stage_url(job.run_url, index) for index in range(len(stages))]
+    stores = [begun.get(url) or RunStore.open(url) for url in urls]
     on_plan(stages)
     # one Ray serves all stages, and the last one needs the most of it
     room = max(object_bytes(stage.plan, Graph(stage.plan), stage.workers) for stage in stages)

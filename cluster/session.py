@@ -15,7 +15,7 @@ from storage.images.picture import losses
 from storage.journal import Record
 from storage.run import RunStore
 
-from .begun import check_kind, run_exists
+from .begun import check_kind, look_at, run_exists
 from .binding import check_disk, check_memory, check_target, make_plan, open_difficulty, open_source
 from .job import Job
 from .pixels import Exported, ingest
@@ -36,8 +36,12 @@ def prepare(job: Job, source: ImageSource) -> Prepared:
     return Prepared(plan=plan, cost=cost, workers=there.workers, warnings=warnings)
 
 
-def check(job: Job, source: ImageSource) -> tuple[Prepared, Exported | None]:
-    """The job's plan, and its result where that is there already; makes nothing, not even the run's folder.
+def check(
+    job: Job, source: ImageSource, opened: Callable[[str], RunStore] = look_at
+) -> tuple[Prepared, Exported | None, RunStore | None]:
+    """The job's plan, its result where that is there already, and its store where it was begun, ``opened``.
+
+    Makes nothing, not even the run's folder, as long as ``opened`` does not.
 
     Every error that a user can cause is raised here: what this lets pass, ``upscale`` begins.
     """
@@ -45,23 +49,24 @@ def check(job: Job, source: ImageSource) -> tuple[Prepared, Exported | None]:
     begun = run_exists(job.run_url)
     if not begun:  # before the model is looked at
         check_target(job, source)
-    prepared = prepare(job, source)
+    prepared, store = prepare(job, source), None
     if begun:
-        finished = already_finished(job, match_run(RunStore.open(job.run_url, create=False), prepared.plan))
+        store = opened(job.run_url)
+        finished = already_finished(job, match_run(store, prepared.plan))
         if finished is not None:
-            return prepared, finished
+            return prepared, finished, store
         check_target(job, source)
     check_disk(prepared.cost, job.run_url)
-    return prepared, None
+    return prepared, None, store
 
 
 def upscale(job: Job, *, should_stop: Callable[[], bool], on_plan: Callable[[Prepared], None]) -> Result:
     """Do the job, or what is left of it. Every error a user can cause is raised before any work starts."""
     with open_source(job) as source:
-        prepared, finished = check(job, source)
+        prepared, finished, store = check(job, source, RunStore.open)
         if finished is not None:
             return Result(exported=finished, tally=Tally(), already_finished=True)
-        plan, store = prepared.plan, RunStore.open(job.run_url)
+        plan, store = prepared.plan, store or RunStore.open(job.run_url)
         on_plan(prepared)
         with leased(store, plan) as lease:
             if job.textures is not None:
