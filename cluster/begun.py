@@ -23,6 +23,11 @@ def stage_url(run: str | Address, index: int) -> Address:
     return Address.parse(run).child(f"stage-{index}")
 
 
+def look_at(url: str | Address) -> RunStore:
+    """The store of a run that was begun, as one who may only read opens it."""
+    return RunStore.open(url, create=False)
+
+
 def run_exists(url: str | Address) -> bool:
     """Whether a run was begun at a URL; only reads, so that whoever may read can ask."""
     return _read_plan(url) is not None

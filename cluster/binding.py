@@ -26,10 +26,12 @@ from pipeline.tag_file import TagFile, parse_tags, read_table
 from pipeline.tagger import Tagging, make_tagging
 from pipeline.taggers.loading import describe_tagger
 from pipeline.vocabulary import parse_vocabulary
+from storage.address import Address
 from storage.documents import read_text
 from storage.images import ImageSource, check_output, open_image
 from storage.images.georeference import check_georeference
 from storage.images.ground import to_pixels
+from storage.objects import ObjectRoot
 from storage.run import RunStore
 
 from .job import Job, Work
@@ -40,7 +42,7 @@ from .textures import memory_for
 
 def open_source(job: Job) -> ImageSource:
     """The job's image. Raises ImageError and its kin, one line each."""
-    return open_image(job.input, bands=job.band_numbers())
+    return open_image(job.input, bands=job.band_numbers(), trust=job.trust_input)
 
 
 def make_plan(job: Job, source: ImageSource, device: DeviceFacts) -> Plan:
@@ -89,7 +91,7 @@ def describe_difficulty(job: Job, source: ImageSource) -> ImageFacts | None:
     """What a plan must know of the job's map of difficulty, checked against the image; None where none is given."""
     if job.difficulty is None:
         return None
-    with open_difficulty(job.difficulty) as given:
+    with open_difficulty(job.difficulty, trust=job.trust_input) as given:
         info = given.info
         if (info.height, info.width) != (source.info.height, source.info.width):
             raise ValueError(
@@ -101,9 +103,9 @@ def describe_difficulty(job: Job, source: ImageSource) -> ImageFacts | None:
         )
 
 
-def open_difficulty(path: str) -> ImageSource:
+def open_difficulty(path: str, *, trust: bool = False) -> ImageSource:
     """The first band of a map of difficulty."""
-    return open_image(path, bands=(1,))
+    return open_image(path, bands=(1,), trust=trust)
 
 
 def read_vit(job: Work) -> AttentionCard | None:
@@ -165,15 +167,24 @@ def check_memory(plan: Plan, workers: int, available: int, where: str) -> Price:
     return cost
 
 
-def check_disk(cost: Price, store: RunStore) -> None:
-    """Raise OSError where the run store's disk cannot hold the run at its largest, with what it holds of it already."""
-    free = store.root.free_bytes()
-    if free is None or cost.disk_peak <= free:
-        return
-    held = sum(store.usage().values())
-    if cost.disk_peak > free + held:
+def check_disk(cost: Price, run: Address) -> None:
+    """Raise OSError where the run's disk cannot hold it at its largest, with what it holds of it already.
+
+    Nothing is made there: of a folder that is not there yet, the disk that it will be on counts.
+    """
+    held = 0
+    try:
+        store = RunStore.open(run, create=False)
+        free = store.root.free_bytes()
+        held = 0 if free is None or cost.disk_peak <= free else sum(store.usage().values())
+    except FileNotFoundError:
+        if run.folder is None:
+            raise
+        there = next(parent for parent in run.folder.parents if parent.exists())
+        free = ObjectRoot.open(Address.local(there), create=False).free_bytes()
+    if free is not None and cost.disk_peak > free + held:
         raise OSError(
-            f"disk: the run needs {_gib(cost.disk_peak)} at its largest and {store.url} has {_gib(free)} free"
+            f"disk: the run needs {_gib(cost.disk_peak)} at its largest and {run} has {_gib(free)} free"
             f"{f' beside {_gib(held)} of it' if held else ''}: give a --run on a larger disk or in an object store"
         )
 
@@ -187,6 +198,7 @@ def free_memory() -> int:
 def check_target(job: Job, source: ImageSource) -> None:
     """The output's folder, suffix, presence, size, bits and place on the ground; see storage.images.check_output."""
     info, scale = source.info, max(1, job.scale)
+    check_run_place(job)
     check_output(
         job.output,
         overwrite=job.overwrite,
@@ -194,8 +206,18 @@ def check_target(job: Job, source: ImageSource) -> None:
         width=info.width * scale,
         num_bands=info.num_bands + info.has_alpha,
         dtype=info.dtype,
+        inputs=[*job.files_read(), *info.files],
     )
     check_georeference(info.geo, scale)
+
+
+def check_run_place(job: Work) -> None:
+    """Raise ValueError where the run would be kept at the place of its output, or the output inside of the run."""
+    if job.run_address.folder is None:
+        return
+    run, output = job.run_address.folder.resolve(), Path(job.output).resolve()
+    if output == run or run in output.parents:
+        raise ValueError(f"OUTPUT {job.output} lies in the run's own folder {job.run_url}: give another name, or --run")
 
 
 def _gib(count: int) -> str:

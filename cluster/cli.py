@@ -41,6 +41,9 @@ app = typer.Typer(
 )
 
 RunArg = Annotated[str, typer.Argument(metavar="RUN", help="folder or URL of a run, of a series or of one stage of it")]
+TrustOpt = Annotated[
+    bool, typer.Option("--trust-input", help="let images make GDAL read other files than pictures beside them")
+]
 JsonOpt = Annotated[bool, typer.Option("--json", help="print JSON")]
 
 
@@ -85,7 +88,7 @@ def generate(
     started = time.monotonic()
     with one_line_errors(), stoppable():
         if only_plan:
-            stages = series.prepare(job)
+            stages, *_ = series.check(job)
             print_series(stages, job.run_url)
             print_estimates(estimate(job, stages))
             return
@@ -104,11 +107,11 @@ def plan(job: Job, as_json: JsonOpt = False) -> None:
     """Print what `upscale` would do and cost, with the same arguments, and do nothing."""
     from cluster.binding import open_source
     from cluster.estimating import estimate
-    from cluster.session import prepare
+    from cluster.session import check
 
     with one_line_errors():
         with open_source(job) as source:
-            prepared = prepare(job, source)
+            prepared, *_ = check(job, source)
         (time_needed,) = estimate(job, [prepared])
         if as_json:
             cost = dataclasses.asdict(prepared.cost)
@@ -166,12 +169,13 @@ def compare(
     first: Annotated[str, typer.Argument(metavar="A", help="image")],
     second: Annotated[str, typer.Argument(metavar="B", help="image of the same size, the reference")],
     as_json: JsonOpt = False,
+    trust_input: TrustOpt = False,
 ) -> None:
     """Measure how alike two images are: PSNR, SSIM, MS-SSIM and VIF, window by window."""
     from cluster.comparison import compare_images
 
     with one_line_errors():
-        figures = compare_images(first, second)
+        figures = compare_images(first, second, trust=trust_input)
         if as_json:
             # JSON has no infinity: equal images have no PSNR
             print(json.dumps({name: value if value != math.inf else None for name, value in figures.items()}))
@@ -195,6 +199,7 @@ def textures(
     side: Annotated[int, typer.Option(help="pixels a side of a patch")] = 256,
     pairs: Annotated[int, typer.Option(help="pairs to keep, at most")] = 2000,
     patches: Annotated[int, typer.Option(help="patches to look at, at most")] = 20000,
+    trust_input: TrustOpt = False,
 ) -> None:
     """Make a memory of reference textures, for `upscale --textures`."""
     from cluster.settings import parse_settings
@@ -215,6 +220,7 @@ def textures(
             side=side,
             pairs=pairs,
             patches=patches,
+            trust_input=trust_input,
         )
         memory = build_memory(order, show)
         out.print(f"wrote {output}: {len(memory.keys)} pairs of width {memory.keys.shape[1]}")
@@ -248,12 +254,13 @@ def export(
     ] = None,
     bands: Annotated[str | None, typer.Option(help="as `upscale` was given it")] = None,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="replace OUTPUT if it is there")] = False,
+    trust_input: TrustOpt = False,
 ) -> None:
     """Write the picture of a run whose regions are all decoded: from any machine that can read its store."""
     from cluster.exporting import export_run
 
     with one_line_errors():
-        exported = export_run(run, output, image=image, bands=bands, overwrite=overwrite)
+        exported = export_run(run, output, image=image, bands=bands, overwrite=overwrite, trust_input=trust_input)
         out.print(f"wrote {output}")
         out.print(f"pixels sha256 {exported.sha256}")
 

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import dataclasses
+import logging
+from collections.abc import Sequence
 
 from actors.names import OUT
 from pipeline.plan import Plan, plan_from_json
 from storage.images import check_output, open_image
 from storage.images.georeference import check_georeference
+from storage.images.picture import losses
 from storage.run import RunStore
 
 from .begun import open_begun, stage_place
@@ -16,9 +19,17 @@ from .job import parse_bands
 from .pixels import Exported, decoded_sums, export
 from .preview import plain_info
 
+log = logging.getLogger(__name__)
+
 
 def export_run(
-    run: str, output: str, *, image: str | None = None, bands: str | None = None, overwrite: bool = False
+    run: str,
+    output: str,
+    *,
+    image: str | None = None,
+    bands: str | None = None,
+    overwrite: bool = False,
+    trust_input: bool = False,
 ) -> Exported:
     """Write the decoded pixels of a run to ``output``; of a series those of its last stage.
 
@@ -38,15 +49,18 @@ def export_run(
     if image is None:
         plain, count = plain_info(plan), plan.image.num_bands
         info = dataclasses.replace(plain, num_bands=count, descriptions=(None,) * count)
-        _check_target(plan, output, overwrite, count)
+        _check_target(plan, output, overwrite, count, [run])
         return export(store, plan, info, output, told=told, overwrite=overwrite)
-    with open_image(image, bands=parse_bands(bands)) as source:
+    with open_image(image, bands=parse_bands(bands), trust=trust_input) as source:
         if describe_image(source, parse_bands(bands)) != plan.image:
             raise ValueError(
                 f"--input {image} is not the image of {store.url}: give the file that was enlarged, and --bands as "
                 "they were given then; or leave it out"
             )
-        _check_target(plan, output, overwrite, plan.image.num_bands + source.info.has_alpha)
+        inputs = [run, image, *source.info.files]
+        _check_target(plan, output, overwrite, plan.image.num_bands + source.info.has_alpha, inputs)
+        for line in losses(output, source.info):
+            log.warning("%s", line)
         check_georeference(source.info.geo, plan.scale)
         alpha = source.alpha if source.info.has_alpha else None
         return export(store, plan, source.info, output, told=told, alpha=alpha, overwrite=overwrite)
@@ -64,6 +78,6 @@ def _check_whole(store: RunStore, plan: Plan, told: dict[int, int]) -> None:
         raise ValueError(f"{missing} of {total} regions of {store.url} are not decoded yet: {_FINISH}")
 
 
-def _check_target(plan: Plan, output: str, overwrite: bool, num_bands: int) -> None:
-    height, width, dtype = plan.height_out, plan.width_out, plan.image.dtype
-    check_output(output, overwrite=overwrite, height=height, width=width, num_bands=num_bands, dtype=dtype)
+def _check_target(plan: Plan, output: str, overwrite: bool, num_bands: int, inputs: Sequence[str]) -> None:
+    size = {"height": plan.height_out, "width": plan.width_out}
+    check_output(output, overwrite=overwrite, num_bands=num_bands, dtype=plan.image.dtype, inputs=inputs, **size)

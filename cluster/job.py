@@ -74,12 +74,18 @@ class Work:
         """Raises ValueError for what is no address."""
         return Address.local(f"{self.output}.run") if self.run is None else Address.parse(self.run)
 
+    def files_read(self) -> tuple[str, ...]:
+        """All files, folders and URLs that the command reads; names that are none among them."""
+        names = (*(name for name in _PATHS if name not in ("output", "run")),)
+        found = tuple(getattr(self, name, None) for name in names)
+        return (*(one for one in found if one), self.run_url)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Job(Work):
     """Enlarging and restoring an image."""
 
-    input: str = _argument("INPUT", "image to enlarge: anything that GDAL reads", 0)
+    input: str = _argument("INPUT", "image to enlarge: PNG, JPEG, TIFF, JPEG 2000, VRT, ... or /vsizip/PATH/inside", 0)
     scale: int = _option(4, "output pixels along each axis of one input pixel")
     difficulty: str | None = _option(None, "picture of INPUT's size: how much there is to invent, black for nothing")
     textures: str | None = _option(None, "memory of sharp textures, by `gigatile textures`, that prompt each tile")
@@ -87,6 +93,7 @@ class Job(Work):
         None, "JSON or GeoJSON of tags for parts of INPUT: each tile's prompt says those of its part"
     )
     bands: str | None = _option(None, "bands of INPUT to enlarge, counted from 1, such as 1,2,3")
+    trust_input: bool = _option(False, "let INPUT make GDAL read other files than pictures beside it")
 
     def band_numbers(self) -> tuple[int, ...] | None:
         """The bands as numbers; raises ValueError with an example."""

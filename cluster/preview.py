@@ -45,7 +45,7 @@ def decode_step(run: str, step: int, output: str, *, model: str, overwrite: bool
 
     Raises ValueError for a step the plan does not have, or of which nothing is there, FileNotFoundError for no run.
     """
-    check_output(output, overwrite=overwrite)
+    check_output(output, overwrite=overwrite, inputs=[run, model])
     store, record = open_begun(run)
     plan = plan_from_json(record)
     if not 0 <= step <= plan.num_steps:

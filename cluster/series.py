@@ -18,12 +18,13 @@ from pipeline.plan import Plan, plan_from_json
 from pipeline.presets import load_recipe, override
 from pipeline.recipe import Recipe
 from pipeline.series import bind_series
+from storage.address import Address
 from storage.images import check_output
 from storage.journal import Record
 from storage.run import RunStore
 
-from .begun import check_kind, run_exists, stage_url
-from .binding import check_disk, check_memory, model_notes, read_tagging, read_vit
+from .begun import check_kind, look_at, run_exists, stage_url
+from .binding import check_disk, check_memory, check_run_place, model_notes, read_tagging, read_vit
 from .edges import bring_edges
 from .foresight import foresee
 from .job import TextJob
@@ -81,6 +82,31 @@ def prepare(job: TextJob) -> tuple[Prepared, ...]:
     return tuple(prepared)
 
 
+def check(
+    job: TextJob, opened: Callable[[Address], RunStore] = look_at
+) -> tuple[tuple[Prepared, ...], Exported | None, dict[Address, RunStore]]:
+    """A plan a stage, the picture where it is there already, and the stores of stages that were begun, ``opened``.
+
+    Every error that a user can cause is raised here: what this lets pass, ``generate`` begins.
+    """
+    check_kind(job.run_address, job.run_url, series=True)
+    if not run_exists(stage_url(job.run_address, 0)):  # before the model is looked at
+        check_picture(job)
+    stages = prepare(job)
+    urls = [stage_url(job.run_address, index) for index in range(len(stages))]
+    stores = {url: opened(url) for url in urls if run_exists(url)}
+    records: list[Record] = []
+    for url, stage in zip(urls, stages, strict=True):
+        records = match_run(stores[url], stage.plan) if url in stores else []
+    finished = already_finished(job, records)
+    if finished is not None:
+        return stages, finished, stores
+    check_picture(job)
+    for url, stage in zip(urls, stages, strict=True):
+        check_disk(stage.cost, url)
+    return stages, None, stores
+
+
 def generate(
     job: TextJob,
     *,
@@ -92,18 +118,11 @@ def generate(
 
     ``on_stage`` is called before each stage, whatever is left of it.
     """
-    check_kind(job.run_address, job.run_url, series=True)
-    if not run_exists(stage_url(job.run_address, 0)):
-        check_picture(job)
-    stages = prepare(job)
-    stores = [RunStore.open(stage_url(job.run_address, index)) for index in range(len(stages))]
-    records = [match_run(store, stage.plan) for store, stage in zip(stores, stages, strict=True)]
-    finished = already_finished(job, records[-1])
+    stages, finished, begun = check(job, RunStore.open)
     if finished is not None:
         return Result(exported=finished, tally=Tally(), already_finished=True)
-    check_picture(job)
-    for store, stage in zip(stores, stages, strict=True):
-        check_disk(stage.cost, store)
+    urls = [stage_url(job.run_address, index) for index in range(len(stages))]
+    stores = [begun.get(url) or RunStore.open(url) for url in urls]
     on_plan(stages)
     # one Ray serves all stages, and the last one needs the most of it
     room = max(object_bytes(stage.plan, Graph(stage.plan), stage.workers) for stage in stages)
@@ -143,7 +162,9 @@ def check_picture(job: TextJob) -> None:
     """The output's folder, suffix, presence and size; see storage.images.check_output."""
     size = job.pixels()
     facts: dict[str, Any] = {} if size is None else {"height": size[0], "width": size[1]}
-    check_output(job.output, overwrite=job.overwrite, num_bands=3, dtype="uint8", **facts)
+    check_run_place(job)
+    inputs = job.files_read()
+    check_output(job.output, overwrite=job.overwrite, num_bands=3, dtype="uint8", inputs=inputs, **facts)
 
 
 def _bring_in(sitting: Sitting, reporter: Reporter, records: list[Record]) -> None:

@@ -11,11 +11,13 @@ from actors.drive import Tally
 from actors.image_prompts import TEXTURES_BLOB
 from actors.names import PIXELS
 from pipeline.plan import Plan
+from storage.address import Address
 from storage.images import ImageSource
+from storage.images.picture import losses
 from storage.journal import Record
 from storage.run import RunStore
 
-from .begun import check_kind, run_exists
+from .begun import check_kind, look_at, run_exists
 from .binding import (
     asked_recipe,
     check_disk,
@@ -45,26 +47,41 @@ def prepare(job: Job, source: ImageSource) -> Prepared:
     cuts = find_cuts(plan, job.model, allow_pickle=job.allow_pickle)
     vain = find_vain(job, asked_recipe(job), [plan])
     foreseen = foresee(plan, job.model, allow_pickle=job.allow_pickle)
-    warnings = (*model_notes(plan), *cuts, *vain, *foreseen)
+    warnings = (*model_notes(plan), *cuts, *vain, *foreseen, *losses(job.output, source.info))
     return Prepared(plan=plan, cost=cost, workers=there.workers, warnings=warnings)
+
+
+def check(
+    job: Job, source: ImageSource, opened: Callable[[Address], RunStore] = look_at
+) -> tuple[Prepared, Exported | None, RunStore | None]:
+    """The job's plan, its result where that is there already, and its store where it was begun, ``opened``.
+
+    Makes nothing, not even the run's folder, as long as ``opened`` does not.
+
+    Every error that a user can cause is raised here: what this lets pass, ``upscale`` begins.
+    """
+    check_kind(job.run_address, job.run_url, series=False)
+    begun = run_exists(job.run_address)
+    if not begun:  # before the model is looked at
+        check_target(job, source)
+    prepared, store = prepare(job, source), None
+    if begun:
+        store = opened(job.run_address)
+        finished = already_finished(job, match_run(store, prepared.plan))
+        if finished is not None:
+            return prepared, finished, store
+        check_target(job, source)
+    check_disk(prepared.cost, job.run_address)
+    return prepared, None, store
 
 
 def upscale(job: Job, *, should_stop: Callable[[], bool], on_plan: Callable[[Prepared], None]) -> Result:
     """Do the job, or what is left of it. Every error a user can cause is raised before any work starts."""
     with open_source(job) as source:
-        check_kind(job.run_address, job.run_url, series=False)
-        store_exists = run_exists(job.run_address)
-        if not store_exists:
-            check_target(job, source)
-        prepared = prepare(job, source)
-        plan = prepared.plan
-        store = RunStore.open(job.run_address)
-        finished = already_finished(job, match_run(store, plan))
+        prepared, finished, store = check(job, source, RunStore.open)
         if finished is not None:
             return Result(exported=finished, tally=Tally(), already_finished=True)
-        if store_exists:
-            check_target(job, source)
-        check_disk(prepared.cost, store)
+        plan, store = prepared.plan, store or RunStore.open(job.run_address)
         on_plan(prepared)
         with leased(store, plan) as lease:
             given = {} if job.textures is None else _keep_textures(store, plan, job.textures)
@@ -86,7 +103,7 @@ def _bring_in(sitting: Sitting, job: Job, source: ImageSource, reporter: Reporte
     reporter.announce("ingest", f"{plan.image.height} x {plan.image.width} pixels")
     ingest(store, PIXELS, plan.image, source, lease, records, on_rows=sitting.stop_if_asked)
     if plan.difficulty_map is not None and job.difficulty is not None:
-        with open_difficulty(job.difficulty) as given:
+        with open_difficulty(job.difficulty, trust=job.trust_input) as given:
             ingest(store, DIFFICULTY_MAP, plan.difficulty_map, given, lease, records, on_rows=sitting.stop_if_asked)
 
 

@@ -21,6 +21,7 @@ from pipeline.plan import Plan, differing_fields, plan_from_json
 from pipeline.price import Price
 from storage.errors import FencedError
 from storage.images import ImageInfo
+from storage.images.identity import file_sha256
 from storage.images.opacity import ReadOpacity
 from storage.journal import Record, driver_record
 from storage.lease import Lease
@@ -186,8 +187,8 @@ def hand_out_image(sitting: Sitting, reporter: Reporter, info: ImageInfo, alpha:
         on_rows=sitting.stop_if_asked,
     )
     path = Path(exported.path).resolve()
-    said = {"path": str(path), "size": path.stat().st_size, "sha256": exported.sha256}
-    record = driver_record(EXPORT, extra=said)
+    facts = {"size": path.stat().st_size, "file_sha256": file_sha256(path)}
+    record = driver_record(EXPORT, extra={"path": str(path), "sha256": exported.sha256, **facts})
     store.journal.append([record], sitting.lease.generation)
     return exported
 
@@ -231,10 +232,21 @@ def match_run(store: RunStore, plan: Plan) -> list[Record]:
 
 
 def already_finished(job: Work, records: list[Record]) -> Exported | None:
-    """The export that the journal names for this output, if the file is still there and of the same size."""
-    path = str(Path(job.output).resolve())
+    """The export that the journal names for this output, if the file is still there with the bytes that were written.
+
+    Raises FileExistsError where it has others by now, and may not be overwritten.
+    """
+    path = Path(job.output).resolve()
     for record in reversed(records):
-        if record.kind == EXPORT and record.extra["path"] == path:
-            there = Path(path).is_file() and Path(path).stat().st_size == record.extra["size"]
-            return Exported(path=job.output, sha256=record.extra["sha256"]) if there else None
+        if record.kind != EXPORT or record.extra["path"] != str(path):
+            continue
+        if not path.is_file():
+            return None
+        if path.stat().st_size == record.extra["size"] and file_sha256(path) == record.extra["file_sha256"]:
+            return Exported(path=job.output, sha256=record.extra["sha256"])
+        changed = f"{path} was changed since this run wrote it"
+        if not job.overwrite:
+            raise FileExistsError(f"{changed}: choose another name, or allow overwriting (--overwrite)")
+        log.warning("%s: it is written again", changed)
+        return None
     return None

@@ -17,8 +17,10 @@ from pipeline.backbones.loading import describe_model, load_backbone
 from pipeline.finite import check_weights, finite
 from pipeline.pixels import to_rgb
 from pipeline.textures import PAIRS, TextureMemory, choose_pairs
+from storage.address import Address
 from storage.box import Box
 from storage.errors import ImageError, NoBucketError
+from storage.home import expand_home
 from storage.images import ImageSource, open_image
 from storage.tables import VectorTable, check_absent, read_table, write_table
 
@@ -46,6 +48,8 @@ class Order:
     seed: int = 0
     """which patches are looked at where there are more than ``patches``"""
     device: str = "cpu"
+    trust_input: bool = False
+    """see storage.images.open_image"""
 
     def __post_init__(self) -> None:
         if self.pairs < 1 or self.patches < 1 or self.scale < 1:
@@ -69,11 +73,12 @@ def build_memory(order: Order, on_patch: Callable[[int, int], None] = lambda _do
         raise ValueError(f"--scale {order.scale}: the model {card.name} enlarges by {card.geometry.native_scale}")
     places = find_patches(Path(order.folder), order)
     check_absent(order.output)
+    _check_apart(order)
     backbone = load_backbone(card, device=order.device, dtype="float32")
     check_weights(backbone, f"model {card.name}")
     assert isinstance(backbone, LookingBackbone)
     keys, values = [], []
-    for done, pixels in enumerate(_read(places), 1):
+    for done, pixels in enumerate(_read(places, order.trust_input), 1):
         values.append(_look(backbone, pixels))
         keys.append(_look(backbone, coarse_of(pixels, backbone, order.scale)))
         on_patch(done, len(places))
@@ -89,6 +94,18 @@ def _look(backbone: LookingBackbone, pixels: torch.Tensor) -> np.ndarray:
     return finite(backbone.look(pixels[None])[0].numpy(), "the image encoder")
 
 
+def _check_apart(order: Order) -> None:
+    """Raise ValueError where the memory would be written over the pictures, or among them."""
+    output, folder = Address.parse(order.output).folder, expand_home(order.folder).resolve()
+    if output is None:
+        return
+    output = output.resolve()
+    if output == folder or output in folder.parents:
+        raise ValueError(f"OUTPUT {order.output} holds the pictures that are read: give a folder of its own")
+    if output.is_dir() and {path.name for path in output.iterdir()} - {"keys", "values", "zarr.json"}:
+        raise ValueError(f"OUTPUT {order.output} holds other files: give an empty folder, or one that is not there")
+
+
 def find_patches(folder: Path, order: Order) -> list[tuple[Path, Box]]:
     """Whole patches of every picture below ``folder``, at most ``order.patches``, in the pictures' order.
 
@@ -99,7 +116,7 @@ def find_patches(folder: Path, order: Order) -> list[tuple[Path, Box]]:
         raise FileNotFoundError(f"no pictures below {folder}: give a folder of {', '.join(SUFFIXES)}")
     places = []
     for path in paths:
-        with _open(path) as source:
+        with _open(path, order.trust_input) as source:
             rows, cols = source.info.height // order.side, source.info.width // order.side
         places += [
             (path, Box(top=row * order.side, left=col * order.side, height=order.side, width=order.side))
@@ -114,18 +131,18 @@ def find_patches(folder: Path, order: Order) -> list[tuple[Path, Box]]:
     return places
 
 
-def _open(path: Path) -> ImageSource:
+def _open(path: Path, trust: bool) -> ImageSource:
     """A picture, or three bands of one that has more."""
     try:
-        return open_image(str(path))
+        return open_image(str(path), trust=trust)
     except ImageError:
-        return open_image(str(path), bands=(1, 2, 3))
+        return open_image(str(path), bands=(1, 2, 3), trust=trust)
 
 
-def _read(places: list[tuple[Path, Box]]) -> Iterator[torch.Tensor]:
+def _read(places: list[tuple[Path, Box]], trust: bool) -> Iterator[torch.Tensor]:
     """Patches ``[3, side, side]`` in [0, 1]; ``places`` of one picture come together, and it is opened once."""
     for path, here in itertools.groupby(places, key=lambda place: place[0]):
-        with _open(path) as source:
+        with _open(path, trust) as source:
             limit = np.iinfo(source.info.dtype).max
             for _, box in here:
                 yield to_rgb(torch.from_numpy(source.read(box).astype(np.float32) / limit))

@@ -9,6 +9,8 @@ from urllib.parse import quote
 
 from PIL import Image
 
+from storage.images.target import check_apart
+
 _PAGE = """<!doctype html>
 <html lang="en">
 <meta charset="utf-8">
@@ -108,5 +110,6 @@ def write_viewer(folder: Path, before: Path, after: Path, *, title: str) -> Path
         height=sizes[1][1],
     )
     target = folder / "index.html"
+    check_apart(target, [before, after])
     target.write_text(page, encoding="utf-8")
     return target

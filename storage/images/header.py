@@ -15,9 +15,12 @@ from PIL.Image import Exif
 from PIL.JpegImagePlugin import JpegImageFile
 from PIL.PngImagePlugin import PngImageFile
 
+from storage.images.place import find_place
+
 _ORIENTATION = 274
 _BIGTIFF = 43
 _CM_PER_INCH = 2.54
+_BY_PILLOW = {"PNG": PngImageFile, "JPEG": JpegImageFile}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -34,12 +37,9 @@ class Header:
 
 def read_header(path: str, raster: Any) -> Header:
     """The header of the file ``path``, which rasterio has open as ``raster``."""
-    if raster.driver == "PNG":
-        with PngImageFile(path) as png:
-            return _from_pillow(png.info)
-    if raster.driver == "JPEG":
-        with JpegImageFile(path) as jpeg:
-            return _from_pillow(jpeg.info)
+    if raster.driver in _BY_PILLOW:
+        with find_place(str(path)).open() as file, _BY_PILLOW[raster.driver](file) as image:
+            return _from_pillow(image.info)
     profile = raster.tags(ns="COLOR_PROFILE").get("SOURCE_ICC_PROFILE")
     return Header(
         icc=base64.b64decode(profile) if profile else None,
@@ -71,7 +71,7 @@ def _tiff_dpi(tags: dict[str, str]) -> tuple[float, float] | None:
 
 def _tiff_orientation(path: str) -> int:
     """The orientation in the first directory of a TIFF or BigTIFF of either byte order."""
-    with open(path, "rb") as file:
+    with find_place(str(path)).open() as file:
         head = file.read(16)
         order = "<" if head[:2] == b"II" else ">"
         is_big = _BIGTIFF in head[2:4]

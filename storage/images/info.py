@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import hashlib
 from dataclasses import dataclass
 
 from storage.box import Box
 from storage.images.georeference import GeoReference
+from storage.images.identity import fingerprint
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -33,6 +33,8 @@ class ImageInfo:
     """colour profile"""
     dpi: tuple[float, float] | None
     """dots an inch along x and y"""
+    files: tuple[str, ...] = ()
+    """every file that the image hangs on, absolute, ``path`` first: a VRT's sources, masks, world files; () for one"""
 
     @property
     def canvas(self) -> Box:
@@ -48,6 +50,5 @@ class ImageInfo:
         return self.geo.transform
 
     def fingerprint(self) -> str:
-        """The sha256 of the file's bytes, read anew at each call."""
-        with open(self.path, "rb") as file:
-            return hashlib.file_digest(file, "sha256").hexdigest()
+        """The sha256 of the file's bytes, or of those of all ``files``; read anew at each call. See identity.py."""
+        return fingerprint(self.path, self.files)

@@ -7,13 +7,14 @@ import math
 import os
 import shutil
 import tempfile
+from collections.abc import Iterable
 from pathlib import Path
 
 import numpy as np
 
 from storage.errors import StorageFullError
-from storage.home import expand_home
 from storage.images.formats import check_fits, format_of
+from storage.images.target import check_apart, real_target, stale_files
 
 
 def check_output(
@@ -24,15 +25,19 @@ def check_output(
     width: int | None = None,
     num_bands: int = 3,
     dtype: str = "uint8",
+    inputs: Iterable[str | os.PathLike[str] | None] = (),
 ) -> None:
     """Check, before a run starts, that its result can be written to ``path``.
 
-    Raises ImageError (suffix, size, bits), FileExistsError, FileNotFoundError or NotADirectoryError (the folder),
-    PermissionError or OSError (the folder cannot be written), StorageFullError (too little room; only where height and
-    width, in pixels of the result, are given).
+    ``inputs``: files and folders that the command reads, none of which may be the result or its sidecar. A link is
+    followed: the file that it leads to is what is written.
+
+    Raises ImageError (suffix, size, bits), ValueError (an input, too long a name), FileExistsError, FileNotFoundError
+    or NotADirectoryError (the folder), PermissionError or OSError (the folder cannot be written), StorageFullError (too
+    little room; only where height and width, in pixels of the result, are given).
     """
-    target = expand_home(path).absolute()
-    wanted = format_of(target)
+    wanted = format_of(Path(path))
+    target = real_target(path)
     folder = target.parent
     if not folder.exists():
         raise FileNotFoundError(f"cannot write {target}: there is no folder {folder}; make it first")
@@ -40,11 +45,14 @@ def check_output(
         raise NotADirectoryError(f"cannot write {target}: {folder} is a file; choose another place")
     if target.is_dir():
         raise IsADirectoryError(f"cannot write {target}: it is a folder; name a file in it")
-    if target.exists() and not overwrite:
-        raise FileExistsError(f"{target} exists; choose another name, or allow overwriting (--overwrite)")
+    inputs = list(inputs)
+    check_apart(target, inputs)
+    stale = [target] if target.exists() else stale_files(target, [str(name) for name in inputs if name])
+    if stale and not overwrite:
+        raise FileExistsError(f"{stale[0]} exists; choose another name, or allow overwriting (--overwrite)")
     _check_writable(folder, target)
     if height is not None and width is not None:
-        check_fits(target, height=height, width=width, dtype=dtype)
+        check_fits(Path(path), height=height, width=width, dtype=dtype)
         raw = height * width * num_bands * np.dtype(dtype).itemsize
         _check_room(folder, math.ceil(raw * wanted.disk_per_raw_byte))
 

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import logging
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 
 from storage.box import Box
-from storage.images.formats import Format
+from storage.images.formats import Format, format_of
 from storage.images.info import ImageInfo
 from storage.images.opacity import ReadOpacity
 
@@ -55,6 +56,16 @@ class Picture:
         nodata = self.info.nodata
         fits = nodata is not None and nodata in range(np.iinfo(self.dtype).max + 1)
         return nodata if fits and not self.wanted.is_lossy else None
+
+
+def losses(path: str, info: ImageInfo) -> list[str]:
+    """What the format of ``path`` cannot hold of the input, a line each: to be said before a run."""
+    wanted, lines = format_of(Path(path)), []
+    if info.has_alpha and not wanted.has_alpha:
+        lines.append(f"{path}: {wanted.driver} has no transparency, so the input's is left out; choose .tif or .png")
+    if info.nodata is not None and wanted.is_lossy:
+        lines.append(f"{path}: {wanted.driver} has no nodata value, so the input's is left out; choose .tif or .png")
+    return lines
 
 
 def usable_profile(info: ImageInfo, num_colours: int) -> bytes | None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import math
 import os
 from collections.abc import Iterator
@@ -15,7 +14,6 @@ import numpy as np
 import rasterio.shutil
 
 from storage.errors import CorruptRegionError, ImageError, StorageFullError
-from storage.home import expand_home
 from storage.images.density import stamp_png
 from storage.images.formats import check_fits, format_of
 from storage.images.gdal import CACHE_MB, GDAL_ERRORS, gdal, reason
@@ -25,9 +23,8 @@ from storage.images.opacity import ReadOpacity
 from storage.images.output import check_output
 from storage.images.picture import Picture, usable_profile
 from storage.images.staging import no_room, staged
+from storage.images.target import real_target
 from storage.images.tiff import TILE, Blocks, read_back, read_strips, write_tiff
-
-log = logging.getLogger(__name__)
 
 _JPEG_QUALITY = 95
 _PNG_LEVEL = 4
@@ -53,16 +50,13 @@ def write_image(
     ``source.alpha``. Nothing is left behind on failure. Raises as :func:`check_output`, StorageFullError where the room
     runs out, and ValueError where the blocks do not cover the image or are not in row order.
     """
-    check_output(path, overwrite=overwrite)
-    target = expand_home(path).absolute()
-    wanted = format_of(target)
+    inputs = [info.path, *info.files] if info.path else []
+    check_output(path, overwrite=overwrite, inputs=inputs)
+    target, wanted = real_target(path), format_of(Path(path))
     pixels, blocks = _peek(blocks)
-    check_fits(target, height=height, width=width, dtype=str(pixels.dtype))
+    check_fits(Path(path), height=height, width=width, dtype=str(pixels.dtype))
     if alpha is not None and not wanted.has_alpha:
-        log.warning(
-            "%s: %s has no transparency, so the input's is left out; choose .tif or .png", target, wanted.driver
-        )
-        alpha = None
+        alpha = None  # said by picture.losses before the run
     picture = Picture(
         info=info,
         scale=scale,
@@ -75,7 +69,7 @@ def write_image(
         wanted=wanted,
     )
     cache_mb = max(CACHE_MB, math.ceil(_ROWS_OF_TILES * _row_of_tiles_mb(picture)))
-    with staged(target) as staging, _translating(target, staging), gdal(cache_mb=cache_mb):
+    with staged(target, spare=inputs) as staging, _translating(target, staging), gdal(cache_mb=cache_mb):
         _write(staging, picture, blocks)
 
 

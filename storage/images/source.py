@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import struct
 import threading
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -13,13 +15,16 @@ from rasterio.windows import Window
 
 from storage.box import Box
 from storage.errors import ImageError
-from storage.home import expand_home
-from storage.images.gdal import GDAL_ERRORS, gdal, open_raster, reason
+from storage.images.consent import Consent, ask, files_behind
+from storage.images.gdal import GDAL_ERRORS, gdal, reason
 from storage.images.georeference import read_georeference
 from storage.images.header import Header, read_header
 from storage.images.info import ImageInfo
 from storage.images.layout import Layout, read_layout
 from storage.images.orientation import Orientation
+from storage.images.place import find_place
+
+log = logging.getLogger(__name__)
 
 _MAX_INTERLACED_BYTES = 1 << 30
 
@@ -30,14 +35,17 @@ class ImageSource:
     Read PNG and JPEG files in increasing row order: going back means decoding from the first row again.
     """
 
-    def __init__(self, path: str, bands: tuple[int, ...] | None) -> None:
-        self._path = path
+    def __init__(self, consent: Consent, bands: tuple[int, ...] | None) -> None:
+        self._consent = consent
+        self._path = consent.place.path
         self._local = threading.local()
         self._handles: list[Any] = []
         self._lock = threading.Lock()
         try:
             with gdal():
-                self._layout, self._orientation, self.info = _describe(path, self._raster, bands)
+                files = files_behind(consent, self._raster)
+                self._layout, self._orientation, info = _describe(self._path, self._raster, bands)
+                self.info = replace(info, files=files if len(files) > 1 else ())
             self.read(Box(top=0, left=0, height=1, width=self.info.width))
         except BaseException:
             self.close()
@@ -59,14 +67,14 @@ class ImageSource:
     @property
     def _raster(self) -> Any:
         if not hasattr(self._local, "raster"):
-            raster = open_raster(self._path)
+            raster = self._consent.open()
             self._local.raster = raster
             with self._lock:
                 self._handles.append(raster)
         return self._local.raster
 
     def fingerprint(self) -> str:
-        """The sha256 of the file's bytes."""
+        """The sha256 of the bytes of all files that the image hangs on; see identity.py."""
         return self.info.fingerprint()
 
     def read(self, box: Box) -> np.ndarray:
@@ -135,21 +143,30 @@ class ImageSource:
         return np.rint(stored * 65535.0).astype(np.uint16)
 
 
-def open_image(path: str | os.PathLike[str], *, bands: tuple[int, ...] | None = None) -> ImageSource:
+def open_image(
+    path: str | os.PathLike[str], *, bands: tuple[int, ...] | None = None, trust: bool = False
+) -> ImageSource:
     """Open an image file, upright, as gray or RGB; ``bands`` selects one or three of its bands, counted from 1.
+
+    ``path`` may name a member of a local archive, such as /vsizip/PATH/inside. ``trust``: the user answers for what the
+    file makes GDAL read (see consent.py).
 
     Raises FileNotFoundError where it is absent, and ImageError with one line where it cannot be used: empty, not an
     image, damaged as far as can be seen, inks instead of colours, values or a number of bands we do not take.
     """
-    where = expand_home(path).absolute()
+    place = find_place(str(path))
+    where = place.file
     if not where.exists():
         raise FileNotFoundError(f"no file {where}; expected an image")
     if where.is_dir():
         raise ImageError(f"{where} is a folder; expected an image file: name the file in it")
     if where.stat().st_size == 0:
         raise ImageError(f"{where} is empty; expected an image: get the file again")
+    consent = ask(place, trust=trust)
+    if place.kind and place.beside():
+        log.warning("%s: what lies beside it in the archive (%s) is not read", place.path, place.beside()[0])
     try:
-        return ImageSource(str(where), bands)
+        return ImageSource(consent, bands)
     except GDAL_ERRORS as error:
         raise ImageError(
             f"{where} is no image that can be read: {reason(error)}; expected PNG, JPEG or TIFF"

@@ -1,43 +1,54 @@
-"""A file that is made beside its final name, and gets that name in one step when it is finished."""
+"""A file that is made in a folder of its own beside its final name, and gets that name in one step when finished."""
 
 from __future__ import annotations
 
+import hashlib
 import os
 import re
+import secrets
+import shutil
 import socket
-from collections.abc import Iterator
+import stat
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 import psutil
 
 from storage.errors import FULL
+from storage.images.target import SIDECAR, stale_files
 
-_SIDECAR = ".aux.xml"
 _GROWTH = 1 << 20
+_PRIVATE = 0o700
 
 
 @contextmanager
-def staged(target: Path) -> Iterator[Path]:
-    """Give a name beside ``target`` to write to; rename it (and GDAL's sidecar) at the end, remove it on an error.
+def staged(target: Path, *, spare: Collection[str] = ()) -> Iterator[Path]:
+    """Give a name to write to; rename it (and GDAL's sidecar) to ``target`` at the end, remove it on an error.
 
-    What a killed process of this machine left for the same target is removed first.
+    ``target`` is no link. The name lies in a new folder beside it: made, not found, and closed to others, so that
+    nobody can put a link where something is to be written, and names of any length have room. What a killed process of
+    this machine left for the same target is removed first, and files that tell of an older picture of that name at the
+    end, but those of ``spare``.
     """
-    host = re.sub(r"[^A-Za-z0-9]", "_", socket.gethostname())
-    _sweep(target, host)
-    staging = target.with_name(f".{target.name}.{host}-{os.getpid()}.partial")
+    prefix = _prefix(target)
+    _sweep(target.parent, prefix)
+    folder = target.with_name(f"{prefix}-{os.getpid()}-{secrets.token_hex(8)}.partial")
+    folder.mkdir(mode=_PRIVATE)
     try:
+        staging = folder / f"picture{target.suffix}"
         yield staging
-        _flush(staging)
-        sidecar = staging.with_name(staging.name + _SIDECAR)
-        target_sidecar = target.with_name(target.name + _SIDECAR)
-        target_sidecar.unlink(missing_ok=True)
+        sidecar = staging.with_name(staging.name + SIDECAR)
+        written = [path for path in (staging, sidecar) if path.exists()]
+        for path in written:
+            _flush(path)
+        for path in stale_files(target, spare):
+            path.unlink(missing_ok=True)
         staging.replace(target)
-        if sidecar.exists():
-            sidecar.replace(target_sidecar)
+        if sidecar in written:
+            sidecar.replace(target.with_name(target.name + SIDECAR))
     finally:
-        for leftover in _siblings(staging):
-            leftover.unlink(missing_ok=True)
+        shutil.rmtree(folder, ignore_errors=True)
 
 
 def no_room(staging: Path) -> OSError | None:
@@ -45,7 +56,7 @@ def no_room(staging: Path) -> OSError | None:
 
     GDAL does not say why a write has failed, so this tries one. The files are good for nothing afterwards.
     """
-    for path in [*_siblings(staging), staging]:
+    for path in [*(path for path in staging.parent.iterdir() if path.is_file()), staging]:
         try:
             with path.open("ab") as file:
                 file.write(bytes(_GROWTH))
@@ -57,16 +68,21 @@ def no_room(staging: Path) -> OSError | None:
     return None
 
 
-def _siblings(staging: Path) -> list[Path]:
-    return [path for path in staging.parent.iterdir() if path.name.startswith(staging.name)]
+def _prefix(target: Path) -> str:
+    """What the folders of one target begin with, on one machine: short, however long its name is."""
+    host = re.sub(r"[^A-Za-z0-9]", "_", socket.gethostname())[:32]
+    return f".gigatile-{hashlib.sha256(os.fsencode(target.name)).hexdigest()[:12]}-{host}"
 
 
-def _sweep(target: Path, host: str) -> None:
-    pattern = re.compile(rf"{re.escape(f'.{target.name}.{host}-')}(\d+)\.partial")
-    for path in target.parent.iterdir():
-        match = pattern.match(path.name)
+def _sweep(parent: Path, prefix: str) -> None:
+    """Remove our own folders of processes that are gone; what others put there by such a name stays."""
+    pattern = re.compile(rf"{re.escape(prefix)}-(\d+)-[0-9a-f]{{16}}\.partial")
+    for path in parent.iterdir():
+        match = pattern.fullmatch(path.name)
         if match and not psutil.pid_exists(int(match[1])):
-            path.unlink(missing_ok=True)
+            facts = path.lstat()
+            if stat.S_ISDIR(facts.st_mode) and facts.st_uid == os.geteuid():
+                shutil.rmtree(path, ignore_errors=True)
 
 
 def _flush(path: Path) -> None:

@@ -14,6 +14,7 @@ from PIL import Image
 from storage.box import Box
 from storage.errors import CorruptRegionError, ImageError, StorageFullError
 from storage.images import open_image, sink, write_image
+from storage.images.picture import losses
 from tests.storage.full_disk import ROOT, run_on_a_full_disk
 from tests.storage.images.files import blocks, decoded, info_of, picture, pillow, srgb_profile
 
@@ -111,13 +112,18 @@ def test_alpha_is_enlarged(tmp_path: Path, bands: int, suffix: str) -> None:
     assert (alpha[:, 81:] == 255).all()
 
 
-def test_jpeg_says_that_alpha_is_lost(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+def test_jpeg_leaves_alpha_out(tmp_path: Path) -> None:
+    """As picture.losses says before a run."""
     large = enlarge(picture(HEIGHT, WIDTH))
     opaque = lambda box: np.full(box.shape, 255, np.uint8)  # noqa: E731
-    info = info_of(picture(HEIGHT, WIDTH), has_alpha=True)
+    info = info_of(picture(HEIGHT, WIDTH), has_alpha=True, nodata=0.0)
     size = {"height": HEIGHT * SCALE, "width": WIDTH * SCALE}
     write_image(tmp_path / "out.jpg", info, SCALE, blocks(large, 64), alpha=opaque, **size)
-    assert "no transparency" in caplog.text
+    with open_image(tmp_path / "out.jpg") as source:
+        assert not source.info.has_alpha
+    lines = losses("out.jpg", info)
+    assert [word in line for word, line in zip(("no transparency", "no nodata"), lines, strict=True)] == [True, True]
+    assert losses("out.png", info) == losses("out.tif", info) == []
 
 
 def test_an_older_file_is_replaced_with_its_sidecar(tmp_path: Path) -> None:

@@ -64,21 +64,79 @@ with staged(Path(sys.argv[1])) as staging:
     target = tmp_path / "out.png"
     killed = subprocess.run([sys.executable, "-c", code, str(target)], check=False, cwd=ROOT)
     assert killed.returncode == -9
-    assert len(names(tmp_path)) == 2
+    assert len(names(tmp_path)) == 1
     with staged(target) as staging:
         staging.write_text("whole")
     assert names(tmp_path) == {"out.png"}
 
 
+def left_by(target: Path, pid: int) -> Path:
+    """A folder as a process of that number leaves it."""
+    with staged(target) as staging:
+        name = staging.parent.name
+        staging.write_text("mine")
+    return target.with_name(name.replace(f"-{os.getpid()}-", f"-{pid}-"))
+
+
 def test_a_living_process_keeps_its_files(tmp_path: Path) -> None:
     target = tmp_path / "out.png"
-    with staged(target) as staging:
-        staging.write_text("mine")
-        other = staging.with_name(staging.name.replace(str(os.getpid()), str(os.getppid())))
-        other.write_text("a living one's")
-        with staged(tmp_path / "other.png") as second:
-            second.write_text("other")
+    other = left_by(target, os.getppid())
+    other.mkdir()
+    left_by(target, 1)
     assert other.exists()
+
+
+def test_a_file_that_looks_like_a_leftover_stays(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("storage.images.staging.psutil.pid_exists", lambda pid: False)
+    target = tmp_path / "out.png"
+    other = left_by(target, 7)
+    other.write_text("not ours")
+    left_by(target, 7)
+    assert other.read_text() == "not ours"
+
+
+def test_nothing_is_written_through_a_link(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The name cannot be known beforehand; and where it were, the folder would be refused, not followed."""
+    target, precious = tmp_path / "out.png", tmp_path / "precious"
+    seen = {left_by(target, 0).name for _ in range(3)}
+    assert len(seen) == 3
+    monkeypatch.setattr("storage.images.staging.secrets.token_hex", lambda count: "0" * 2 * count)
+    guessed = left_by(target, os.getpid())
+    precious.mkdir()
+    guessed.symlink_to(precious)
+    with pytest.raises(FileExistsError):
+        left_by(target, 0)
+    assert names(precious) == set()
+
+
+def test_files_are_made_as_the_umask_says(tmp_path: Path) -> None:
+    old = os.umask(0o027)
+    try:
+        with staged(tmp_path / "out.png") as staging:
+            staging.write_text("new")
+            assert staging.parent.stat().st_mode & 0o077 == 0
+    finally:
+        os.umask(old)
+    assert (tmp_path / "out.png").stat().st_mode & 0o777 == 0o640
+
+
+def test_a_long_name(tmp_path: Path) -> None:
+    target = tmp_path / f"{'n' * 243}.png"
+    with staged(target) as staging:
+        staging.write_text("new")
+        staging.with_name(f"{staging.name}.aux.xml").write_text("geo")
+    assert target.read_text() == "new"
+
+
+def test_what_told_of_an_older_picture_goes(tmp_path: Path) -> None:
+    target = tmp_path / "out.tif"
+    stale = {"out.tif.ovr", "out.tif.msk", "out.tif.aux.xml", "out.tfw", "out.tif.msk.ovr"}
+    for name in {*stale, "out.wld", "other.tfw", "out.pgw", "spared.tif.ovr"}:
+        (tmp_path / name).touch()
+    with staged(target, spare=[str(tmp_path / "out.tfw")]) as staging:
+        staging.write_text("new")
+        assert stale < names(tmp_path)
+    assert names(tmp_path) == {"out.tif", "out.tfw", "out.wld", "other.tfw", "out.pgw", "spared.tif.ovr"}
 
 
 def test_there_is_room_here(tmp_path: Path) -> None:

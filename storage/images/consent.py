@@ -1,0 +1,168 @@
+"""What an input may make GDAL read: itself and pictures beside it, unless the user trusts it (--trust-input)."""
+
+from __future__ import annotations
+
+import os
+import re
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from storage.errors import ImageError
+from storage.images.gdal import open_raster
+from storage.images.kinds import RAW, VRT, drivers_for, head_of, is_vrt
+from storage.images.place import Place
+from storage.images.vrt import TRUST, check_side_text, named_sources, resolved
+
+_PICTURES_BESIDE = (".msk", ".ovr", ".aux", ".rrd")
+_TEXT_BESIDE = ".aux.xml"
+_OVERVIEW = (".ovr", ".rrd")
+_MOST_SOURCES = 100_000
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Consent:
+    """How an input may be opened."""
+
+    place: Place
+    drivers: tuple[str, ...] | None
+    """None: all that do not use the network"""
+    sources: tuple[Path, ...] = ()
+    """of a VRT, and of those that it names, links followed"""
+
+    def open(self) -> Any:
+        """A rasterio dataset of the calling thread."""
+        return open_raster(self.place.path, drivers=self.drivers, alone=bool(self.place.kind))
+
+
+def ask(place: Place, *, trust: bool) -> Consent:
+    """How the input at ``place`` may be opened. Raises ImageError, one line, where it asks for more than pictures.
+
+    No byte of it has been shown to GDAL by then, and no file that it names was opened but to see what kind it is.
+    """
+    if trust:
+        return Consent(place=place, drivers=None)
+    with place.open() as file:
+        drivers = drivers_for(place.name, head_of(file))
+    if not drivers:
+        raise ImageError(f"{place.path} is no image that can be read: {_found(place)}; {_expected()}")
+    if place.kind:
+        if drivers == VRT or drivers[0] in RAW:
+            raise ImageError(f"{place.path} needs other files: take it out of the archive first")
+        return Consent(place=place, drivers=drivers)
+    walk = _Walk(top=place.file)
+    walk.check(place.file.resolve() if drivers == VRT else place.file, drivers)
+    return Consent(place=place, drivers=drivers, sources=tuple(walk.sources))
+
+
+def _expected() -> str:
+    return f"expected PNG, JPEG, TIFF, JPEG 2000, WebP, or a VRT of such files called .vrt; convert it, {TRUST}"
+
+
+def _found(place: Place) -> str:
+    with place.open() as file:
+        head = head_of(file)
+    if is_vrt(head):
+        return "it is a VRT, a text that names other files, under another suffix"
+    if head.lstrip(b"\xef\xbb\xbf \t\r\n").startswith((b"<", b"{", b"[")):
+        return "it is a text that tells what to read"
+    return f"it begins with {head[:8]!r}"
+
+
+@dataclass(slots=True, kw_only=True)
+class _Walk:
+    """Looks at all files that an input reads, once each."""
+
+    top: Path
+    sources: list[Path] = field(default_factory=list)
+    _seen: set[Path] = field(default_factory=set)
+    _folders: dict[Path, dict[str, list[Path]]] = field(default_factory=dict)
+
+    def check(self, path: Path, drivers: tuple[str, ...]) -> None:
+        """Raise ImageError where ``path``, or what it names, is not to be read; its sources are added to the list."""
+        if drivers[0] in RAW and path.resolve().parent != path.parent.resolve():
+            raise ImageError(f"{path} is a link to raw bytes in another folder: copy them there, {TRUST}")
+        self._check_beside(path)
+        if drivers != VRT:
+            return
+        root = self.top.resolve().parent
+        for named in named_sources(path.read_bytes(), str(path)):
+            source = resolved(named, path)
+            if not source.is_relative_to(root):
+                raise ImageError(f"{path} names {named.text}, which is outside of {root}: copy it there, {TRUST}")
+            if source in self._seen:
+                continue
+            self._seen.add(source)
+            self.sources.append(source)
+            if len(self.sources) > _MOST_SOURCES:
+                raise ImageError(f"{self.top} names more than {_MOST_SOURCES} files; expected fewer: join some first")
+            self.check(source, self._kind_of(source, path))
+
+    def _kind_of(self, source: Path, vrt: Path) -> tuple[str, ...]:
+        try:
+            with source.open("rb") as file:
+                drivers = drivers_for(source, head_of(file))
+        except OSError as error:
+            raise ImageError(f"{vrt} names {source}, which cannot be read: {error.strerror}; put it there") from error
+        if not drivers:
+            raise ImageError(f"{vrt} names {source}, which is no picture of a known kind: {_expected()}")
+        return drivers
+
+    def _check_beside(self, path: Path) -> None:
+        """Masks, overviews and statistics beside a picture: GDAL opens them as it opens anything."""
+        for beside in self._listing(path.parent).get(path.stem.lower(), ()):
+            if beside.name.lower() == path.name.lower():
+                continue
+            if beside.name.lower().endswith(_TEXT_BESIDE):
+                check_side_text(beside.read_bytes(), str(beside))
+                continue
+            with beside.open("rb") as file:
+                head = head_of(file)
+            if is_vrt(head) or drivers_for(Path(beside.stem), head) not in (("GTiff",), ("HFA",)):
+                raise ImageError(f"{beside}, beside {path.name}, is no TIFF: remove it, {TRUST}")
+
+    def _listing(self, folder: Path) -> dict[str, list[Path]]:
+        """Files of a folder that may lie beside pictures, by each beginning of their names before a dot, lower case."""
+        if folder not in self._folders:
+            listing: dict[str, list[Path]] = {}
+            for entry in os.scandir(folder):
+                name = entry.name.lower()
+                if name.endswith((*_PICTURES_BESIDE, _TEXT_BESIDE)) and entry.is_file():
+                    for dot in re.finditer(r"\.", name):
+                        listing.setdefault(name[: dot.start()], []).append(Path(entry.path))
+            self._folders[folder] = listing
+        return self._folders[folder]
+
+
+def files_behind(consent: Consent, raster: Any) -> tuple[str, ...]:
+    """Every file whose content the pixels and facts of an open dataset hang on, absolute, the input first.
+
+    GDAL names a dataset's files; those of a VRT's sources are asked for one by one, as deep as they go. Overviews are
+    left out: nothing is read of them.
+    """
+    found, todo = {consent.place.path: None}, [consent.place.path]
+    rasters, root = {consent.place.path: raster}, consent.place.file.resolve().parent
+    while todo:
+        path = todo.pop()
+        opened = rasters.pop(path, None)
+        names = opened.files if opened is not None else _files_of(path, consent)
+        for name in (os.path.abspath(name) for name in names if os.path.isfile(name)):
+            if consent.sources and not Path(name).resolve().is_relative_to(root):
+                raise ImageError(f"{path} reads {name}, which is outside of {root}: copy it there, {TRUST}")
+            if name not in found and not name.lower().endswith(_OVERVIEW):
+                found[name] = None
+                todo.append(name)
+    return tuple(found)
+
+
+def _files_of(path: str, consent: Consent) -> list[str]:
+    """Of a file that a dataset names: itself where it is a picture with more files to it, else none."""
+    name = Path(path)
+    if not consent.sources and consent.drivers is not None:
+        return []
+    with name.open("rb") as file:
+        drivers = drivers_for(name, head_of(file))
+    if not drivers:
+        return []
+    with open_raster(path, drivers=drivers) as raster:
+        return list(raster.files)
