@@ -260,7 +260,14 @@ def main() -> None:
         err.print(f"gigatile: error: {e}", markup=False)
         sys.exit(1)
     _quiet_libraries()
-    app()
+    try:
+        app()
+    except SystemExit as e:
+        if "ray" in sys.modules:
+            from cluster.vigil import leave_dead_ray
+
+            leave_dead_ray(e.code if isinstance(e.code, int) else 1)
+        raise
 
 
 if __name__ == "__main__":

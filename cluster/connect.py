@@ -33,18 +33,6 @@ class UnreachableError(ConnectionError):
     """No Ray cluster at the address, or none whose workers answer."""
 
 
-def start_private(num_cpus: int, object_bytes: int) -> None:
-    """Start Ray on this machine for this process alone; ``object_bytes`` bounds its shared memory."""
-    ray.init(
-        address="local",
-        num_cpus=num_cpus,
-        object_store_memory=object_bytes,
-        include_dashboard=False,
-        log_to_driver=False,
-        logging_level=logging.ERROR,
-    )
-
-
 def join_cluster(address: str) -> None:
     """Connect to a running cluster. Raises UnreachableError, one line with the mend, within seconds."""
     if address != "auto":
