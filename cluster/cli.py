@@ -31,6 +31,7 @@ from cluster.printing import (
     print_warnings,
 )
 from cluster.surroundings import check_folder, is_unread, last_output
+from cluster.whereabouts import check_lasting, place_of
 
 app = typer.Typer(
     add_completion=False,
@@ -225,8 +226,11 @@ def decode(
     from cluster.preview import decode_step
 
     with one_line_errors():
+        check_lasting("--output", output)
         shown = decode_step(run, step, output, model=model, allow_pickle=allow_pickle, overwrite=overwrite)
-        out.print(f"wrote {output}: {shown.decoded} of {shown.total} regions are at step {step}", markup=False)
+        out.print(
+            f"wrote {place_of(output)}: {shown.decoded} of {shown.total} regions are at step {step}", markup=False
+        )
         if shown.vanished:
             print_warnings([f"{shown.vanished} regions were deleted by the run meanwhile: they are black"])
 
@@ -245,8 +249,9 @@ def export(
     from cluster.exporting import export_run
 
     with one_line_errors():
+        check_lasting("OUTPUT", output)
         exported = export_run(run, output, image=image, bands=bands, overwrite=overwrite)
-        out.print(f"wrote {output}", markup=False)
+        out.print(f"wrote {place_of(output)}", markup=False)
         out.print(f"pixels sha256 {exported.sha256}", markup=False)
 
 

@@ -65,7 +65,7 @@ def place(job: Work) -> Placement:
         return Placement(device=device, workers=workers, memory=free_memory(), where="this machine")
     if workers == 0:
         raise ValueError("workers 0 works in this process: use it with --address local, or give at least 1")
-    connect.join_cluster(job.address)
+    connect.join_cluster(job.address, allow_open=job.allow_open_cluster)
     device = connect.cluster_device(job.device, job.threads)
     workers = connect.cluster_size(device) if workers is None else workers
     return Placement(device=device, workers=workers, memory=connect.cluster_memory(), where="the cluster")

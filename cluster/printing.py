@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Any
 from rich.console import Console
 from rich.table import Table
 
+from cluster.whereabouts import place_of
+
 if TYPE_CHECKING:  # the command line starts without the libraries
     from cluster.prompts import TilePrompts
     from cluster.sitting import Prepared, Result
@@ -159,7 +161,7 @@ def print_result(result: Result, output: str, run_url: str, seconds: float) -> N
     if result.already_finished:
         out.print(f"already finished: {output} (pixels sha256 {result.exported.sha256})", markup=False)
         return
-    out.print(f"wrote {output} in {seconds:.0f} s", markup=False)
+    out.print(f"wrote {place_of(output)} in {seconds:.0f} s", markup=False)
     out.print(f"pixels sha256 {result.exported.sha256}", markup=False)
     counts = result.prompts
     if counts.get("cut"):

@@ -30,6 +30,7 @@ from .preview import plain_info
 from .progress import Reporter
 from .prompts import find_cuts
 from .sitting import Prepared, Result, Sitting, already_finished, hand_out_image, leased, match_run, sit
+from .whereabouts import check_outputs
 
 
 def make_plans(job: TextJob, device: DeviceFacts) -> tuple[Plan, ...]:
@@ -89,6 +90,7 @@ def generate(
 
     ``on_stage`` is called before each stage, whatever is left of it.
     """
+    check_outputs(job.output, job.run_url)
     check_kind(job.run_url, series=True)
     if not run_exists(stage_url(job.run_url, 0)):
         check_picture(job)

@@ -23,6 +23,7 @@ from .progress import Reporter
 from .prompts import find_cuts
 from .sitting import Prepared, Result, Sitting, already_finished, hand_out_image, leased, match_run, sit
 from .textures import read_memory, to_memory
+from .whereabouts import check_outputs
 
 
 def prepare(job: Job, source: ImageSource) -> Prepared:
@@ -36,6 +37,7 @@ def prepare(job: Job, source: ImageSource) -> Prepared:
 
 def upscale(job: Job, *, should_stop: Callable[[], bool], on_plan: Callable[[Prepared], None]) -> Result:
     """Do the job, or what is left of it. Every error a user can cause is raised before any work starts."""
+    check_outputs(job.output, job.run_url)
     with open_source(job) as source:
         check_kind(job.run_url, series=False)
         store_exists = run_exists(job.run_url)

@@ -6,7 +6,7 @@ import os
 from pathlib import Path
 
 
-def expand_home(path: str | Path) -> Path:
+def expand_home(path: str | os.PathLike[str]) -> Path:
     """``path`` with the home directory that a leading ~ or ~somebody means; as it is where it begins otherwise.
 
     A name that begins with ~ and is nobody's is a name. Raises FileNotFoundError where this user's own home is meant
