@@ -45,6 +45,10 @@ class WorkersExhaustedError(RuntimeError):
     """Workers fail to start again and again, so the run cannot go on; what is computed stays."""
 
 
+class RayDiedError(RuntimeError):
+    """Ray's own processes on this machine are gone, and with them all workers; what is computed stays."""
+
+
 class Executor(Protocol):
     """Runs tasks on workers and holds their contributions; the coordinator sees neither tensors nor references."""
 

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -21,7 +22,7 @@ from storage.errors import NotFiniteError
 from .blobs import Sums
 from .building import WorkerSetup, build_worker
 from .coordinator import Attempt
-from .executor import Event, TaskDone, TaskFailed, WorkerJoined, WorkerLost, WorkersExhaustedError
+from .executor import Event, RayDiedError, TaskDone, TaskFailed, WorkerJoined, WorkerLost, WorkersExhaustedError
 from .graph import Graph
 from .slots import Pool, Slot, Slots
 from .task import CONTRIBUTING, Fault, Hello, Kind, Outcome, Part, Task
@@ -64,7 +65,11 @@ class _Actor:
 class RayExecutor:
     """Feeds pools of actors; see Executor. Needs ``ray.init`` to have been called."""
 
-    def __init__(self, pools: Sequence[Pool], setup: WorkerSetup, graph: Graph) -> None:
+    def __init__(
+        self, pools: Sequence[Pool], setup: WorkerSetup, graph: Graph, check: Callable[[], None] = lambda: None
+    ) -> None:
+        """``check`` raises RayDiedError where Ray's own processes are gone: calls to it would wait for them."""
+        self._check = check
         self._pools, self._slots = list(pools), Slots(pools)
         self._setup = ray.put(setup)
         self._graph = graph
@@ -97,6 +102,7 @@ class RayExecutor:
         self._contributions.pop(task, None)
 
     def wait(self, timeout: float) -> list[Event]:
+        self._check()
         self._fill()
         owners = {}
         for name, actor in self._actors.items():
@@ -209,8 +215,10 @@ class RayExecutor:
                 self._events.append(WorkerLost(worker=name, reason="its work is done"))
 
     def close(self) -> None:
-        for actor in self._actors.values():
-            ray.kill(actor.handle, no_restart=True)
+        with suppress(RayDiedError):
+            self._check()
+            for actor in self._actors.values():
+                ray.kill(actor.handle, no_restart=True)
         self._actors.clear()
         self._contributions.clear()
 

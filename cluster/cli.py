@@ -31,7 +31,8 @@ from cluster.printing import (
     print_warnings,
 )
 from cluster.surroundings import check_folder, is_unread, last_output
-from cluster.terminal import VisibleFormatter, never_choke
+from cluster.terminal import VisibleFormatter
+from cluster.whereabouts import check_lasting, place_of
 
 app = typer.Typer(
     add_completion=False,
@@ -239,8 +240,9 @@ def decode(
     from cluster.preview import decode_step
 
     with one_line_errors():
+        check_lasting("--output", output)
         shown = decode_step(run, step, output, model=model, allow_pickle=allow_pickle, overwrite=overwrite)
-        out.print(f"wrote {output}: {shown.decoded} of {shown.total} regions are at step {step}")
+        out.print(f"wrote {place_of(output)}: {shown.decoded} of {shown.total} regions are at step {step}")
         if shown.vanished:
             print_warnings([f"{shown.vanished} regions were deleted by the run meanwhile: they are black"])
 
@@ -260,8 +262,9 @@ def export(
     from cluster.exporting import export_run
 
     with one_line_errors():
+        check_lasting("OUTPUT", output)
         exported = export_run(run, output, image=image, bands=bands, overwrite=overwrite, trust_input=trust_input)
-        out.print(f"wrote {output}")
+        out.print(f"wrote {place_of(output)}")
         out.print(f"pixels sha256 {exported.sha256}")
 
 
@@ -274,9 +277,15 @@ def main() -> None:
     except (ImportError, FileNotFoundError) as e:
         err.print(f"gigatile: error: {e}")
         sys.exit(1)
-    never_choke()
     _quiet_libraries()
-    app()
+    try:
+        app()
+    except SystemExit as e:
+        if "ray" in sys.modules:
+            from cluster.vigil import leave_dead_ray
+
+            leave_dead_ray(e.code if isinstance(e.code, int) else 1)
+        raise
 
 
 if __name__ == "__main__":

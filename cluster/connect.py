@@ -6,7 +6,7 @@ import dataclasses
 import logging
 import os
 import socket
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import ray
@@ -15,6 +15,8 @@ from ray.exceptions import GetTimeoutError, RayError
 from actors.ray import reason_of
 from pipeline.device import DeviceFacts, describe_device
 from pipeline.speed import measure_speed
+
+from .trust import Answer, ask, objection, open_cluster
 
 DEFAULT_PORTS = {"": "", "ray": "10001"}
 """port by scheme, where the address gives none; a plain host:port must give it"""
@@ -33,52 +35,80 @@ class UnreachableError(ConnectionError):
     """No Ray cluster at the address, or none whose workers answer."""
 
 
-def start_private(num_cpus: int, object_bytes: int) -> None:
-    """Start Ray on this machine for this process alone; ``object_bytes`` bounds its shared memory."""
-    ray.init(
-        address="local",
-        num_cpus=num_cpus,
-        object_store_memory=object_bytes,
-        include_dashboard=False,
-        log_to_driver=False,
-        logging_level=logging.ERROR,
-    )
+def join_cluster(address: str, *, allow_open: bool = False) -> None:
+    """Connect to a running cluster. Raises UnreachableError, one line with the mend, within seconds.
+
+    ``allow_open``: also one that asks for no token.
+    """
+    meant = find_cluster(address)
+    if meant and "://" not in meant and (wrong := objection(meant, allow_open=allow_open)):
+        raise UnreachableError(f"address {address}: {wrong}")
+    try:
+        ray.init(address=address, log_to_driver=False, logging_level=logging.ERROR)
+    except (ConnectionError, RuntimeError, ValueError, OSError, ImportError) as e:
+        reason = " ".join(str(e).split()) or type(e).__name__
+        raise UnreachableError(f"address {address}: {reason.rstrip('.')}; {_MEND}") from e
+    if meant.startswith("ray://") and not allow_open and not _asks_for_token():
+        ray.shutdown()
+        raise UnreachableError(f"address {address}: {open_cluster(meant)}")
 
 
-def join_cluster(address: str) -> None:
-    """Connect to a running cluster. Raises UnreachableError, one line with the mend, within seconds."""
+_MEND = (
+    "is it the address that `ray start` printed (host:6379), is the cluster's Ray the same version, and is "
+    "RAY_AUTH_MODE set as there? --address local needs no cluster"
+)
+
+
+def find_cluster(address: str, environment: Mapping[str, str] = os.environ) -> str:
+    """host:port of the cluster that an address means, or ray://host:port; "" where Ray has to find it.
+
+    Raises UnreachableError, one line with the mend, where nothing is there.
+    """
     if address != "auto":
-        _probe(address)
-    elif not (os.environ.get("RAY_ADDRESS") or _has_local_cluster()):
+        _probe(address, address)
+        return address
+    named = environment.get("RAY_ADDRESS", "").strip()
+    if named and named not in ("auto", "local"):
+        _probe(named, f"auto (RAY_ADDRESS={named})")
+        return named
+    found = _local_clusters()
+    if not found:
         raise UnreachableError(
             "address auto: this machine is part of no Ray cluster; start one with `ray start --head`, "
             "or use --address local"
         )
-    try:
-        ray.init(address=address, log_to_driver=False, logging_level=logging.ERROR)
-    except (ConnectionError, RuntimeError, ValueError, OSError, ImportError) as e:
-        reason = next((line for line in str(e).splitlines() if line.strip()), type(e).__name__)
-        raise UnreachableError(f"address {address}: {reason.strip()}") from e
+    return next(iter(found)) if len(found) == 1 else ""
 
 
-def _probe(address: str) -> None:
+def _probe(address: str, said: str) -> None:
     scheme, _, rest = address.rpartition("://")
-    host, _, port = rest.partition(":")
+    if scheme in ("http", "https"):
+        host = rest.partition("/")[0].rpartition(":")[0] or rest.partition("/")[0]
+        raise UnreachableError(
+            f"address {said}: {address} is the address for jobs (the dashboard's): a driver joins {host}:6379, the one "
+            f"that `ray start` printed, or is sent there by `ray job submit --address {address} -- ... --address auto`"
+        )
+    host, _, port = rest.rpartition(":") if ":" in rest else (rest, "", "")
     number = port or DEFAULT_PORTS.get(scheme, "")
     if scheme not in DEFAULT_PORTS or not host or not number.isdigit():
-        raise UnreachableError(f"address {address!r}: expected local, auto, host:port or ray://host:port")
+        raise UnreachableError(f"address {said!r}: expected local, auto, host:port or ray://host:port")
     try:
-        socket.create_connection((host, int(number)), timeout=PROBE_SECONDS).close()
+        socket.create_connection((host.strip("[]"), int(number)), timeout=PROBE_SECONDS).close()
     except (OSError, OverflowError) as e:
         raise UnreachableError(
-            f"address {address}: nothing answers at {host}:{number} ({e}); is the cluster up, and its port open to you?"
+            f"address {said}: nothing answers at {host}:{number} ({e}); is the cluster up, and its port open to you?"
         ) from e
 
 
-def _has_local_cluster() -> bool:
+def _asks_for_token() -> bool:
+    """Whether the cluster joined through ray:// lets nobody in without a token."""
+    return any(ask(address, None) is Answer.REFUSED for address in [str(ray.get_runtime_context().gcs_address)])
+
+
+def _local_clusters() -> set[str]:
     from ray._private.services import find_gcs_addresses
 
-    return bool(find_gcs_addresses())
+    return set(find_gcs_addresses())
 
 
 def cluster_device(kind: str, threads: int) -> DeviceFacts:

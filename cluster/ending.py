@@ -20,7 +20,7 @@ def one_line_errors() -> Iterator[None]:
     """Turn what a user can cause into one line on stderr and exit code 1; bugs keep their traceback."""
     from actors.coordinator import TaskFailedError
     from actors.drive import WrongWorkerError
-    from actors.executor import WorkersExhaustedError
+    from actors.executor import RayDiedError, WorkersExhaustedError
     from storage.errors import CorruptRegionError, FencedError, MissingRegionError, RegionConflictError, RunBusyError
 
     known = (
@@ -31,6 +31,7 @@ def one_line_errors() -> Iterator[None]:
         TaskFailedError,
         WrongWorkerError,
         WorkersExhaustedError,
+        RayDiedError,
         CorruptRegionError,
         FencedError,
         MissingRegionError,
@@ -43,7 +44,7 @@ def one_line_errors() -> Iterator[None]:
         if os.environ.get("GIGATILE_TRACEBACK"):
             raise
         text = " ".join(str(e).split()) or type(e).__name__
-        err.print(f"gigatile: error: {text}")
+        tell_error(f"{text}. Resume with: {this_command()}" if isinstance(e, RayDiedError) else text)
         raise typer.Exit(1) from e
 
 
@@ -55,9 +56,18 @@ def stoppable() -> Iterator[None]:
     try:
         yield
     except StoppedError:
-        command = shlex.join(["gigatile", *sys.argv[1:]])
-        err.print(f"stopped; nothing finished is lost. Resume with: {command}")
+        err.print(f"stopped; nothing finished is lost. Resume with: {this_command()}")
         raise typer.Exit(130) from None
+
+
+def tell_error(text: str) -> None:
+    """One line on stderr."""
+    err.print(f"gigatile: error: {text}")
+
+
+def this_command() -> str:
+    """The command line that runs, as it can be given to a shell again."""
+    return shlex.join(["gigatile", *sys.argv[1:]])
 
 
 ALWAYS = ("SIGINT", "SIGTERM")

@@ -101,11 +101,9 @@ def judge(status: dict[str, Any], sighting: Sighting) -> dict[str, Any]:
     ``lease`` is added, and ``not_reporting_since`` (seconds since 1970 by the writer's clock, None where nothing was
     written) where the status claims a run that nobody is at work on.
     """
-    holder = {key: sighting.holder[key] for key in ("owner", "host", "pid") if key in sighting.holder}
-    table: dict[str, Any] = {
-        **status,
-        "lease": {"hold": str(sighting.hold), "generation": sighting.generation, **holder},
-    }
+    holder: dict[str, Any] = {key: sighting.holder[key] for key in ("owner", "host", "pid") if key in sighting.holder}
+    lease: dict[str, Any] = {"hold": str(sighting.hold), "generation": sighting.generation}
+    table = {**status, "lease": lease | holder}
     newer = "generation" in status and sighting.generation > _generation(status)
     if sighting.hold in (Hold.HELD, Hold.UNSEEN):
         if newer:

@@ -55,6 +55,7 @@ class Work:
     threads: int = _option(1, "threads of a worker on a CPU; part of the plan, since sums may depend on it")
     device: str = _option("auto", "auto, cpu or cuda")
     address: str = _option("local", "local: a private Ray; auto: the cluster around; host:port; ray://host:port")
+    allow_open_cluster: bool = _option(False, "join a cluster that asks for no token, and send it what the run needs")
     overwrite: bool = _option(False, "replace OUTPUT if it is there")
 
     def __post_init__(self) -> None:

@@ -21,6 +21,8 @@ from . import connect
 from .binding import free_memory
 from .job import Work
 from .machine import count_cpus
+from .private import socket_folder, start_private
+from .vigil import Vigil, watch_ray
 
 DEVICES = ("auto", "cpu", "cuda")
 
@@ -58,10 +60,12 @@ def place(job: Work) -> Placement:
             kind = _local_device()
         device = describe_device(kind, job.threads)
         workers = _local_workers(device) if workers is None else workers
+        if workers and not ray.is_initialized():
+            socket_folder()  # refuses before any work
         return Placement(device=device, workers=workers, memory=free_memory(), where="this machine")
     if workers == 0:
         raise ValueError("workers 0 works in this process: use it with --address local, or give at least 1")
-    connect.join_cluster(job.address)
+    connect.join_cluster(job.address, allow_open=job.allow_open_cluster)
     device = connect.cluster_device(job.device, job.threads)
     workers = connect.cluster_size(device) if workers is None else workers
     return Placement(device=device, workers=workers, memory=connect.cluster_memory(), where="the cluster")
@@ -81,19 +85,24 @@ def _local_workers(device: DeviceFacts) -> int:
     return max(1, count_cpus() // device.threads)
 
 
-def start_executor(job: Work, workers: int, plan: Plan, setup: WorkerSetup, graph: Graph, room: int = 0) -> Executor:
+def start_executor(
+    job: Work, workers: int, plan: Plan, setup: WorkerSetup, graph: Graph, room: int = 0
+) -> tuple[Executor, Vigil]:
     """An executor for a plan: this process, or actors on the Ray that is there, or on one started for it.
+
+    The vigil is over the processes of that Ray on this machine; over none without Ray.
 
     ``room``: bytes of shared memory that later plans will need of a Ray started now.
     """
     if workers == 0:
         make_deterministic(plan.device.threads)
-        return LocalExecutor(build_worker(setup))
+        return LocalExecutor(build_worker(setup)), Vigil(processes={})
     if job.address == "local" and not ray.is_initialized():
         num_cpus = max(workers * plan.device.threads, count_cpus())
-        connect.start_private(num_cpus, max(room, object_bytes(plan, graph, workers)))
+        start_private(num_cpus, max(room, object_bytes(plan, graph, workers)))
     spare = int(ray.cluster_resources().get("CPU", 0)) - workers * plan.device.threads
-    return RayExecutor(plan_pools(plan, workers, spare, job.tagger_gpu), setup, graph)
+    vigil = watch_ray()
+    return RayExecutor(plan_pools(plan, workers, spare, job.tagger_gpu), setup, graph, vigil.check), vigil
 
 
 def plan_pools(plan: Plan, workers: int, spare_cpus: int, tagger_gpu: float = 0.0) -> list[Pool]:

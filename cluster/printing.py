@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from rich.table import Table
 
 from cluster.terminal import Terminal, visible
+from cluster.whereabouts import place_of
 
 if TYPE_CHECKING:  # the command line starts without the libraries
     from cluster.prompts import TilePrompts
@@ -171,7 +172,7 @@ def print_result(result: Result, output: str, run_url: str, seconds: float) -> N
     if result.already_finished:
         out.print(f"already finished: {output} (pixels sha256 {result.exported.sha256})")
         return
-    out.print(f"wrote {output} in {seconds:.0f} s")
+    out.print(f"wrote {place_of(output)} in {seconds:.0f} s")
     out.print(f"pixels sha256 {result.exported.sha256}")
     if result.seen is not None:
         out.print(str(result.seen))

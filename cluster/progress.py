@@ -25,6 +25,9 @@ LINE_SECONDS = 10.0
 STATUS_SECONDS = 2.0
 """between writes of status.json"""
 
+FIRST_TASKS = 2
+"""of a worker, before there is an estimate"""
+
 WEIGHTS = {Kind.PREPARE: 0.5, Kind.DENOISE: 1.0, Kind.EXCHANGE: 0.5, Kind.MEASURE: 0.4, Kind.DECODE: 0.7}
 """rough cost of a region's task, for the bar before anything was timed"""
 
@@ -120,7 +123,9 @@ class Reporter:
         left_cost = sum(_cost(kind, tally) * left[kind] for kind in self.totals)
         all_cost = sum(_cost(kind, tally) * self.totals[kind] for kind in self.totals) or 1.0
         session_cost = sum(_cost(kind, tally) * tally.done[kind] for kind in self.totals)
-        eta = left_cost * elapsed / session_cost if session_cost > 0 and elapsed > 0 else None
+        # a worker's first tasks load and compile: what they took says nothing of the rest
+        is_known = sum(tally.done.values()) > FIRST_TASKS * max(1, tally.num_workers) or not left_cost
+        eta = left_cost * elapsed / session_cost if is_known and session_cost > 0 and elapsed > 0 else None
         steps = tally.done[Kind.MERGE]
         return {
             "state": "running",
@@ -155,12 +160,14 @@ def _cost(kind: Kind, tally: Tally) -> float:
 
 def status_text(status: dict[str, Any]) -> str:
     done, total = status["done"], status["total"]
+    is_at_work = status.get("state") == "running" and done != total
     parts = [
         f"{status['fraction']:4.0%}",
         f"region-steps {done['merge']}/{total['merge']}",
         f"decoded {done['decode']}/{total['decode']}",
         f"{status['region_steps_per_second']:.2f} region-steps/s",
-        f"{status['workers']} worker{'' if status['workers'] == 1 else 's'}",
+        f"{status['workers']} worker{'' if status['workers'] == 1 else 's'}"
+        + ("" if status["workers"] or not is_at_work else ", which start or wait for room in the cluster"),
     ]
     if status["eta_seconds"] is not None:
         parts.append(f"ETA {_clock(status['eta_seconds'])}")

@@ -36,6 +36,7 @@ from .prompts import find_cuts
 from .settings import parse_settings
 from .sitting import Prepared, Result, Sitting, already_finished, hand_out_image, leased, match_run, sit
 from .unread import find_vain
+from .whereabouts import check_outputs
 
 
 def make_plans(job: TextJob, device: DeviceFacts) -> tuple[Plan, ...]:
@@ -118,6 +119,7 @@ def generate(
 
     ``on_stage`` is called before each stage, whatever is left of it.
     """
+    check_outputs(job.output, job.run_url)
     stages, finished, begun = check(job, RunStore.open)
     if finished is not None:
         return Result(exported=finished, tally=Tally(), already_finished=True)

@@ -37,6 +37,7 @@ from .prompts import find_cuts
 from .sitting import Prepared, Result, Sitting, already_finished, hand_out_image, leased, match_run, sit
 from .textures import read_memory, to_memory
 from .unread import find_vain
+from .whereabouts import check_outputs
 
 
 def prepare(job: Job, source: ImageSource) -> Prepared:
@@ -77,6 +78,7 @@ def check(
 
 def upscale(job: Job, *, should_stop: Callable[[], bool], on_plan: Callable[[Prepared], None]) -> Result:
     """Do the job, or what is left of it. Every error a user can cause is raised before any work starts."""
+    check_outputs(job.output, job.run_url)
     with open_source(job) as source:
         prepared, finished, store = check(job, source, RunStore.open)
         if finished is not None:

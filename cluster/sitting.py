@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import functools
 import logging
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -27,6 +28,7 @@ from storage.journal import Record, driver_record
 from storage.lease import Lease
 from storage.run import RunStore
 
+from .ending import tell_error, this_command
 from .job import Work
 from .pixels import EXPORT, Exported, decoded_sums, export
 from .placement import start_executor
@@ -158,18 +160,28 @@ def _drive(sitting: Sitting, graph: Graph, coordinator: Coordinator, reporter: R
         tagger=job.tagger,
         before=sitting.before,
     )
+    executor, vigil = start_executor(job, sitting.prepared.workers, plan, setup, graph, sitting.room)
     session = Session(
         store=sitting.store,
         plan=plan,
         coordinator=coordinator,
-        executor=start_executor(job, sitting.prepared.workers, plan, setup, graph, sitting.room),
+        executor=executor,
         lease=sitting.lease,
         given=sitting.given,
         on_tick=reporter.tick,
         should_stop=sitting.should_stop,
         tally=tally,
     )
-    drive(session)
+    with vigil.last_words(functools.partial(_say_last_words, sitting.lease, reporter, tally)):
+        drive(session)
+
+
+def _say_last_words(lease: Lease, reporter: Reporter, tally: Tally, reason: str) -> None:
+    """What the main thread would have said, which is caught in a call to a Ray that is gone."""
+    with suppress(OSError):
+        reporter.finish(tally, "failed", reason=reason)
+        lease.release()
+    tell_error(f"{reason}. Resume with: {this_command()}")
 
 
 def hand_out_image(sitting: Sitting, reporter: Reporter, info: ImageInfo, alpha: ReadOpacity | None = None) -> Exported:

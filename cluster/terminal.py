@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import logging
 import re
-import sys
 from typing import Any
 
 from rich.console import Console
@@ -49,11 +48,3 @@ class VisibleFormatter(logging.Formatter):
 
     def format(self, record: logging.LogRecord) -> str:
         return "\n".join(visible(line) for line in super().format(record).split("\n"))
-
-
-def never_choke() -> None:
-    """Spell out what the encoding of the two streams cannot say, in place of an error halfway through a line."""
-    for stream in (sys.stdout, sys.stderr):
-        reconfigure = getattr(stream, "reconfigure", None)
-        if reconfigure is not None:
-            reconfigure(errors="backslashreplace")

@@ -1,9 +1,13 @@
-"""Ray jobs on a loopback cluster with token authentication: submitted, stopped halfway, submitted again."""
+"""Ray jobs on a loopback cluster with token authentication: submitted, stopped halfway, submitted again.
+
+And the README's own lines, as they stand, but for their addresses.
+"""
 
 from __future__ import annotations
 
 import json
 import os
+import re
 import secrets
 import shlex
 import signal
@@ -22,7 +26,10 @@ from PIL import Image
 from tests.chaos.test_driver import RECIPE, ROOT, command, finish
 from tests.killing import count_merges
 from tests.runs import picture
+from tests.s3 import s3_server, s3_url
 from tests.tiny import write_stable_diffusion
+
+__all__ = ["s3_server", "s3_url"]
 
 pytestmark = [pytest.mark.ray, pytest.mark.slow, pytest.mark.chaos]
 
@@ -112,6 +119,9 @@ def head(tmp_path: Path) -> Iterator[Head]:
         "RAY_AUTH_MODE": "token",
         "RAY_AUTH_TOKEN_PATH": str(token),
         "RAY_USAGE_STATS_ENABLED": "0",
+        # gigatile is installed on the cluster, and `python` is the one that has it
+        "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}",
+        "PYTHONPATH": str(ROOT),
     }
     environment.pop("RAY_ADDRESS", None)
     dashboard_port = free_port()
@@ -140,6 +150,36 @@ def head(tmp_path: Path) -> Iterator[Head]:
             process.wait()
 
 
+def readme_lines() -> str:
+    """The README's shell lines for a cluster."""
+    text = (ROOT / "README.md").read_text()
+    (block,) = [block for block in re.findall(r"```sh\n(.*?)```", text, re.DOTALL) if "ray job submit" in block]
+    return str(block)
+
+
+def run_readme_lines(head: Head, url: str, folder: Path, aws: dict[str, str]) -> tuple[int, str]:
+    """The lines in a shell of ``folder``; the token is there already, and two workers are too many for two CPUs."""
+    lines = readme_lines()
+    assert lines.startswith("ray get-auth-token --generate")
+    lines = lines.partition("\n")[2]
+    for said, meant in (
+        ("http://head:8265", head.dashboard),
+        ("s3://bucket/runs/scene", url),
+        ("/tmp/scene-x4.tif", str(folder / "head" / "scene-x4.tif")),
+        ("--workers 40", "--workers 1 --steps 1 --model analytic"),
+    ):
+        assert said in lines, said
+        lines = lines.replace(said, meant)
+    environment = {
+        **head.environment,
+        **aws,
+    }
+    done = subprocess.run(
+        ["bash", "-e", "-c", lines], cwd=folder, env=environment, capture_output=True, text=True, timeout=280
+    )
+    return done.returncode, done.stdout + done.stderr
+
+
 def wait_for(what: str, ready: Callable[[], bool], seconds: float) -> None:
     deadline = time.monotonic() + seconds
     while not ready():
@@ -147,7 +187,20 @@ def wait_for(what: str, ready: Callable[[], bool], seconds: float) -> None:
         time.sleep(0.2)
 
 
-def test_a_stopped_job_submitted_again_ends_with_the_same_hash(head: Head, tmp_path: Path) -> None:
+def check_readme_lines(head: Head, s3_url: str, tmp_path: Path) -> None:
+    """Credentials reach the job by name, a picture is made there, and exported here."""
+    folder = tmp_path / "readme"
+    (folder / "head").mkdir(parents=True)
+    aws = {name: value for name, value in os.environ.items() if name.startswith("AWS_")}
+    Image.fromarray(picture(40, 50).transpose(1, 2, 0)).save(folder / "scene.tif")
+    code, said = run_readme_lines(head, s3_url, folder, aws)
+    assert code == 0, said
+    assert f"wrote {folder}/head/scene-x4.tif on {socket.gethostname()}" in said
+    assert f"wrote {folder}/scene-x4.tif on {socket.gethostname()}" in said
+    assert (folder / "scene-x4.tif").read_bytes() == (folder / "head" / "scene-x4.tif").read_bytes()
+
+
+def test_a_stopped_job_submitted_again_ends_with_the_same_hash(head: Head, s3_url: str, tmp_path: Path) -> None:
     write_stable_diffusion(tmp_path / "model")
     (tmp_path / "recipe.toml").write_text(RECIPE.replace("steps = 12", "steps = 20"))
     Image.fromarray(picture(100, 120).transpose(1, 2, 0)).save(tmp_path / "in.png")
@@ -165,3 +218,4 @@ def test_a_stopped_job_submitted_again_ends_with_the_same_hash(head: Head, tmp_p
     assert status == "SUCCEEDED", said
     assert f"pixels sha256 {expected}" in said
     assert count_merges(run) > done_before > 20
+    check_readme_lines(head, s3_url, tmp_path)

@@ -294,7 +294,7 @@ def test_unreachable_address(run: Run, tmp_path: Path, address: str) -> None:
     nothing_left(tmp_path)
 
 
-@pytest.mark.parametrize("address", ["nonsense", "http://127.0.0.1:1", "ray://", "127.0.0.1:port"])
+@pytest.mark.parametrize("address", ["nonsense", "ftp://127.0.0.1:1", "ray://", "127.0.0.1:port"])
 def test_malformed_address(run: Run, tmp_path: Path, address: str) -> None:
     words = ["upscale", "in.png", "out.png", "--model", "analytic", "--address", address]
     one_line(run(*words, quick=False), "expected local, auto, host:port or ray://host:port")
@@ -302,7 +302,7 @@ def test_malformed_address(run: Run, tmp_path: Path, address: str) -> None:
 
 
 def test_auto_without_a_cluster(run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("cluster.connect._has_local_cluster", lambda: False)
+    monkeypatch.setattr("cluster.connect._local_clusters", lambda: set())
     words = ["upscale", "in.png", "out.png", "--model", "analytic", "--address", "auto"]
     one_line(run(*words, quick=False), "no Ray cluster", "ray start")
     nothing_left(tmp_path)

@@ -4,13 +4,11 @@ from __future__ import annotations
 
 import io
 import logging
-import sys
 
-import pytest
 from rich.progress import Progress
 from rich.table import Table
 
-from cluster.terminal import PlainColumn, Terminal, VisibleFormatter, never_choke, visible
+from cluster.terminal import PlainColumn, Terminal, VisibleFormatter, visible
 
 HOSTILE = "x[/b] [link=http://evil]a[/link] :smile: \x1b]0;owned\x07\x1b[31m \x9b31m \u202egnp.exe \udc80 \r\n é 好"
 
@@ -51,13 +49,3 @@ def test_cells_and_columns_take_no_markup() -> None:
 def test_log_lines_are_shown_and_stay_lines() -> None:
     record = logging.LogRecord("a", logging.WARNING, "f", 1, "%s", ("name\x1b[2J",), None)
     assert VisibleFormatter("gigatile: %(message)s").format(record) == r"gigatile: name\x1b[2J"
-
-
-def test_an_encoding_that_cannot_say_it_spells_it_out(monkeypatch: pytest.MonkeyPatch) -> None:
-    data = io.BytesIO()
-    monkeypatch.setattr(sys, "stdout", io.TextIOWrapper(data, encoding="ascii"))
-    monkeypatch.setattr(sys, "stderr", io.StringIO())
-    never_choke()
-    sys.stdout.write("é\n")
-    sys.stdout.flush()
-    assert data.getvalue() == b"\\xe9\n"

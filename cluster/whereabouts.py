@@ -1,0 +1,47 @@
+"""Where what a command writes is to be found afterwards: on which machine, and not in a folder that Ray empties."""
+
+from __future__ import annotations
+
+import os
+import socket
+from collections.abc import Mapping
+from itertools import pairwise
+from pathlib import Path
+
+JOB_VARIABLE = "RAY_JOB_CONFIG_JSON_ENV_VAR"
+"""set by Ray for the entrypoint of a job"""
+CACHE = ("runtime_resources", "working_dir_files")
+"""folders of Ray, one in the other, in which it unpacks a job's working_dir, and which it deletes when it likes"""
+
+
+def place_of(path: str) -> str:
+    """A file's absolute path, and the host where it is."""
+    return f"{Path(os.path.expanduser(path)).absolute()} on {socket.gethostname()}"
+
+
+def check_lasting(what: str, path: str, environment: Mapping[str, str] = os.environ) -> None:
+    """Refuse what a Ray job would write where nobody finds it. ``what``: the argument, for the message.
+
+    Raises ValueError, one line with the mend.
+    """
+    if "://" in path:
+        return
+    target = Path(os.path.expanduser(path))
+    parts = target.absolute().parts
+    if CACHE in pairwise(parts):
+        found = "lies in Ray's folder for this job, which Ray deletes"
+    elif JOB_VARIABLE in environment and not target.is_absolute():
+        found = "is relative, and a Ray job runs in a folder of Ray's"
+    else:
+        return
+    where = "an absolute path or a URL such as s3://bucket/runs/scene" if what == "--run" else "an absolute path"
+    raise ValueError(
+        f"{what} {path}: {found}; give {where} on {socket.gethostname()}, or take the picture from the run's store "
+        "afterwards, anywhere: `gigatile export RUN OUTPUT`"
+    )
+
+
+def check_outputs(output: str, run_url: str) -> None:
+    """The same for a picture and for its run, which is beside it where no other place is named."""
+    check_lasting("OUTPUT", output)
+    check_lasting("--run", run_url)
