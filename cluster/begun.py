@@ -6,10 +6,9 @@ RUN/stage-0    RUN/stage-1    ...   a series: each is a run, with its plan, jour
 
 from __future__ import annotations
 
-import json
-
 from pipeline.plan import plan_hash
 from storage.address import Address
+from storage.documents import parse_json
 from storage.errors import NoBucketError
 from storage.objects import ObjectRoot
 from storage.place import check_place, check_series_place
@@ -95,7 +94,8 @@ def open_begun(url: str | Address) -> tuple[RunStore, bytes]:
 
 def stage_place(record: bytes) -> tuple[int, int] | None:
     """Which stage a plan's record is of, from 1, and of how many; None for a run of its own. Reads any format."""
-    stage = json.loads(record).get("stage") or {}
-    if not stage.get("from_text"):
-        return None
-    return int(stage["index"]) + 1, int(stage["count"])
+    try:
+        stage = parse_json(record, where="plan.json")["stage"]
+        return (int(stage["index"]) + 1, int(stage["count"])) if stage["from_text"] else None
+    except (ValueError, TypeError, KeyError, OverflowError):
+        return None  # damaged: whoever needs more of it says so

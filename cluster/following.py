@@ -19,9 +19,38 @@ from typing import Any
 
 from storage.liveness import QUIET_S, Hold, Sighting, Watch
 from storage.process import SYSTEM, ProcessTable
+from storage.records import checked_json
 from storage.run import RunStore
 
 from .begun import open_begun, stage_place
+from .progress import status_text
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Counts:
+    """Tasks by kind, of those that are told of."""
+
+    merge: int
+    decode: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Status:
+    """What is told of a status.json; it may say more."""
+
+    state: str
+    stage: str | None = None
+    reason: str | None = None
+    time: float | None = None
+    """seconds since 1970, by the writer's clock"""
+    generation: int = 0
+    total: Counts | None = None
+    done: Counts | None = None
+    fraction: float = 0.0
+    region_steps_per_second: float = 0.0
+    eta_seconds: float | None = None
+    workers: int = 0
+
 
 Look = tuple[dict[str, Any], tuple[int, int] | None]
 """the status, and which stage of a series it is of, and of how many"""
@@ -91,8 +120,16 @@ def follow(run: str, *, sleep: Callable[[float], None] = time.sleep, **parts: An
 
 def read_status(store: RunStore) -> dict[str, Any]:
     """status.json; "starting" where there is none yet, or none that says anything."""
-    found = store.read_status()
-    return {"state": "starting"} if not found or not isinstance(found.get("state"), str) else found
+    data = store.read_status()
+    if data is None:
+        return {"state": "starting"}
+    try:
+        found: dict[str, Any] = checked_json(data, Status, where="status.json")
+        if "total" in found:
+            status_text(found)
+    except (ValueError, KeyError) as e:
+        return {"state": "starting", "reason": f"its last report cannot be read ({e}); the next one replaces it"}
+    return found
 
 
 def judge(status: dict[str, Any], sighting: Sighting) -> dict[str, Any]:

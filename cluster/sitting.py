@@ -211,8 +211,8 @@ def leased(store: RunStore, plan: Plan) -> Iterator[Lease]:
     lease = store.acquire_lease(owner(), plan=plan.hash)
     try:
         with keep_beating(lease):
-            store.write_plan(plan.to_json())
             lease.check()
+            _bring_plan(store, plan)
             store.sweep()
             yield lease
     except BaseException:
@@ -225,6 +225,17 @@ def leased(store: RunStore, plan: Plan) -> Iterator[Lease]:
     lease.release()
 
 
+def _bring_plan(store: RunStore, plan: Plan) -> None:
+    """Put the plan in place; where another record is there although the journal is of this plan, it is damaged."""
+    data = plan.to_json()
+    if store.read_plan() is None or store.holds_plan(data):
+        store.write_plan(data)
+        return
+    match_run(store, plan)
+    log.warning("%s/plan.json is damaged: it is written again", store.url)
+    store.write_plan(data, over=True)
+
+
 _OTHER = "Give another --run, or delete the whole of it: journal and arrays are of that plan as well as plan.json"
 
 
@@ -235,12 +246,18 @@ def match_run(store: RunStore, plan: Plan) -> list[Record]:
     journal and lease still tell which plan it was.
     """
     stored = store.read_plan()
-    store.journal.expect(plan.hash, must_be_named=stored is None)
-    if stored is not None and stored != plan.to_json():
-        lines = differing_fields(plan, plan_from_json(stored))
-        shown = "; ".join(lines[:4]) + (f"; and {len(lines) - 4} more" if len(lines) > 4 else "")
-        raise ValueError(f"the run {store.url} was begun by another plan: {shown}. {_OTHER}")
-    return store.journal.replay()
+    is_ours = stored == plan.to_json()
+    store.journal.expect(plan.hash, must_be_named=not is_ours)
+    if stored is None or is_ours:
+        return store.journal.replay()
+    with suppress(ValueError):
+        records = store.journal.replay()
+        if store.journal.num_batches:
+            return records  # the record is damaged: _bring_plan writes it again
+    other = plan_from_json(stored, where=f"{store.url}/plan.json")
+    lines = differing_fields(plan, other)
+    shown = "; ".join(lines[:4]) + (f"; and {len(lines) - 4} more" if len(lines) > 4 else "")
+    raise ValueError(f"the run {store.url} was begun by another plan: {shown}. {_OTHER}")
 
 
 def already_finished(job: Work, records: list[Record]) -> Exported | None:

@@ -11,7 +11,7 @@ import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from functools import cache, cached_property
+from functools import cache, cached_property, lru_cache
 from typing import Any
 
 import google_crc32c
@@ -218,6 +218,27 @@ def describe_array(*, channels: int, grid: RegionGrid, dtype: DTypeLike, compres
         zarr_format=3,
     )
     return json.dumps(array.metadata.to_dict(), indent=1, sort_keys=True)
+
+
+def is_description(metadata: dict[str, Any] | None) -> bool:
+    """Whether a parsed ``zarr.json`` is what describe_array writes of an array of some shape and kind."""
+    if metadata is None:
+        return False
+    try:
+        channels, height, width = metadata["shape"]
+        grid = RegionGrid(height=height, width=width, side=metadata["chunk_grid"]["configuration"]["chunk_shape"][1])
+        kinds = [_description(channels, grid, str(metadata["data_type"]), compress) for compress in (False, True)]
+    except (KeyError, TypeError, ValueError, IndexError, AttributeError, OverflowError):
+        return False
+    return metadata in kinds
+
+
+@lru_cache(maxsize=256)
+def _description(channels: int, grid: RegionGrid, dtype: str, compress: bool) -> dict[str, Any]:
+    found: dict[str, Any] = json.loads(
+        describe_array(channels=channels, grid=grid, dtype=np.dtype(dtype), compress=compress)
+    )
+    return found
 
 
 def _restored(root: ObjectRoot, name: str, metadata: str) -> RegionArray:

@@ -11,26 +11,33 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import socket
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass, field
-from typing import Any
+from typing import Any, ClassVar
 
 import google_crc32c
+from pydantic import ConfigDict, TypeAdapter, ValidationError
 
 from storage.errors import FencedError
 from storage.objects import ObjectRoot
+from storage.records import checked_json, first_fault
 from storage.retrying import read_again
 
 _NUM_READERS = 16
+_NUMBER = re.compile(r"[0-9]{8}|[1-9][0-9]{8,}")
+"""names of batches, as we write them"""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Record:
     """One finished piece of work, as the journal keeps it."""
 
+    __pydantic_config__: ClassVar[ConfigDict] = ConfigDict(extra="forbid")
+    """a member that is not known may change what a record means"""
     kind: str
     """which task it was, such as ``merge``"""
     stage: int
@@ -58,6 +65,26 @@ def driver_record(kind: str, *, crc32c: int = 0, extra: dict[str, Any] | None = 
         seconds=0.0,
         extra=extra or {},
     )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Header:
+    """The first line of a batch."""
+
+    generation: int
+    """the coordinator's lease"""
+    owner: str
+    time: str
+    """in UTC, for people"""
+    nonce: str
+    """what tells a batch from another coordinator's equal one"""
+    crc32c: int
+    """of the rest of the line and of all records"""
+    plan: str | None = None
+    """hash of the plan whose work this is"""
+
+
+_RECORDS: TypeAdapter[Record] = TypeAdapter(Record)
 
 
 class Journal:
@@ -101,6 +128,11 @@ class Journal:
                 self._num_replayed += 1
         self._next = len(keys)
         return list(self._replayed)
+
+    @property
+    def num_batches(self) -> int:
+        """Batches that were replayed, those without records among them."""
+        return self._num_replayed
 
     def append(self, records: list[Record], generation: int) -> None:
         """Append one batch, on the disk before it returns; nothing to do for an empty one.
@@ -167,7 +199,7 @@ class Journal:
         return [_key(number) for number in range(self._root.first_free(_key, num))]
 
     def _listed(self) -> list[str]:
-        numbers = sorted(int(name) for name in self._names() if name.isdigit())
+        numbers = sorted(int(name) for name in self._names() if _NUMBER.fullmatch(name))
         for expected, number in enumerate(numbers):
             if number != expected:
                 raise ValueError(f"{self._root.url}/{_key(expected)} is missing although later batches exist: {_MEND}")
@@ -181,18 +213,26 @@ class Journal:
         self._check_plan(key, header)
         if self._generation is not None and header["generation"] > self._generation:
             raise self._fenced(header, self._generation)
-        body = data.split(b"\n", 1)[1]
-        if google_crc32c.value(body) != header["crc32c"]:
-            raise ValueError(f"{self._root.url}/{key} is damaged: {_MEND}")
-        return [Record(**json.loads(line)) for line in body.splitlines()]
+        _, _, body = data.partition(b"\n")
+        try:
+            return [_RECORDS.validate_json(line, strict=True) for line in body.splitlines()]
+        except ValidationError as error:  # whole, so of another version
+            raise ValueError(
+                f"{self._root.url}/{key} holds a record that this version does not read ({first_fault(error)}): go on "
+                "with the version that wrote it"
+            ) from None
 
     def _header(self, key: str, data: bytes) -> dict[str, Any]:
+        """A batch's head, when the batch is whole."""
+        head, _, body = data.partition(b"\n")
+        where = f"{self._root.url}/{key}"
         try:
-            header = json.loads(data.split(b"\n", 1)[0])
-            needed = {name: header[name] for name in ("generation", "owner", "time", "crc32c")}
-            return needed | {"plan": header.get("plan")}
-        except (ValueError, KeyError, TypeError) as error:
-            raise ValueError(f"{self._root.url}/{key} is damaged: {_MEND}") from error
+            header: dict[str, Any] = checked_json(head, Header, where=where)
+        except ValueError as error:
+            raise ValueError(f"{where} is damaged: {_MEND}") from error
+        if header["crc32c"] != _checksum(header, body):
+            raise ValueError(f"{where} is damaged: {_MEND}")
+        return header
 
 
 _MEND = "restore the file from a copy, or delete it and all later ones to lose only that work"
@@ -210,6 +250,11 @@ def _batch(records: list[Record], generation: int, owner: str, plan: str | None 
         "plan": plan,
         "time": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
         "nonce": os.urandom(8).hex(),
-        "crc32c": google_crc32c.value(body),
     }
-    return json.dumps(header).encode() + b"\n" + body
+    return json.dumps({**header, "crc32c": _checksum(header, body)}).encode() + b"\n" + body
+
+
+def _checksum(header: dict[str, Any], body: bytes) -> int:
+    """The crc32c of a batch: of all that its head says beside it, and of its records."""
+    head = json.dumps({name: value for name, value in header.items() if name != "crc32c"})
+    return int(google_crc32c.value(head.encode() + b"\n" + body))

@@ -11,6 +11,7 @@ by watching its counter. On one machine a process that is gone is seen at once, 
 from __future__ import annotations
 
 import json
+import logging
 import os
 import re
 import time
@@ -20,9 +21,12 @@ from typing import Any
 from storage.errors import FencedError, RunBusyError
 from storage.objects import ObjectRoot
 from storage.process import SYSTEM, ProcessTable, identify, is_gone
+from storage.records import checked_json
 from storage.retrying import read_again
 
-_LEASE_KEY = re.compile(r"lease/(\d{4,})$")
+log = logging.getLogger(__name__)
+
+_LEASE_KEY = re.compile(r"lease/([0-9]{4,})$")
 _POLLS_PER_HEARTBEAT = 4
 
 
@@ -94,8 +98,36 @@ def current_generation(root: ObjectRoot) -> int:
     return root.first_free(_key, listed + 1) - 1
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Holder:
+    """What a lease's record says."""
+
+    owner: str
+    host: str
+    pid: int
+    time: str
+    """in UTC, for people"""
+    host_id: str = ""
+    pid_ticks: int | None = None
+    pid_start: float | None = None
+    plan: str | None = None
+    """hash of the plan that it works on"""
+
+
+_UNKNOWN: dict[str, Any] = {"owner": "somebody", "host": "a machine unknown", "pid": "unknown", "time": "a time unknown"}
+
+
 def _holder(root: ObjectRoot, generation: int) -> dict[str, Any]:
-    return read_again(lambda: json.loads(root.get(_key(generation))), ValueError)
+    """Who took a generation. Of a damaged record nothing is believed: its holder is watched, as one elsewhere is."""
+    key = _key(generation)
+    try:
+        found: dict[str, Any] = read_again(
+            lambda: checked_json(root.get(key), Holder, where=f"{root.url}/{key}"), ValueError, KeyError
+        )
+    except (ValueError, KeyError):
+        log.warning("%s/%s is damaged or gone: its holder is judged by its heartbeat alone", root.url, key)
+        return _UNKNOWN
+    return found
 
 
 def _check_plan(root: ObjectRoot, generation: int, plan: str) -> None:
@@ -110,10 +142,10 @@ def _check_plan(root: ObjectRoot, generation: int, plan: str) -> None:
 def read_holder(root: ObjectRoot, generation: int) -> dict[str, Any]:
     """Who took a generation, for those who only look; empty where the record is damaged or gone."""
     try:
-        found = json.loads(root.get(_key(generation)))
-    except (KeyError, ValueError, RecursionError):
+        found: dict[str, Any] = checked_json(root.get(_key(generation)), Holder, where=_key(generation))
+    except (KeyError, ValueError):
         return {}
-    return found if isinstance(found, dict) and {"owner", "host", "pid"} <= found.keys() else {}
+    return found
 
 
 def is_released(root: ObjectRoot, generation: int) -> bool:

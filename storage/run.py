@@ -11,6 +11,7 @@ blobs/...            small records
 from __future__ import annotations
 
 import json
+import logging
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -18,13 +19,16 @@ from typing import Any
 from numpy.typing import DTypeLike
 
 from storage.address import Address
-from storage.arrays import RegionArray, describe_array
+from storage.arrays import RegionArray, describe_array, is_description
 from storage.box import RegionGrid
+from storage.documents import parse_json
 from storage.errors import MissingRegionError
 from storage.journal import Journal
 from storage.lease import Lease
 from storage.objects import ObjectRoot
 from storage.place import is_aside
+
+log = logging.getLogger(__name__)
 
 _PLAN = "plan.json"
 _STATUS = "status.json"
@@ -55,9 +59,18 @@ class RunStore:
     def url(self) -> str:
         return self.root.url
 
-    def write_plan(self, data: bytes) -> None:
-        """Store the plan; the same plan again is fine. Raises ValueError where another plan is there."""
-        if not self.root.put_new(_PLAN, data, durable=True) and not self.root.holds(_PLAN, data):
+    def holds_plan(self, data: bytes) -> bool:
+        """Whether this very plan is there."""
+        return self.root.holds(_PLAN, data)
+
+    def write_plan(self, data: bytes, *, over: bool = False) -> None:
+        """Store the plan; the same plan again is fine. Raises ValueError where another plan is there.
+
+        ``over``: what is there is damaged, and gives way. Only for the lease's holder, whose journal names the plan.
+        """
+        if over:
+            self.root.put(_PLAN, data)
+        elif not self.root.put_new(_PLAN, data, durable=True) and not self.root.holds(_PLAN, data):
             raise ValueError(f"{self.url} holds a run of another plan; choose another place, or delete the whole of it")
 
     def read_plan(self) -> bytes | None:
@@ -69,18 +82,17 @@ class RunStore:
     ) -> RegionArray:
         """Make the array ``name``, or open it where it is there already. Any number of callers may race.
 
-        What describes it is written again where it is damaged. Raises ValueError where an array of that name has
-        another shape, region size, dtype or coding.
+        What describes it is written again where it is damaged, or says anything else: of a run, whose plan the
+        journal names, it is known what every array must be.
         """
         wanted = describe_array(channels=channels, grid=grid, dtype=dtype, compress=compress)
         key = f"{name}/zarr.json"
         if not self.root.put_new(key, wanted.encode(), durable=True):
             present = _parsed(self._get(key) or b"")
-            if present is None:
+            if present != json.loads(wanted):
+                log.warning("%s/%s is damaged: it is written again", self.url, key)
                 self.root.delete(key)
                 self.root.put_new(key, wanted.encode(), durable=True)
-            elif present != json.loads(wanted):
-                raise ValueError(f"the array {name} in {self.url} is there already with another shape, dtype or coding")
         return RegionArray(root=self.root, name=name, metadata=wanted)
 
     def open_array(self, name: str) -> RegionArray:
@@ -92,7 +104,7 @@ class RunStore:
             metadata = self._get(f"{name}/zarr.json")
             if metadata is None:
                 raise MissingRegionError(f"no array {name} in {self.url}")
-            if _parsed(metadata) is None:
+            if not is_description(_parsed(metadata)):
                 raise ValueError(
                     f"{self.url}/{name}/zarr.json is damaged: start the run's own command again, which writes it anew"
                 )
@@ -135,10 +147,9 @@ class RunStore:
         """Replace ``status.json``; readers see the old one or the new one, whole."""
         self.root.put(_STATUS, json.dumps(status, indent=1).encode())
 
-    def read_status(self) -> dict[str, Any] | None:
-        """What was written last; None where nothing was, or where a power cut took it."""
-        data = self._get(_STATUS)
-        return None if data is None else _parsed(data)
+    def read_status(self) -> bytes | None:
+        """What was written last, not checked; None where nothing was."""
+        return self._get(_STATUS)
 
     def put_blob(self, name: str, data: bytes) -> None:
         """Store a small record, over an older one of that name."""
@@ -176,7 +187,7 @@ class RunStore:
 def _parsed(data: bytes) -> dict[str, Any] | None:
     """A JSON object; None for what is none, such as a file that a power cut left empty."""
     try:
-        found: Any = json.loads(data)
+        found: Any = parse_json(data, where="here")
     except ValueError:
         return None
     return found if isinstance(found, dict) else None
