@@ -93,6 +93,7 @@ def describe(reduction: Reduction) -> str:
         "colour": "the statistics of the colours",
         "blur": f"the statistics of the blur at step {reduction.layer}",
         "anchor": "the statistics of the last latents",
+        "peak": "the largest difficulty",
     }
     return kinds[reduction.kind]
 
