@@ -59,7 +59,7 @@ STAGED: dict[str, Any] = {
 MASKED: dict[str, Any] = {
     "activity": "mask",
     "lower_bound": 0.1,
-    "difficulty_power": 8.0,
+    "difficulty_power": 16.0,
     "difficulty_cell": 1,
     "steps": 3,
 }

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import dataclasses
+import json
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+from diffusers import UNet2DConditionModel
 
 from actors.drive import StoppedError
 from actors.graph import Graph
@@ -69,9 +71,9 @@ def test_what_cannot_be_is_refused(tmp_path: Path) -> None:
         nearby_case(tmp_path, attention_window=12)
     with pytest.raises(ValueError, match="at most the window of 24, got 32: give a smaller one, or a larger window"):
         nearby_case(tmp_path, model=str(tmp_path / "model"), attention_window=32)
-    (folder := tmp_path / "model" / "unet" / "config.json").write_text(
-        folder.read_text().replace('"CrossAttnDownBlock2D"', '"AttnDownBlock2D"')
-    )
+    folder = tmp_path / "model" / "unet"
+    config = json.loads((folder / "config.json").read_text().replace('"CrossAttnDownBlock2D"', '"AttnDownBlock2D"'))
+    UNet2DConditionModel.from_config(config).save_pretrained(folder)
     with pytest.raises(ValueError, match=r"needs a model whose attention is known .* which .* is not: use 'tiles'"):
         nearby_case(tmp_path, model=str(tmp_path / "model"))
 
