@@ -15,7 +15,9 @@ import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from typing import Any
+from typing import Annotated, Any
+
+from pydantic import Field
 
 from storage.liveness import QUIET_S, Hold, Sighting, Watch
 from storage.process import SYSTEM, ProcessTable
@@ -34,21 +36,24 @@ class Counts:
     decode: int
 
 
+NOTHING = Counts(merge=0, decode=0)
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Status:
     """What is told of a status.json; it may say more."""
 
     state: str
-    stage: str | None = None
-    reason: str | None = None
-    time: float | None = None
+    stage: str = ""
+    reason: str = ""
+    time: Annotated[float, Field(ge=0, le=1e11)] = 0.0
     """seconds since 1970, by the writer's clock"""
     generation: int = 0
-    total: Counts | None = None
-    done: Counts | None = None
+    total: Counts = NOTHING
+    done: Counts = NOTHING
     fraction: float = 0.0
     region_steps_per_second: float = 0.0
-    eta_seconds: float | None = None
+    eta_seconds: Annotated[float, Field(ge=0, le=1e11)] | None = None
     workers: int = 0
 
 

@@ -228,12 +228,13 @@ def leased(store: RunStore, plan: Plan) -> Iterator[Lease]:
 def _bring_plan(store: RunStore, plan: Plan) -> None:
     """Put the plan in place; where another record is there although the journal is of this plan, it is damaged."""
     data = plan.to_json()
-    if store.read_plan() is None or store.holds_plan(data):
-        store.write_plan(data)
+    if store.holds_plan(data):
         return
     match_run(store, plan)
-    log.warning("%s/plan.json is damaged: it is written again", store.url)
-    store.write_plan(data, over=True)
+    is_damaged = store.read_plan() is not None
+    if is_damaged:
+        log.warning("%s/plan.json is damaged: it is written again", store.url)
+    store.write_plan(data, over=is_damaged)
 
 
 _OTHER = "Give another --run, or delete the whole of it: journal and arrays are of that plan as well as plan.json"

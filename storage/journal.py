@@ -206,7 +206,7 @@ class Journal:
         return [_key(number) for number in numbers]
 
     def _names(self) -> Iterator[str]:
-        return (key.rsplit("/", 1)[1] for key in self._root.list("journal"))
+        return (key.removeprefix("journal/") for key in self._root.list("journal"))
 
     def _parse(self, key: str, data: bytes) -> list[Record]:
         header = self._header(key, data)

@@ -114,7 +114,7 @@ class Holder:
     """hash of the plan that it works on"""
 
 
-_UNKNOWN: dict[str, Any] = {"owner": "somebody", "host": "a machine unknown", "pid": "unknown", "time": "a time unknown"}
+_UNKNOWN: dict[str, Any] = dict.fromkeys(("owner", "host", "pid", "time"), "unknown")
 
 
 def _holder(root: ObjectRoot, generation: int) -> dict[str, Any]:

@@ -8,6 +8,7 @@ from pathlib import Path
 from actors.drive import Tally
 from actors.graph import Graph
 from actors.task import Kind
+from cluster.following import read_status
 from cluster.progress import Reporter, status_text
 from cluster.terminal import Terminal
 from storage.run import RunStore
@@ -32,7 +33,7 @@ def test_lines_and_status(tmp_path: Path) -> None:
     assert lines[0] == "ingest: 75 x 125 pixels"
     assert f"region-steps 2/{totals[Kind.MERGE]}" in lines[1]
     assert "2 workers" in lines[1]
-    status = store.read_status()
+    status = read_status(store)
     assert status is not None
     assert (status["state"], status["reason"], status["plan"]) == ("stopped", "Ctrl-C", plan.hash)
     assert 0 < status["fraction"] < 1
@@ -61,7 +62,7 @@ def test_before_the_store_was_checked(tmp_path: Path) -> None:
         store=store, plan=plan, totals=Graph(plan).totals(), console=Terminal(file=text, width=200)
     ) as reporter:
         reporter.announce("checking")
-    status = store.read_status()
+    status = read_status(store)
     assert status is not None
     assert (status["state"], status["stage"], status["plan"]) == ("running", "checking", plan.hash)
     assert "done" not in status

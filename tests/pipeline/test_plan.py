@@ -13,6 +13,7 @@ from pipeline.backbones import analytic
 from pipeline.backbones.loading import describe_model
 from pipeline.plan import differing_fields, plan_from_json
 from pipeline.price import latent_bytes, price
+from tests.damage import mutated
 from tests.tiny import small_plan
 
 
@@ -107,25 +108,6 @@ def test_words_outside_a_closed_vocabulary_are_named() -> None:
     assert small_plan(model=model, prompt="Strong blur, water").recipe.prompt == "Strong blur, water"
     with pytest.raises(ValueError, match=r"does not know lake, deep; it knows blur, strong, water"):
         small_plan(model=model, prompt="lake, water", negative_prompt="deep")
-
-
-def mutated(table: Any, draw: random.Random) -> Any:
-    """A copy of a JSON table with one member dropped, added or replaced, anywhere in it."""
-    copy = json.loads(json.dumps(table))
-    node = copy
-    while True:
-        key = draw.choice(list(node)) if isinstance(node, dict) else draw.randrange(len(node))
-        if isinstance(node[key], dict | list) and node[key] and draw.random() < 0.7:
-            node = node[key]
-            continue
-        chance = draw.random()
-        if chance < 0.2 and isinstance(node, dict):
-            del node[key]
-        elif chance < 0.3 and isinstance(node, dict):
-            node["unheard of"] = 1
-        else:
-            node[key] = draw.choice([None, "x", -1, 0, 1e9, [], {}, True, [1], "7", 2**60, [["a"]]])
-        return copy
 
 
 def test_a_damaged_record_is_one_line_or_a_plan() -> None:
