@@ -1,9 +1,10 @@
 """What group norms are given: ``python -m benchmarks.codec_norm --vae runs/small_autoencoder --out runs/codec_norm``.
 
 Encodes and decodes crops and made pictures in windows, with each window's own statistics, with those of a small copy
-(pixels taken, as ``fast`` does, or averaged) and with those of the canvas, which the others are compared with. --vae is
-an AutoencoderKL in diffusers' format, such as benchmarks/small_autoencoder.py trains; ``random`` are tiny ones of
-random weights. Windows much smaller than their halo see most of the canvas: keep them at what the engine runs, 64.
+(blocks cut out, as ``fast`` does, single pixels, or averages), and with those of the canvas, which the others are
+compared with. --vae is an AutoencoderKL in diffusers' format, such as benchmarks/small_autoencoder.py trains;
+``random`` are tiny ones of random weights. Windows much smaller than their halo see most of the canvas: the engine's
+are 64.
 Writes codec_norm.md and codec_norm.json into --out.
 """
 
@@ -27,7 +28,7 @@ from pipeline.codec import decode_box, encode_box
 from pipeline.shrunk import Shrink, shrunk_size
 from storage.box import Box, RegionGrid
 
-WAYS = ("window", "averages", "fast", "exact")
+WAYS = ("window", "averages", "single pixels", "fast", "exact")
 SEEDS = 3
 
 
@@ -41,15 +42,21 @@ class Measured:
 
     def _copies(self, given: torch.Tensor, factor: int) -> dict[str, torch.Tensor]:
         """What statistics are taken of, by way; ``given [c, y, x]``, ``factor`` of its pixels to a latent one."""
-        height, width = (n * factor for n in shrunk_size(*(n // factor for n in given.shape[1:]), self._side))
+        _, rows, cols = given.shape
+        height, width = (n * factor for n in shrunk_size(rows // factor, cols // factor, self._side))
         grid = RegionGrid(height=given.shape[1], width=given.shape[2], side=max(given.shape[1:]))
-        shrink = Shrink(channels=len(given), grid=grid, height=height, width=width)
+        shrink = Shrink(channels=len(given), grid=grid, height=height, width=width, unit=factor)
         share = shrink.share(0, [(grid.canvas, given.numpy())])
-        means = functional.adaptive_avg_pool2d(given[None].double(), (height, width))[0]
+        copies = {
+            "averages": functional.adaptive_avg_pool2d(given[None].double(), (height, width))[0],
+            "single pixels": functional.interpolate(given[None].double(), (height, width), mode="nearest-exact")[0],
+        }
         deviation, mean = torch.std_mean(given.double(), (1, 2), keepdim=True)
-        spread, middle = torch.std_mean(means, (1, 2), keepdim=True)
-        means = ((means - middle) / spread.clamp_min(1e-6) * deviation + mean).clamp(given.min(), given.max())
-        return {"averages": means.float(), "fast": shrink.assemble(share[None]), "exact": given}
+        for way, copy in copies.items():
+            spread, middle = torch.std_mean(copy, (1, 2), keepdim=True)
+            restored = (copy - middle) / spread.clamp_min(1e-6) * deviation + mean
+            copies[way] = restored.clamp(given.min(), given.max()).float()
+        return {**copies, "fast": shrink.assemble(share[None]), "exact": given}
 
     def run(self, part: str, given: torch.Tensor) -> dict[str, np.ndarray]:
         """Latents or pixels by way, of pixels ``[3, H, W]`` or of latents ``[c, h, w]``."""
@@ -102,15 +109,16 @@ def compare(vae: Any, pictures: dict[str, torch.Tensor], *, side: int) -> list[d
     return rows
 
 
-def random_autoencoder(seed: int) -> AutoencoderKL:
+def random_autoencoder(seed: int) -> Any:
     torch.manual_seed(seed)
-    return AutoencoderKL(
+    vae: Any = AutoencoderKL(
         block_out_channels=(4, 4, 8, 8),
         down_block_types=("DownEncoderBlock2D",) * 4,
         up_block_types=("UpDecoderBlock2D",) * 4,
         norm_num_groups=4,
         layers_per_block=1,
-    ).eval()
+    )
+    return vae.eval()
 
 
 def summarize(record: dict[str, Any]) -> str:
@@ -132,13 +140,14 @@ def main() -> None:
     parser.add_argument("--vae", nargs="+", default=["random"])
     parser.add_argument("--data", type=Path, default=Path("../shared/data/eval"))
     parser.add_argument("--sets", nargs="+", default=list(SETS), help="folders below --data")
+    parser.add_argument("--each", type=int, default=1, help="pictures of a set, at most")
     parser.add_argument("--side", type=int, default=1024, help="pixels a side of a picture")
     parser.add_argument("--window", type=int, default=64, help="latent pixels a side of a window of the autoencoder")
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--out", type=Path, default=Path("runs/codec_norm"))
     options = parser.parse_args()
     torch.set_num_threads(options.threads)
-    paths = find_pictures(options.data, options.sets)
+    paths = [path for one in options.sets for path in find_pictures(options.data, [one])[: options.each]]
     pictures = {
         path.stem: centre_crop(path, options.side, halve=path.parent.name.startswith("aerial")) for path in paths
     }

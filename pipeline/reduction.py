@@ -129,7 +129,7 @@ def shrink(plan: Plan, part: str) -> Shrink:
     factor, channels = (geometry.factor, CHANNELS) if part == "encoder" else (1, geometry.channels)
     height, width = (side * factor for side in shrunk_size(regions.height, regions.width, geometry.codec_window))
     grid = RegionGrid(height=regions.height * factor, width=regions.width * factor, side=regions.side * factor)
-    return Shrink(channels=channels, grid=grid, height=height, width=width)
+    return Shrink(channels=channels, grid=grid, height=height, width=width, unit=factor)
 
 
 class Reducer:

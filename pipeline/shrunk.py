@@ -1,13 +1,14 @@
-"""A small copy of a canvas that is too large to be seen at once: some of its pixels, taken evenly, region by region.
+"""A small copy of a canvas that is too large to be seen at once: blocks cut out of it evenly and set side by side.
 
 A region's share holds the pixels that are taken of it, its moments and its extremes. The copy gets the canvas's mean
-and deviation, a channel each, and stays between the canvas's extremes: what Tiled VAE's fast mode does before it takes
-statistics from a small copy. Pixels are taken and not averaged, because averages lose what changes from pixel to
-pixel, which group norms measure.
+and deviation, a channel each, and stays between the canvas's extremes, as in Tiled VAE's fast mode. That takes single
+pixels; blocks keep how neighbours go together, which convolutions answer to and so the norms behind them. Averages
+would lose it too, and single pixels fall in with whatever repeats at their distance (benchmarks/codec_norm.py).
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable
 from dataclasses import dataclass
 
@@ -20,6 +21,8 @@ from .moments import from_vector, join, moments
 
 LEAST_SIDE = 8
 """pixels of the copy's shorter side, at least, where the canvas has them: a strip is shrunk along its length only"""
+BLOCK = 4
+"""units a side of a block"""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -31,15 +34,17 @@ class Shrink:
     height: int
     """pixels of the copy along y"""
     width: int
+    unit: int = 1
+    """pixels a side that stay together, and all four sides are multiples of: those under one latent pixel"""
 
     @property
     def rows(self) -> np.ndarray:
-        """The canvas's rows that are taken: those under the middles of the copy's."""
-        return _taken(self.grid.height, self.height)
+        """The canvas's rows that are taken, in rising order."""
+        return _taken(self.grid.height, self.height, self.unit)
 
     @property
     def cols(self) -> np.ndarray:
-        return _taken(self.grid.width, self.width)
+        return _taken(self.grid.width, self.width, self.unit)
 
     @property
     def most(self) -> tuple[int, int]:
@@ -93,19 +98,26 @@ class Shrink:
 
 
 def shrunk_size(height: int, width: int, most: int) -> tuple[int, int]:
-    """Height and width of a copy of ``most`` pixels a side.
+    """Height and width of a copy of ``most`` units a side, in whole blocks where it is smaller than the canvas.
 
-    >>> shrunk_size(64, 64, 64), shrunk_size(1000, 130, 64), shrunk_size(40, 6400, 64)
-    ((64, 64), (64, 8), (8, 64))
+    >>> shrunk_size(64, 50, 64), shrunk_size(1000, 150, 64), shrunk_size(40, 6400, 64), shrunk_size(5, 90, 64)
+    ((64, 50), (64, 8), (8, 64), (5, 64))
     """
-    longest = max(height, width, most)
-    sides = (max(side * most // longest, min(side, LEAST_SIDE)) for side in (height, width))
+    longest = max(height, width)
+    if longest <= most:
+        return height, width
+    sides = (max(side * most // longest // BLOCK * BLOCK, min(side, LEAST_SIDE)) for side in (height, width))
     return next(sides), next(sides)
 
 
-def _taken(length: int, count: int) -> np.ndarray:
-    """Which of ``length`` pixels lie under the middles of ``count``: torch's nearest-exact."""
-    return (2 * np.arange(count) + 1) * length // (2 * count)
+def _taken(length: int, count: int, unit: int) -> np.ndarray:
+    """Which ``count`` of ``length`` pixels: blocks under the middles of equal parts, or all where it is as many."""
+    units, num = length // unit, count // unit
+    block = num if num == units else math.gcd(num, BLOCK)
+    parts = num // block
+    starts = ((2 * np.arange(parts) + 1) * units - num) // (2 * parts)
+    within: np.ndarray = starts[:, None] * unit + np.arange(block * unit)
+    return within.ravel()
 
 
 def _inside(taken: np.ndarray, start: int, stop: int) -> slice:
