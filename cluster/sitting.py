@@ -208,6 +208,7 @@ def hand_out_image(sitting: Sitting, reporter: Reporter, info: ImageInfo, alpha:
 @contextmanager
 def leased(store: RunStore, plan: Plan) -> Iterator[Lease]:
     """The right to write to a run, with its plan in place; kept alive meanwhile."""
+    match_run(store, plan)  # before anything is written: plan.json may be lost, and the journal another plan's
     lease = store.acquire_lease(owner(), plan=plan.hash)
     try:
         with keep_beating(lease):

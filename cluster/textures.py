@@ -72,8 +72,8 @@ def build_memory(order: Order, on_patch: Callable[[int, int], None] = lambda _do
     if card.geometry.native_scale not in (None, order.scale):
         raise ValueError(f"--scale {order.scale}: the model {card.name} enlarges by {card.geometry.native_scale}")
     places = find_patches(Path(order.folder), order)
-    check_absent(order.output)
     _check_apart(order)
+    check_absent(order.output)
     backbone = load_backbone(card, device=order.device, dtype="float32")
     check_weights(backbone, f"model {card.name}")
     assert isinstance(backbone, LookingBackbone)

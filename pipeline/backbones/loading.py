@@ -78,8 +78,7 @@ def find_few_steps(name: str, *, allow_pickle: bool = False) -> FewSteps | None:
         return None
     file = read_model_file(name, allow_pickle=allow_pickle)
     folder = _locate_base(name, file)[0]
-    adapter = FAMILIES[str(read_config(folder / "model_index.json", name)["_class_name"])]
-    if adapter not in (stable_diffusion, stable_diffusion_3):
+    if _family(read_config(folder / "model_index.json", name)) not in (stable_diffusion, stable_diffusion_3):
         return None
     scheduler = read_config(folder / "scheduler" / "scheduler_config.json", name)
     return recognise(scheduler, find_names(name, folder, file))

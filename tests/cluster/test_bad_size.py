@@ -7,6 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from diffusers import UNet2DConditionModel
 from typer.testing import Result
 
 from tests.cluster.test_bad_input import one_line
@@ -22,10 +23,9 @@ def models(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
     folder = tmp_path_factory.mktemp("models")
     made = {"sd": write_stable_diffusion(folder / "sd"), "odd": write_stable_diffusion(folder / "odd")}
     made["flux"] = write_flux(folder / "flux")
-    config = made["odd"] / "unet" / "config.json"
-    table = json.loads(config.read_text())
+    table = json.loads((made["odd"] / "unet" / "config.json").read_text())
     table["down_block_types"][1] = "SimpleCrossAttnDownBlock2D"
-    config.write_text(json.dumps(table))
+    UNet2DConditionModel.from_config(table).save_pretrained(made["odd"] / "unet")
     return {name: str(path) for name, path in made.items()} | {"embedded": "embedded", "analytic": "analytic"}
 
 
