@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import dataclasses
 import difflib
-import tomllib
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 from pipeline.recipe import Recipe
+from storage.documents import parse_toml
 
 MODEL = {"model.strict": True}
 """keys of how the model is read -> their defaults, whose type a value must have"""
@@ -59,14 +59,11 @@ def parse_settings(given: Sequence[str] | None, *, of_model: bool = False) -> Se
 def _value(one: str, text: str, *, is_text: bool) -> Any:
     """A value as TOML has it; what is a text may stand without quotes, which a shell takes away."""
     try:
-        found = tomllib.loads(f"value = {text}")
-    except tomllib.TOMLDecodeError as e:
+        found = parse_toml(f"value = {text}", where="--set")
+    except ValueError as e:
         if is_text:
             return text
-        raise ValueError(
-            f"--set {one}: {text!r} is no value of TOML ({e}); write 8, 0.5, true, [1, 2] or, quoted for the shell, "
-            "a text in quotes"
-        ) from e
+        raise ValueError(f"{e}; write 8, 0.5, true, [1, 2] or, quoted for the shell, a text in quotes") from e
     if set(found) != {"value"}:
         raise ValueError(f"--set {one}: expected one value")
     return found["value"]

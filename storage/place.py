@@ -10,10 +10,10 @@ A key is written aside first: by us as KEY.<hex digits>.partial, by obstore as K
 
 from __future__ import annotations
 
-import json
 import re
 from typing import Any
 
+from storage.documents import parse_json
 from storage.objects import ObjectRoot
 
 ARRAYS = ("pixels", "cond", "z", "history", "words", "moments", "out")
@@ -86,8 +86,8 @@ def _is_led(root: ObjectRoot) -> bool:
 
 def _generation(root: ObjectRoot, key: str) -> bool:
     try:
-        found: Any = json.loads(root.get(key).split(b"\n", 1)[0])
-    except (KeyError, ValueError, RecursionError):
+        found: Any = parse_json(root.get(key).split(b"\n", 1)[0], where=key)
+    except (KeyError, ValueError):
         return False
     return isinstance(found, dict) and "generation" in found
 
@@ -95,7 +95,7 @@ def _generation(root: ObjectRoot, key: str) -> bool:
 def _is_plan(root: ObjectRoot) -> bool:
     """Whether plan.json is one of ours, of whatever format; what is no JSON may be one that was damaged."""
     try:
-        found: Any = json.loads(root.get("plan.json"))
-    except (KeyError, ValueError, RecursionError):
+        found: Any = parse_json(root.get("plan.json"), where="plan.json")
+    except (KeyError, ValueError):
         return False
     return isinstance(found, dict) and {"format", "recipe", "regions"} <= found.keys()

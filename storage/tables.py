@@ -15,6 +15,7 @@ import zarr
 from zarr.storage import StorePath
 
 from storage.chunks import ChunkStore, RootStore
+from storage.documents import parse_json
 from storage.errors import MissingRegionError
 from storage.objects import ObjectRoot
 
@@ -98,7 +99,7 @@ def _facts(root: ObjectRoot) -> dict[str, Any] | None:
     if not root.exists(_GROUP):
         return None
     try:
-        group = json.loads(root.get(_GROUP))
+        group = parse_json(root.get(_GROUP), where=_GROUP)
     except ValueError as e:
         raise ValueError(f"{root.url}: {_GROUP} is damaged ({e}); make the table again") from e
     facts: Any = group.get("attributes") if isinstance(group, dict) else None

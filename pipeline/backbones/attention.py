@@ -10,7 +10,6 @@ windows of any size have one unit; the map is then divided by the picture's larg
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -83,7 +82,7 @@ def load_attention(name: str, card: AttentionCard, *, heads: str, device: str) -
         raise ValueError(f"--vit {name} is not the model that the plan was made with: put the same files here")
     own: dict[str, Any] = {}
     if (folder / "preprocessor_config.json").is_file():
-        own = json.loads((folder / "preprocessor_config.json").read_text(encoding="utf-8"))
+        own = read_config(folder / "preprocessor_config.json", name, what=WHAT)
     kind, options = KINDS[read_config(folder / "config.json", name, what=WHAT)["model_type"]]
     options = {**options, "variant": variant(folder), "attn_implementation": "eager", "dtype": torch.float32}
     model = read_whole(kind, folder, f"--vit {name}", strict=not card.dropped, **options)

@@ -6,13 +6,14 @@ They are read from disk here, and run by embedded_backbone.py.
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Any
 
 import torch
 from diffusers import AutoencoderDC, ControlNetModel, DDIMScheduler, UNet2DConditionModel
 from transformers import CLIPTextModel
+
+from storage.documents import read_json
 
 from ..backbone import LatentGeometry, ModelCard
 from .embedded_backbone import STRUCTURES, EmbeddedBackbone, Parts
@@ -83,13 +84,13 @@ def read_sight(folder: Path, index: dict[str, Any]) -> str | None:
 def read_geometry(folder: Path, index: dict[str, Any]) -> LatentGeometry:
     """Geometry from the configs; the model's own table in model_index.json is called ``gigatile``."""
     own = index["gigatile"]
-    configs = {part: json.loads((folder / part / "config.json").read_text(encoding="utf-8")) for part in WEIGHTED}
+    configs = {part: read_json(folder / part / "config.json") for part in WEIGHTED}
     vae = configs["vae"]
     if GENERATOR in index:
         _check_generator(folder, configs["unet"])
     width = None
     if _reads_textures(index):
-        width = json.loads((folder / "texture_encoder" / "config.json").read_text(encoding="utf-8"))["width"]
+        width = read_json(folder / "texture_encoder" / "config.json")["width"]
     return LatentGeometry(
         channels=vae["latent_channels"],
         factor=2 ** (len(vae["encoder_block_out_channels"]) - 1),
@@ -119,7 +120,7 @@ def read_geometry(folder: Path, index: dict[str, Any]) -> LatentGeometry:
 
 def _check_generator(folder: Path, unet: dict[str, Any]) -> None:
     """Maps of attention are the generator's or the denoiser's: one geometry speaks of both."""
-    depth = len(json.loads((folder / GENERATOR / "config.json").read_text(encoding="utf-8"))["widths"]) - 1
+    depth = len(read_json(folder / GENERATOR / "config.json")["widths"]) - 1
     if word_cell(unet) != 2**depth:
         raise ValueError(
             f"model {folder}: its denoiser reads words at {word_cell(unet)} latent pixels a position, its generator at "
@@ -129,19 +130,19 @@ def _check_generator(folder: Path, unet: dict[str, Any]) -> None:
 
 def read_vocabulary(folder: Path) -> tuple[str, ...]:
     """Every word that the tokenizer knows."""
-    table = json.loads((folder / "tokenizer" / "tokenizer.json").read_text(encoding="utf-8"))
+    table = read_json(folder / "tokenizer" / "tokenizer.json")
     return tuple(word for word in table["model"]["vocab"] if word.isalpha())
 
 
 def read_degradations(folder: Path) -> tuple[str, ...]:
     """The tagger's phrases that speak of damage."""
-    config = json.loads((folder / "tagger" / "config.json").read_text(encoding="utf-8"))
+    config = read_json(folder / "tagger" / "config.json")
     return tuple(phrase for phrase in config["phrases"] if phrase in DEGRADATIONS)
 
 
 def load(card: ModelCard, *, device: str, dtype: torch.dtype, options: Options = PLAIN) -> EmbeddedBackbone:
     folder = Path(card.location)
-    index = json.loads((folder / "model_index.json").read_text(encoding="utf-8"))
+    index = read_json(folder / "model_index.json")
     own = index["gigatile"]
     adapter = None
     if card.geometry.image_width is not None:

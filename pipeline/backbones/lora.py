@@ -9,7 +9,6 @@ diffusers' own loader needs, has nothing to do here.
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -19,6 +18,8 @@ from typing import Any
 import torch
 from diffusers.loaders.lora_conversion_utils import _maybe_map_sgm_blocks_to_diffusers as map_original_blocks
 from torch import nn
+
+from storage.documents import parse_json
 
 from ..backbone import ModelCard
 from ..finite import TOO_STRONG, finite
@@ -190,7 +191,9 @@ def _alphas(path: Path, refuse: Callable[[str], ValueError]) -> Any:
         from safetensors import safe_open
 
         with safe_open(path, framework="pt") as file:
-            table = json.loads((file.metadata() or {}).get("lora_adapter_metadata", "{}"))
+            table = parse_json(
+                (file.metadata() or {}).get("lora_adapter_metadata", "{}"), where=f"{path.name}'s header"
+            )
     for key, value in table.items():
         # keys begin with the network's name
         if key.rpartition(".")[2] in OTHER_KINDS and value:

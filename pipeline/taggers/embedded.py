@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 
 import torch
+
+from storage.documents import read_json
 
 from ..backbones.loading import EMBEDDED
 from ..backbones.tagger import DEGRADATIONS
@@ -20,7 +21,7 @@ NAME = "embedded"
 def describe_embedded() -> TaggerCard:
     folder = EMBEDDED / "tagger"
     weights = weight_file(folder, NAME)
-    phrases = json.loads((folder / "config.json").read_text(encoding="utf-8"))["phrases"]
+    phrases = read_json(folder / "config.json")["phrases"]
     return TaggerCard(
         name=NAME,
         kind="embedded",
