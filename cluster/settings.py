@@ -63,7 +63,9 @@ def _value(one: str, text: str, *, is_text: bool) -> Any:
     except ValueError as e:
         if is_text:
             return text
-        raise ValueError(f"{e}; write 8, 0.5, true, [1, 2] or, quoted for the shell, a text in quotes") from e
+        raise ValueError(
+            f"--set {one}: {text!r} is no value of TOML ({e}); write 8, 0.5, true, [1, 2] or, quoted for the shell, a text in quotes"
+        ) from e
     if set(found) != {"value"}:
         raise ValueError(f"--set {one}: expected one value")
     return found["value"]
