@@ -30,7 +30,7 @@ class Terminal(Console):
     """A console without markup, emoji codes and highlighting, that shows every character of a text."""
 
     def __init__(self, **options: Any) -> None:
-        super().__init__(soft_wrap=True, highlight=False, emoji=False, **options)
+        super().__init__(soft_wrap=True, highlight=False, markup=False, emoji=False, **options)
 
     def print(self, *objects: Any, **options: Any) -> None:
         super().print(*(visible(one) if isinstance(one, str) else one for one in objects), **options)
