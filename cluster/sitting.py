@@ -7,7 +7,6 @@ import logging
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
 from actors.building import WorkerSetup
@@ -26,6 +25,7 @@ from storage.images.identity import file_sha256
 from storage.images.opacity import ReadOpacity
 from storage.journal import Record, driver_record
 from storage.lease import Lease
+from storage.links import followed
 from storage.run import RunStore
 
 from .ending import tell_error, this_command
@@ -198,7 +198,7 @@ def hand_out_image(sitting: Sitting, reporter: Reporter, info: ImageInfo, alpha:
         overwrite=job.overwrite,
         on_rows=sitting.stop_if_asked,
     )
-    path = Path(exported.path).resolve()
+    path = followed(exported.path)
     facts = {"size": path.stat().st_size, "file_sha256": file_sha256(path)}
     record = driver_record(EXPORT, extra={"path": str(path), "sha256": exported.sha256, **facts})
     store.journal.append([record], sitting.lease.generation)
@@ -248,7 +248,7 @@ def already_finished(job: Work, records: list[Record]) -> Exported | None:
 
     Raises FileExistsError where it has others by now, and may not be overwritten.
     """
-    path = Path(job.output).resolve()
+    path = followed(job.output)
     for record in reversed(records):
         if record.kind != EXPORT or record.extra["path"] != str(path):
             continue
