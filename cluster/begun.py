@@ -6,10 +6,9 @@ RUN/stage-0    RUN/stage-1    ...   a series: each is a run, with its plan, jour
 
 from __future__ import annotations
 
-import json
-
-from pipeline.plan import plan_hash
+from pipeline.plan import DAMAGED, plan_hash
 from storage.address import Address
+from storage.documents import parse_json
 from storage.errors import NoBucketError
 from storage.objects import ObjectRoot
 from storage.place import check_place, check_series_place
@@ -94,8 +93,18 @@ def open_begun(url: str | Address) -> tuple[RunStore, bytes]:
 
 
 def stage_place(record: bytes) -> tuple[int, int] | None:
-    """Which stage a plan's record is of, from 1, and of how many; None for a run of its own. Reads any format."""
-    stage = json.loads(record).get("stage") or {}
-    if not stage.get("from_text"):
+    """Which stage a plan's record is of, from 1, and of how many; None for a run of its own. Reads any format.
+
+    Raises ValueError where the record is damaged.
+    """
+    try:
+        table = parse_json(record, where="plan.json")
+    except ValueError as e:
+        raise ValueError(f"{e}: {DAMAGED}") from e
+    stage = table.get("stage") if isinstance(table, dict) else None
+    if not isinstance(stage, dict) or not stage.get("from_text"):
         return None
-    return int(stage["index"]) + 1, int(stage["count"])
+    index, count = stage.get("index"), stage.get("count")
+    if not isinstance(index, int) or not isinstance(count, int):
+        raise ValueError(f"plan.json: it does not say which stage it is of: {DAMAGED}")
+    return index + 1, count

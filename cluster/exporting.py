@@ -43,7 +43,7 @@ def export_run(
     place = stage_place(record)
     if place is not None and place[0] < place[1]:
         raise ValueError(f"{store.url} is stage {place[0]} of {place[1]}: {_FINISH}")
-    plan = plan_from_json(record)
+    plan = plan_from_json(record, where=f"{store.url}/plan.json")
     told = decoded_sums(store.journal.replay())
     _check_whole(store, plan, told)
     if image is None:

@@ -47,7 +47,7 @@ def decode_step(run: str, step: int, output: str, *, model: str, overwrite: bool
     """
     check_output(output, overwrite=overwrite, inputs=[run, model])
     store, record = open_begun(run)
-    plan = plan_from_json(record)
+    plan = plan_from_json(record, where=f"{store.url}/plan.json")
     if not 0 <= step <= plan.num_steps:
         raise ValueError(f"step must be between 0 and {plan.num_steps} for this run, got {step}")
     there = _regions(store, latent_name(step))

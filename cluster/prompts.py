@@ -60,7 +60,7 @@ def open_prompts(run: str) -> tuple[RunStore, Plan]:
     Raises FileNotFoundError where there is no run, ValueError where all tiles have one prompt.
     """
     store, record = open_begun(run)
-    plan = plan_from_json(record)
+    plan = plan_from_json(record, where=f"{store.url}/plan.json")
     if plan.recipe.prompts == "global":
         raise ValueError(
             f"the tiles of {store.url} have no prompts of their own: all have {plan.recipe.prompt!r}; "

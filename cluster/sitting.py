@@ -208,10 +208,16 @@ def hand_out_image(sitting: Sitting, reporter: Reporter, info: ImageInfo, alpha:
 @contextmanager
 def leased(store: RunStore, plan: Plan) -> Iterator[Lease]:
     """The right to write to a run, with its plan in place; kept alive meanwhile."""
+    stored = store.read_plan()
+    if stored is None:
+        match_run(store, plan)  # the journal may tell of another plan: nothing is written then
+    # asked first: whoever takes the lease names a plan in the journal
+    is_ours = stored not in (None, plan.to_json()) and store.journal.names(plan.hash)
     lease = store.acquire_lease(owner(), plan=plan.hash)
     try:
         with keep_beating(lease):
-            store.write_plan(plan.to_json())
+            lease.check()
+            store.write_plan(plan.to_json(), over=is_ours)
             lease.check()
             store.sweep()
             yield lease
@@ -231,13 +237,16 @@ _OTHER = "Give another --run, or delete the whole of it: journal and arrays are 
 def match_run(store: RunStore, plan: Plan) -> list[Record]:
     """The run's journal as it is before the lease is taken.
 
-    Raises ValueError naming the differing fields where the run was made by another plan. Where plan.json is lost,
-    journal and lease still tell which plan it was.
+    Raises ValueError naming the differing fields where the run was made by another plan. Where plan.json is lost or
+    damaged, journal and lease still tell which plan it was, and it is written anew.
     """
     stored = store.read_plan()
-    store.journal.expect(plan.hash, must_be_named=stored is None)
-    if stored is not None and stored != plan.to_json():
-        lines = differing_fields(plan, plan_from_json(stored))
+    is_damaged = stored not in (None, plan.to_json()) and store.journal.names(plan.hash)
+    store.journal.expect(plan.hash, must_be_named=stored is None or is_damaged)
+    if is_damaged:
+        log.warning("%s/plan.json is not the plan that the journal names, which is this one: it counts", store.url)
+    elif stored is not None and stored != plan.to_json():
+        lines = differing_fields(plan, plan_from_json(stored, where=f"{store.url}/plan.json"))
         shown = "; ".join(lines[:4]) + (f"; and {len(lines) - 4} more" if len(lines) > 4 else "")
         raise ValueError(f"the run {store.url} was begun by another plan: {shown}. {_OTHER}")
     return store.journal.replay()

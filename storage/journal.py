@@ -84,6 +84,13 @@ class Journal:
             self._replayed, self._num_replayed = [], 0
         self._plan, self._must_be_named = plan, must_be_named
 
+    def names(self, plan: str) -> bool:
+        """Whether the journal was begun for the plan of this hash, as its first batch says."""
+        try:
+            return bool(self._header(_key(0), self._root.get(_key(0)))["plan"] == plan)
+        except (KeyError, ValueError):
+            return False
+
     def replay(self) -> list[Record]:
         """All records, in the order in which they were appended.
 
