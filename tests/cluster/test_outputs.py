@@ -176,3 +176,10 @@ def test_trust_is_a_word_of_the_command_line(run: Run, tmp_path: Path) -> None:
     words = ["export", "out.png.run", "again.png", "--input", "deep/m.vrt"]
     assert "--trust-input" in error(run(*words))
     assert run(*words, "--trust-input").exit_code == 0
+
+
+def test_an_archive_by_its_absolute_path(run: Run, tmp_path: Path) -> None:
+    """GDAL's way to name it, with two slashes."""
+    shutil.make_archive("z", "zip", tmp_path, "in.png")
+    result = run("plan", f"/vsizip/{tmp_path}/z.zip/in.png", "out.png")
+    assert result.exit_code == 0, result.stderr
