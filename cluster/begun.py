@@ -6,7 +6,7 @@ RUN/stage-0    RUN/stage-1    ...   a series: each is a run, with its plan, jour
 
 from __future__ import annotations
 
-from pipeline.plan import plan_hash
+from pipeline.plan import DAMAGED, plan_hash
 from storage.address import Address
 from storage.documents import parse_json
 from storage.errors import NoBucketError
@@ -93,9 +93,18 @@ def open_begun(url: str | Address) -> tuple[RunStore, bytes]:
 
 
 def stage_place(record: bytes) -> tuple[int, int] | None:
-    """Which stage a plan's record is of, from 1, and of how many; None for a run of its own. Reads any format."""
+    """Which stage a plan's record is of, from 1, and of how many; None for a run of its own. Reads any format.
+
+    Raises ValueError where the record is damaged.
+    """
     try:
-        stage = parse_json(record, where="plan.json")["stage"]
-        return (int(stage["index"]) + 1, int(stage["count"])) if stage["from_text"] else None
-    except (ValueError, TypeError, KeyError, OverflowError):
-        return None  # damaged: whoever needs more of it says so
+        table = parse_json(record, where="plan.json")
+    except ValueError as e:
+        raise ValueError(f"{e}: {DAMAGED}") from e
+    stage = table.get("stage") if isinstance(table, dict) else None
+    if not isinstance(stage, dict) or not stage.get("from_text"):
+        return None
+    index, count = stage.get("index"), stage.get("count")
+    if not isinstance(index, int) or not isinstance(count, int):
+        raise ValueError(f"plan.json: it does not say which stage it is of: {DAMAGED}")
+    return index + 1, count

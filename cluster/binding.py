@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import functools
 import hashlib
+import os
 from pathlib import Path
 from typing import Any
 
@@ -31,6 +32,7 @@ from storage.documents import read_text
 from storage.images import ImageSource, check_output, open_image
 from storage.images.georeference import check_georeference
 from storage.images.ground import to_pixels
+from storage.links import followed
 from storage.objects import ObjectRoot
 from storage.run import RunStore
 
@@ -212,12 +214,17 @@ def check_target(job: Job, source: ImageSource) -> None:
 
 
 def check_run_place(job: Work) -> None:
-    """Raise ValueError where the run would be kept at the place of its output, or the output inside of the run."""
+    """Raise ValueError where run and output would be kept at one place or in one another, or a file is in the way."""
     if job.run_address.folder is None:
         return
-    run, output = job.run_address.folder.resolve(), Path(job.output).resolve()
+    run, output = followed(job.run_address.folder), followed(job.output)
     if output == run or run in output.parents:
         raise ValueError(f"OUTPUT {job.output} lies in the run's own folder {job.run_url}: give another name, or --run")
+    if output in run.parents:
+        raise ValueError(f"--run {job.run_url} lies below OUTPUT {job.output}, which is to be a file: give another")
+    there = next(place for place in (run, *run.parents) if os.path.lexists(place))
+    if not there.is_dir():
+        raise ValueError(f"--run {job.run_url}: {there} is no folder; give a folder that is empty or not there yet")
 
 
 def _gib(count: int) -> str:

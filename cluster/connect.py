@@ -82,6 +82,11 @@ def find_cluster(address: str, environment: Mapping[str, str] = os.environ) -> s
 
 def _probe(address: str, said: str) -> None:
     scheme, _, rest = address.rpartition("://")
+    if "@" in rest:  # what stands before it may be a password: it is not repeated
+        raise UnreachableError(
+            "the address of the cluster has a name or a password in it, which Ray takes in no address: expected local, "
+            "auto, host:port or ray://host:port"
+        )
     if scheme in ("http", "https"):
         host = rest.partition("/")[0].rpartition(":")[0] or rest.partition("/")[0]
         raise UnreachableError(

@@ -61,7 +61,7 @@ class Work:
     def __post_init__(self) -> None:
         for name in _PATHS:
             value = getattr(self, name, None)
-            if value is not None and value.startswith("~"):
+            if value is not None and value.startswith("~"):  # else as given: /vsizip//data is not /vsizip/data
                 object.__setattr__(self, name, str(expand_home(value)))
         _ = self.run_address
 

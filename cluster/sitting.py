@@ -7,7 +7,6 @@ import logging
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
 from actors.building import WorkerSetup
@@ -26,6 +25,7 @@ from storage.images.identity import file_sha256
 from storage.images.opacity import ReadOpacity
 from storage.journal import Record, driver_record
 from storage.lease import Lease
+from storage.links import followed
 from storage.run import RunStore
 
 from .ending import tell_error, this_command
@@ -198,7 +198,7 @@ def hand_out_image(sitting: Sitting, reporter: Reporter, info: ImageInfo, alpha:
         overwrite=job.overwrite,
         on_rows=sitting.stop_if_asked,
     )
-    path = Path(exported.path).resolve()
+    path = followed(exported.path)
     facts = {"size": path.stat().st_size, "file_sha256": file_sha256(path)}
     record = driver_record(EXPORT, extra={"path": str(path), "sha256": exported.sha256, **facts})
     store.journal.append([record], sitting.lease.generation)
@@ -208,12 +208,17 @@ def hand_out_image(sitting: Sitting, reporter: Reporter, info: ImageInfo, alpha:
 @contextmanager
 def leased(store: RunStore, plan: Plan) -> Iterator[Lease]:
     """The right to write to a run, with its plan in place; kept alive meanwhile."""
-    match_run(store, plan)  # before anything is written: plan.json may be lost, and the journal another plan's
+    stored = store.read_plan()
+    if stored is None:
+        match_run(store, plan)  # the journal may tell of another plan: nothing is written then
+    # asked first: whoever takes the lease names a plan in the journal
+    is_ours = stored not in (None, plan.to_json()) and store.journal.names(plan.hash)
     lease = store.acquire_lease(owner(), plan=plan.hash)
     try:
         with keep_beating(lease):
             lease.check()
-            _bring_plan(store, plan)
+            store.write_plan(plan.to_json(), over=is_ours)
+            lease.check()
             store.sweep()
             yield lease
     except BaseException:
@@ -226,40 +231,25 @@ def leased(store: RunStore, plan: Plan) -> Iterator[Lease]:
     lease.release()
 
 
-def _bring_plan(store: RunStore, plan: Plan) -> None:
-    """Put the plan in place; where another record is there although the journal is of this plan, it is damaged."""
-    data = plan.to_json()
-    if store.holds_plan(data):
-        return
-    match_run(store, plan)
-    is_damaged = store.read_plan() is not None
-    if is_damaged:
-        log.warning("%s/plan.json is damaged: it is written again", store.url)
-    store.write_plan(data, over=is_damaged)
-
-
 _OTHER = "Give another --run, or delete the whole of it: journal and arrays are of that plan as well as plan.json"
 
 
 def match_run(store: RunStore, plan: Plan) -> list[Record]:
     """The run's journal as it is before the lease is taken.
 
-    Raises ValueError naming the differing fields where the run was made by another plan. Where plan.json is lost,
-    journal and lease still tell which plan it was.
+    Raises ValueError naming the differing fields where the run was made by another plan. Where plan.json is lost or
+    damaged, journal and lease still tell which plan it was, and it is written anew.
     """
     stored = store.read_plan()
-    is_ours = stored == plan.to_json()
-    store.journal.expect(plan.hash, must_be_named=not is_ours)
-    if stored is None or is_ours:
-        return store.journal.replay()
-    with suppress(ValueError):
-        records = store.journal.replay()
-        if store.journal.num_batches:
-            return records  # the record is damaged: _bring_plan writes it again
-    other = plan_from_json(stored, where=f"{store.url}/plan.json")
-    lines = differing_fields(plan, other)
-    shown = "; ".join(lines[:4]) + (f"; and {len(lines) - 4} more" if len(lines) > 4 else "")
-    raise ValueError(f"the run {store.url} was begun by another plan: {shown}. {_OTHER}")
+    is_damaged = stored not in (None, plan.to_json()) and store.journal.names(plan.hash)
+    store.journal.expect(plan.hash, must_be_named=stored is None or is_damaged)
+    if is_damaged:
+        log.warning("%s/plan.json is not the plan that the journal names, which is this one: it counts", store.url)
+    elif stored is not None and stored != plan.to_json():
+        lines = differing_fields(plan, plan_from_json(stored, where=f"{store.url}/plan.json"))
+        shown = "; ".join(lines[:4]) + (f"; and {len(lines) - 4} more" if len(lines) > 4 else "")
+        raise ValueError(f"the run {store.url} was begun by another plan: {shown}. {_OTHER}")
+    return store.journal.replay()
 
 
 def already_finished(job: Work, records: list[Record]) -> Exported | None:
@@ -267,7 +257,7 @@ def already_finished(job: Work, records: list[Record]) -> Exported | None:
 
     Raises FileExistsError where it has others by now, and may not be overwritten.
     """
-    path = Path(job.output).resolve()
+    path = followed(job.output)
     for record in reversed(records):
         if record.kind != EXPORT or record.extra["path"] != str(path):
             continue

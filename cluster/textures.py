@@ -22,6 +22,7 @@ from storage.box import Box
 from storage.errors import ImageError, NoBucketError
 from storage.home import expand_home
 from storage.images import ImageSource, open_image
+from storage.links import followed
 from storage.tables import VectorTable, check_absent, read_table, write_table
 
 SUFFIXES = (".jpg", ".jpeg", ".png", ".tif", ".tiff", ".jp2", ".webp")
@@ -96,10 +97,10 @@ def _look(backbone: LookingBackbone, pixels: torch.Tensor) -> np.ndarray:
 
 def _check_apart(order: Order) -> None:
     """Raise ValueError where the memory would be written over the pictures, or among them."""
-    output, folder = Address.parse(order.output).folder, expand_home(order.folder).resolve()
+    output, folder = Address.parse(order.output).folder, followed(expand_home(order.folder))
     if output is None:
         return
-    output = output.resolve()
+    output = followed(output)
     if output == folder or output in folder.parents:
         raise ValueError(f"OUTPUT {order.output} holds the pictures that are read: give a folder of its own")
     if output.is_dir() and {path.name for path in output.iterdir()} - {"keys", "values", "zarr.json"}:

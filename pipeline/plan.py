@@ -321,22 +321,28 @@ def plan_from_json(data: bytes, *, where: str = "plan.json") -> Plan:
 
     Raises ValueError, one line, for a record of another format, and for one that is damaged.
     """
-    table = parse_json(data, where=where)
+    try:
+        table = parse_json(data, where=where)
+    except ValueError as e:
+        raise ValueError(f"{e}: {DAMAGED}") from e
     if isinstance(table, dict) and table.get("format", FORMAT) != FORMAT:
         raise ValueError(
             f"{where}: plan record of format {table['format']!r}, this gigatile reads format {FORMAT}: "
             "resume the run with the version that began it"
         )
-    table = checked_json(data, Plan, where=where)
+    try:
+        table = checked_json(data, Plan, where=where)
+    except ValueError as e:
+        raise ValueError(f"{e}: {DAMAGED}") from e
     try:
         return _plan_from_table(table)
     except KeyError as e:
-        raise ValueError(f"{where}: lacks {e}: {_DAMAGED}") from e
+        raise ValueError(f"{where}: lacks {e}: {DAMAGED}") from e
     except (TypeError, ValueError) as e:
-        raise ValueError(f"{where}: {e}: {_DAMAGED}") from e
+        raise ValueError(f"{where}: {e}: {DAMAGED}") from e
 
 
-_DAMAGED = "the record is damaged; restore it from a copy, or start the run's own command again"
+DAMAGED = "the record is damaged; restore it from a copy, or start the run's own command again"
 
 
 def _plan_from_table(table: dict[str, Any]) -> Plan:

@@ -17,6 +17,7 @@ from pathlib import Path
 from urllib.parse import unquote
 
 from storage.home import expand_home
+from storage.links import followed
 
 EXPECTED = "a path or s3://, gs://, az:// or file://"
 _SCHEMES = {
@@ -67,7 +68,14 @@ class Address:
 
     @classmethod
     def local(cls, path: str | os.PathLike[str]) -> Address:
-        """A folder by its plain path, whatever it looks like: for paths that were made here of a file's."""
+        """A folder by its plain path, whatever it looks like: for paths that were made here of a file's.
+
+        Raises ValueError for a name that is no UTF-8: no store's key can hold it.
+        """
+        if any(unicodedata.category(letter) == "Cs" for letter in str(path)):
+            raise ValueError(
+                f"{path}: its name is not UTF-8, which the name of a run must be: rename it, or give --run"
+            )
         return _folder(Path(path))
 
     @property
@@ -118,7 +126,7 @@ def _local_path(text: str) -> Address:
 
 def _folder(path: Path) -> Address:
     """``..`` means what the system takes it for, also behind a link."""
-    whole = path.resolve() if ".." in path.parts else path.absolute()
+    whole = followed(path) if ".." in path.parts else path.absolute()
     return Address(kind="file", path=str(whole))
 
 

@@ -111,6 +111,13 @@ class Journal:
             self._replayed, self._num_replayed = [], 0
         self._plan, self._must_be_named = plan, must_be_named
 
+    def names(self, plan: str) -> bool:
+        """Whether the journal was begun for the plan of this hash, as its first batch says."""
+        try:
+            return bool(self._header(_key(0), self._root.get(_key(0)))["plan"] == plan)
+        except (KeyError, ValueError):
+            return False
+
     def replay(self) -> list[Record]:
         """All records, in the order in which they were appended.
 
@@ -128,11 +135,6 @@ class Journal:
                 self._num_replayed += 1
         self._next = len(keys)
         return list(self._replayed)
-
-    @property
-    def num_batches(self) -> int:
-        """Batches that were replayed, those without records among them."""
-        return self._num_replayed
 
     def append(self, records: list[Record], generation: int) -> None:
         """Append one batch, on the disk before it returns; nothing to do for an empty one.

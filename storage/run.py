@@ -59,18 +59,14 @@ class RunStore:
     def url(self) -> str:
         return self.root.url
 
-    def holds_plan(self, data: bytes) -> bool:
-        """Whether this very plan is there."""
-        return self.root.holds(_PLAN, data)
-
     def write_plan(self, data: bytes, *, over: bool = False) -> None:
-        """Store the plan; the same plan again is fine. Raises ValueError where another plan is there.
-
-        ``over``: what is there is damaged, and gives way. Only for the lease's holder, whose journal names the plan.
-        """
+        """Store the plan; the same plan again is fine. Raises ValueError where another plan is there, unless ``over``:
+        for whoever holds the lease of a run whose journal names the plan."""
+        if self.root.put_new(_PLAN, data, durable=True) or self.root.holds(_PLAN, data):
+            return
         if over:
             self.root.put(_PLAN, data)
-        elif not self.root.put_new(_PLAN, data, durable=True) and not self.root.holds(_PLAN, data):
+        else:
             raise ValueError(f"{self.url} holds a run of another plan; choose another place, or delete the whole of it")
 
     def read_plan(self) -> bytes | None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from storage.home import expand_home
+from storage.links import followed
 
 from .configs import read_config
 from .model_file import is_hub_id
@@ -26,7 +27,7 @@ def locate(
     """
     path = expand_home(name)
     if path.exists():
-        return path.resolve()
+        return followed(path)
     if not is_hub_id(name):
         raise FileNotFoundError(
             f"{what} {model}: no such folder{'' if name == model else f': {name}'}; "

@@ -27,6 +27,7 @@ from typing import Any
 
 from storage.documents import read_toml
 from storage.home import expand_home
+from storage.links import followed
 
 SIGHTS = ("image", "edges")
 CHECKPOINTS = (".safetensors", ".ckpt", ".pt", ".pth", ".bin", ".pkl")
@@ -102,7 +103,7 @@ def read_model_file(name: str, *, allow_pickle: bool = False) -> ModelFile:
     if not path.is_file():
         raise FileNotFoundError(f"model {name}: no such file; give a folder, a hub id or a TOML file that names a base")
     table = read_toml(path, where=f"model {name}")
-    found: ModelFile = _parse(ModelFile, table, name, "", path.resolve().parent)
+    found: ModelFile = _parse(ModelFile, table, name, "", followed(path).parent)
     if found.allow_pickle and not allow_pickle:
         raise ValueError(
             f"model {name}: allow_pickle = true: a model file cannot allow pickles, which can run code of whoever made "
@@ -169,7 +170,7 @@ def _place(value: str, name: str, key: str, home: Path) -> str:
     """An absolute path, relative to the file's folder, or a hub id."""
     path = home / expand_home(value)
     if path.exists():
-        return str(path.resolve())
+        return str(followed(path))
     if is_hub_id(value):
         return value
     raise FileNotFoundError(

@@ -13,6 +13,7 @@ from storage.images.gdal import open_raster
 from storage.images.kinds import RAW, VRT, drivers_for, head_of, is_vrt
 from storage.images.place import Place
 from storage.images.vrt import TRUST, check_side_text, named_sources, resolved
+from storage.links import followed
 
 _PICTURES_BESIDE = (".msk", ".ovr", ".aux", ".rrd")
 _TEXT_BESIDE = ".aux.xml"
@@ -51,7 +52,7 @@ def ask(place: Place, *, trust: bool) -> Consent:
             raise ImageError(f"{place.path} needs other files: take it out of the archive first")
         return Consent(place=place, drivers=drivers)
     walk = _Walk(top=place.file)
-    walk.check(place.file.resolve() if drivers == VRT else place.file, drivers)
+    walk.check(followed(place.file) if drivers == VRT else place.file, drivers)
     return Consent(place=place, drivers=drivers, sources=tuple(walk.sources))
 
 
@@ -80,12 +81,12 @@ class _Walk:
 
     def check(self, path: Path, drivers: tuple[str, ...]) -> None:
         """Raise ImageError where ``path``, or what it names, is not to be read; its sources are added to the list."""
-        if drivers[0] in RAW and path.resolve().parent != path.parent.resolve():
+        if drivers[0] in RAW and followed(path).parent != followed(path.parent):
             raise ImageError(f"{path} is a link to raw bytes in another folder: copy them there, {TRUST}")
         self._check_beside(path)
         if drivers != VRT:
             return
-        root = self.top.resolve().parent
+        root = followed(self.top).parent
         for named in named_sources(path.read_bytes(), str(path)):
             source = resolved(named, path)
             if not source.is_relative_to(root):
@@ -99,6 +100,8 @@ class _Walk:
             self.check(source, self._kind_of(source, path))
 
     def _kind_of(self, source: Path, vrt: Path) -> tuple[str, ...]:
+        if source.exists() and not source.is_file():
+            raise ImageError(f"{vrt} names {source}, which is no file: {_expected()}")
         try:
             with source.open("rb") as file:
                 drivers = drivers_for(source, head_of(file))
@@ -113,6 +116,8 @@ class _Walk:
         for beside in self._listing(path.parent).get(path.stem.lower(), ()):
             if beside.name.lower() == path.name.lower():
                 continue
+            if not beside.is_file():
+                raise ImageError(f"{beside}, beside {path.name}, is no file but a pipe or a device: remove it")
             if beside.name.lower().endswith(_TEXT_BESIDE):
                 check_side_text(beside.read_bytes(), str(beside))
                 continue
@@ -125,11 +130,13 @@ class _Walk:
         """Files of a folder that may lie beside pictures, by each beginning of their names before a dot, lower case."""
         if folder not in self._folders:
             listing: dict[str, list[Path]] = {}
-            for entry in os.scandir(folder):
-                name = entry.name.lower()
-                if name.endswith((*_PICTURES_BESIDE, _TEXT_BESIDE)) and entry.is_file():
+            for real in os.listdir(folder):
+                name, path = real.lower(), os.path.join(folder, real)
+                # a pipe would be waited for without end, whatever it is called
+                counts = name.endswith((*_PICTURES_BESIDE, _TEXT_BESIDE)) or not os.path.isfile(path)
+                if counts and os.path.exists(path) and not os.path.isdir(path):
                     for dot in re.finditer(r"\.", name):
-                        listing.setdefault(name[: dot.start()], []).append(Path(entry.path))
+                        listing.setdefault(name[: dot.start()], []).append(Path(path))
             self._folders[folder] = listing
         return self._folders[folder]
 
@@ -141,13 +148,13 @@ def files_behind(consent: Consent, raster: Any) -> tuple[str, ...]:
     left out: nothing is read of them.
     """
     found, todo = {consent.place.path: None}, [consent.place.path]
-    rasters, root = {consent.place.path: raster}, consent.place.file.resolve().parent
+    rasters, root = {consent.place.path: raster}, followed(consent.place.file).parent
     while todo:
         path = todo.pop()
         opened = rasters.pop(path, None)
         names = opened.files if opened is not None else _files_of(path, consent)
         for name in (os.path.abspath(name) for name in names if os.path.isfile(name)):
-            if consent.sources and not Path(name).resolve().is_relative_to(root):
+            if consent.sources and not followed(name).is_relative_to(root):
                 raise ImageError(f"{path} reads {name}, which is outside of {root}: copy it there, {TRUST}")
             if name not in found and not name.lower().endswith(_OVERVIEW):
                 found[name] = None

@@ -32,9 +32,9 @@ def check_output(
     ``inputs``: files and folders that the command reads, none of which may be the result or its sidecar. A link is
     followed: the file that it leads to is what is written.
 
-    Raises ImageError (suffix, size, bits), ValueError (an input, too long a name), FileExistsError, FileNotFoundError
-    or NotADirectoryError (the folder), PermissionError or OSError (the folder cannot be written), StorageFullError (too
-    little room; only where height and width, in pixels of the result, are given).
+    Raises ImageError (suffix, size, bits), ValueError (an input, too long a name, a pipe), FileExistsError,
+    FileNotFoundError or NotADirectoryError (the folder), PermissionError or OSError (the folder cannot be written),
+    StorageFullError (too little room; only where height and width, in pixels of the result, are given).
     """
     wanted = format_of(Path(path))
     target = real_target(path)
@@ -45,6 +45,8 @@ def check_output(
         raise NotADirectoryError(f"cannot write {target}: {folder} is a file; choose another place")
     if target.is_dir():
         raise IsADirectoryError(f"cannot write {target}: it is a folder; name a file in it")
+    if target.exists() and not target.is_file():  # a file put in its place would be the end of /dev/null
+        raise ValueError(f"cannot write {target}: it is a pipe or a device; name a file")
     inputs = list(inputs)
     check_apart(target, inputs)
     stale = [target] if target.exists() else stale_files(target, [str(name) for name in inputs if name])

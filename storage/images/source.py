@@ -160,6 +160,8 @@ def open_image(
         raise FileNotFoundError(f"no file {where}; expected an image")
     if where.is_dir():
         raise ImageError(f"{where} is a folder; expected an image file: name the file in it")
+    if not where.is_file():
+        raise ImageError(f"{where} is a pipe or a device; expected an image file: write the image to a file first")
     if where.stat().st_size == 0:
         raise ImageError(f"{where} is empty; expected an image: get the file again")
     consent = ask(place, trust=trust)

@@ -6,6 +6,7 @@ import os
 from collections.abc import Collection, Iterable
 from pathlib import Path
 
+from storage.address import Address
 from storage.home import expand_home
 
 SIDECAR = ".aux.xml"
@@ -61,11 +62,11 @@ def check_apart(target: str | os.PathLike[str], inputs: Iterable[str | os.PathLi
     """Raise ValueError where ``target`` is one of the files that a command reads, or lies in a folder that it reads.
 
     However it is named: links, hard links, ``..``, other letters on a disk that does not tell them apart. Inputs that
-    are None, URLs or not there are passed over. Side files that are to be written count as the target does.
+    are None, in a store or not there are passed over. Side files that are to be written count as the target does.
     """
     final = Path(os.path.realpath(expand_home(target)))
     for given in inputs:
-        source = None if given is None or "://" in str(given) else expand_home(given)
+        source = _local(given)
         if source is None or not source.exists():
             continue
         for path in (final, final.with_name(final.name + SIDECAR)):
@@ -77,6 +78,15 @@ def check_apart(target: str | os.PathLike[str], inputs: Iterable[str | os.PathLi
             raise ValueError(
                 f"OUTPUT {target} is a file in {source}, which this command reads: it would be replaced; choose another"
             )
+
+
+def _local(given: str | os.PathLike[str] | None) -> Path | None:
+    """The file or folder that an input is; None for a URL of a store, in which no picture is written."""
+    if given is None:
+        return None
+    if str(given).lower().startswith("file://"):
+        return Address.parse(given).folder
+    return expand_home(given)
 
 
 def _is_any(path: Path, others: Collection[str]) -> bool:

@@ -14,6 +14,7 @@ from pathlib import Path
 from xml.etree import ElementTree
 
 from storage.errors import ImageError
+from storage.links import followed
 
 TRUST = "or, if you trust it, say --trust-input"
 _MOST_BYTES = 256 << 20
@@ -125,4 +126,4 @@ def _file_name(element: ElementTree.Element, where: str) -> str:
 
 def resolved(named: Named, vrt: Path) -> Path:
     """Where a source is, links followed; ``vrt``: the real path of the VRT that names it."""
-    return Path((vrt.parent / named.text if named.is_relative else Path(named.text)).resolve())
+    return followed(vrt.parent / named.text if named.is_relative else named.text)

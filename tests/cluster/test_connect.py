@@ -89,3 +89,11 @@ def test_a_worker_fails(answer: Any, error: Exception) -> None:
 def test_the_answer(answer: Any) -> None:
     answer({"CPU": 2.0}, lambda timeout: {"kind": "cpu", "name": f"x{timeout:g}", "threads": 2})
     assert connect.cluster_device("auto", 2).name == "x300"
+
+
+@pytest.mark.parametrize("address", ["http://me:secret@h:8265", "me:secret@127.0.0.1:6379", "ray://me:secret@h:10001"])
+def test_no_password_is_taken_or_repeated(address: str) -> None:
+    for given, environment in ((address, {}), ("auto", {"RAY_ADDRESS": address})):
+        with pytest.raises(connect.UnreachableError, match="a name or a password") as told:
+            connect.find_cluster(given, environment)
+        assert "secret" not in str(told.value)

@@ -61,6 +61,20 @@ def test_nor_the_run(run: Run) -> None:
         assert "run's own folder" in error(run("upscale", "in.png", output, "--run", place))
 
 
+@pytest.mark.parametrize("place", ["out.png/run", "in.png", "in.png/deep/run"])
+def test_a_run_where_a_file_is_or_will_be(run: Run, place: str) -> None:
+    """Before any work, by plan as well."""
+    for verb in ("plan", "upscale"):
+        assert "--run" in error(run(verb, "in.png", "out.png", "--run", place))
+        assert not Path("out.png").exists()
+
+
+def test_an_output_that_is_a_link_to_itself(run: Run) -> None:
+    Path("round.png").symlink_to("round.png")
+    for verb in ("plan", "upscale"):
+        assert "circle" in error(run(verb, "in.png", "round.png"))
+
+
 def test_export_and_decode_spare_what_they_read(run: Run) -> None:
     assert run("upscale", "in.png", "out.png").exit_code == 0
     words = ["export", "out.png.run", "in.png", "--input", "in.png", "--overwrite"]
@@ -162,3 +176,10 @@ def test_trust_is_a_word_of_the_command_line(run: Run, tmp_path: Path) -> None:
     words = ["export", "out.png.run", "again.png", "--input", "deep/m.vrt"]
     assert "--trust-input" in error(run(*words))
     assert run(*words, "--trust-input").exit_code == 0
+
+
+def test_an_archive_by_its_absolute_path(run: Run, tmp_path: Path) -> None:
+    """GDAL's way to name it, with two slashes."""
+    shutil.make_archive("z", "zip", tmp_path, "in.png")
+    result = run("plan", f"/vsizip/{tmp_path}/z.zip/in.png", "out.png")
+    assert result.exit_code == 0, result.stderr

@@ -241,6 +241,28 @@ def test_without_plan_json_the_run_is_still_that_of_its_plan(run: Run, lost: lis
     assert Path("out.png").read_bytes() == pixels
 
 
+@pytest.mark.parametrize("data", [b"{", b"null", b"{}", b"[" * 100_000, b'{"stage": {"from_text": 1}}'])
+def test_a_damaged_plan_is_made_good_by_the_runs_own_command(run: Run, data: bytes) -> None:
+    """And named, with the mend, by all others."""
+    assert run("upscale", "in.png", "out.png").exit_code == 0
+    pixels, plan = Path("out.png").read_bytes(), Path("out.png.run/plan.json")
+    whole = plan.read_bytes()
+    plan.write_bytes(data)
+    Path("out.png").unlink()
+    for words in (["export", "out.png.run", "e.png"], ["upscale", "in.png", "out.png", "--seed", "5"]):
+        refused = run(*words)
+        assert refused.exit_code == 1
+        (line,) = refused.stderr.splitlines()
+        assert "plan.json: " in line
+        assert "the run's own command again" in line
+    assert run("status", "out.png.run").exit_code in (0, 1)
+    assert plan.read_bytes() == data
+    healed = run("upscale", "in.png", "out.png")
+    assert healed.exit_code == 0, healed.stderr
+    assert Path("out.png").read_bytes() == pixels
+    assert plan.read_bytes() == whole
+
+
 def test_another_plan_is_told_to_leave_the_run_whole(run: Run) -> None:
     assert run("upscale", "in.png", "out.png").exit_code == 0
     Path("out.png").unlink()

@@ -22,7 +22,7 @@ def test_giving_the_lease_back_hides_no_error(
     def fail(_lease: Lease) -> None:
         raise OSError("cannot write lease/0001.released")
 
-    plan: Any = SimpleNamespace(to_json=lambda: b"{}", hash="a" * 64)
+    plan: Any = SimpleNamespace(hash="0" * 64, to_json=lambda: b"{}")
     monkeypatch.setattr(Lease, "release", fail)
     with caplog.at_level(logging.WARNING), pytest.raises(OSError, match="the first"):  # noqa: SIM117
         with leased(RunStore.open(str(tmp_path / "run")), plan):

@@ -168,3 +168,9 @@ def test_a_path_that_is_made_here_is_not_read_as_an_address(tmp_path: Path, monk
     monkeypatch.chdir(tmp_path)
     for name in ("s3:x.run", "file:x", "C:/x", "a\nb.run"):
         assert Address.local(name).folder == tmp_path / name
+
+
+def test_a_name_beside_a_file_whose_name_is_no_utf8() -> None:
+    """Such a key makes the store's library panic."""
+    with pytest.raises(ValueError, match="not UTF-8"):
+        Address.local("caf\udce9.png.run")

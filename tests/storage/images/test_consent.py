@@ -348,3 +348,19 @@ def test_pictures_open_whatever_their_name(home: Path) -> None:
             assert source.info.num_bands == 3
     with open_image(home / "in.gif") as source:
         assert source.info.height == 8
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="no named pipes here")
+@pytest.mark.parametrize("name", ["in.tif.aux.xml", "in.tif.msk", "in.tfw", "in.tif.ovr"])
+def test_no_pipe_beside_a_picture_is_waited_for(home: Path, name: str) -> None:
+    os.mkfifo(home / name)
+    with pytest.raises(ImageError, match="a pipe or a device"), open_image(home / "in.tif"):
+        pass
+    (home / "m.vrt").write_text(vrt(band(name)))
+    refused(home / "m.vrt", "no file")
+
+
+def test_a_vrt_whose_source_is_a_link_to_itself(home: Path) -> None:
+    (home / "round.tif").symlink_to("round.tif")
+    (home / "m.vrt").write_text(vrt(band("round.tif")))
+    refused(home / "m.vrt", "round")

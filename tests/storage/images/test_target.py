@@ -102,3 +102,28 @@ def test_an_input_beside_the_output_keeps_its_side_files(tmp_path: Path) -> None
     with open_image(tmp_path / "scene.tif") as source:
         write_image(tmp_path / "scene.tiff", source.info, 1, blocks(pixels, 8), height=16, width=16, overwrite=True)
     assert (tmp_path / "scene.tfw").exists()
+
+
+def test_no_input_is_replaced_that_looks_like_a_url(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """``a://in.png`` is the file in.png in the folder a:, and a file:// address is a folder."""
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "a:").mkdir()
+    (tmp_path / "a:/in.png").touch()
+    for source in ("a://in.png", f"file://{tmp_path}/a:", f"FILE://localhost{tmp_path}/a%3A"):
+        with pytest.raises(ValueError, match="which this command reads"):
+            check_output("a:/in.png", overwrite=True, inputs=[source])
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="no named pipes here")
+@pytest.mark.parametrize("how", ["itself", "link"])
+def test_what_is_no_file_is_not_replaced(tmp_path: Path, how: str) -> None:
+    """A pipe stands for all devices: a link to /dev/null must not lead to its end."""
+    os.mkfifo(tmp_path / "pipe.png")
+    (tmp_path / "link.png").symlink_to("pipe.png")
+    target = tmp_path / ("pipe.png" if how == "itself" else "link.png")
+    with pytest.raises(ValueError, match="a pipe or a device"):
+        check_output(target, overwrite=True)
+    pixels = picture(4, 4, 3)
+    with pytest.raises(ValueError, match="a pipe or a device"):
+        write_image(target, info_of(pixels), 1, blocks(pixels, 2), height=4, width=4, overwrite=True)
+    assert (tmp_path / "pipe.png").is_fifo()
