@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import functools
 import inspect
+import math
 from typing import Any
 
 import diffusers
@@ -86,11 +87,33 @@ def _defaults(class_name: str) -> dict[str, Any]:
     return {name: one.default for name, one in parameters.items() if name not in ("self", "kwargs")}
 
 
+def _classes() -> set[str]:
+    """Schedulers that a model may come with."""
+    return {cls for cls, _ in SOLVERS.values()} | STAND_INS.keys()
+
+
 @functools.cache
 def _known() -> frozenset[str]:
     """Settings of any scheduler: configs carry along what the schedulers that they were made from knew."""
-    classes = {cls for cls, _ in SOLVERS.values()} | STAND_INS.keys()
-    return frozenset(key for cls in classes for key in _defaults(cls))
+    return frozenset(key for cls in _classes() for key in _defaults(cls))
+
+
+def finite_settings(config: dict[str, Any], name: str) -> dict[str, Any]:
+    """A model's scheduler config without its infinite numbers, each a default that it has anyway: plans are JSON.
+
+    Raises ValueError, one line, for any other infinite number.
+
+    >>> finite_settings({"lambda_min_clipped": float("-inf"), "beta_end": 0.012}, "m")
+    {'beta_end': 0.012}
+    """
+    infinite = {key for key, value in config.items() if isinstance(value, float) and math.isinf(value)}
+    for key in sorted(infinite):
+        if config[key] not in [_defaults(one)[key] for one in _classes() if key in _defaults(one)]:
+            raise ValueError(
+                f"model {name}: scheduler/scheduler_config.json says {key} = {config[key]}, which is no number that a "
+                "noise level can have"
+            )
+    return {key: value for key, value in config.items() if key not in infinite}
 
 
 def check_scheduler(config: dict[str, Any], name: str) -> None:

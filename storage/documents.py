@@ -61,15 +61,21 @@ def read_text(path: Path, *, where: str | None = None, most: int = MAX_JSON_BYTE
     return decode_text(read_bytes(path, most=most), where=where or str(path))
 
 
-def parse_json(data: bytes | str, *, where: str) -> Any:
-    """What a JSON text says: finite numbers of a bounded length, no key twice, bounded depth, text that is text."""
+def parse_json(data: bytes | str, *, where: str, infinite: bool = False) -> Any:
+    """What a JSON text says: finite numbers of a bounded length, no key twice, bounded depth, text that is text.
+
+    ``infinite``: whether Infinity and -Infinity may stand for numbers, as Python's programs write them.
+
+    >>> parse_json('{"least": -Infinity}', where="here", infinite=True)
+    {'least': -inf}
+    """
     text = data if isinstance(data, str) else decode_text(data, where=where)
     try:
         found = json.loads(
             text,
             parse_int=_whole_number,
             parse_float=_finite_number,
-            parse_constant=_no_number,
+            parse_constant=_infinity if infinite else _no_number,
             object_pairs_hook=_table,
         )
     except RecursionError:
@@ -102,9 +108,9 @@ def parse_toml(data: bytes | str, *, where: str) -> dict[str, Any]:
     return found
 
 
-def read_json(path: Path, *, where: str | None = None) -> Any:
-    """What a JSON file says. Raises FileNotFoundError where there is none."""
-    return parse_json(read_bytes(path), where=where or str(path))
+def read_json(path: Path, *, where: str | None = None, infinite: bool = False) -> Any:
+    """What a JSON file says; see :func:`parse_json`. Raises FileNotFoundError where there is none."""
+    return parse_json(read_bytes(path), where=where or str(path), infinite=infinite)
 
 
 def read_toml(path: Path, *, where: str | None = None) -> dict[str, Any]:
@@ -130,6 +136,10 @@ def _finite_number(text: str) -> float:
 
 def _no_number(text: str) -> float:
     raise ValueError(f"{text} is no number of JSON")
+
+
+def _infinity(text: str) -> float:
+    return _no_number(text) if text == "NaN" else float(text)
 
 
 def _table(pairs: list[tuple[str, Any]]) -> dict[str, Any]:

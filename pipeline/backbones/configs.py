@@ -12,14 +12,17 @@ TOKENIZER_SUFFIXES = (".json", ".txt", ".model")
 
 
 def read_config(path: Path, name: str, *, what: str = "model") -> dict[str, Any]:
-    """A JSON config of a model or tagger (``what``); FileNotFoundError or ValueError naming the file and the mend."""
+    """A JSON config of a model or tagger (``what``); FileNotFoundError or ValueError naming the file and the mend.
+
+    Numbers may be infinite: diffusers writes ``lambda_min_clipped = -Infinity`` for every DPM-Solver.
+    """
     if not path.is_file():
         library = "diffusers" if what == "model" else "transformers"
         raise FileNotFoundError(
             f"{what} {name}: lacks {path.parent.name}/{path.name}; expected a folder in {library}' format"
         )
     try:
-        config: dict[str, Any] = read_json(path, where=path.name)
+        config: dict[str, Any] = read_json(path, where=path.name, infinite=True)
     except ValueError as e:
         raise ValueError(f"{what} {name}: {e}; copy the model again") from e
     if not isinstance(config, dict):

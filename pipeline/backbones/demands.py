@@ -15,6 +15,17 @@ from .leftovers import unknown_settings
 from .strictness import Unread, quantised
 
 
+def square_side(value: Any) -> int | None:
+    """Latent pixels a side of a U-Net's native canvas by its ``sample_size``, a number or two; None for no square.
+
+    >>> square_side(64), square_side([64, 64]), square_side([64, 96])
+    (64, 64, None)
+    """
+    if isinstance(value, list) and len(value) == 2 and value[0] == value[1]:
+        value = value[0]
+    return value if type(value) is int and value > 0 else None
+
+
 def _none(value: Any) -> bool:
     return value is None
 
@@ -26,7 +37,7 @@ UNET: dict[str, tuple[Callable[[Any], bool], str]] = {
     "encoder_hid_dim_type": (_none, "embeddings of another encoder"),
     "attention_type": (lambda value: value in (None, "default"), "boxes with words, as GLIGEN does"),
     "addition_embed_type": (lambda value: value in (None, "text_time"), "further embeddings, as Kandinsky and IF do"),
-    "sample_size": (lambda value: type(value) is int and value > 0, "a canvas that is no square"),
+    "sample_size": (lambda value: square_side(value) is not None, "a canvas that is no square"),
     "time_embedding_type": (lambda value: value in (None, "positional"), "noise levels in place of timesteps"),
 }
 """field of a U-Net's config -> whether its value is offered, what another one reads"""

@@ -15,7 +15,7 @@ from diffusers.utils import logging as diffusers_logging
 from transformers.utils import logging as transformers_logging
 
 from ..backbone import Backbone, ModelCard
-from ..schedulers import check_scheduler
+from ..schedulers import check_scheduler, finite_settings
 from . import analytic, embedded, flux, stable_diffusion, stable_diffusion_3
 from .composite import attach
 from .configs import read_config, tokenizer_files
@@ -135,7 +135,7 @@ def _describe_base(name: str, file: ModelFile, *, strict: bool) -> ModelCard:
     configs = {**{part: folder / part for part in family.parts(index)}, **tokenizer_files(folder, name)}
     kinds = family.kinds(folder, index)
     check_demands(folder, kinds, name)
-    scheduler = read_config(folder / "scheduler" / "scheduler_config.json", name)
+    scheduler = finite_settings(read_config(folder / "scheduler" / "scheduler_config.json", name), name)
     check_scheduler(scheduler, name)
     try:
         geometry = family.read_geometry(folder, index)

@@ -16,6 +16,7 @@ from ..finite import finite
 from .autoencoder import Autoencoder, codec_geometry
 from .configs import read_config
 from .controls import load_control, sum_residuals
+from .demands import square_side
 from .image_adapter import Sight, load_sight
 from .lora import merge_all
 from .model_file import Control, ModelFile
@@ -63,7 +64,9 @@ def read_geometry(folder: Path, index: dict[str, Any]) -> LatentGeometry:
     configs = {part: read_config(folder / part / "config.json", folder.name) for part in ("vae", "unet", *encoders)}
     vae, unet, text = (configs[part] for part in ("vae", "unet", "text_encoder"))
     check_parts(folder, vae, unet, sum(configs[encoder]["hidden_size"] for encoder in encoders))
-    window, embeds = unet["sample_size"], bool(unet.get("time_cond_proj_dim"))
+    window, embeds = square_side(unet["sample_size"]), bool(unet.get("time_cond_proj_dim"))
+    # others are refused by check_demands
+    assert window is not None
     return LatentGeometry(
         **codec_geometry(vae),
         window=window,

@@ -86,6 +86,11 @@ def variant(part: Path) -> str | None:
     return "fp16" if first.name.split(".")[-2] == "fp16" else None
 
 
+def _are_pickles(part: Path) -> bool:
+    """Whether the weights that ``weight_files`` gives are pickles."""
+    return any(path.suffix in PICKLES for path in weight_files(part, part.name, allow_pickle=True))
+
+
 def read_shapes(path: Path) -> dict[str, tuple[int, ...]]:
     """Shapes by tensor, without reading the tensors. Raises ValueError, one line, for a damaged file."""
     if path.suffix in PICKLES:
@@ -162,6 +167,8 @@ def read_whole(kind: Any, folder: Path, what: str, *, strict: bool = True, **opt
     """
     if not hasattr(kind, "load_config"):
         options["trust_remote_code"] = False
+    # said, for diffusers looks for shards that are pickles only then, and nothing falls back to them
+    options["use_safetensors"] = not _are_pickles(folder)
     with hearing() as said:
         network, info = kind.from_pretrained(folder, output_loading_info=True, **options)
         odd = sorted(key for key in info["unexpected_keys"] if not is_harmless(key, kind.__name__))

@@ -18,7 +18,7 @@ from transformers.models.clip.image_processing_pil_clip import CLIPImageProcesso
 from transformers.models.siglip.image_processing_pil_siglip import SiglipImageProcessorPil
 
 from ..backbones.tokenizer import read_tokenizer
-from ..backbones.weights import read_whole
+from ..backbones.weights import read_whole, variant
 from ..finite import check_weights, finite
 from ..tagger import Tagging
 
@@ -43,7 +43,10 @@ def load_zero_shot(folder: Path, tagging: Tagging, *, device: str) -> ZeroShotTa
 
 def load_whole(model_class: Any, folder: Path, device: str, *, strict: bool = True) -> Any:
     """A model with every weight from its folder, in float32; ValueError where some are not there or not read."""
-    model = read_whole(model_class, folder, f"tagger {folder}", strict=strict, dtype=torch.float32)
+    is_plain = any((folder / name).is_file() for name in ("model.safetensors", "model.safetensors.index.json"))
+    # half precision where that is all that there is
+    form = {"variant": None if is_plain else variant(folder), "dtype": torch.float32}
+    model = read_whole(model_class, folder, f"tagger {folder}", strict=strict, **form)
     check_weights(model, f"tagger {folder}")
     return model.to(device).eval().requires_grad_(False)
 

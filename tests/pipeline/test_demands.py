@@ -72,6 +72,13 @@ def test_fields_that_are_honoured_or_off(made: Path, tmp_path: Path) -> None:
     assert card.dropped == ()
 
 
+def test_a_square_canvas_by_both_of_its_sides(made: Path, tmp_path: Path) -> None:
+    folder = Path(shutil.copytree(made / "sd", tmp_path / "sd"))
+    before = describe_model(str(folder)).geometry
+    configure(folder / "unet" / "config.json", sample_size=[16, 16])
+    assert describe_model(str(folder)).geometry == before
+
+
 def test_a_pipeline_with_a_control_names_the_file_that_reads_it(made: Path, tmp_path: Path) -> None:
     folder = Path(shutil.copytree(made / "sd", tmp_path / "sd"))
     write_control(folder / "controlnet", folder, seed=3)

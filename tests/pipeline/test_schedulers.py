@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import json
+import math
+from pathlib import Path
 from typing import Any
 
 import diffusers
 import pytest
 import torch
 
-from pipeline.schedulers import STAND_INS, check_scheduler, scheduler_notes, solver_of
+from pipeline.backbones.configs import read_config
+from pipeline.schedulers import STAND_INS, check_scheduler, finite_settings, scheduler_notes, solver_of
 from pipeline.solver import SOLVERS
 from tests.pipeline.test_solver import CONFIG, FLOW, SHIFTING, V_ZERO_SNR
 
@@ -33,6 +37,29 @@ def test_what_published_models_come_with(config: dict[str, Any]) -> None:
 @pytest.mark.parametrize("name", sorted({cls for cls, _ in SOLVERS.values()}))
 def test_every_offered_scheduler_with_its_own_defaults(name: str) -> None:
     check_scheduler({"_class_name": name, **getattr(diffusers, name)().config}, "m")
+
+
+# of diffusers' own
+@pytest.mark.filterwarnings("ignore:__array_wrap__:DeprecationWarning")
+@pytest.mark.parametrize("name", sorted({cls for cls, _ in SOLVERS.values()} | STAND_INS.keys()))
+def test_every_scheduler_as_diffusers_writes_it(tmp_path: Path, name: str) -> None:
+    """DPM-Solvers are written with ``-Infinity``, which is no JSON; a plan holds none of it."""
+    if name == "DPMSolverSDEScheduler":
+        pytest.importorskip("torchsde")
+    base = FLOW if "Flow" in name else CONFIG
+    written = getattr(diffusers, name).from_config(base)
+    written.save_pretrained(tmp_path)
+    config = finite_settings(read_config(tmp_path / "scheduler_config.json", "m"), "m")
+    check_scheduler(config, "m")
+    json.dumps(config, allow_nan=False)
+    back = getattr(diffusers, name).from_config(config).config
+    assert all(back[key] == value for key, value in written.config.items() if not key.startswith("_"))
+
+
+def test_an_infinite_level_is_refused() -> None:
+    for key, value in (("lambda_min_clipped", math.inf), ("sigma_max", math.inf), ("beta_end", -math.inf)):
+        with pytest.raises(ValueError, match=f"model m: scheduler/scheduler_config.json says {key} = -?inf"):
+            finite_settings({**CONFIG, key: value}, "m")
 
 
 # of diffusers' own

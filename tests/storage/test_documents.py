@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import os
 import random
 import tomllib
@@ -70,6 +71,16 @@ def test_what_libraries_read_is_read_alike() -> None:
     assert parse_toml(toml, where="here") == tomllib.loads(toml)
     deep = "[" * MAX_DEPTH + "]" * MAX_DEPTH
     assert parse_json(deep, where="here") == json.loads(deep)
+
+
+def test_infinity_only_where_it_is_asked_for() -> None:
+    text = '{"least": -Infinity, "most": Infinity}'
+    assert parse_json(text, where="here", infinite=True) == {"least": -math.inf, "most": math.inf}
+    with pytest.raises(ValueError, match="here: not JSON: -Infinity"):
+        parse_json(text, where="here")
+    for bad in ("[NaN]", "[1e999]"):
+        with pytest.raises(ValueError, match="here: not JSON"):
+            parse_json(bad, where="here", infinite=True)
 
 
 @pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16", "utf-16-le-mark", "utf-16-be-mark"])

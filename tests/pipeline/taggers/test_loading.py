@@ -6,10 +6,12 @@ import json
 from pathlib import Path
 
 import pytest
+import torch
 from safetensors.torch import load_file, save_file
 
 from pipeline.tagger import KINDS, make_tagging
-from pipeline.taggers.loading import describe_tagger, load_tagger
+from pipeline.taggers.loading import CLASSES, describe_tagger, load_tagger
+from pipeline.taggers.zero_shot import load_whole
 from pipeline.vocabulary import Vocabulary
 from tests.tiny_taggers import write_tagger
 
@@ -54,6 +56,21 @@ def test_damaged_weights(tmp_path: Path) -> None:
     path.write_bytes(path.read_bytes()[:100])
     with pytest.raises(ValueError, match="damaged"):
         describe_tagger(str(tmp_path / "siglip"))
+
+
+@pytest.mark.parametrize("kind", ["clip", "blip"])
+def test_weights_in_half_precision_alone(tmp_path: Path, kind: str) -> None:
+    """What a card described, transformers does not find by itself."""
+    folder = write_tagger(tmp_path / kind, kind)
+    whole = folder / "model.safetensors"
+    halves = {key: tensor.half() if tensor.is_floating_point() else tensor for key, tensor in load_file(whole).items()}
+    save_file(halves, folder / "model.fp16.safetensors", metadata={"format": "pt"})
+    whole.unlink()
+    card = describe_tagger(str(folder))
+    assert card.parameters > 0
+    model = load_whole(CLASSES[kind], folder, "cpu")
+    name, tensor = next((key, one) for key, one in halves.items() if key in dict(model.named_parameters()))
+    assert torch.equal(dict(model.named_parameters())[name], tensor.float())
 
 
 def test_weights_that_lack_a_tensor(tmp_path: Path) -> None:
