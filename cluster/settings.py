@@ -64,7 +64,8 @@ def _value(one: str, text: str, *, is_text: bool) -> Any:
         if is_text:
             return text
         raise ValueError(
-            f"--set {one}: {text!r} is no value of TOML ({e}); write 8, 0.5, true, [1, 2] or, quoted for the shell, a text in quotes"
+            f"--set {one}: {text!r} is no value of TOML ({e}); write 8, 0.5, true, [1, 2] or, quoted for the shell, "
+            "a text in quotes"
         ) from e
     if set(found) != {"value"}:
         raise ValueError(f"--set {one}: expected one value")
