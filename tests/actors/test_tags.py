@@ -59,6 +59,7 @@ def test_stable_diffusion_equals_a_plain_loop(tmp_path: Path, xl: bool) -> None:
         },
         {
             "activity": "mask",
+            "difficulty_cell": 1,
             "structure": "edges",
             "solver": "euler-ancestral",
             "coarse": "bicubic",

@@ -276,7 +276,9 @@ def test_run_of_another_plan(run: Run, tmp_path: Path) -> None:
 
 
 def test_two_coordinators(run: Run, tmp_path: Path) -> None:
-    lease = RunStore.open(str(tmp_path / "out.png.run")).acquire_lease("somebody else", heartbeat_s=0.2)
+    plan = json.loads(run("plan", "in.png", "out.png", "--json").stdout)["hash"]
+    store = RunStore.open(str(tmp_path / "out.png.run"))
+    lease = store.acquire_lease("somebody else", plan=plan, heartbeat_s=0.2)
     with keep_beating(lease, 0.2):
         one_line(run("upscale", "in.png", "out.png"), "somebody else")
     lease.release()
