@@ -45,7 +45,7 @@ def refined_from(timesteps: Sequence[float], lower_bound: float) -> float:
     A grid of few steps has none up to T l, so the bound is in steps: at least the last one.
 
     >>> [refined_from(grid, 0.1) for grid in ((999, 499), (999, 749, 499, 249), range(950, -1, -50))]
-    [499, 249, 50]
+    [499.0, 249.0, 50.0]
     """
     # a share of 0.1 is a little more than a tenth in binary
     count = max(1, math.ceil(lower_bound * len(timesteps) - 1e-9))

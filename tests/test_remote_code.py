@@ -8,7 +8,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
 FOLDERS = ("actors", "cluster", "pipeline", "storage", "training", "benchmarks")
-OF_DIFFUSERS = ("UNet2DConditionModel", "DDIMScheduler", "TextureEncoder")
+OF_DIFFUSERS = ("AutoencoderKL", "UNet2DConditionModel", "DDIMScheduler", "TextureEncoder")
 """classes of diffusers' kind, whose from_pretrained runs no code of a model and does not know the option"""
 
 
