@@ -13,18 +13,17 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
-from pipeline.plan import Plan
+from actors.artifacts.blobs import crc_of
+from actors.artifacts.resume import ACTIVE, Beside, array_names, kept_beside
+from actors.artifacts.sums import JournalledSums, as_task, is_task
+from actors.executors.protocol import Event, Executor, TaskFailed, WorkerJoined, WorkerLost
+from actors.schedule.coordinator import Coordinator, Finished
+from actors.schedule.task import CONTRIBUTING, Hello, Item, Kind, Outcome
+from pipeline.plan.plan import Plan
 from storage.errors import StorageFullError
 from storage.journal import Record, driver_record
 from storage.lease import Lease
 from storage.run import RunStore
-
-from .blobs import crc_of
-from .coordinator import Coordinator, Finished
-from .executor import Event, Executor, TaskFailed, WorkerJoined, WorkerLost
-from .resume import ACTIVE, Beside, array_names, kept_beside
-from .sums import JournalledSums, as_task, is_task
-from .task import CONTRIBUTING, Hello, Item, Kind, Outcome
 
 log = logging.getLogger(__name__)
 

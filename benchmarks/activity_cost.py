@@ -27,7 +27,7 @@ from ray.cluster_utils import Cluster
 
 from benchmarks.pictures import SETS, centre_crop, describe_code, find_pictures
 from cluster.job import Job
-from cluster.session import upscale
+from cluster.runs.upscale import upscale
 
 RECIPES = ("multidiffusion", "patchscaler-fast", "yoda")
 PLACES = ("1 worker", "2 workers", "3 raylets")

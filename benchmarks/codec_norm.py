@@ -23,9 +23,9 @@ from diffusers import AutoencoderKL
 from torch.nn import functional
 
 from benchmarks.pictures import SETS, centre_crop, describe_code, find_pictures
-from pipeline.backbones.autoencoder import Autoencoder, codec_geometry
-from pipeline.codec import decode_box, encode_box
-from pipeline.shrunk import Shrink, shrunk_size
+from pipeline.imaging.shrunk import Shrink, shrunk_size
+from pipeline.models.autoencoder.autoencoder import Autoencoder, codec_geometry
+from pipeline.tasks.codec import decode_box, encode_box
 from storage.box import Box, RegionGrid
 
 WAYS = ("window", "averages", "single pixels", "fast", "exact")

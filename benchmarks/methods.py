@@ -18,10 +18,10 @@ import torch
 from PIL import Image
 
 from cluster.job import Job
-from cluster.session import upscale
-from cluster.sitting import Prepared
-from pipeline.backbones.loading import describe_model, load_backbone
-from pipeline.plan import Plan
+from cluster.runs.sitting import Prepared
+from cluster.runs.upscale import upscale
+from pipeline.models.registry import describe_model, load_backbone
+from pipeline.plan.plan import Plan
 from training.degradations import SCALE
 
 

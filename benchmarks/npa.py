@@ -23,13 +23,13 @@ from diffusers import UNet2DConditionModel
 from torch.utils.flop_counter import FlopCounterMode
 
 from benchmarks.pictures import describe_code
-from pipeline.backbone import Conditioning, Neighbourhood
-from pipeline.backbones.loading import describe_model, load_backbone
-from pipeline.backbones.neighbourhood import surround
-from pipeline.backbones.options import Options
-from pipeline.device import describe_device, make_deterministic
-from pipeline.prompt_places import place_prompts
-from pipeline.tiling import plan_tiles
+from pipeline.geometry.tiles import plan_tiles
+from pipeline.models.attention.kernels import Options
+from pipeline.models.attention.neighbourhood import surround
+from pipeline.models.protocol import Conditioning, Neighbourhood
+from pipeline.models.registry import describe_model, load_backbone
+from pipeline.plan.device import describe_device, make_deterministic
+from pipeline.prompts.places import place_prompts
 from storage.box import Box
 
 RESULTS = Path(__file__).parent / "results"

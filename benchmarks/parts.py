@@ -17,14 +17,14 @@ import numpy as np
 import torch
 from scipy.stats import spearmanr
 
+from benchmarks.likeness import consistency, gmsd, haarpsi, psnr
 from benchmarks.methods import recipe_method
 from benchmarks.pictures import Example, add_picture_options, centre_crop, find_pictures, load_examples
-from pipeline.backbone import Conditioning, ModelCard
-from pipeline.backbones.loading import describe_model, load_backbone
-from pipeline.backbones.structure import canny_edges
-from pipeline.likeness import consistency, gmsd, haarpsi, psnr
-from pipeline.noise import keyed_noise
-from pipeline.solver import build_solver
+from pipeline.geometry.noise import keyed_noise
+from pipeline.imaging.canny import canny_edges
+from pipeline.models.protocol import Conditioning, ModelCard
+from pipeline.models.registry import describe_model, load_backbone
+from pipeline.sampling.solver import build_solver
 from storage.box import Box
 from training.degradations import SCALE, degrade, enlarge
 

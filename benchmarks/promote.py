@@ -68,7 +68,7 @@ def replace(candidate: Path, to: Path) -> None:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--candidate", type=Path, required=True, help="folder that training/export.py wrote")
-    parser.add_argument("--to", type=Path, default=Path("pipeline/embedded"))
+    parser.add_argument("--to", type=Path, default=Path("pipeline/models/embedded/weights"))
     add_picture_options(parser, side=512)
     options = parser.parse_args()
     if not (options.candidate / "model_index.json").is_file():

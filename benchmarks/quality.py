@@ -17,12 +17,12 @@ import numpy as np
 import torch
 
 from benchmarks.learned import Learned, add_learned_options, load_learned
+from benchmarks.likeness import consistency, gmsd, haarpsi, psnr, seam_sums, spectrum_distance
 from benchmarks.methods import Method, Restored, recipe_method, resampling
 from benchmarks.pictures import Example, add_picture_options, describe_code, load_examples
 from benchmarks.sheet import write_sheet
-from pipeline.likeness import consistency, gmsd, haarpsi, psnr, seam_sums, spectrum_distance
-from pipeline.metrics import ms_ssim, ssim, vif
-from pipeline.plan import Plan
+from pipeline.imaging.metrics import ms_ssim, ssim, vif
+from pipeline.plan.plan import Plan
 from training.degradations import SCALE
 
 RECIPES = ["steps=1", "steps=2", "steps=4", "steps=8"]

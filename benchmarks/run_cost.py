@@ -86,7 +86,7 @@ def write_source(path: Path, side: int) -> None:
 def library_memory() -> int:
     """Resident bytes of a process that has imported what a worker imports, and computed nothing."""
     code = (
-        "import cluster.session, pipeline.backbones.loading, torch, psutil;"
+        "import cluster.runs.upscale, pipeline.models.registry, torch, psutil;"
         "info = psutil.Process().memory_info(); print(info.rss - info.shared)"
     )
     return int(subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout)

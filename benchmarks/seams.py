@@ -12,10 +12,10 @@ import json
 from pathlib import Path
 from typing import Any
 
+from benchmarks.likeness import seam_sums
 from benchmarks.methods import recipe_method
 from benchmarks.pictures import Example, add_picture_options, describe_code, load_examples
 from benchmarks.quality import PERIOD, borders
-from pipeline.likeness import seam_sums
 
 
 def compare(examples: list[Example], words: str, model: str, threads: int) -> dict[str, Any]:

@@ -14,12 +14,12 @@ from typing import Annotated
 import typer
 from rich.table import Table
 
-from cluster.arguments import takes_job
-from cluster.ending import StopSwitch, one_line_errors, stoppable
-from cluster.guard import check_packages
-from cluster.job import Job, TextJob
-from cluster.printing import (
-    err,
+from cluster.console.ending import StopSwitch, one_line_errors, stoppable
+from cluster.console.screen import VisibleFormatter, err
+from cluster.console.surroundings import check_folder, is_unread, last_output
+from cluster.console.whereabouts import check_lasting, place_of
+from cluster.terminal.arguments import takes_job
+from cluster.terminal.printing import (
     out,
     print_estimates,
     print_plan,
@@ -30,9 +30,9 @@ from cluster.printing import (
     print_status,
     print_warnings,
 )
-from cluster.surroundings import check_folder, is_unread, last_output
-from cluster.terminal import VisibleFormatter
-from cluster.whereabouts import check_lasting, place_of
+
+from .guard import check_packages
+from .job import Job, TextJob
 
 app = typer.Typer(
     add_completion=False,
@@ -64,7 +64,7 @@ def _quiet_libraries() -> None:
 @takes_job
 def upscale(job: Job) -> None:
     """Enlarge INPUT to OUTPUT. The same command resumes what was begun; a finished run says so."""
-    from cluster.session import upscale as do
+    from cluster.runs.upscale import upscale as do
 
     switch = StopSwitch()
     switch.install()
@@ -81,8 +81,9 @@ def generate(
     only_plan: Annotated[bool, typer.Option("--plan", help="print what it would do and cost, and do nothing")] = False,
 ) -> None:
     """Make a picture of any size from PROMPT. The same command resumes what was begun; a finished run says so."""
-    from cluster import series
-    from cluster.estimating import estimate
+    from cluster.runs.estimating import estimate
+
+    from .runs import generate as series
 
     switch = StopSwitch()
     switch.install()
@@ -106,9 +107,9 @@ def generate(
 @takes_job
 def plan(job: Job, as_json: JsonOpt = False) -> None:
     """Print what `upscale` would do and cost, with the same arguments, and do nothing."""
-    from cluster.binding import open_source
-    from cluster.estimating import estimate
-    from cluster.session import check
+    from cluster.runs.binding import open_source
+    from cluster.runs.estimating import estimate
+    from cluster.runs.upscale import check
 
     with one_line_errors():
         with open_source(job) as source:
@@ -132,7 +133,7 @@ def status(
     watch: Annotated[bool, typer.Option("--watch", help="print again every 2 s until the run ends")] = False,
 ) -> None:
     """Print how far a run is: from any machine that can read its store."""
-    from cluster.following import follow, look_once
+    from cluster.runs.following import follow, look_once
 
     with one_line_errors():
         for table, place in follow(run) if watch else look_once(run):
@@ -151,7 +152,7 @@ def prompts(
     tiles: Annotated[bool, typer.Option("--tiles", help="a line a tile, not a line a distinct prompt")] = False,
 ) -> None:
     """Print the prompts of a run's tiles, as the model read them, the commonest first."""
-    from cluster.prompts import by_frequency, count_prompts, open_prompts, tile_prompts
+    from cluster.runs.prompts import by_frequency, count_prompts, open_prompts, tile_prompts
 
     with one_line_errors():
         store, plan = open_prompts(run)
@@ -173,7 +174,7 @@ def compare(
     trust_input: TrustOpt = False,
 ) -> None:
     """Measure how alike two images are: PSNR, SSIM, MS-SSIM and VIF, window by window."""
-    from cluster.comparison import compare_images
+    from cluster.pictures.comparison import compare_images
 
     with one_line_errors():
         figures = compare_images(first, second, trust=trust_input)
@@ -203,8 +204,8 @@ def textures(
     trust_input: TrustOpt = False,
 ) -> None:
     """Make a memory of reference textures, for `upscale --textures`."""
-    from cluster.settings import parse_settings
-    from cluster.textures import Order, build_memory
+    from cluster.pictures.textures import Order, build_memory
+    from cluster.runs.settings import parse_settings
 
     def show(done: int, total: int) -> None:
         if done % 50 == 0 or done == total:
@@ -237,7 +238,7 @@ def decode(
     overwrite: Annotated[bool, typer.Option("--overwrite", help="replace the image if it is there")] = False,
 ) -> None:
     """Decode the latents of one step of a run in progress, as far as they are there; missing regions are black."""
-    from cluster.preview import decode_step
+    from cluster.pictures.preview import decode_step
 
     with one_line_errors():
         check_lasting("--output", output)
@@ -259,7 +260,7 @@ def export(
     trust_input: TrustOpt = False,
 ) -> None:
     """Write the picture of a run whose regions are all decoded: from any machine that can read its store."""
-    from cluster.exporting import export_run
+    from cluster.pictures.exporting import export_run
 
     with one_line_errors():
         check_lasting("OUTPUT", output)
@@ -282,7 +283,7 @@ def main() -> None:
         app()
     except SystemExit as e:
         if "ray" in sys.modules:
-            from cluster.vigil import leave_dead_ray
+            from cluster.machines.vigil import leave_dead_ray
 
             leave_dead_ray(e.code if isinstance(e.code, int) else 1)
         raise

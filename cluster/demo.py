@@ -10,7 +10,7 @@ from pathlib import Path
 from PIL import Image
 from skimage import data
 
-from cluster.viewer import write_viewer
+from cluster.pictures.viewer import write_viewer
 
 FOLDER = Path("demo")
 

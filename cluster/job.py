@@ -6,8 +6,8 @@ import re
 from dataclasses import dataclass, field
 from typing import Any
 
-from storage.address import Address
 from storage.home import expand_home
+from storage.objects.address import Address
 
 
 def _argument(metavar: str, text: str, place: int) -> Any:

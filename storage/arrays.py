@@ -23,11 +23,12 @@ from zarr.codecs import BloscCodec, Crc32cCodec
 from zarr.core.array import AsyncArray
 from zarr.storage import MemoryStore, StorePath
 
-from storage.box import Box, RegionGrid
-from storage.chunks import ChunkStore
-from storage.errors import CorruptRegionError, MissingRegionError, NotFiniteError, RegionConflictError
-from storage.objects import ObjectRoot
-from storage.retrying import read_again
+from storage.objects.retrying import read_again
+from storage.objects.root import ObjectRoot
+
+from .box import Box, RegionGrid
+from .chunks import ChunkStore
+from .errors import CorruptRegionError, MissingRegionError, NotFiniteError, RegionConflictError
 
 _CHUNK_KEY = re.compile(r"c/0/(\d+)/(\d+)$")
 

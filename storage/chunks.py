@@ -12,8 +12,9 @@ from typing import TYPE_CHECKING, TypeVar
 
 from zarr.storage import ObjectStore
 
-from storage.errors import MissingRegionError
-from storage.objects import ObjectRoot
+from storage.objects.root import ObjectRoot
+
+from .errors import MissingRegionError
 
 if TYPE_CHECKING:
     from zarr.abc.store import ByteRequest

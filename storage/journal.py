@@ -22,10 +22,11 @@ from typing import Any, ClassVar
 import google_crc32c
 from pydantic import ConfigDict, TypeAdapter, ValidationError
 
-from storage.errors import FencedError
-from storage.objects import ObjectRoot
-from storage.records import checked_json, first_fault
-from storage.retrying import read_again
+from storage.objects.retrying import read_again
+from storage.objects.root import ObjectRoot
+
+from .errors import FencedError
+from .records import checked_json, first_fault
 
 _NUM_READERS = 16
 _NUMBER = re.compile(r"[0-9]{8}|[1-9][0-9]{8,}")

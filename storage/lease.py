@@ -18,11 +18,12 @@ import time
 from dataclasses import dataclass, field
 from typing import Any
 
-from storage.errors import FencedError, RunBusyError
-from storage.objects import ObjectRoot
-from storage.process import SYSTEM, ProcessTable, identify, is_gone
-from storage.records import checked_json
-from storage.retrying import read_again
+from storage.objects.retrying import read_again
+from storage.objects.root import ObjectRoot
+
+from .errors import FencedError, RunBusyError
+from .process import SYSTEM, ProcessTable, identify, is_gone
+from .records import checked_json
 
 log = logging.getLogger(__name__)
 

@@ -12,9 +12,10 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
 
-from storage.lease import current_generation, heartbeat, is_released, read_holder
-from storage.objects import ObjectRoot
-from storage.process import SYSTEM, ProcessTable, identify, is_gone
+from storage.objects.root import ObjectRoot
+
+from .lease import current_generation, heartbeat, is_released, read_holder
+from .process import SYSTEM, ProcessTable, identify, is_gone
 
 QUIET_S = 10.0
 """seconds without a heartbeat, which comes every second or two, after which a holder is taken to be gone"""

@@ -13,8 +13,9 @@ from __future__ import annotations
 import re
 from typing import Any
 
-from storage.documents import parse_json
-from storage.objects import ObjectRoot
+from storage.objects.root import ObjectRoot
+
+from .documents import parse_json
 
 ARRAYS = ("pixels", "cond", "z", "history", "words", "moments", "out")
 """first parts of the names of a run's arrays"""

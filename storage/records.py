@@ -7,7 +7,7 @@ from typing import Any
 
 from pydantic import TypeAdapter, ValidationError
 
-from storage.documents import parse_json
+from .documents import parse_json
 
 
 @cache

@@ -18,15 +18,16 @@ from typing import Any
 
 from numpy.typing import DTypeLike
 
-from storage.address import Address
-from storage.arrays import RegionArray, describe_array, is_description
-from storage.box import RegionGrid
-from storage.documents import parse_json
-from storage.errors import MissingRegionError
-from storage.journal import Journal
-from storage.lease import Lease
-from storage.objects import ObjectRoot
-from storage.place import is_aside
+from storage.objects.address import Address
+from storage.objects.root import ObjectRoot
+
+from .arrays import RegionArray, describe_array, is_description
+from .box import RegionGrid
+from .documents import parse_json
+from .errors import MissingRegionError
+from .journal import Journal
+from .lease import Lease
+from .place import is_aside
 
 log = logging.getLogger(__name__)
 
@@ -42,7 +43,7 @@ class RunStore:
 
     @classmethod
     def open(cls, url: str | Address, *, create: bool = True) -> RunStore:
-        """Open the run at an address (a path, s3://, gs:// or az://; see storage.address).
+        """Open the run at an address (a path, s3://, gs:// or az://; see storage.objects.address).
 
         With ``create`` the place is made and probed first; without it, an absent folder is a FileNotFoundError. Raises
         OSError with one line where the place cannot hold a run.

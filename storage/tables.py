@@ -14,10 +14,11 @@ import numpy as np
 import zarr
 from zarr.storage import StorePath
 
-from storage.chunks import ChunkStore, RootStore
-from storage.documents import parse_json
-from storage.errors import MissingRegionError
-from storage.objects import ObjectRoot
+from storage.objects.root import ObjectRoot
+
+from .chunks import ChunkStore, RootStore
+from .documents import parse_json
+from .errors import MissingRegionError
 
 ROWS = 512
 """rows of a chunk"""

@@ -13,12 +13,9 @@ from hypothesis import HealthCheck, settings
 CLUSTERS = ("test_ray.py", "test_driver.py", "test_job.py", "test_object_store.py", "test_raylets.py")
 """what the names of tests that start Ray hold"""
 SLOW = (
-    *("tests/chaos/", "tests/training/", "tests/benchmarks/", "[s3", "tests/pipeline/test_combinations"),
-    *("cluster/test_generate", "cluster/test_presets", "cluster/test_transformers", "cluster/test_textures"),
-    *("actors/test_activity", "actors/test_codec_norm", "actors/test_composite", "actors/test_edges"),
-    *("actors/test_embedded", "actors/test_guide", "actors/test_ingredients", "actors/test_local"),
-    *("actors/test_neighbourhood", "actors/test_progressive", "actors/test_reductions", "actors/test_resume"),
-    *("actors/test_mixed", "actors/test_tag", "actors/test_words", "actors/test_colour"),
+    *("tests/chaos/", "tests/training/", "tests/benchmarks/", "tests/whole/", "[s3", "runs/test_generate"),
+    *("commands/test_presets", "commands/test_transformers", "pictures/test_textures", "executors/test_local"),
+    *("artifacts/test_edges", "artifacts/test_reductions", "artifacts/test_resume", "artifacts/test_words"),
 )
 """what the names of tests hold that `make fast` leaves out: whole runs of models, processes, servers"""
 OF_THE_MACHINE = (
@@ -96,6 +93,6 @@ def ray_until_the_end() -> Iterator[None]:
 @pytest.fixture
 def shared_ray(ray_until_the_end: None) -> None:
     """This process is the driver of a Ray with three CPUs, the same for all tests that ask for one."""
-    from tests.rays import ensure_ray
+    from tests.support.rays import ensure_ray
 
     ensure_ray()

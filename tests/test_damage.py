@@ -12,21 +12,21 @@ from typing import Any
 import numpy as np
 import pytest
 
-from cluster import printing
-from cluster.following import judge, read_status
-from cluster.terminal import Terminal
-from pipeline.backbones.model_file import read_model_file
-from pipeline.geojson import parse_geojson
-from pipeline.presets import load_recipe
-from pipeline.tag_file import parse_tags, read_table
+from cluster.console.screen import Terminal
+from cluster.runs.following import judge, read_status
+from cluster.terminal import printing
+from pipeline.models.files.model_file import read_model_file
+from pipeline.plan.presets import load_recipe
+from pipeline.prompts.geojson import parse_geojson
+from pipeline.prompts.tag_file import parse_tags, read_table
 from storage.box import RegionGrid
 from storage.errors import CorruptRegionError, FencedError, MissingRegionError
 from storage.journal import Journal, Record
 from storage.lease import Lease, read_holder
 from storage.liveness import Hold, Sighting
-from storage.objects import ObjectRoot
+from storage.objects.root import ObjectRoot
 from storage.run import RunStore
-from tests.damage import damaged, damages
+from tests.support.damage import damaged, damages
 
 PLAN = "a" * 64
 RECORD = Record(

@@ -36,7 +36,7 @@ def test_every_from_pretrained_refuses_remote_code() -> None:
                 if not is_safe(call):
                     found.append(f"{path.relative_to(ROOT)}:{call.lineno}")
     # these two take a class of either library, and give the option to transformers' alone
-    assert [place.partition(":")[0] for place in found] == ["pipeline/backbones/weights.py", "training/unpack.py"]
+    assert [place.partition(":")[0] for place in found] == ["pipeline/models/files/weights.py", "training/unpack.py"]
 
 
 def test_the_search_sees_what_it_looks_for() -> None:

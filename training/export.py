@@ -1,4 +1,6 @@
-"""Export trained parts in diffusers' format: ``python training/export.py --out FOLDER --to pipeline/embedded``.
+"""Export trained parts in diffusers' format.
+
+``python training/export.py --out FOLDER --to pipeline/models/embedded/weights``
 
 Weights are stored as float16; the halos are measured, by how far the gradient of one latent (or of one latent's
 pixels) reaches.
@@ -22,9 +24,9 @@ from train_controlnet import build_controlnet, load_denoiser
 from train_denoiser import WIDTHS, build_scheduler
 from vocabulary import PHRASES, build_tokenizer
 
-from pipeline.backbones.generator import Generator
-from pipeline.backbones.tagger import Tagger
-from pipeline.backbones.texture_encoder import TextureEncoder
+from pipeline.models.embedded.generator import Generator
+from pipeline.models.embedded.tagger import Tagger
+from pipeline.models.embedded.texture_encoder import TextureEncoder
 
 FACTOR = 4
 CLASSES = {
@@ -33,10 +35,10 @@ CLASSES = {
     "text_encoder": ["transformers", "CLIPTextModel"],
     "tokenizer": ["transformers", "PreTrainedTokenizerFast"],
     "controlnet": ["diffusers", "ControlNetModel"],
-    "restorer": ["pipeline.backbones.restoration", "RestorationModule"],
-    "tagger": ["pipeline.backbones.tagger", "Tagger"],
-    "texture_encoder": ["pipeline.backbones.texture_encoder", "TextureEncoder"],
-    "generator": ["pipeline.backbones.generator", "Generator"],
+    "restorer": ["pipeline.models.embedded.restoration", "RestorationModule"],
+    "tagger": ["pipeline.models.embedded.tagger", "Tagger"],
+    "texture_encoder": ["pipeline.models.embedded.texture_encoder", "TextureEncoder"],
+    "generator": ["pipeline.models.embedded.generator", "Generator"],
     "scheduler": ["diffusers", "DDIMScheduler"],
 }
 
@@ -147,7 +149,7 @@ def export(out: Path, to: Path, *, steps: int, guidance: float = 1.0, widths: tu
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--out", type=Path, default=Path("runs/training"))
-    parser.add_argument("--to", type=Path, default=Path("pipeline/embedded"))
+    parser.add_argument("--to", type=Path, default=Path("pipeline/models/embedded/weights"))
     parser.add_argument("--steps", type=int, default=4, help="default number of sampler steps")
     parser.add_argument("--guidance", type=float, default=1.0, help="default weight of guidance")
     options = parser.parse_args()

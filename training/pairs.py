@@ -14,8 +14,8 @@ from loop import fast_numbers
 from train_autoencoder import build as build_autoencoder
 from vocabulary import PHRASES
 
-from pipeline.backbones.precondition import SIDES, local_spread
-from pipeline.backbones.restoration import RestorationModule
+from pipeline.models.embedded.precondition import SIDES, local_spread
+from pipeline.models.embedded.restoration import RestorationModule
 
 PLAIN_SHARE = 0.2
 """share of the pairs whose coarse latent is the bicubic enlargement's, so that words about its faults matter"""

@@ -20,7 +20,7 @@ from pairs import load_autoencoder, make_pairs
 from train_denoiser import WIDTHS, Learner, build, train_beside
 from vocabulary import build_text_encoder
 
-from pipeline.backbones.structure import canny_edges
+from pipeline.imaging.canny import canny_edges
 
 FREE_SHARE = 0.8
 DROP_IMAGE, DROP_EDGES = 0.4, 0.4

@@ -1,9 +1,9 @@
 """Train the denoiser and the text encoder: ``python training/train_denoiser.py --data FOLDER --out FOLDER``.
 
 A U-Net with cross-attention to a prompt of the closed vocabulary, preconditioned by the coarse latent
-(pipeline/backbones/precondition.py), learns v-prediction (arXiv 2202.00512) under a schedule with zero terminal SNR
-(arXiv 2305.08891). Half the samples are at the timesteps that eight trailing steps visit, so that few steps serve. The
-same command resumes.
+(pipeline/models/embedded/precondition.py), learns v-prediction (arXiv 2202.00512) under a schedule with zero terminal
+SNR (arXiv 2305.08891). Half the samples are at the timesteps that eight trailing steps visit, so that few steps serve.
+The same command resumes.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from loop import Loop, fast_numbers, parse_options
 from pairs import Pairs, make_pairs
 from vocabulary import TOKENS, build_text_encoder, build_tokenizer, write_prompt
 
-from pipeline.backbones.precondition import local_spread, precondition
+from pipeline.models.embedded.precondition import local_spread, precondition
 
 STEPS = 8
 """sampler steps that half of the samples are taken from; 4, 2 and 1 visit a part of them"""

@@ -1,10 +1,10 @@
 """Train the generator: ``python training/train_generator.py --data FOLDER --out FOLDER``.
 
-Pictures from words alone: pipeline/backbones/generator.py imagines the coarse latent that the denoiser, which stays as
-it is, needs. It learns the velocity of the colours of noisy latents under the words of the closed vocabulary, whose
+Pictures from words alone: pipeline/models/embedded/generator.py imagines the coarse latent that the denoiser, which
+stays as it is, needs. It learns the velocity of the colours of noisy latents under the words of the vocabulary, whose
 embeddings are its own. Most windows are composites of two to four crops under the union of their words, and beside the
-diffusion loss each word's cross-attention map (pipeline/backbones/word_maps.py) is told where the word holds: so words
-come to mean places, which prompts from attention need (AccDiffusion, arXiv 2407.10738). The same command resumes.
+diffusion loss each word's cross-attention map (pipeline/models/attention/word_maps.py) is told where the word holds: so
+words come to mean places, which prompts from attention need (AccDiffusion, arXiv 2407.10738). The same command resumes.
 """
 
 from __future__ import annotations
@@ -24,8 +24,9 @@ from train_controlnet import load_denoiser
 from train_denoiser import WIDTHS, build_scheduler
 from vocabulary import CONTENT, TOKENS, build_tokenizer
 
-from pipeline.backbones.generator import COLOURS, REACH, Generator
-from pipeline.backbones.word_maps import WordMaps, record_words
+from pipeline.models.attention.word_maps import record_words
+from pipeline.models.embedded.generator import COLOURS, REACH, Generator
+from pipeline.models.protocol import WordMaps
 
 OWN_WIDTHS = (32, 64, 96)
 POOL_SIDE = 64

@@ -17,7 +17,7 @@ from degradations import SCALE, degrade, draw_profiles
 from loop import Loop, fast_numbers, parse_options
 from vocabulary import PHRASES, spoken
 
-from pipeline.backbones.restoration import RestorationModule
+from pipeline.models.embedded.restoration import RestorationModule
 
 LAMBDA = 1.0
 ETA = 5e-4

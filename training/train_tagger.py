@@ -16,7 +16,7 @@ from degradations import SCALE, degrade, draw_profiles
 from loop import Loop, parse_options
 from vocabulary import PHRASES
 
-from pipeline.backbones.tagger import Tagger
+from pipeline.models.embedded.tagger import Tagger
 
 EMA = 0.998
 

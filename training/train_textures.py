@@ -1,11 +1,10 @@
 """Train texture prompts: ``python training/train_textures.py --data FOLDER --out FOLDER``.
 
 The denoiser learns to read descriptions of sharp textures beside its prompt, by a cross-attention of their own
-(IP-Adapter, arXiv 2308.06721): pipeline/backbones/texture_encoder.py describes pictures, a projection makes four tokens
-of each description, and every attention to the prompt gets a second one, to those tokens. The rest is frozen. Some
-samples are shown their own true texture, the others the nearest ones of other crops by what the coarse picture shows,
-as at run time (PatchScaler, arXiv 2405.17158, Algorithm 1). The same command resumes.
-"""
+(IP-Adapter, arXiv 2308.06721): pipeline/models/embedded/texture_encoder.py describes pictures, a projection makes four
+tokens of each description, and every attention to the prompt gets a second one, to those tokens. The rest is frozen.
+Some samples are shown their own true texture, the others the nearest ones of other crops by what the coarse picture
+shows, as at run time (PatchScaler, arXiv 2405.17158, Algorithm 1). The same command resumes."""
 
 from __future__ import annotations
 
@@ -23,7 +22,7 @@ from torch import nn
 from train_controlnet import load_denoiser
 from train_denoiser import WIDTHS, Learner, train_beside
 
-from pipeline.backbones.texture_encoder import TextureEncoder
+from pipeline.models.embedded.texture_encoder import TextureEncoder
 
 MOST = 4
 """descriptions that a sample is shown at most"""

@@ -1,4 +1,6 @@
-"""Checkpoints of a shipped model's parts: ``python training/unpack.py --model pipeline/embedded --out runs/training``.
+"""Checkpoints of a shipped model's parts.
+
+``python training/unpack.py --model pipeline/models/embedded/weights --out runs/training``
 
 With them any script goes on from what is shipped (as its ``--start``, or in its ``--out``) where the checkpoints of the
 training itself are gone. They begin at step 0: the optimizer's state is not shipped.
@@ -16,12 +18,12 @@ from diffusers import AutoencoderDC, ControlNetModel, UNet2DConditionModel
 from ip_adapter import adapter_modules
 from safetensors.torch import load_file
 
-from pipeline.backbones.embedded import GENERATOR, TEXTURES
-from pipeline.backbones.generator import Generator
-from pipeline.backbones.image_adapter import read_adapter
-from pipeline.backbones.restoration import RestorationModule
-from pipeline.backbones.tagger import Tagger
-from pipeline.backbones.texture_encoder import TextureEncoder
+from pipeline.models.attachments.image_adapter import read_adapter
+from pipeline.models.embedded.generator import Generator
+from pipeline.models.embedded.loading import GENERATOR, TEXTURES
+from pipeline.models.embedded.restoration import RestorationModule
+from pipeline.models.embedded.tagger import Tagger
+from pipeline.models.embedded.texture_encoder import TextureEncoder
 
 PARTS: dict[str, tuple[str, Any]] = {
     "autoencoder": ("vae", AutoencoderDC),
@@ -75,7 +77,7 @@ def _textures(model: Path) -> dict[str, Any]:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--model", type=Path, default=Path("pipeline/embedded"))
+    parser.add_argument("--model", type=Path, default=Path("pipeline/models/embedded/weights"))
     parser.add_argument("--out", type=Path, default=Path("runs/training"))
     options = parser.parse_args()
     unpack(options.model, options.out)

@@ -7,7 +7,7 @@ import torch
 from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, processors
 from transformers import CLIPTextConfig, CLIPTextModel, PreTrainedTokenizerFast
 
-from pipeline.backbones.tagger import DEGRADATIONS
+from pipeline.models.embedded.tagger import DEGRADATIONS
 
 STATES = ("clean", *DEGRADATIONS)
 CONTENT = (

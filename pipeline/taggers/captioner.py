@@ -17,7 +17,8 @@ from transformers import (
 from transformers.models.blip.image_processing_pil_blip import BlipImageProcessorPil
 from transformers.models.clip.image_processing_pil_clip import CLIPImageProcessorPil
 
-from ..backbones.tokenizer import read_tokenizer
+from pipeline.prompts.tokenizer import read_tokenizer
+
 from .zero_shot import load_whole, to_image
 
 TASKS = {"short": "<CAPTION>", "detailed": "<DETAILED_CAPTION>"}

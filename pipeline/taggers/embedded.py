@@ -6,14 +6,13 @@ from pathlib import Path
 
 import torch
 
+from pipeline.imaging.finite import check_weights
+from pipeline.models.embedded.tagger import DEGRADATIONS
+from pipeline.models.embedded.tagger import Tagger as Network
+from pipeline.models.files.weights import fingerprint_files, num_parameters, read_whole, weight_file
+from pipeline.models.registry import EMBEDDED
+from pipeline.prompts.tagging import TaggerCard
 from storage.documents import read_json
-
-from ..backbones.loading import EMBEDDED
-from ..backbones.tagger import DEGRADATIONS
-from ..backbones.tagger import Tagger as Network
-from ..backbones.weights import fingerprint_files, num_parameters, read_whole, weight_file
-from ..finite import check_weights
-from ..tagger import TaggerCard
 
 NAME = "embedded"
 

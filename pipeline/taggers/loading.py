@@ -7,13 +7,14 @@ from typing import Any
 
 from transformers import BlipForConditionalGeneration, CLIPModel, Florence2ForConditionalGeneration, SiglipModel
 
-from ..backbones.configs import read_config
-from ..backbones.hub import locate
-from ..backbones.model_file import CHECKPOINTS
-from ..backbones.strictness import settle, unread_of_part
-from ..backbones.tokenizer import read_tokenizer
-from ..backbones.weights import fingerprint_files, num_parameters, weight_files
-from ..tagger import KINDS, ZERO_SHOT, Tagger, TaggerCard, Tagging
+from pipeline.models.files.configs import read_config
+from pipeline.models.files.hub import locate
+from pipeline.models.files.model_file import CHECKPOINTS
+from pipeline.models.files.strictness import settle, unread_of_part
+from pipeline.models.files.weights import fingerprint_files, num_parameters, weight_files
+from pipeline.prompts.tagging import KINDS, ZERO_SHOT, Tagger, TaggerCard, Tagging
+from pipeline.prompts.tokenizer import read_tokenizer
+
 from . import embedded
 from .captioner import load_captioner
 from .zero_shot import load_zero_shot

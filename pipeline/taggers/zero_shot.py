@@ -17,10 +17,10 @@ from transformers import CLIPModel, SiglipModel
 from transformers.models.clip.image_processing_pil_clip import CLIPImageProcessorPil
 from transformers.models.siglip.image_processing_pil_siglip import SiglipImageProcessorPil
 
-from ..backbones.tokenizer import read_tokenizer
-from ..backbones.weights import read_whole, variant
-from ..finite import check_weights, finite
-from ..tagger import Tagging
+from pipeline.imaging.finite import check_weights, finite
+from pipeline.models.files.weights import read_whole, variant
+from pipeline.prompts.tagging import Tagging
+from pipeline.prompts.tokenizer import read_tokenizer
 
 CONTENT = {"siglip": "This is a photo of {}.", "clip": "a photo of {}."}
 """the sentence of a phrase of content, as the models' authors wrote theirs"""

@@ -9,11 +9,12 @@ from pathlib import Path
 from typing import Any
 
 from storage.errors import ImageError
-from storage.images.gdal import open_raster
-from storage.images.kinds import RAW, VRT, drivers_for, head_of, is_vrt
-from storage.images.place import Place
-from storage.images.vrt import TRUST, check_side_text, named_sources, resolved
 from storage.links import followed
+
+from .gdal import open_raster
+from .kinds import RAW, VRT, drivers_for, head_of, is_vrt
+from .place import Place
+from .vrt import TRUST, check_side_text, named_sources, resolved
 
 _PICTURES_BESIDE = (".msk", ".ovr", ".aux", ".rrd")
 _TEXT_BESIDE = ".aux.xml"

@@ -9,8 +9,8 @@ from rasterio.crs import CRS
 from rasterio.transform import Affine
 from rasterio.warp import transform
 
-from storage.images.gdal import GDAL_ERRORS, gdal, reason
-from storage.images.georeference import GeoReference
+from .gdal import GDAL_ERRORS, gdal, reason
+from .georeference import GeoReference
 
 DEGREES = "OGC:CRS84"
 """longitude and latitude: what GeoJSON's coordinates are where it names no coordinate system (RFC 7946)"""

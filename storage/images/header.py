@@ -15,7 +15,7 @@ from PIL.Image import Exif
 from PIL.JpegImagePlugin import JpegImageFile
 from PIL.PngImagePlugin import PngImageFile
 
-from storage.images.place import find_place
+from .place import find_place
 
 _ORIENTATION = 274
 _BIGTIFF = 43

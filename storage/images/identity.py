@@ -6,7 +6,7 @@ import hashlib
 import os
 from collections.abc import Sequence
 
-from storage.images.place import find_place
+from .place import find_place
 
 _PIECE = 1 << 20
 

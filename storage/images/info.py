@@ -5,8 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from storage.box import Box
-from storage.images.georeference import GeoReference
-from storage.images.identity import fingerprint
+
+from .georeference import GeoReference
+from .identity import fingerprint
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

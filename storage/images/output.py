@@ -13,8 +13,9 @@ from pathlib import Path
 import numpy as np
 
 from storage.errors import StorageFullError
-from storage.images.formats import check_fits, format_of
-from storage.images.target import check_apart, real_target, stale_files
+
+from .formats import check_fits, format_of
+from .target import check_apart, real_target, stale_files
 
 
 def check_output(

@@ -9,9 +9,10 @@ from pathlib import Path
 import numpy as np
 
 from storage.box import Box
-from storage.images.formats import Format, format_of
-from storage.images.info import ImageInfo
-from storage.images.opacity import ReadOpacity
+
+from .formats import Format, format_of
+from .info import ImageInfo
+from .opacity import ReadOpacity
 
 log = logging.getLogger(__name__)
 

@@ -14,17 +14,18 @@ import numpy as np
 import rasterio.shutil
 
 from storage.errors import CorruptRegionError, ImageError, StorageFullError
-from storage.images.density import stamp_png
-from storage.images.formats import check_fits, format_of
-from storage.images.gdal import CACHE_MB, GDAL_ERRORS, gdal, reason
-from storage.images.info import ImageInfo
-from storage.images.jpeg import STRIP_ROWS, write_jpeg
-from storage.images.opacity import ReadOpacity
-from storage.images.output import check_output
-from storage.images.picture import Picture, usable_profile
-from storage.images.staging import no_room, staged
-from storage.images.target import real_target
-from storage.images.tiff import TILE, Blocks, read_back, read_strips, write_tiff
+
+from .density import stamp_png
+from .formats import check_fits, format_of
+from .gdal import CACHE_MB, GDAL_ERRORS, gdal, reason
+from .info import ImageInfo
+from .jpeg import STRIP_ROWS, write_jpeg
+from .opacity import ReadOpacity
+from .output import check_output
+from .picture import Picture, usable_profile
+from .staging import no_room, staged
+from .target import real_target
+from .tiff import TILE, Blocks, read_back, read_strips, write_tiff
 
 _JPEG_QUALITY = 95
 _PNG_LEVEL = 4

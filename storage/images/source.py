@@ -15,14 +15,15 @@ from rasterio.windows import Window
 
 from storage.box import Box
 from storage.errors import ImageError
-from storage.images.consent import Consent, ask, files_behind
-from storage.images.gdal import GDAL_ERRORS, gdal, reason
-from storage.images.georeference import read_georeference
-from storage.images.header import Header, read_header
-from storage.images.info import ImageInfo
-from storage.images.layout import Layout, read_layout
-from storage.images.orientation import Orientation
-from storage.images.place import find_place
+
+from .consent import Consent, ask, files_behind
+from .gdal import GDAL_ERRORS, gdal, reason
+from .georeference import read_georeference
+from .header import Header, read_header
+from .info import ImageInfo
+from .layout import Layout, read_layout
+from .orientation import Orientation
+from .place import find_place
 
 log = logging.getLogger(__name__)
 

@@ -16,7 +16,8 @@ from pathlib import Path
 import psutil
 
 from storage.errors import FULL
-from storage.images.target import SIDECAR, stale_files
+
+from .target import SIDECAR, stale_files
 
 _GROWTH = 1 << 20
 _PRIVATE = 0o700

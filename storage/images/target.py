@@ -6,8 +6,8 @@ import os
 from collections.abc import Collection, Iterable
 from pathlib import Path
 
-from storage.address import Address
 from storage.home import expand_home
+from storage.objects.address import Address
 
 SIDECAR = ".aux.xml"
 _OF_THE_NAME = (SIDECAR, ".ovr", ".msk", ".msk.ovr", ".OVR", ".MSK", ".ovr.ovr")

@@ -15,10 +15,11 @@ from rasterio.enums import ColorInterp
 from rasterio.windows import Window
 
 from storage.box import Box
-from storage.images.gdal import open_raster
-from storage.images.georeference import write_georeference
-from storage.images.opacity import enlarged_opacity
-from storage.images.picture import Picture
+
+from .gdal import open_raster
+from .georeference import write_georeference
+from .opacity import enlarged_opacity
+from .picture import Picture
 
 Blocks = Iterable[tuple[Box, np.ndarray]]
 TILE = 512

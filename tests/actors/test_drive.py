@@ -10,22 +10,22 @@ from typing import Any
 
 import pytest
 
-from actors.building import WorkerSetup, build_worker
-from actors.coordinator import Attempt, TaskFailedError
+from actors.artifacts.layout import latent_name
 from actors.drive import GOLDEN_BLOB, Session, WrongWorkerError
-from actors.executor import Executor
-from actors.graph import Graph
-from actors.local import LocalExecutor
-from actors.names import latent_name
-from actors.patience import Patience
-from actors.task import CONTRIBUTING, Hello, Kind
-from actors.worker import Worker
+from actors.executors.local import LocalExecutor
+from actors.executors.protocol import Executor
+from actors.schedule.coordinator import Attempt, TaskFailedError
+from actors.schedule.graph import Graph
+from actors.schedule.patience import Patience
+from actors.schedule.task import CONTRIBUTING, Hello, Kind
+from actors.work.building import WorkerSetup, build_worker
+from actors.work.worker import Worker
 from storage.arrays import RegionArray
 from storage.errors import FencedError, NotFiniteError, StorageFullError
 from storage.lease import Lease
 from storage.run import RunStore
-from tests.crew import Crew
-from tests.runs import Case, digest, make_case, sit
+from tests.support.crew import Crew
+from tests.support.runs import Case, digest, make_case, sit
 
 
 @pytest.fixture
@@ -79,7 +79,7 @@ def test_a_model_that_gives_no_numbers_is_refused(case: Case, tmp_path: Path, mo
     """Its own words are the one line; another worker's copy may be sound, so it is told and not raised."""
     store = case.begin(str(tmp_path / "run"))
     monkeypatch.setattr(
-        "pipeline.backbones.analytic.AnalyticBackbone.predict", lambda _self, latents, *_: latents * float("nan")
+        "pipeline.models.families.analytic.AnalyticBackbone.predict", lambda _self, latents, *_: latents * float("nan")
     )
     with pytest.raises(WrongWorkerError, match=r"the denoiser gave NaN in .* for a fixed input"):
         sit(case, store)
@@ -87,7 +87,7 @@ def test_a_model_that_gives_no_numbers_is_refused(case: Case, tmp_path: Path, mo
 
 
 def test_nan_in_a_task_names_the_task(case: Case, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    decode = "pipeline.backbones.analytic.AnalyticBackbone.decode"
+    decode = "pipeline.models.families.analytic.AnalyticBackbone.decode"
     monkeypatch.setattr(decode, lambda _self, latents: latents[:, :3] * float("nan"))
     with pytest.raises(NotFiniteError, match=r"^decode\(step 0, region 0\): the autoencoder's decoder gave NaN"):
         sit(case, case.begin(str(tmp_path / "run")))
@@ -183,7 +183,7 @@ def test_a_store_that_is_away_for_a_while_ends_nothing(
     tick = away(lambda _tally: None, range(3), gone, ticks)
     monkeypatch.setattr(RegionArray, "delete", away(RegionArray.delete, range(3), gone, []))
     monkeypatch.setattr(Lease, "beat", away(Lease.beat, range(1, 4), gone, []))  # 0: it is taken
-    monkeypatch.setattr("tests.runs.Session", functools.partial(Session, on_tick=tick))
+    monkeypatch.setattr("tests.support.runs.Session", functools.partial(Session, on_tick=tick))
     sit(wide, store)
     assert len(ticks) > 3
     assert not any(store.open_array(latent_name(step)).regions() for step in range(wide.plan.num_steps + 1))

@@ -13,7 +13,7 @@ from torch import nn
 from transformers import CLIPConfig, CLIPModel
 
 from benchmarks.learned import LPIPS, Learned, frechet_distance, load_clip_iqa, load_learned, load_lpips, load_scripted
-from tests.tiny import write_tokenizer
+from tests.support.tiny import write_tokenizer
 
 
 def options(**given: object) -> argparse.Namespace:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from benchmarks.npa import METHODS, Subject, count, to_markdown
-from tests.tiny import tiny_unet
+from tests.support.tiny import tiny_unet
 
 
 def test_flops_are_the_windows() -> None:

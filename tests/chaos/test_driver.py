@@ -17,9 +17,9 @@ from PIL import Image
 from typer.testing import CliRunner
 
 from cluster.cli import app
-from tests.killing import count_merges
-from tests.runs import picture
-from tests.tiny import write_stable_diffusion
+from tests.support.killing import count_merges
+from tests.support.runs import picture
+from tests.support.tiny import write_stable_diffusion
 
 pytestmark = [pytest.mark.ray, pytest.mark.slow, pytest.mark.chaos]
 

@@ -16,9 +16,9 @@ from pathlib import Path
 import pytest
 
 from cluster.job import TextJob
-from cluster.series import generate
-from tests.killing import count_merges, hold, kill_after
-from tests.series import tiny_model
+from cluster.runs.generate import generate
+from tests.support.killing import count_merges, hold, kill_after
+from tests.support.series import tiny_model
 
 pytestmark = pytest.mark.chaos
 
@@ -26,7 +26,7 @@ pytestmark = pytest.mark.chaos
 @pytest.fixture(scope="module")
 def server() -> ForkServerContext:
     context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(["cluster.series", "tests.series"])
+    context.set_forkserver_preload(["cluster.runs.generate", "tests.support.series"])
     return context
 
 

@@ -24,10 +24,10 @@ import pytest
 from PIL import Image
 
 from tests.chaos.test_driver import RECIPE, ROOT, command, finish
-from tests.killing import count_merges
-from tests.runs import picture
-from tests.s3 import s3_server, s3_url
-from tests.tiny import write_stable_diffusion
+from tests.support.killing import count_merges
+from tests.support.runs import picture
+from tests.support.s3 import s3_server, s3_url
+from tests.support.tiny import write_stable_diffusion
 
 __all__ = ["s3_server", "s3_url"]
 

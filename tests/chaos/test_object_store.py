@@ -8,11 +8,11 @@ from pathlib import Path
 import pytest
 
 from actors.drive import StoppedError
-from actors.ray import Pool, RayExecutor
-from actors.task import Kind
+from actors.executors.ray import Pool, RayExecutor
+from actors.schedule.task import Kind
 from storage.run import RunStore
-from tests.runs import diffusion_case, digest, sit
-from tests.s3 import s3_server, s3_url
+from tests.support.runs import diffusion_case, digest, sit
+from tests.support.s3 import s3_server, s3_url
 
 __all__ = ["s3_server", "s3_url"]
 

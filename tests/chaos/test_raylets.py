@@ -12,13 +12,13 @@ import pytest
 import ray
 from ray.cluster_utils import Cluster
 
-from actors.building import WorkerSetup
-from actors.executor import Executor
-from actors.graph import Graph
-from actors.ray import Pool, RayExecutor
-from actors.task import Kind
-from tests.killing import KillingExecutor
-from tests.runs import diffusion_case, digest, sit
+from actors.executors.protocol import Executor
+from actors.executors.ray import Pool, RayExecutor
+from actors.schedule.graph import Graph
+from actors.schedule.task import Kind
+from actors.work.building import WorkerSetup
+from tests.support.killing import KillingExecutor
+from tests.support.runs import diffusion_case, digest, sit
 
 pytestmark = [pytest.mark.ray, pytest.mark.slow, pytest.mark.chaos]
 

@@ -1,7 +1,7 @@
 """Every preset killed outright in the middle, and gone on with: the same bytes as undisturbed.
 
 The sitting that is killed runs in a process of its own, forked from a server that has the libraries loaded, without
-Ray: workers that die under Ray are the same for every recipe, and are killed in tests/actors/test_ray.py.
+Ray: workers that die under Ray are the same for every recipe, and are killed in tests/actors/executors/test_ray.py.
 """
 
 from __future__ import annotations
@@ -15,13 +15,13 @@ from typing import Any
 
 import pytest
 
-from pipeline.presets import PRESETS
-from pipeline.tag_file import TagFile
+from pipeline.plan.presets import PRESETS
+from pipeline.prompts.tag_file import TagFile
 from storage.box import Box
 from storage.run import RunStore
-from tests.composite import write_composite
-from tests.killing import count_merges, hold, kill_after
-from tests.runs import Case, digest, make_case, sit
+from tests.support.composite import write_composite
+from tests.support.killing import count_merges, hold, kill_after
+from tests.support.runs import Case, digest, make_case, sit
 
 pytestmark = pytest.mark.chaos
 
@@ -34,7 +34,7 @@ EMBEDDED: dict[str, Any] = {**SMALL, "region": 32, "window": 32, "overlap": 8, "
 @pytest.fixture(scope="module")
 def server() -> ForkServerContext:
     context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(["tests.runs", "tests.composite", "pipeline.taggers.embedded"])
+    context.set_forkserver_preload(["tests.support.runs", "tests.support.composite", "pipeline.taggers.embedded"])
     return context
 
 

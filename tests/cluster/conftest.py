@@ -12,7 +12,7 @@ from PIL import Image
 from typer.testing import CliRunner, Result
 
 from cluster.cli import app
-from tests.runs import picture
+from tests.support.runs import picture
 
 QUICK = ["--workers", "0", "--model", "analytic", "--steps", "2"]
 

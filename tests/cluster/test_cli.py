@@ -17,7 +17,7 @@ from typer.testing import Result
 
 from cluster.cli import StopSwitch
 from storage.run import RunStore
-from tests.runs import picture
+from tests.support.runs import picture
 
 Run = Callable[..., Result]
 ROOT = Path(__file__).resolve().parent.parent.parent

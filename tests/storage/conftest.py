@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from storage.objects import ObjectRoot
+from storage.objects.root import ObjectRoot
 from storage.run import RunStore
-from tests.s3 import s3_server, s3_url
+from tests.support.s3 import s3_server, s3_url
 
 __all__ = ["s3_server", "s3_url"]
 

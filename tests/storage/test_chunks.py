@@ -7,7 +7,7 @@ from zarr.core.buffer import Buffer, default_buffer_prototype
 
 from storage.chunks import ChunkStore
 from storage.errors import MissingRegionError
-from storage.objects import ObjectRoot
+from storage.objects.root import ObjectRoot
 
 
 def buffer(data: bytes) -> Buffer:

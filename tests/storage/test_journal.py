@@ -16,7 +16,7 @@ import pytest
 from storage import journal as module
 from storage.errors import FencedError
 from storage.journal import Journal, Record
-from storage.objects import ObjectRoot
+from storage.objects.root import ObjectRoot
 from tests.storage.full_disk import ROOT
 
 

@@ -18,7 +18,7 @@ import pytest
 from storage import lease as module
 from storage.errors import FencedError, RunBusyError
 from storage.lease import Lease
-from storage.objects import ObjectRoot
+from storage.objects.root import ObjectRoot
 from tests.storage.full_disk import ROOT
 
 
@@ -149,7 +149,7 @@ class TestLease:
 
 
 def test_a_holder_that_died_on_this_machine_is_replaced_at_once(tmp_path: Path, pass_time: PassTime) -> None:
-    code = "import sys; from storage.objects import ObjectRoot; from storage.lease import Lease\n"
+    code = "import sys; from storage.objects.root import ObjectRoot; from storage.lease import Lease\n"
     code += "Lease.acquire(ObjectRoot.open(sys.argv[1]), owner='the dead')"
     subprocess.run([sys.executable, "-c", code, str(tmp_path)], check=True, cwd=ROOT)
     pass_time(nobody_waits)

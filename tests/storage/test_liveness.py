@@ -9,7 +9,7 @@ import pytest
 from storage import lease as lease_module
 from storage.lease import Lease
 from storage.liveness import QUIET_S, Hold, Watch
-from storage.objects import ObjectRoot
+from storage.objects.root import ObjectRoot
 from tests.storage.test_process import Table
 
 HERE = {"host": "here", "host_id": "boot space", "pid": 7, "pid_ticks": 5, "time": "2026-01-02T03:04:05Z"}

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from storage.box import RegionGrid
-from storage.objects import ObjectRoot
+from storage.objects.root import ObjectRoot
 from storage.place import check_place, check_series_place, is_aside
 from storage.run import RunStore
 

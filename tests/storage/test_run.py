@@ -12,7 +12,7 @@ from storage import lease
 from storage.box import RegionGrid
 from storage.errors import FencedError, MissingRegionError, RunBusyError
 from storage.journal import Record
-from storage.objects import ObjectRoot
+from storage.objects.root import ObjectRoot
 from storage.run import RunStore
 
 GRID = RegionGrid(height=10, width=13, side=8)

@@ -8,8 +8,8 @@ from types import ModuleType
 
 import torch
 
-from pipeline.backbone import Conditioning
-from pipeline.backbones.loading import describe_model, load_backbone
+from pipeline.models.protocol import Conditioning
+from pipeline.models.registry import describe_model, load_backbone
 from tests.training.toy import WIDTHS
 
 

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 import torch
 
-from pipeline.backbones.precondition import local_spread
+from pipeline.models.embedded.precondition import local_spread
 from tests.training.toy import COMMON, PARTS
 
 

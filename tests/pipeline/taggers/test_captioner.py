@@ -16,11 +16,11 @@ from transformers import (
 from transformers.models.blip.image_processing_pil_blip import BlipImageProcessorPil
 from transformers.models.clip.image_processing_pil_clip import CLIPImageProcessorPil
 
-from pipeline.tagger import make_tagging
+from pipeline.prompts.tagging import make_tagging
 from pipeline.taggers.captioner import Captioner, split_caption
 from pipeline.taggers.loading import describe_tagger, load_tagger
 from tests.pipeline.taggers.test_zero_shot import crops, picture
-from tests.tiny_taggers import tiny_tokenizer, write_tagger
+from tests.support.tiny_taggers import tiny_tokenizer, write_tagger
 
 
 @pytest.fixture(scope="module")

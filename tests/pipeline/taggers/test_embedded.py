@@ -5,12 +5,12 @@ from __future__ import annotations
 import pytest
 import torch
 
-from pipeline.backbone import RestoringBackbone
-from pipeline.backbones.loading import describe_model, load_backbone
-from pipeline.tagger import make_tagging
+from pipeline.models.protocol import RestoringBackbone
+from pipeline.models.registry import describe_model, load_backbone
+from pipeline.prompts.tagging import make_tagging
+from pipeline.prompts.vocabulary import Vocabulary
 from pipeline.taggers.loading import describe_tagger, load_tagger
-from pipeline.vocabulary import Vocabulary
-from tests.runs import picture
+from tests.support.runs import picture
 
 
 def test_it_says_what_the_embedded_model_says() -> None:

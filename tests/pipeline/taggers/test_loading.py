@@ -9,11 +9,11 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
-from pipeline.tagger import KINDS, make_tagging
+from pipeline.prompts.tagging import KINDS, make_tagging
+from pipeline.prompts.vocabulary import Vocabulary
 from pipeline.taggers.loading import CLASSES, describe_tagger, load_tagger
 from pipeline.taggers.zero_shot import load_whole
-from pipeline.vocabulary import Vocabulary
-from tests.tiny_taggers import write_tagger
+from tests.support.tiny_taggers import write_tagger
 
 
 @pytest.mark.parametrize("kind", KINDS)

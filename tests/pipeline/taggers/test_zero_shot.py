@@ -13,10 +13,10 @@ from transformers import CLIPModel, CLIPProcessor, SiglipModel, SiglipProcessor
 from transformers.models.clip.image_processing_pil_clip import CLIPImageProcessorPil
 from transformers.models.siglip.image_processing_pil_siglip import SiglipImageProcessorPil
 
-from pipeline.tagger import Tagger, make_tagging
+from pipeline.prompts.tagging import Tagger, make_tagging
+from pipeline.prompts.vocabulary import Vocabulary, default_vocabulary
 from pipeline.taggers.loading import describe_tagger, load_tagger
-from pipeline.vocabulary import Vocabulary, default_vocabulary
-from tests.tiny_taggers import tiny_tokenizer, write_tagger
+from tests.support.tiny_taggers import tiny_tokenizer, write_tagger
 
 WORDS = Vocabulary(phrases=("water", "roof", "stone", "road"), degradations=("noise", "blur"))
 

@@ -1,0 +1,65 @@
+"""What the journal tells of blobs: which task's record names them, and the checksums of all that a task may read."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from actors.schedule.graph import Graph
+from actors.schedule.task import Item, Kind, Task
+from storage.journal import Record
+
+from .blobs import BLOBS, Sums
+from .layout import PROMPT_BLOB, statistics_blob
+
+
+class JournalledSums:
+    """What the journal says of blobs, by the item that they belong to."""
+
+    def __init__(self, graph: Graph, given: Sums | None = None) -> None:
+        """``given``: blobs that the driver itself put there, which any task may read."""
+        self._graph, self._given = graph, dict(given or {})
+        self._by_item: dict[Item, dict[str, int]] = {}
+
+    def add(self, task: Task, crc32c: int, extra: Mapping[str, Any]) -> None:
+        """A task is done: its outcome, or its record."""
+        found = blob_sums(task, crc32c, extra)
+        if found:
+            self._by_item[self._graph.product(task)] = found
+
+    def of(self, task: Task) -> dict[str, int]:
+        """The checksums of all that a task may read."""
+        sums = dict(self._given)
+        for item in self._items(task):
+            sums |= self._by_item.get(item, {})
+        return sums
+
+    def _items(self, task: Task) -> Iterable[Item]:
+        yield from self._graph.inputs(task)
+        if task.kind is Kind.DENOISE:
+            for region in self._graph.prompting(task.region):
+                yield Item("coarse", 0, region)
+
+
+def blob_sums(task: Task, crc32c: int, extra: Mapping[str, Any]) -> dict[str, int]:
+    """The checksums of the blobs that a task made or found, by name."""
+    own = {Kind.EMBED: PROMPT_BLOB, Kind.REDUCE: statistics_blob(task.step)}.get(task.kind)
+    return ({} if own is None else {own: crc32c}) | dict(extra.get(BLOBS, {}))
+
+
+def record_sums(records: Iterable[Record]) -> dict[str, int]:
+    """The checksums of all blobs that records name; the last one that names a blob counts."""
+    sums: dict[str, int] = {}
+    for record in records:
+        sums |= blob_sums(as_task(record), record.crc32c, record.extra) if is_task(record) else {}
+    return sums
+
+
+def is_task(record: Record) -> bool:
+    """Whether a record is of a task, and not of a pass that the driver makes itself."""
+    return record.kind in frozenset(Kind)
+
+
+def as_task(record: Record) -> Task:
+    """The task that a record is of."""
+    return Task(Kind(record.kind), record.step, record.region)

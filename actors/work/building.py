@@ -1,0 +1,62 @@
+"""From a small setup to a worker with its model loaded, in the process that it is for."""
+
+from __future__ import annotations
+
+import socket
+from dataclasses import dataclass
+
+from actors.artifacts.previous import Before
+from actors.artifacts.tagging import LazyTagger
+from pipeline.models.protocol import ModelCard
+from pipeline.models.registry import describe_model, load_backbone
+from pipeline.plan.device import make_deterministic
+from pipeline.plan.plan import Plan
+from pipeline.plan.record import plan_from_json
+from pipeline.prompts.text_limit import load_text_limit
+from storage.run import RunStore
+
+from .worker import Worker
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WorkerSetup:
+    """All that a new worker needs; small, and sent once."""
+
+    store: RunStore
+    plan: bytes
+    """the plan record"""
+    model: str
+    """the model as the user named it: each node finds its own copy"""
+    allow_pickle: bool = False
+    """whether its weights may be pickles"""
+    vit: str | None = None
+    """the vision transformer, likewise"""
+    tagger: str | None = None
+    """the tagger likewise; None for the model's own"""
+    before: RunStore | None = None
+    """the run of the stage before, in a progressive run's later stages"""
+
+
+def build_worker(setup: WorkerSetup) -> Worker:
+    """Load the model and open the store in this process.
+
+    Raises ValueError where this node's copy of the model is not the one the plan was made with.
+    """
+    plan = plan_from_json(setup.plan)
+    make_deterministic(plan.device.threads)
+    card = describe_model(setup.model, allow_pickle=setup.allow_pickle, strict=not plan.dropped)
+    check_model(card, plan)
+    recipe = plan.recipe
+    assert recipe.dtype is not None
+    backbone = load_backbone(card, device=plan.device.kind, dtype=recipe.dtype, options=recipe.options)
+    limit = load_text_limit(card.location, card.geometry.text_tokens)
+    before = None if setup.before is None else Before(setup.before, plan)
+    return Worker(setup.store, plan, backbone, limit, LazyTagger(setup.tagger, plan), setup.vit, before)
+
+
+def check_model(card: ModelCard, plan: Plan) -> None:
+    if card.fingerprint != plan.model_fingerprint:
+        raise ValueError(
+            f"model {card.name} on {socket.gethostname()} has fingerprint {card.fingerprint[:12]}, the plan was made "
+            f"with {plan.model_fingerprint[:12]}: put the same files on every node"
+        )

@@ -1,0 +1,175 @@
+"""Into the run and out of it: the image's pixels to the store in one pass, the decoded ones to a file in another."""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+import numpy as np
+
+from actors.artifacts.layout import OUT
+from actors.schedule.task import Kind
+from pipeline.plan.facts import ImageFacts
+from pipeline.plan.plan import Plan
+from storage.arrays import RegionArray, checksum
+from storage.box import Box, RegionGrid
+from storage.errors import CorruptRegionError
+from storage.images import ImageInfo, ImageSource, write_image
+from storage.images.opacity import ReadOpacity
+from storage.journal import Record, driver_record
+from storage.lease import Lease
+from storage.run import RunStore
+from storage.threads import read_all
+
+log = logging.getLogger(__name__)
+
+INGEST, EXPORT = "ingest", "export"
+"""kinds of the journal's records for the two passes"""
+
+PIXEL_SIDE = 512
+"""input pixels a side of a chunk of the ingested image"""
+
+ROWS = 256
+"""rows of a picture that are hashed, made opaque and handed on at once"""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Exported:
+    """What an export wrote."""
+
+    path: str
+    sha256: str
+    """of the pixels, row by row, bands interleaved"""
+
+
+def ingest(
+    store: RunStore,
+    name: str,
+    image: ImageFacts,
+    source: ImageSource,
+    lease: Lease,
+    records: list[Record],
+    *,
+    on_rows: Callable[[], None] = lambda: None,
+) -> None:
+    """Copy an image into the store's array ``name``, rows in increasing order; does nothing where the journal says it
+    is there, whole.
+
+    ``on_rows`` is called after each row of chunks, and now and then while they are checked. Raises ImageError, naming
+    the rows, where the image is damaged.
+    """
+    grid = RegionGrid(height=image.height, width=image.width, side=PIXEL_SIDE)
+    array = store.array(name, channels=image.num_bands, grid=grid, dtype=image.dtype, compress=True)
+    if is_recorded(array, records, on_rows):
+        return
+    checksums = []
+    for band_box, pixels in source.rows(PIXEL_SIDE):
+        for region in grid.overlapping(band_box):
+            checksums.append(write_over(array, region, pixels[:, *grid.box(region).within(band_box)], lease))
+        on_rows()
+    record = driver_record(INGEST, extra={"array": name, "crc32c": checksums})
+    store.journal.append([record], lease.generation)
+
+
+def is_recorded(array: RegionArray, records: list[Record], on_some: Callable[[], None] = lambda: None) -> bool:
+    """Whether the journal says that an array was brought in, and it is as it was then.
+
+    ``on_some`` is called now and then while its regions are read.
+    """
+    recorded = [record for record in records if record.kind == INGEST and record.extra["array"] == array.name]
+    return bool(recorded) and _intact(array, recorded[-1].extra["crc32c"], on_some)
+
+
+def write_over(array: RegionArray, region: int, pixels: np.ndarray, lease: Lease) -> int:
+    """Write one region, over a damaged one if need be: what is brought in is the truth here.
+
+    Raises FencedError, and deletes nothing, where a newer coordinator has taken over.
+    """
+    whole = np.ascontiguousarray(pixels)
+    try:
+        is_wrong = array.crc(region) is not None and not np.array_equal(array.read_region(region), whole)
+    except CorruptRegionError:
+        is_wrong = True
+    if is_wrong:
+        lease.check()
+        array.delete(region)
+    return array.write(region, whole)
+
+
+def _intact(array: RegionArray, checksums: list[int], on_some: Callable[[], None]) -> bool:
+    found = read_all(array.crc, range(len(checksums)), between=lambda _done: on_some())
+    try:
+        return all(crc == recorded for crc, recorded in zip(found, checksums, strict=True))
+    except CorruptRegionError:
+        return False
+
+
+def decoded_sums(records: list[Record]) -> dict[int, int]:
+    """The journal's checksums of the decoded regions."""
+    return {record.region: record.crc32c for record in records if record.kind == Kind.DECODE}
+
+
+def _check_band(array: RegionArray, row: int, band: np.ndarray, told: dict[int, int]) -> None:
+    """Compare a row of regions with what the journal tells of them."""
+    grid = array.grid
+    for region in grid.overlapping(grid.band(row)):
+        found = checksum(band[:, *grid.box(region).within(grid.band(row))])
+        if told.get(region, found) != found:
+            raise CorruptRegionError(
+                f"region {region} of {array.name} in {array.root.url} is not what the journal says: start the run's "
+                "own command again, which makes it again"
+            )
+
+
+def export(
+    store: RunStore,
+    plan: Plan,
+    info: ImageInfo,
+    path: str,
+    *,
+    told: dict[int, int] | None = None,
+    alpha: ReadOpacity | None = None,
+    overwrite: bool,
+    on_rows: Callable[[], None] = lambda: None,
+) -> Exported:
+    """Write the decoded pixels to ``path``, some rows at a time, under another name until it is whole.
+
+    ``told``: the journal's crc32c of each region; CorruptRegionError where what is there is something else.
+    ``info`` and ``alpha`` are the input's; ``on_rows`` is called after each ROWS rows or fewer. In memory are one row
+    of regions, and copies of those rows alone.
+    """
+    digest = hashlib.sha256()
+    grid, array = plan.out_regions, store.open_array(OUT)
+
+    def blocks() -> Iterator[tuple[Box, np.ndarray]]:
+        for row in range(grid.rows):
+            box = grid.band(row)
+            band = array.read(box)
+            _check_band(array, row, band, told or {})
+            for top in range(box.top, box.bottom, ROWS):
+                rows = Box(top=top, left=0, height=min(ROWS, box.bottom - top), width=grid.width)
+                pixels = band[:, *rows.within(box)]
+                digest.update(np.ascontiguousarray(pixels.transpose(1, 2, 0)).data.cast("B"))
+                yield rows, pixels
+                on_rows()
+
+    write_image(
+        path,
+        info,
+        plan.scale,
+        blocks(),
+        height=plan.height_out,
+        width=plan.width_out,
+        overwrite=overwrite,
+        alpha=alpha,
+    )
+    return Exported(path=path, sha256=digest.hexdigest())
+
+
+def describe_image(source: ImageSource, bands: tuple[int, ...] | None) -> ImageFacts:
+    """What a plan must know of an image, some bands of which were opened; None for all."""
+    info = source.info
+    digest = hashlib.sha256(f"{source.fingerprint()} bands {bands or 'all'}".encode()).hexdigest()
+    return ImageFacts(height=info.height, width=info.width, num_bands=info.num_bands, dtype=info.dtype, sha256=digest)

@@ -1,0 +1,45 @@
+"""How long a job will take, before it runs: its counted work over the measured speed of a worker."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from cluster.job import Work
+from cluster.machines.connect import cluster_speed
+from pipeline.models.registry import find_family
+from pipeline.plan.estimate import Estimate, count_flops
+from pipeline.plan.speed import measure_speed
+
+from .sitting import Prepared
+
+
+def estimate(job: Work, stages: Sequence[Prepared]) -> list[Estimate | None]:
+    """Of each plan; None for those of models whose work is not counted."""
+    family, folder = find_family(job.model, allow_pickle=job.allow_pickle)
+    counts = [count_flops(one.plan, one.cost, family, folder) for one in stages]
+    if all(flops is None for flops in counts):
+        return [None] * len(counts)
+    speed = _measure(job, stages[0])
+    return [
+        None if flops is None else Estimate(flops=flops, speed=speed, workers=_busy(one))
+        for flops, one in zip(counts, stages, strict=True)
+    ]
+
+
+def _busy(prepared: Prepared) -> int:
+    """Workers that have work at once: no more than there are regions."""
+    return min(max(1, prepared.workers), prepared.plan.regions.num_regions)
+
+
+def _measure(job: Work, prepared: Prepared) -> float:
+    """FLOPs a second of one worker: of this machine, or of one of the cluster's."""
+    plan = prepared.plan
+    shape: dict[str, Any] = {
+        "dtype": plan.recipe.dtype or "float32",
+        "width": plan.geometry.width,
+        "side": plan.geometry.window,
+    }
+    if job.address == "local":
+        return measure_speed(plan.device.kind, threads=plan.device.threads, **shape)
+    return cluster_speed(plan.device, **shape)

@@ -1,0 +1,183 @@
+"""Making a picture from words: a series of stages, each a run of its own in a folder of the run's (see begun.py)."""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from actors.artifacts.blobs import Blobs
+from actors.artifacts.series import check_kind, look_at, run_exists, stage_url
+from actors.artifacts.words import WORDS_BLOB, read_words
+from actors.drive import Tally
+from actors.schedule.graph import Graph
+from cluster.console.whereabouts import check_outputs
+from cluster.job import TextJob
+from cluster.machines.placement import object_bytes, place
+from cluster.pictures.edges import bring_edges
+from cluster.pictures.preview import plain_info
+from cluster.pictures.transfer import Exported
+from pipeline.models.registry import describe_model
+from pipeline.plan.binding import Given
+from pipeline.plan.device import DeviceFacts, package_versions
+from pipeline.plan.plan import Plan
+from pipeline.plan.presets import load_recipe, override
+from pipeline.plan.recipe import Recipe
+from pipeline.plan.record import plan_from_json
+from pipeline.plan.stages import bind_series
+from storage.images import check_output
+from storage.journal import Record
+from storage.objects.address import Address
+from storage.run import RunStore
+
+from .binding import check_disk, check_memory, check_run_place, model_notes, read_tagging, read_vit
+from .foresight import foresee
+from .prompts import find_cuts
+from .reporting import Reporter
+from .settings import parse_settings
+from .sitting import Prepared, Result, Sitting, already_finished, hand_out_image, leased, match_run, sit
+from .unread import find_vain
+
+
+def make_plans(job: TextJob, device: DeviceFacts) -> tuple[Plan, ...]:
+    """Bind the job's recipe, a plan a stage; raises ValueError or FileNotFoundError, one line with the mend."""
+    settings = parse_settings(job.settings)
+    model = describe_model(job.model, allow_pickle=job.allow_pickle, strict=settings.strict)
+    geometry = model.geometry
+    side = geometry.window * geometry.factor
+    height, width = job.pixels() or (side, side)
+    return bind_series(
+        asked_recipe(job),
+        height=height,
+        width=width,
+        model=model,
+        device=device,
+        versions=package_versions(),
+        given=Given(attention=read_vit(job), tagger=read_tagging(job)),
+    )
+
+
+def asked_recipe(job: TextJob) -> Recipe:
+    """The job's recipe with its options, before it is bound."""
+    given: dict[str, Any] = {"steps": job.steps, "seed": job.seed, "guidance": job.guidance}
+    given |= {"prompt": job.prompt, "negative_prompt": job.negative, "compat": job.compat}
+    return dataclasses.replace(
+        override(load_recipe(job.recipe), parse_settings(job.settings).recipe, where="--set"),
+        **{name: value for name, value in given.items() if value is not None},
+    )
+
+
+def prepare(job: TextJob) -> tuple[Prepared, ...]:
+    """Connect where the job says so, bind a plan a stage and check what they need against what is there."""
+    there = place(job)
+    prepared = []
+    plans = make_plans(job, there.device)
+    for plan in plans:
+        cost = check_memory(plan, there.workers, there.memory, there.where)
+        warnings: tuple[str, ...] = ()
+        if plan.stage.index == 0:
+            cuts = find_cuts(plan, job.model, allow_pickle=job.allow_pickle)
+            foreseen = foresee(plan, job.model, allow_pickle=job.allow_pickle)
+            warnings = (*model_notes(plan), *cuts, *find_vain(job, asked_recipe(job), plans), *foreseen)
+        prepared.append(Prepared(plan=plan, cost=cost, workers=there.workers, warnings=warnings))
+    return tuple(prepared)
+
+
+def check(
+    job: TextJob, opened: Callable[[Address], RunStore] = look_at
+) -> tuple[tuple[Prepared, ...], Exported | None, dict[Address, RunStore]]:
+    """A plan a stage, the picture where it is there already, and the stores of stages that were begun, ``opened``.
+
+    Every error that a user can cause is raised here: what this lets pass, ``generate`` begins.
+    """
+    check_kind(job.run_address, job.run_url, series=True)
+    if not run_exists(stage_url(job.run_address, 0)):  # before the model is looked at
+        check_picture(job)
+    stages = prepare(job)
+    urls = [stage_url(job.run_address, index) for index in range(len(stages))]
+    stores = {url: opened(url) for url in urls if run_exists(url)}
+    records: list[Record] = []
+    for url, stage in zip(urls, stages, strict=True):
+        records = match_run(stores[url], stage.plan) if url in stores else []
+    finished = already_finished(job, records)
+    if finished is not None:
+        return stages, finished, stores
+    check_picture(job)
+    for url, stage in zip(urls, stages, strict=True):
+        check_disk(stage.cost, url)
+    return stages, None, stores
+
+
+def generate(
+    job: TextJob,
+    *,
+    should_stop: Callable[[], bool],
+    on_plan: Callable[[Sequence[Prepared]], None],
+    on_stage: Callable[[Prepared], None] = lambda _stage: None,
+) -> Result:
+    """Make the picture, or what is left of it. Every error a user can cause is raised before any work starts.
+
+    ``on_stage`` is called before each stage, whatever is left of it.
+    """
+    check_outputs(job.output, job.run_url)
+    stages, finished, begun = check(job, RunStore.open)
+    if finished is not None:
+        return Result(exported=finished, tally=Tally(), already_finished=True)
+    urls = [stage_url(job.run_address, index) for index in range(len(stages))]
+    stores = [begun.get(url) or RunStore.open(url) for url in urls]
+    on_plan(stages)
+    # one Ray serves all stages, and the last one needs the most of it
+    room = max(object_bytes(stage.plan, Graph(stage.plan), stage.workers) for stage in stages)
+    result = None
+    for index, stage in enumerate(stages):
+        on_stage(stage)
+        result = _sit_at(job, stage, stores[: index + 1], should_stop, room)
+    assert result is not None
+    return result
+
+
+def _sit_at(
+    job: TextJob, stage: Prepared, stores: Sequence[RunStore], should_stop: Callable[[], bool], room: int
+) -> Result | None:
+    """Compute what is left of a stage; ``stores``: of all stages up to it, in order; ``room``: see Sitting."""
+    store, before = stores[-1], stores[-2] if len(stores) > 1 else None
+    with leased(store, stage.plan) as lease:
+        given = {}
+        if stage.plan.recipe.prompts == "attention":
+            first = plan_from_json(stores[0].read_plan() or b"")
+            given = {WORDS_BLOB: Blobs(store).put(WORDS_BLOB, read_words(stores[0], first))}
+        sitting = Sitting(
+            job=job,
+            prepared=stage,
+            store=store,
+            lease=lease,
+            should_stop=should_stop,
+            before=before,
+            room=room,
+            given=given,
+        )
+        bring_in = functools.partial(_bring_in, sitting)
+        return sit(sitting, bring_in=bring_in, hand_out=functools.partial(_hand_out, sitting))
+
+
+def check_picture(job: TextJob) -> None:
+    """The output's folder, suffix, presence and size; see storage.images.check_output."""
+    size = job.pixels()
+    facts: dict[str, Any] = {} if size is None else {"height": size[0], "width": size[1]}
+    check_run_place(job)
+    inputs = job.files_read()
+    check_output(job.output, overwrite=job.overwrite, num_bands=3, dtype="uint8", inputs=inputs, **facts)
+
+
+def _bring_in(sitting: Sitting, reporter: Reporter, records: list[Record]) -> None:
+    """The edges of the stage before, where ControlNets are shown them; words are in the plan."""
+    plan, before = sitting.prepared.plan, sitting.before
+    if before is not None and "edges" in plan.recipe.structures:
+        reporter.announce("edges", "of the stage before")
+        bring_edges(sitting.store, plan, before, sitting.lease, records, on_rows=sitting.stop_if_asked)
+
+
+def _hand_out(sitting: Sitting, reporter: Reporter) -> Exported | None:
+    plan = sitting.prepared.plan
+    return hand_out_image(sitting, reporter, plain_info(plan)) if plan.stage.is_last else None

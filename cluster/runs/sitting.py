@@ -1,0 +1,274 @@
+"""One sitting of one plan: check what is there, bring the input in, drive, hand the result out."""
+
+from __future__ import annotations
+
+import functools
+import logging
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
+from typing import Any
+
+from actors.artifacts.resume import create_arrays, find_available
+from actors.artifacts.spared import Seen, count_seen
+from actors.drive import Session, StoppedError, Tally, delete_leftovers, drive
+from actors.heartbeat import keep_beating, raise_if_fenced
+from actors.schedule.coordinator import Coordinator
+from actors.schedule.graph import Graph
+from actors.schedule.patience import Patience
+from actors.work.building import WorkerSetup
+from cluster.console.ending import tell_error, this_command
+from cluster.console.surroundings import owner
+from cluster.job import Work
+from cluster.machines.placement import start_executor
+from cluster.pictures.transfer import EXPORT, Exported, decoded_sums, export
+from pipeline.plan.cost import Price
+from pipeline.plan.plan import Plan
+from pipeline.plan.record import differing_fields, plan_from_json
+from storage.errors import FencedError
+from storage.images import ImageInfo
+from storage.images.identity import file_sha256
+from storage.images.opacity import ReadOpacity
+from storage.journal import Record, driver_record
+from storage.lease import Lease
+from storage.links import followed
+from storage.run import RunStore
+
+from .prompts import count_prompts
+from .reporting import Reporter
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Prepared:
+    """A plan that passed every check and waits to run."""
+
+    plan: Plan
+    cost: Price
+    workers: int
+    """0: in this process"""
+    warnings: tuple[str, ...] = ()
+    """what the user should know before it runs, a line each"""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Result:
+    """How a sitting ended."""
+
+    exported: Exported
+    tally: Tally
+    already_finished: bool = False
+    prompts: dict[str, int] = field(default_factory=dict)
+    """tiles with prompts of their own, distinct prompts, and tiles with one that was cut; empty for global prompts"""
+    seen: Seen | None = None
+    """what the model saw of all tiles at all steps; None for a recipe that spares nothing"""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sitting:
+    """What a sitting needs; the same whether the plan is of an image or of a stage of a series."""
+
+    job: Work
+    prepared: Prepared
+    store: RunStore
+    lease: Lease
+    should_stop: Callable[[], bool]
+    before: RunStore | None = None
+    """the stage before"""
+    room: int = 0
+    """bytes of shared memory that later stages will need"""
+    given: Mapping[str, int] = field(default_factory=dict)
+    """crc32c of blobs that the driver put into the store, by name"""
+
+    def stop_if_asked(self) -> None:
+        if self.should_stop():
+            raise StoppedError("stopped")
+
+
+def sit(
+    sitting: Sitting,
+    *,
+    bring_in: Callable[[Reporter, list[Record]], None],
+    hand_out: Callable[[Reporter], Exported | None],
+) -> Result | None:
+    """Compute what is left of a plan, and hand the result out; None where there was none to hand out.
+
+    ``bring_in`` makes sure that the input is in the store: it is called where anything is left to compute.
+    """
+    store, plan, tally = sitting.store, sitting.prepared.plan, Tally()
+    store.root.retries.on_wait = sitting.stop_if_asked
+    graph = Graph(plan)
+
+    def on_checked(done: int, of: int) -> None:
+        sitting.stop_if_asked()
+        reporter.checked(done, of)
+
+    check, generation = sitting.lease.check, sitting.lease.generation
+    reporting = Reporter(store=store, plan=plan, totals=graph.totals(), generation=generation, check=check)
+    with reporting as reporter, _telling_the_end(reporter, tally, sitting.lease):
+        reporter.announce("checking", "what the run holds")
+        records = store.journal.replay()
+        check()
+        create_arrays(store, plan, graph)
+        found = find_available(store, plan, graph, records, on_checked=on_checked, check=check)
+        patience = Patience(kept_steps=plan.recipe.keep_steps or 0)
+        coordinator = Coordinator(graph, found.available, patience, found.active)
+        reporter.left = {kind: coordinator.num_left[kind] for kind in reporter.totals}
+        if coordinator.done:
+            delete_leftovers(store, plan, coordinator, sitting.lease)
+        else:  # colour, structure and prompts that are lost read pixels when all is prepared, too
+            bring_in(reporter, records)
+            _drive(sitting, graph, coordinator, reporter, tally)
+        check()
+        exported = hand_out(reporter)
+        prompts, seen = count_prompts(store, store.journal.replay()), count_seen(store, plan)
+        said: dict[str, Any] = {} if seen is None else {"tiles_seen": seen.tiles, "tiles_all": seen.all}
+        said |= {} if exported is None else {"output": exported.path, "pixels_sha256": exported.sha256}
+        reporter.finish(tally, "finished", prompts=prompts, **said)
+    return None if exported is None else Result(exported=exported, tally=tally, prompts=prompts, seen=seen)
+
+
+@contextmanager
+def _telling_the_end(reporter: Reporter, tally: Tally, lease: Lease) -> Iterator[None]:
+    """Say in status.json why a sitting ended before its time.
+
+    The status belongs to whoever took the run over, if somebody did: what went wrong is then FencedError, whatever this
+    sitting came across first.
+    """
+    try:
+        yield
+    except FencedError:
+        raise
+    except BaseException as e:
+        raise_if_fenced(lease)
+        state = "stopped" if isinstance(e, StoppedError | KeyboardInterrupt) else "failed"
+        try:
+            reporter.finish(tally, state, reason=" ".join(str(e).split()) or type(e).__name__)
+        except OSError as unwritten:
+            log.warning("that the run %s could not be written to its status: %s", state, unwritten)
+        raise
+
+
+def _drive(sitting: Sitting, graph: Graph, coordinator: Coordinator, reporter: Reporter, tally: Tally) -> None:
+    job, plan = sitting.job, sitting.prepared.plan
+    setup = WorkerSetup(
+        store=sitting.store,
+        plan=plan.to_json(),
+        model=job.model,
+        allow_pickle=job.allow_pickle,
+        vit=job.vit,
+        tagger=job.tagger,
+        before=sitting.before,
+    )
+    executor, vigil = start_executor(job, sitting.prepared.workers, plan, setup, graph, sitting.room)
+    session = Session(
+        store=sitting.store,
+        plan=plan,
+        coordinator=coordinator,
+        executor=executor,
+        lease=sitting.lease,
+        given=sitting.given,
+        on_tick=reporter.tick,
+        should_stop=sitting.should_stop,
+        tally=tally,
+    )
+    with vigil.last_words(functools.partial(_say_last_words, sitting.lease, reporter, tally)):
+        drive(session)
+
+
+def _say_last_words(lease: Lease, reporter: Reporter, tally: Tally, reason: str) -> None:
+    """What the main thread would have said, which is caught in a call to a Ray that is gone."""
+    with suppress(OSError):
+        reporter.finish(tally, "failed", reason=reason)
+        lease.release()
+    tell_error(f"{reason}. Resume with: {this_command()}")
+
+
+def hand_out_image(sitting: Sitting, reporter: Reporter, info: ImageInfo, alpha: ReadOpacity | None = None) -> Exported:
+    """Write the decoded pixels to the job's output, and the journal's record of it."""
+    job, store = sitting.job, sitting.store
+    reporter.announce("export", job.output)
+    exported = export(
+        store,
+        sitting.prepared.plan,
+        info,
+        job.output,
+        told=decoded_sums(store.journal.replay()),
+        alpha=alpha,
+        overwrite=job.overwrite,
+        on_rows=sitting.stop_if_asked,
+    )
+    path = followed(exported.path)
+    facts = {"size": path.stat().st_size, "file_sha256": file_sha256(path)}
+    record = driver_record(EXPORT, extra={"path": str(path), "sha256": exported.sha256, **facts})
+    store.journal.append([record], sitting.lease.generation)
+    return exported
+
+
+@contextmanager
+def leased(store: RunStore, plan: Plan) -> Iterator[Lease]:
+    """The right to write to a run, with its plan in place; kept alive meanwhile."""
+    stored = store.read_plan()
+    if stored is None:
+        match_run(store, plan)  # the journal may tell of another plan: nothing is written then
+    # asked first: whoever takes the lease names a plan in the journal
+    is_ours = stored not in (None, plan.to_json()) and store.journal.names(plan.hash)
+    lease = store.acquire_lease(owner(), plan=plan.hash)
+    try:
+        with keep_beating(lease):
+            lease.check()
+            store.write_plan(plan.to_json(), over=is_ours)
+            lease.check()
+            store.sweep()
+            yield lease
+    except BaseException:
+        # a store that failed would fail here, too, and hide why
+        try:
+            lease.release()
+        except OSError as unreleased:
+            log.warning("the lease of the run could not be given back: %s", unreleased)
+        raise
+    lease.release()
+
+
+_OTHER = "Give another --run, or delete the whole of it: journal and arrays are of that plan as well as plan.json"
+
+
+def match_run(store: RunStore, plan: Plan) -> list[Record]:
+    """The run's journal as it is before the lease is taken.
+
+    Raises ValueError naming the differing fields where the run was made by another plan. Where plan.json is lost or
+    damaged, journal and lease still tell which plan it was, and it is written anew.
+    """
+    stored = store.read_plan()
+    is_damaged = stored not in (None, plan.to_json()) and store.journal.names(plan.hash)
+    store.journal.expect(plan.hash, must_be_named=stored is None or is_damaged)
+    if is_damaged:
+        log.warning("%s/plan.json is not the plan that the journal names, which is this one: it counts", store.url)
+    elif stored is not None and stored != plan.to_json():
+        lines = differing_fields(plan, plan_from_json(stored, where=f"{store.url}/plan.json"))
+        shown = "; ".join(lines[:4]) + (f"; and {len(lines) - 4} more" if len(lines) > 4 else "")
+        raise ValueError(f"the run {store.url} was begun by another plan: {shown}. {_OTHER}")
+    return store.journal.replay()
+
+
+def already_finished(job: Work, records: list[Record]) -> Exported | None:
+    """The export that the journal names for this output, if the file is still there with the bytes that were written.
+
+    Raises FileExistsError where it has others by now, and may not be overwritten.
+    """
+    path = followed(job.output)
+    for record in reversed(records):
+        if record.kind != EXPORT or record.extra["path"] != str(path):
+            continue
+        if not path.is_file():
+            return None
+        if path.stat().st_size == record.extra["size"] and file_sha256(path) == record.extra["file_sha256"]:
+            return Exported(path=job.output, sha256=record.extra["sha256"])
+        changed = f"{path} was changed since this run wrote it"
+        if not job.overwrite:
+            raise FileExistsError(f"{changed}: choose another name, or allow overwriting (--overwrite)")
+        log.warning("%s: it is written again", changed)
+        return None
+    return None

@@ -1,0 +1,122 @@
+"""Enlarging an image: plan, check, lease, ingest, drive, export. The same call starts a run or resumes it."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable
+
+from actors.artifacts.blobs import Blobs
+from actors.artifacts.difficulty import DIFFICULTY_MAP
+from actors.artifacts.image_prompts import TEXTURES_BLOB
+from actors.artifacts.layout import PIXELS
+from actors.artifacts.series import check_kind, look_at, run_exists
+from actors.drive import Tally
+from cluster.console.whereabouts import check_outputs
+from cluster.job import Job
+from cluster.machines.placement import place
+from cluster.pictures.textures import read_memory, to_memory
+from cluster.pictures.transfer import Exported, ingest
+from pipeline.plan.plan import Plan
+from storage.images import ImageSource
+from storage.images.picture import losses
+from storage.journal import Record
+from storage.objects.address import Address
+from storage.run import RunStore
+
+from .binding import (
+    asked_recipe,
+    check_disk,
+    check_memory,
+    check_target,
+    make_plan,
+    model_notes,
+    open_difficulty,
+    open_source,
+)
+from .foresight import foresee
+from .prompts import find_cuts
+from .reporting import Reporter
+from .sitting import Prepared, Result, Sitting, already_finished, hand_out_image, leased, match_run, sit
+from .unread import find_vain
+
+
+def prepare(job: Job, source: ImageSource) -> Prepared:
+    """Connect where the job says so, bind the plan and check what it needs against what is there."""
+    there = place(job)
+    plan = make_plan(job, source, there.device)
+    cost = check_memory(plan, there.workers, there.memory, there.where)
+    cuts = find_cuts(plan, job.model, allow_pickle=job.allow_pickle)
+    vain = find_vain(job, asked_recipe(job), [plan])
+    foreseen = foresee(plan, job.model, allow_pickle=job.allow_pickle)
+    warnings = (*model_notes(plan), *cuts, *vain, *foreseen, *losses(job.output, source.info))
+    return Prepared(plan=plan, cost=cost, workers=there.workers, warnings=warnings)
+
+
+def check(
+    job: Job, source: ImageSource, opened: Callable[[Address], RunStore] = look_at
+) -> tuple[Prepared, Exported | None, RunStore | None]:
+    """The job's plan, its result where that is there already, and its store where it was begun, ``opened``.
+
+    Makes nothing, not even the run's folder, as long as ``opened`` does not.
+
+    Every error that a user can cause is raised here: what this lets pass, ``upscale`` begins.
+    """
+    check_kind(job.run_address, job.run_url, series=False)
+    begun = run_exists(job.run_address)
+    if not begun:  # before the model is looked at
+        check_target(job, source)
+    prepared, store = prepare(job, source), None
+    if begun:
+        store = opened(job.run_address)
+        finished = already_finished(job, match_run(store, prepared.plan))
+        if finished is not None:
+            return prepared, finished, store
+        check_target(job, source)
+    check_disk(prepared.cost, job.run_address)
+    return prepared, None, store
+
+
+def upscale(job: Job, *, should_stop: Callable[[], bool], on_plan: Callable[[Prepared], None]) -> Result:
+    """Do the job, or what is left of it. Every error a user can cause is raised before any work starts."""
+    check_outputs(job.output, job.run_url)
+    with open_source(job) as source:
+        prepared, finished, store = check(job, source, RunStore.open)
+        if finished is not None:
+            return Result(exported=finished, tally=Tally(), already_finished=True)
+        plan, store = prepared.plan, store or RunStore.open(job.run_address)
+        on_plan(prepared)
+        with leased(store, plan) as lease:
+            given = {} if job.textures is None else _keep_textures(store, plan, job.textures)
+            sitting = Sitting(
+                job=job, prepared=prepared, store=store, lease=lease, should_stop=should_stop, given=given
+            )
+            result = sit(
+                sitting,
+                bring_in=functools.partial(_bring_in, sitting, job, source),
+                hand_out=functools.partial(_hand_out, sitting, source),
+            )
+            assert result is not None
+            return result
+
+
+def _bring_in(sitting: Sitting, job: Job, source: ImageSource, reporter: Reporter, records: list[Record]) -> None:
+    """The image's pixels, and the map of difficulty's."""
+    plan, store, lease = sitting.prepared.plan, sitting.store, sitting.lease
+    reporter.announce("ingest", f"{plan.image.height} x {plan.image.width} pixels")
+    ingest(store, PIXELS, plan.image, source, lease, records, on_rows=sitting.stop_if_asked)
+    if plan.difficulty_map is not None and job.difficulty is not None:
+        with open_difficulty(job.difficulty, trust=job.trust_input) as given:
+            ingest(store, DIFFICULTY_MAP, plan.difficulty_map, given, lease, records, on_rows=sitting.stop_if_asked)
+
+
+def _hand_out(sitting: Sitting, source: ImageSource, reporter: Reporter) -> Exported:
+    alpha = source.alpha if source.info.has_alpha else None
+    return hand_out_image(sitting, reporter, source.info, alpha)
+
+
+def _keep_textures(store: RunStore, plan: Plan, url: str) -> dict[str, int]:
+    """Copy the memory of textures into the run, which then needs nothing but itself; returns the blob's checksum."""
+    memory = to_memory(read_memory(url))
+    if memory.sha256 != plan.textures:
+        raise ValueError(f"--textures {url}: changed while the run was planned: start again")
+    return {TEXTURES_BLOB: Blobs(store).put(TEXTURES_BLOB, memory.to_bytes())}

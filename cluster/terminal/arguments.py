@@ -1,0 +1,46 @@
+"""From a job's class to a command's arguments and options."""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+import inspect
+import typing
+from collections.abc import Callable
+from typing import Annotated, Any
+
+import typer
+
+from cluster.console.ending import one_line_errors
+from cluster.job import Work
+
+
+def takes_job(command: Callable[..., None]) -> Callable[..., None]:
+    """A command whose first parameter is a job gets the job's fields as its arguments and options."""
+    first, *own = inspect.signature(command, eval_str=True).parameters.values()
+    job_class: type[Work] = first.annotation
+
+    def parameter(field: dataclasses.Field[Any], kind: Any) -> inspect.Parameter:
+        required = field.default is dataclasses.MISSING
+        words = [f"--{field.name.replace('_', '-')}"] if kind is bool else []
+        words = [field.metadata["flag"]] if "flag" in field.metadata else words
+        said = {key: value for key, value in field.metadata.items() if key not in ("place", "flag")}
+        info = typer.Argument(**said) if required else typer.Option(*words, **said)
+        default = inspect.Parameter.empty if required else field.default
+        return inspect.Parameter(
+            field.name, inspect.Parameter.KEYWORD_ONLY, default=default, annotation=Annotated[kind, info]
+        )
+
+    kinds = typing.get_type_hints(job_class)
+    ordered = sorted(dataclasses.fields(job_class), key=lambda field: field.metadata.get("place", len(kinds)))
+    fields = [parameter(field, kinds[field.name]) for field in ordered]
+
+    @functools.wraps(command)
+    def call(**given: Any) -> None:
+        with one_line_errors():
+            job = job_class(**{field.name: given.pop(field.name) for field in ordered})
+        command(job, **given)
+
+    keyword_only = [one.replace(kind=inspect.Parameter.KEYWORD_ONLY) for one in own]
+    call.__signature__ = inspect.Signature([*fields, *keyword_only])  # type: ignore[attr-defined]
+    return call

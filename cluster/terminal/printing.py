@@ -1,0 +1,213 @@
+"""What the command line says: plans, series, progress, prompts."""
+
+from __future__ import annotations
+
+import shlex
+import time
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from rich.table import Table
+
+from cluster.console.screen import Terminal, err, visible
+from cluster.console.whereabouts import place_of
+
+if TYPE_CHECKING:  # the command line starts without the libraries
+    from cluster.runs.prompts import TilePrompts
+    from cluster.runs.sitting import Prepared, Result
+    from pipeline.plan.cost import Price
+    from pipeline.plan.estimate import Estimate
+    from pipeline.plan.plan import Plan
+    from pipeline.plan.recipe import Recipe
+
+out = Terminal()
+
+SPARED = (
+    "the recipe spared nearly all of the work that it could: the picture is hardly more than its first enlargement; "
+    "lower difficulty_power, raise lower_bound or group_bounds, or use activity = 'all'"
+)
+"""what is said after a run whose difficulty was low all over"""
+
+
+def print_rows(rows: Mapping[str, str]) -> None:
+    for key, value in rows.items():
+        out.print(f"{key:9} {value}")
+
+
+def print_warnings(warnings: Sequence[str]) -> None:
+    for line in warnings:
+        err.print(f"gigatile: warning: {line}")
+
+
+def print_estimates(estimates: Sequence[Estimate | None]) -> None:
+    """How long all plans will take together."""
+    known = [one for one in estimates if one is not None]
+    if len(known) < len(estimates):
+        print_rows({"time": "not estimated: the work of this model is not counted"})
+        return
+    flops, seconds, busiest = sum(one.flops for one in known), sum(one.seconds for one in known), known[-1]
+    text = (
+        f"about {_duration(seconds)} on {busiest.workers} worker{'s' if busiest.workers > 1 else ''} "
+        f"(FLOPs {flops:.1e}; this device {busiest.speed:.1e} a second)"
+    )
+    if len(known) > 1:
+        text += "; by stages " + ", ".join(_duration(one.seconds) for one in known)
+    print_rows({"time": text})
+
+
+def _duration(seconds: float) -> str:
+    """
+    >>> _duration(0.4), _duration(75), _duration(700), _duration(9000)
+    ('1 s', '75 s', '12 min', '2.5 h')
+    """
+    if seconds < 120:
+        return f"{max(1, round(seconds))} s"
+    return f"{seconds / 60:.0f} min" if seconds < 7200 else f"{seconds / 3600:.1f} h"
+
+
+def print_plan(prepared: Prepared, run_url: str) -> None:
+    """What a run of one plan would do and cost."""
+    plan = prepared.plan
+    rows = {
+        **_work_rows(plan, prepared.cost),
+        "disk": f"{prepared.cost.disk_peak / 1e6:.0f} MB at most in {run_url}",
+        "memory": f"{prepared.cost.memory_worker / 1e6:.0f} MB a worker at most, {_workers(prepared.workers)}",
+        "device": _device(plan),
+        "plan": plan.hash,
+    }
+    recipe = plan.recipe
+    if recipe.attend != "tiles":
+        prompts = f", prompts of {plan.prompt_tiles.num_tiles} windows inside" if plan.has_places else ""
+        rows["attention"] = f"over neighbourhoods of {recipe.attention_window} latent pixels a side{prompts}"
+    if plan.tagger is not None:
+        words = f"{len(plan.tagger.phrases)} phrases and {len(plan.tagger.degradations)} of damage"
+        rows["tagger"] = plan.tagger.kind + (f", {words}" if plan.tagger.phrases else "")
+    print_rows(rows)
+    print_warnings(prepared.warnings)
+
+
+def _work_rows(plan: Plan, cost: Price) -> dict[str, str]:
+    recipe, regions, tiles = plan.recipe, plan.regions, plan.tiles
+    return {
+        "recipe": f"{recipe.name}, {recipe.solver}, {plan.num_steps} steps, guidance {recipe.guidance:g}, "
+        f"start {recipe.start}, coarse {recipe.coarse}, prompts {recipe.prompts}, seed {recipe.seed}",
+        "activity": _activity(recipe),
+        "image": f"{plan.image.height} x {plan.image.width} -> {_size(plan)}, {plan.image.num_bands} bands of "
+        f"{plan.image.dtype}",
+        "regions": f"{regions.rows} x {regions.cols} of {regions.side} latent pixels",
+        "tiles": f"{tiles.num_tiles} of {tiles.tile_height} x {tiles.tile_width} latent pixels a step, "
+        f"batches of {recipe.batch}",
+        "forwards": f"{cost.forwards} tiles through the model{_least(plan, cost)}, {cost.region_steps} region-steps",
+        "codec": f"norms {recipe.codec_norm}, the encoder {cost.encodes:.3g} and the decoder {cost.decodes:.3g} times "
+        "over the canvas",
+    }
+
+
+def _least(plan: Plan, cost: Price) -> str:
+    """How few forwards there may be, where that depends on the picture."""
+    return f" at most, {cost.forwards_least} at least" if plan.has_difficulty else ""
+
+
+def _activity(recipe: Recipe) -> str:
+    """Which tiles work when, in words."""
+    if recipe.activity == "all":
+        return "all"
+    words = f"{recipe.activity}, by {recipe.difficulty}"
+    if recipe.group_steps is not None:
+        groups = zip(recipe.group_steps, recipe.group_times, strict=True)
+        words += "; steps of simple, medium and hard tiles: " + ", ".join(f"{n} from {t:g} on" for n, t in groups)
+    return words
+
+
+def _size(plan: Plan) -> str:
+    return f"{plan.height_out} x {plan.width_out} pixels (height x width)"
+
+
+def _workers(count: int) -> str:
+    return "1 in this process" if count == 0 else f"{count} worker{'s' if count > 1 else ''}"
+
+
+def _device(plan: Plan) -> str:
+    return f"{plan.device.kind} ({plan.device.name}), {plan.device.threads} thread(s), {plan.recipe.dtype}"
+
+
+def print_series(stages: Sequence[Prepared], run_url: str) -> None:
+    """What a series would do and cost: what all stages share, then a row a stage."""
+    last = stages[-1].plan
+    recipe, canvas = last.recipe, last.regions.canvas.scaled(last.geometry.factor)
+    is_cut = canvas.shape != (last.height_out, last.width_out)
+    official = ", as the published code has it" if recipe.compat == "official" else ""
+    rows = {
+        "recipe": f"{recipe.name}, {recipe.solver}, guidance {recipe.guidance:g}, blend {recipe.blend}, "
+        f"seed {recipe.seed}{official}",
+        "output": _size(last) + (f", computed as {canvas.height} x {canvas.width} and cut" if is_cut else ""),
+        "device": f"{_device(last)}, {_workers(stages[0].workers)}",
+        "run": run_url,
+    }
+    rows |= {f"stage {one.plan.stage.index + 1}": _stage_row(one) for one in stages}
+    print_rows(rows)
+    for one in stages:
+        print_warnings(one.warnings)
+
+
+def _stage_row(stage: Prepared) -> str:
+    plan, cost, dilation = stage.plan, stage.cost, stage.plan.dilation
+    samples = "" if dilation is None else f" and {dilation.num_windows * dilation.num_samples} dilated samples"
+    return (
+        f"{_size(plan)}, {plan.num_steps} steps, {plan.tiles.num_tiles} tiles of {plan.tiles.tile_height} x "
+        f"{plan.tiles.tile_width}{samples} a step, {cost.forwards} forwards, {cost.memory_worker / 1e6:.0f} MB a "
+        f"worker, {cost.disk_peak / 1e6:.0f} MB of disk"
+    )
+
+
+def print_stage(stage: Prepared) -> None:
+    """That a stage of a series begins."""
+    place = stage.plan.stage
+    err.print(f"stage {place.index + 1} of {place.count}: {_size(stage.plan)}")
+
+
+def print_result(result: Result, output: str, run_url: str, seconds: float) -> None:
+    """How a command that makes a picture ended."""
+    if result.already_finished:
+        out.print(f"already finished: {output} (pixels sha256 {result.exported.sha256})")
+        return
+    out.print(f"wrote {place_of(output)} in {seconds:.0f} s")
+    out.print(f"pixels sha256 {result.exported.sha256}")
+    if result.seen is not None:
+        out.print(str(result.seen))
+        if result.seen.is_little:
+            print_warnings([SPARED])
+    counts = result.prompts
+    if counts.get("cut"):
+        line = f"prompts of {counts['cut']} of {counts['tiles']} tiles were longer than the model reads"
+        print_warnings([f"{line}: see `gigatile prompts {shlex.quote(run_url)}`"])
+
+
+def print_status(table: dict[str, Any], place: tuple[int, int] | None) -> None:
+    """A line on how far a run is; ``place``: which stage of a series it is, and of how many."""
+    from cluster.runs.reporting import status_text
+
+    line = str(table["state"])
+    is_silent = "not_reporting_since" in table
+    if is_silent:
+        line = f"{line}, {table['reason']}"
+    if table.get("stage", table["state"]) != table["state"]:
+        line = f"{line}{'; ' if is_silent else ', '}{table['stage']}"
+    if "total" in table:
+        line = f"{line}: {status_text(table)}"
+    if "reason" in table and not is_silent:
+        line = f"{line}; {table['reason']}"
+    if "time" in table and (is_silent or table["state"] == "running"):
+        line += f" (written {max(0.0, time.time() - table['time']):.0f} s ago)"
+    out.print(line if place is None else f"stage {place[0]} of {place[1]}: {line}")
+
+
+def print_prompts(plan: Plan, found: Sequence[tuple[str, TilePrompts]], *, head: str, num_tiles: int) -> None:
+    """A table of prompts, each with what stands in its first column under ``head``."""
+    table = Table(head, "prompt", "negative prompt", "fell off")
+    for first, one in found:
+        negative = plan.recipe.negative_prompt if one.negative is None else one.negative.kept
+        cells = (first, one.prompt.kept, negative, ", ".join(one.dropped))
+        table.add_row(*(visible(cell) for cell in cells))
+    out.print(table)
+    out.print(f"{num_tiles} of {plan.prompt_tiles.num_tiles} tiles have a prompt by now")

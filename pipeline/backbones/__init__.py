@@ -1,1 +1,0 @@
-"""Adapters from model families to the one backbone protocol."""

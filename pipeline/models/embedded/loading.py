@@ -1,0 +1,167 @@
+"""The embedded model: a Stable-Diffusion-shaped set of small parts, trained by the scripts in training/.
+
+Autoencoder, U-Net with cross-attention, text encoder of a closed vocabulary, ControlNet, restoration module, tagger.
+They are read from disk here, and run by embedded_backbone.py.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import torch
+from diffusers import AutoencoderDC, ControlNetModel, DDIMScheduler, UNet2DConditionModel
+from transformers import CLIPTextModel
+
+from pipeline.models.attention.kernels import PLAIN, Options
+from pipeline.models.attention.neighbourhood import knows_attention
+from pipeline.models.attention.word_maps import word_cell
+from pipeline.models.files.weights import fingerprint_files, read_whole, weight_file
+from pipeline.models.protocol import LatentGeometry, ModelCard
+from pipeline.prompts.tokenizer import read_tokenizer
+from storage.documents import read_json
+
+from .backbone import STRUCTURES, EmbeddedBackbone, Parts
+from .generator import Generator
+from .restoration import RestorationModule
+from .tagger import DEGRADATIONS, Tagger
+from .texture_encoder import TextureEncoder
+
+WEIGHTED = ("vae", "unet", "text_encoder", "controlnet", "restorer", "tagger")
+"""folders of the parts that have weights"""
+TEXTURES = ("texture_encoder", "image_adapter")
+"""and of those that texture prompts need, which a model may lack"""
+GENERATOR = "generator"
+"""and the part that makes pictures from words alone, which a model may lack"""
+
+
+KINDS: dict[str, Any] = {
+    "vae": AutoencoderDC,
+    "unet": UNet2DConditionModel,
+    "controlnet": ControlNetModel,
+    "restorer": RestorationModule,
+    "tagger": Tagger,
+    GENERATOR: Generator,
+    "texture_encoder": TextureEncoder,
+    "text_encoder": CLIPTextModel,
+}
+"""folder of a part -> the class of its network"""
+
+
+def _reads_textures(index: dict[str, Any]) -> bool:
+    return "texture_encoder" in index
+
+
+def _optional(index: dict[str, Any]) -> list[str]:
+    """Parts beside WEIGHTED that a model has."""
+    return [*(TEXTURES if _reads_textures(index) else ()), *([GENERATOR] if GENERATOR in index else [])]
+
+
+def parts(index: dict[str, Any]) -> list[str]:
+    """Configs that must be there, relative to the model's folder."""
+    names = ["model_index.json", "scheduler/scheduler_config.json", "tokenizer/tokenizer.json"]
+    configured = [*WEIGHTED, *(part for part in _optional(index) if part != "image_adapter")]
+    return [*names, "tokenizer/tokenizer_config.json", *(f"{part}/config.json" for part in configured)]
+
+
+def weighted_parts(index: dict[str, Any]) -> list[str]:
+    return [*WEIGHTED, *_optional(index)]
+
+
+def kinds(folder: Path, index: dict[str, Any]) -> dict[str, Any]:
+    """Folder of each part that has weights -> the class of its network; the image adapter has none of its own."""
+    return {part: KINDS[part] for part in weighted_parts(index) if part in KINDS}
+
+
+def read_sight(folder: Path, index: dict[str, Any]) -> str | None:
+    """See ModelCard.sight: the tagger measures, the texture encoder describes."""
+    if not _reads_textures(index):
+        return None
+    files = {part: weight_file(folder / part, part) for part in ("tagger", "texture_encoder")}
+    return fingerprint_files(files | {f"{part}/config.json": folder / part / "config.json" for part in files})
+
+
+def read_geometry(folder: Path, index: dict[str, Any]) -> LatentGeometry:
+    """Geometry from the configs; the model's own table in model_index.json is called ``gigatile``."""
+    own = index["gigatile"]
+    configs = {part: read_json(folder / part / "config.json") for part in WEIGHTED}
+    vae = configs["vae"]
+    if GENERATOR in index:
+        _check_generator(folder, configs["unet"])
+    width = None
+    if _reads_textures(index):
+        width = read_json(folder / "texture_encoder" / "config.json")["width"]
+    return LatentGeometry(
+        channels=vae["latent_channels"],
+        factor=2 ** (len(vae["encoder_block_out_channels"]) - 1),
+        window=own["window"],
+        overlap=own["overlap"],
+        multiple=own["multiple"],
+        encoder_halo=own["encoder_halo"],
+        decoder_halo=own["decoder_halo"],
+        codec_window=256,
+        reads_coarse=True,
+        structures=tuple(STRUCTURES),
+        image_width=width,
+        restorer_halo=own["restorer_halo"],
+        text_tokens=configs["text_encoder"]["max_position_embeddings"],
+        native_scale=own["native_scale"],
+        steps=own["steps"],
+        guidance=own["guidance"],
+        text_steps=own.get("text_steps"),
+        text_guidance=own.get("text_guidance"),
+        batch=1,
+        dtype=own["dtype"],
+        width=configs["unet"]["block_out_channels"][0],
+        attends_nearby=all(knows_attention(configs[part]) for part in ("unet", "controlnet")),
+        word_cell=word_cell(configs["unet"]),
+    )
+
+
+def _check_generator(folder: Path, unet: dict[str, Any]) -> None:
+    """Maps of attention are the generator's or the denoiser's: one geometry speaks of both."""
+    depth = len(read_json(folder / GENERATOR / "config.json")["widths"]) - 1
+    if word_cell(unet) != 2**depth:
+        raise ValueError(
+            f"model {folder}: its denoiser reads words at {word_cell(unet)} latent pixels a position, its generator at "
+            f"{2**depth}: export the model with networks of one depth"
+        )
+
+
+def read_vocabulary(folder: Path) -> tuple[str, ...]:
+    """Every word that the tokenizer knows."""
+    table = read_json(folder / "tokenizer" / "tokenizer.json")
+    return tuple(word for word in table["model"]["vocab"] if word.isalpha())
+
+
+def read_degradations(folder: Path) -> tuple[str, ...]:
+    """The tagger's phrases that speak of damage."""
+    config = read_json(folder / "tagger" / "config.json")
+    return tuple(phrase for phrase in config["phrases"] if phrase in DEGRADATIONS)
+
+
+def load(card: ModelCard, *, device: str, dtype: torch.dtype, options: Options = PLAIN) -> EmbeddedBackbone:
+    folder = Path(card.location)
+    index = read_json(folder / "model_index.json")
+    own = index["gigatile"]
+    adapter = None
+    if card.geometry.image_width is not None:
+        adapter = weight_file(folder / "image_adapter", card.name)
+    loaded: dict[str, Any] = {}
+    for part, kind in kinds(folder, index).items():
+        kept = torch.float32 if part in ("tagger", "texture_encoder") else dtype
+        form = {"dtype" if part == "text_encoder" else "torch_dtype": kept}
+        loaded[part] = read_whole(kind, folder / part, f"model {part}", strict=card.strict, variant="fp16", **form)
+    for network in loaded.values():
+        network.to(device, memory_format=torch.channels_last).eval().requires_grad_(False)
+    for part in ("unet", "controlnet"):
+        options.prepare(loaded[part])
+    if GENERATOR in loaded:
+        options.prepare(loaded[GENERATOR].unet)
+    parts = Parts(
+        **loaded,
+        tokenizer=read_tokenizer(folder / "tokenizer"),
+        scheduler=DDIMScheduler.from_pretrained(folder / "scheduler"),
+        adapter=adapter,
+    )
+    return EmbeddedBackbone(card.geometry, parts, own, options)

@@ -1,0 +1,246 @@
+"""Binding: a recipe, an image, a model and what goes beside them become a plan, or one line that says why not."""
+
+from __future__ import annotations
+
+import dataclasses
+from dataclasses import dataclass
+from typing import Any
+
+from pipeline.geometry.tiles import check_reach, plan_tiles
+from pipeline.models.protocol import AttentionCard, ModelCard
+from pipeline.prompts.tag_file import TagFile
+from pipeline.prompts.tagging import MOST, THRESHOLDS, Tagging
+from pipeline.sampling.groups import LEAST_DEFAULT_STEPS, default_group_steps, paper_group_steps
+from pipeline.sampling.model_scheduler import solver_of
+from storage.box import RegionGrid
+
+from .checks import (
+    check_attend,
+    check_compat,
+    check_dilation,
+    check_guidance,
+    check_options,
+    check_parts,
+    check_scale,
+    check_smallest,
+    check_tags,
+    check_textures,
+    check_window,
+)
+from .device import DeviceFacts
+from .facts import ONLY_STAGE, ImageFacts, Stage
+from .plan import Plan
+from .prompt_checks import check_attention, check_prompting, check_seen, check_tagger
+from .recipe import Recipe
+from .sources import NO_DIFFICULTY, PAPER_STEPS, source_defaults
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Given:
+    """What a user gives beside the image, the recipe and the model; the plan has fields of the same names."""
+
+    tags: TagFile | None = None
+    attention: AttentionCard | None = None
+    difficulty_map: ImageFacts | None = None
+    textures: str | None = None
+    """sha256 of the memory"""
+    tagger: Tagging | None = None
+    """what tags in place of the model's own tagger"""
+
+
+NOTHING = Given()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Companion:
+    """A thing given and a value of the recipe that go together: neither is of use without the other."""
+
+    given: str
+    """field of Given"""
+    field: str
+    """field of the recipe"""
+    value: str
+    instead_of: tuple[str | None, ...]
+    """values that the thing alone turns into ``value``"""
+    option: str
+    what: str
+    without: str
+    """what is said where it is not given"""
+
+
+COMPANIONS = (
+    Companion(
+        given="tags",
+        field="prompts",
+        value="file",
+        instead_of=(None, "local", "attention"),
+        option="--tags",
+        what="a tag file",
+        without="no tag file",
+    ),
+    Companion(
+        given="difficulty_map",
+        field="difficulty",
+        value="file",
+        instead_of=(None,),
+        option="--difficulty",
+        what="a map of difficulty",
+        without="none",
+    ),
+    Companion(
+        given="attention",
+        field="difficulty",
+        value="attention",
+        instead_of=(None,),
+        option="--vit",
+        what="a vision transformer",
+        without="none",
+    ),
+    Companion(
+        given="textures",
+        field="image_prompts",
+        value="textures",
+        instead_of=("none",),
+        option="--textures",
+        what="a memory of textures",
+        without="no memory",
+    ),
+)
+
+
+def _follow(recipe: Recipe, given: Given) -> Recipe:
+    """The recipe, with what it leaves open as the things given ask for it."""
+    for one in COMPANIONS:
+        if getattr(given, one.given) is not None and getattr(recipe, one.field) in one.instead_of:
+            recipe = dataclasses.replace(recipe, **{one.field: one.value})  # type: ignore[arg-type]
+    return recipe
+
+
+def _check_companions(recipe: Recipe, given: Given) -> None:
+    """Refuse a thing that nobody reads, and its absence where it is to be read."""
+    for one in COMPANIONS:
+        is_there, said = getattr(given, one.given) is not None, getattr(recipe, one.field)
+        if (said == one.value) != is_there:
+            raise ValueError(
+                f"recipe: {one.what} ({one.option}) and {one.field} = {one.value!r} go together, got "
+                f"{one.field} = {said!r} and {one.what if is_there else one.without}"
+            )
+
+
+def bind(
+    recipe: Recipe,
+    *,
+    image: ImageFacts,
+    scale: int,
+    model: ModelCard,
+    device: DeviceFacts,
+    versions: dict[str, str],
+    given: Given = NOTHING,
+    stage: Stage = ONLY_STAGE,
+) -> Plan:
+    """Bind a recipe to an image, a model and a device. Raises ValueError with the mend for what cannot work."""
+    geometry = model.geometry
+    if not stage.from_text:
+        check_scale(scale, model)
+    height, width = (geometry.canvas_side(side * scale) for side in (image.height, image.width))
+    check_smallest(image.height, image.width, scale, geometry)
+    one_window = max(height, width) <= min(geometry.codec_window, recipe.region)
+    settled = _settle(_follow(recipe, given), model, image, given.tagger, one_window=one_window)
+    degradations = _degradations(model, given.tags, given.tagger)
+    check_parts(settled, model)
+    check_guidance(settled, model)
+    check_dilation(settled, geometry)
+    if not stage.from_text:
+        check_compat(settled)
+    _check_companions(settled, given)
+    check_tags(model, given.tags)
+    check_tagger(settled, model, given.tagger)
+    check_prompting(settled, degradations)
+    check_attention(settled, model)
+    check_seen(settled, stage)
+    check_textures(model, has_memory=given.textures is not None)
+    check_options(settled, model, device)
+    check_window(settled, geometry)
+    check_attend(settled, model)
+    assert settled.window is not None
+    assert settled.overlap is not None
+    tiles = plan_tiles(height, width, window=settled.window, stride=settled.window - settled.overlap)
+    regions = RegionGrid(height=height, width=width, side=settled.region)
+    check_reach(tiles, regions)
+    plan = Plan(
+        recipe=settled,
+        image=image,
+        scale=scale,
+        geometry=geometry,
+        scheduler=model.scheduler,
+        model_fingerprint=model.fingerprint,
+        dropped=model.dropped,
+        device=device,
+        versions=versions,
+        regions=regions,
+        tiles=tiles,
+        timesteps=(),
+        stage=stage,
+        degradations=degradations if settled.prompts != "global" else (),
+        **{field.name: getattr(given, field.name) for field in dataclasses.fields(given)},
+    )
+    return dataclasses.replace(plan, timesteps=plan.solver().timesteps)
+
+
+def _degradations(model: ModelCard, tags: TagFile | None, tagger: Tagging | None) -> tuple[str, ...]:
+    """Phrases that speak of damage: the tagger's own, the tag file's and, for its file too, the model's."""
+    if tagger is not None:
+        return tagger.degradations
+    return tuple(dict.fromkeys([*(tags.degradations if tags is not None else ()), *model.degradations]))
+
+
+def _settle(recipe: Recipe, model: ModelCard, image: ImageFacts, tagger: Tagging | None, *, one_window: bool) -> Recipe:
+    """Fill what the recipe leaves open from the model, the image and the tagger.
+
+    ``one_window``: the autoencoder sees the whole canvas at once.
+    """
+    geometry = model.geometry
+    is_nearby = recipe.attend == "neighbourhood"
+    window = recipe.window or (recipe.region if is_nearby else geometry.window)
+    reach = recipe.attention_window or min(geometry.window, window)
+    defaults: dict[str, Any] = {
+        "steps": geometry.steps,
+        "guidance": geometry.guidance,
+        "solver": solver_of(model.scheduler),
+        "coarse": "bicubic" if geometry.restorer_halo is None else "restored",
+        "prompts": "global" if geometry.restorer_halo is None and tagger is None else "local",
+        "tag_threshold": 0.0 if tagger is None else THRESHOLDS[tagger.kind],
+        "most_tags": 0 if tagger is None else MOST[tagger.kind],
+        "start": "noise" if geometry.reads_coarse and recipe.activity == "all" else "image",
+        "structure": geometry.structure,
+        "crops": "tile" if geometry.reads_crops and recipe.stages == "linear" else "none",
+        "window": window,
+        "overlap": min(reach // 2 if is_nearby else geometry.overlap, window // 2),
+        "attention_window": reach if is_nearby else None,
+        "batch": 1 if is_nearby else geometry.batch,
+        "dtype": geometry.dtype,
+        "codec_norm": "window" if one_window or not geometry.decoder_norms else "fast",
+        "value_range": (0.0, 255.0 if image.dtype == "uint8" else 65535.0),
+    }
+    if recipe.activity == "all":
+        defaults |= {"difficulty": "none", **NO_DIFFICULTY}
+        if recipe.difficulty not in (None, "none"):
+            raise ValueError(
+                f"recipe: difficulty {recipe.difficulty!r} is read by activity 'groups' and 'mask' only: choose one "
+                "of them (the presets patchscaler and yoda do), or leave the difficulty out"
+            )
+    else:
+        source = recipe.difficulty or ("gradient" if geometry.restorer_halo is None else "confidence")
+        defaults |= {"difficulty": source, **source_defaults(recipe, source)}
+    if recipe.activity == "groups":
+        counts = recipe.group_steps or group_steps_of(recipe, geometry.steps)
+        defaults |= {"steps": counts[2], "group_steps": counts}
+    open_fields = {key: value for key, value in defaults.items() if getattr(recipe, key) is None}
+    return dataclasses.replace(recipe, **open_fields)
+
+
+def group_steps_of(recipe: Recipe, steps: int) -> tuple[int, int, int]:
+    """Steps of simple, medium and hard tiles where the recipe leaves them open; ``steps``: the model's default."""
+    if recipe.group_numbers == "paper":
+        return paper_group_steps(recipe.steps or PAPER_STEPS, recipe.group_times)
+    return default_group_steps(recipe.steps or max(LEAST_DEFAULT_STEPS, steps))

@@ -1,0 +1,137 @@
+"""What a plan will cost, before anything runs: forwards, bytes on disk, peak memory a worker."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from pipeline.models.protocol import num_branches
+
+from .plan import Plan
+from .reductions import list_reductions, shrink
+
+_BYTES = {"float32": 4, "bfloat16": 2, "float16": 2}
+
+LIVE_FEATURES = 32
+"""feature maps of the denoiser's width alive at once at the latent's resolution: of the embedded model 26 and of FLUX's
+shape 30 were measured, on one native window and on 2 x 2 of them with neighbourhood attention"""
+LIVE_FEATURES_UNET = 52
+"""the same of Stable Diffusion's shape, which attends at the full resolution: 50 were measured, 43 of SDXL's"""
+GATHERED = 6
+"""copies of a dilation window at once: as read, padded, blurred along one axis and both, taken apart, and summed up"""
+CODEC_CHANNELS = 420
+"""channels alive at once at the output's resolution while a window is decoded: more than the embedded model's 150,
+since Stable Diffusion's are wider and not yet measured"""
+LIBRARIES = 900 << 20
+"""bytes of a worker's libraries, of Ray in its process, and of heap that is free and not given back"""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Price:
+    """A plan's cost. Bytes are bytes, not files' sizes on a compressing disk."""
+
+    tiles: int
+    """tiles of one step"""
+    forwards: int
+    """passes of the backbone over one tile, padding and guidance included; all tiles at all steps, so at most"""
+    forwards_least: int
+    """those of them that any picture takes, whatever the recipe spares"""
+    dilated_forwards: int
+    """those of them that see dilated samples"""
+    region_steps: int
+    encodes: float
+    """runs of the autoencoder's encoder over the canvas, measuring included; windows' halos come on top"""
+    decodes: float
+    """the same of its decoder"""
+    disk_peak: int
+    """bytes of the run at its largest: input, conditioning, live latents and the decoded output"""
+    memory_worker: int
+    """peak bytes of one worker's process, libraries included"""
+    memory_model: int
+    """bytes of one model replica's weights"""
+
+
+def price(plan: Plan) -> Price:
+    """Count a plan's work and bytes without running any of it."""
+    recipe, geometry, settings = plan.recipe, plan.geometry, plan.denoise_settings
+    owned = [len(plan.tiles.owned_by(plan.regions.box(r))) for r in range(plan.regions.num_regions)]
+    batches = sum(-(-count // settings.batch) for count in owned)
+    dilated = 0 if plan.dilation is None else len(plan.dilation.batches(settings.batch))
+    branches = settings.batch * num_branches(geometry, settings.guidance)
+    each = branches * plan.num_steps
+    return Price(
+        tiles=plan.tiles.num_tiles,
+        forwards=(batches + dilated) * each,
+        forwards_least=branches * (batches * plan.least_steps + dilated * plan.num_steps),
+        dilated_forwards=dilated * each,
+        region_steps=plan.regions.num_regions * plan.num_steps,
+        encodes=_runs(plan, "encoder") if plan.uses_coarse and not plan.lifts_latents else 0.0,
+        decodes=_runs(plan, "decoder") if plan.stage.decodes else 0.0,
+        disk_peak=_disk_peak(plan),
+        memory_worker=LIBRARIES + _weights(plan) + max(denoise_bytes(plan), _codec_bytes(plan)),
+        memory_model=geometry.parameters * _BYTES[recipe.dtype or "float32"],
+    )
+
+
+def _runs(plan: Plan, part: str) -> float:
+    """Runs of one part of the autoencoder over the canvas: to make its result, and to measure before that."""
+    kinds = [one.kind for one in list_reductions(plan) if one.part == part]
+    runs = 1.0 + kinds.count("colour")
+    if "shrunk" in kinds:
+        copy = shrink(plan, part)
+        runs += copy.height * copy.width / copy.grid.canvas.area
+    if "norm" in kinds:
+        # a pass ends at the norm that it measures
+        geometry = plan.geometry
+        runs += geometry.encoder_measuring if part == "encoder" else geometry.decoder_measuring
+    return runs
+
+
+def latent_bytes(plan: Plan) -> int:
+    """Bytes of one float32 copy of the whole latent canvas."""
+    return plan.geometry.channels * plan.regions.canvas.area * 4
+
+
+def _disk_peak(plan: Plan) -> int:
+    copies = 3 + plan.solver().num_history + int(plan.uses_coarse)
+    if plan.recipe.keep_steps:
+        copies += plan.num_steps // plan.recipe.keep_steps
+    sample = 1 if plan.image.dtype == "uint8" else 2
+    pixels = plan.image.num_bands * sample * (plan.image.height * plan.image.width + plan.height_out * plan.width_out)
+    edges = 0
+    if plan.stage.before is not None and "edges" in plan.recipe.structures:
+        edges = plan.stage.height_before * plan.stage.width_before * plan.geometry.factor**2
+    return copies * latent_bytes(plan) + pixels + edges
+
+
+def _weights(plan: Plan) -> int:
+    # loading holds the file's own copy of the largest part beside the converted one
+    tagger = 0 if plan.tagger is None else plan.tagger.parameters * _BYTES["float32"]
+    return int(1.5 * (plan.geometry.parameters * _BYTES[plan.recipe.dtype or "float32"] + tagger))
+
+
+def denoise_bytes(plan: Plan) -> int:
+    """Peak bytes of one step's activations and arrays, beside weights and libraries."""
+    settings, size, geometry = plan.denoise_settings, _BYTES[plan.recipe.dtype or "float32"], plan.geometry
+    seen, gathered = settings.tiles.tile_height * settings.tiles.tile_width, 0
+    if (dilation := plan.dilation) is not None:
+        height, width = dilation.sample_shape
+        seen = max(seen, height * width)
+        gathered = GATHERED * geometry.channels * dilation.windows.tile_height * dilation.windows.tile_width * 4
+    features = settings.batch * seen * geometry.width * _live_features(plan) * size
+    reach = geometry.channels * (plan.regions.side + settings.tiles.tile_width) ** 2 * 4
+    return features + max(6 * reach, gathered)
+
+
+def _live_features(plan: Plan) -> int:
+    # the embedded model is known by its restoration module, transformers by their patches
+    is_unet = plan.geometry.patch is None and plan.geometry.restorer_halo is None
+    return LIVE_FEATURES_UNET if is_unet else LIVE_FEATURES
+
+
+def _codec_bytes(plan: Plan) -> int:
+    geometry = plan.geometry
+    side = min(geometry.codec_window, plan.regions.side, max(plan.regions.height, plan.regions.width))
+    side = (side + 2 * max(geometry.encoder_halo, geometry.decoder_halo)) * geometry.factor
+    size = _BYTES[plan.recipe.dtype or "float32"]
+    region_out = 3 * (plan.regions.side * geometry.factor) ** 2 * 4
+    return side * side * CODEC_CHANNELS * size + 2 * region_out

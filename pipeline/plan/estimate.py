@@ -1,0 +1,66 @@
+"""How long a plan will take: its FLOPs, counted before the first forward, over the speed of the device.
+
+Not counted: starting workers, loading weights, reading and writing, taggers and text encoders.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from pipeline.models.flops import Pass, count_codec, count_pass
+
+from .cost import Price
+from .plan import Plan
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Estimate:
+    """Work and speed."""
+
+    flops: float
+    speed: float
+    """FLOPs a second of one worker"""
+    workers: int
+    """that have work at once"""
+
+    @property
+    def seconds(self) -> float:
+        return self.flops / (self.speed * self.workers)
+
+
+def count_flops(plan: Plan, cost: Price, family: str, folder: Path) -> float | None:
+    """FLOPs of a whole plan, the model's passes and the autoencoder's; None for a family that is not counted.
+
+    ``family``, ``folder``: the model's adapter and the folder of its configs. Where tiles rest, it is the most.
+    """
+    recipe, tiles, tokens = plan.recipe, plan.tiles, plan.geometry.text_tokens or 0
+    near = None if recipe.attend == "tiles" else recipe.attention_window
+    # the embedded model has one ControlNet for all of them
+    shows = min(1, len(recipe.structures)) if family == "embedded" else len(recipe.structures)
+    imagines = family == "embedded" and not plan.model_reads_coarse
+    tile = Pass(height=tiles.tile_height, width=tiles.tile_width, neighbourhood=near, shows=shows, imagines=imagines)
+    each = count_pass(family, folder, tokens, tile)
+    if each is None:
+        return None
+    total = float((cost.forwards - cost.dilated_forwards) * each)
+    if plan.dilation is not None:
+        height, width = plan.dilation.sample_shape
+        sampled = Pass(height=height, width=width, imagines=imagines)
+        sample = count_pass(family, folder, tokens, sampled)
+        total += cost.dilated_forwards * (sample or 0)
+    for part, runs in (("encoder", cost.encodes), ("decoder", cost.decodes)):
+        if runs:
+            total += runs * _count_canvas(plan, family, folder, part)
+    return total
+
+
+def _count_canvas(plan: Plan, family: str, folder: Path, part: str) -> int:
+    """FLOPs of one part of the autoencoder over the canvas, window by window, halos among them."""
+    geometry, regions = plan.geometry, plan.regions
+    halo = geometry.encoder_halo if part == "encoder" else geometry.decoder_halo
+    cell = min(geometry.codec_window, regions.side)
+    sides = [min(cell + 2 * halo, side) for side in (regions.height, regions.width)]
+    windows = [-(-side // cell) for side in (regions.height, regions.width)]
+    each = count_codec(family, folder, part, *(-(-side // geometry.multiple) * geometry.multiple for side in sides))
+    return windows[0] * windows[1] * (each or 0)

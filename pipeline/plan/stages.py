@@ -1,0 +1,289 @@
+"""A series: the plans of a progressive run, one a stage, each of which grows from the one before.
+
+    stage 0      stage 1         stage 2
+    native  -->  twice as  -->   three times   (linear; four times where each doubles)
+    size         large           as large
+
+A stage's canvas lies over the same picture as the one before, edge to edge; only the last one is cut to the size that
+was asked for. So the canvases must have one shape: see ``double_sizes``.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from typing import Any
+
+from pipeline.models.protocol import LatentGeometry, ModelCard
+
+from .binding import NOTHING, Given, bind
+from .checks import check_compat
+from .device import DeviceFacts
+from .facts import ImageFacts, Stage
+from .plan import Plan
+from .prompt_checks import LOCAL_FIELDS, check_attention
+from .recipe import Recipe
+from .sources import PAPER_STEPS
+
+SHAPE = 0.005
+"""how far the first stage's shape may be from the picture's, as a share of its sides' ratio"""
+AT_ONCE = 1.25
+"""times the native area up to which a picture is drawn at once"""
+LEAST_SIDE, MOST_SIDE = 0.88, 1.12
+"""of the ideal shorter side: what is looked at for a better shape"""
+WORDS_ONLY = "words alone"
+"""what stands for an image's checksum where there is none"""
+PLAIN: dict[str, Any] = {
+    "start": "noise",
+    "skip": 0.0,
+    "dilated": 0.0,
+    "dilation_window": None,
+    "interaction": False,
+    "jitter": "none",
+    "structure": "none",
+    "image_prompts": "none",
+    "prompts": "global",
+    **LOCAL_FIELDS,
+    "captions": "short",
+    "activity": "all",
+    "difficulty": None,
+    "group_steps": None,
+    "colour": "none",
+    "guide": "none",
+    "attend": "tiles",
+    "attention_window": None,
+    "attention_jitter": False,
+    "window": None,
+    "overlap": None,
+}
+"""what the first stage goes without: there is no picture yet, and it is of one window"""
+SPREAD = frozenset(
+    {
+        "dilated",
+        "dilation_window",
+        "interaction",
+        "jitter",
+        "attend",
+        "attention_window",
+        "attention_jitter",
+        "window",
+        "overlap",
+    }
+)
+"""what of these a picture made at once, of many windows, has all the same"""
+
+
+def stage_sizes(
+    height: int, width: int, *, native: int, growth: str, unit: int = 1, longest: int | None = None
+) -> tuple[tuple[int, int], ...]:
+    """Height and width of every stage in output pixels.
+
+    ``linear``: the longer side is once, twice, three times ``native`` and so on at most, as DemoFusion has it.
+    ``double``: the first stage has about the area of ``native`` x ``native``, as ScaleDiff has it; sides are multiples
+    of ``unit`` and ``longest`` at most, see ``double_sizes``. The last one is the size itself.
+
+    >>> stage_sizes(3072, 2048, native=1024, growth="linear")
+    ((1024, 683), (2048, 1366), (3072, 2048))
+    >>> stage_sizes(4096, 4096, native=1024, growth="double")
+    ((1024, 1024), (2048, 2048), (4096, 4096))
+    >>> stage_sizes(2100, 2100, native=1024, growth="double", unit=32)
+    ((1056, 1056), (2100, 2100))
+    """
+    if growth == "one":
+        return ((height, width),)
+    if growth == "linear":
+        times = math.ceil(max(height, width) / native)
+        shares = [(stage, times) for stage in range(1, times + 1)]
+        return tuple((-(-height * up // down), -(-width * up // down)) for up, down in shares)
+    canvas = (-(-height // unit), -(-width // unit))
+    limit = max(canvas) if longest is None else longest // unit
+    grown = double_sizes(canvas, area=(native / unit) ** 2, longest=limit)
+    return (*((rows * unit, cols * unit) for rows, cols in grown[:-1]), (height, width))
+
+
+def double_sizes(canvas: tuple[int, int], *, area: float, longest: int) -> list[tuple[int, int]]:
+    """Stages that double up to ``canvas``, all in units of the latent grid: the last growth is what is left, up to two.
+
+    The first is the rectangle whose shape is nearest to the canvas's, to within SHAPE where the grid has one, of the
+    ``area`` as nearly as that allows: models draw well at an area, in any shape (SDXL's aspect buckets), and badly far
+    below it. A canvas that is hardly larger is drawn at once.
+    """
+    if canvas[0] * canvas[1] <= area * AT_ONCE and max(canvas) <= longest:
+        return [canvas]
+    sizes = [min(_first_sizes(canvas, area, longest), key=lambda size: _cost(size, canvas, area))]
+    while max(whole / side for whole, side in zip(canvas, sizes[-1], strict=True)) > 2:
+        sizes.append((2 * sizes[-1][0], 2 * sizes[-1][1]))
+    return [*sizes, canvas] if sizes[-1] != canvas else sizes
+
+
+def _first_sizes(canvas: tuple[int, int], area: float, longest: int) -> list[tuple[int, int]]:
+    """Rectangles to choose the first stage from: for each shorter side round the ideal one, the longer ones nearest."""
+    is_tall = canvas[0] > canvas[1]
+    short, long = sorted(canvas)
+    ideal = math.sqrt(area * short / long)
+    found = []
+    for side in range(max(1, math.floor(ideal * LEAST_SIDE)), math.ceil(ideal * MOST_SIDE) + 1):
+        exact = side * long / short
+        for other in {math.floor(exact), math.ceil(exact)}:
+            bounded = (min(side, short), max(1, min(other, long, longest)))
+            found.append(bounded[::-1] if is_tall else bounded)
+    return found
+
+
+def _cost(size: tuple[int, int], canvas: tuple[int, int], area: float) -> float:
+    """How bad a first stage is: what it is off in area, and fifty times what it is off in shape beyond SHAPE.
+
+    Another stage is worth a sixth of the area.
+    """
+    off = abs(math.log(size[0] * canvas[1] / (size[1] * canvas[0])))
+    growths = math.ceil(math.log2(max(canvas[0] / size[0], canvas[1] / size[1], 1)) - 1e-9)
+    return abs(math.log(size[0] * size[1] / area)) + 50 * max(0.0, off - SHAPE) + growths / 6
+
+
+def check_size(height: int, width: int, model: ModelCard) -> None:
+    """Refuse a size that is below the model's own along a side."""
+    native = model.geometry.window * model.geometry.factor
+    if min(height, width) < native:
+        raise ValueError(
+            f"--size {width}x{height}: the model {model.name} makes pictures of {native} x {native} pixels and larger; "
+            f"give each side at least {native}"
+        )
+
+
+def check_shape(sizes: tuple[tuple[int, int], ...], model: ModelCard) -> None:
+    """Refuse a size so long that the first of its stages is thinner than anything the model can see."""
+    least = model.geometry.factor * model.geometry.multiple
+    (first_height, first_width), (height, width) = sizes[0], sizes[-1]
+    if min(first_height, first_width) < least:
+        raise ValueError(
+            f"--size {width}x{height}: its first stage would be {first_width}x{first_height}, and the model "
+            f"{model.name} needs at least {least} pixels a side: give sides nearer to each other, or stages = 'one'"
+        )
+
+
+def bind_series(
+    recipe: Recipe,
+    *,
+    height: int,
+    width: int,
+    model: ModelCard,
+    device: DeviceFacts,
+    versions: dict[str, str],
+    given: Given = NOTHING,
+) -> tuple[Plan, ...]:
+    """The plans of a picture of ``height x width`` output pixels from the recipe's prompt; raises ValueError."""
+    check_text(model)
+    check_size(height, width, model)
+    check_attention(recipe, model)
+    geometry = model.geometry
+    native = geometry.window * geometry.factor
+    unit, longest = geometry.multiple * geometry.factor, geometry.largest_window
+    longest = None if longest is None else longest * geometry.factor
+    sizes = stage_sizes(height, width, native=native, growth=recipe.stages, unit=unit, longest=longest)
+    check_shape(sizes, model)
+    recipe = _settle_text(recipe, geometry)
+    recipes = [_stage_recipe(recipe, index, num=len(sizes)) for index in range(len(sizes))]
+    if recipe.stages == "double":
+        recipes[0] = _in_one_window(recipes[0], sizes[0], geometry)
+    plans: list[Plan] = []
+    for index, (rows, cols) in enumerate(sizes):
+        is_last = index + 1 == len(sizes)
+        stage = Stage(
+            index=index,
+            count=len(sizes),
+            from_text=True,
+            decodes=is_last or reads_pixels(recipes[index + 1]),
+            height_final=height,
+            width_final=width,
+            height_first=sizes[0][0] if len(sizes) > 1 else 0,
+            width_first=sizes[0][1] if len(sizes) > 1 else 0,
+            **({} if not plans else _before(plans[-1])),
+        )
+        if not is_last:
+            # all of a canvas is shown, so that the next one lies over it edge to edge
+            rows, cols = (geometry.canvas_side(side) * geometry.factor for side in (rows, cols))
+        facts = ImageFacts(height=rows, width=cols, num_bands=3, dtype="uint8", sha256=stage.before or WORDS_ONLY)
+        plans.append(
+            bind(
+                recipes[index],
+                image=facts,
+                scale=1,
+                model=model,
+                device=device,
+                versions=versions,
+                given=given if index else NOTHING,
+                stage=stage,
+            )
+        )
+    # the first stage has neither, whatever the recipe says
+    check_compat(recipe)
+    return tuple(plans)
+
+
+def check_text(model: ModelCard) -> None:
+    """Refuse a model that makes no picture from words."""
+    if model.geometry.text_tokens is None:
+        raise ValueError(f"model {model.name}: reads no text, so it makes no pictures from words: give another --model")
+
+
+def reads_pixels(recipe: Recipe) -> bool:
+    """Whether a stage reads the picture of the stage before, not its latents alone."""
+    return (
+        recipe.lift != "latent"
+        or bool(recipe.structures)
+        or recipe.image_prompts != "none"
+        or recipe.activity != "all"
+        or recipe.prompts == "local"
+        or recipe.colour != "none"
+    )
+
+
+def _settle_text(recipe: Recipe, geometry: LatentGeometry) -> Recipe:
+    defaults: dict[str, Any] = {
+        # those of hard tiles, where tiles have their own
+        "steps": _text_steps(recipe, geometry),
+        "guidance": geometry.guidance if geometry.text_guidance is None else geometry.text_guidance,
+        "prompts": "global",
+        "coarse": "bicubic",
+        "structure": geometry.structure,
+        # a restoration module judges images that it enlarges: a stage is as large as it is wanted
+        "difficulty": None if recipe.activity == "all" else "gradient",
+        "overlap": (recipe.window or geometry.window) // 2 if recipe.attend == "tiles" else None,
+    }
+    return dataclasses.replace(
+        recipe, **{name: value for name, value in defaults.items() if getattr(recipe, name) is None}
+    )
+
+
+def _text_steps(recipe: Recipe, geometry: LatentGeometry) -> int:
+    if recipe.group_steps:
+        return recipe.group_steps[2]
+    if recipe.activity == "groups" and recipe.group_numbers == "paper":
+        return PAPER_STEPS
+    return geometry.text_steps or geometry.steps
+
+
+def _stage_recipe(recipe: Recipe, index: int, *, num: int) -> Recipe:
+    if index > 0:
+        return dataclasses.replace(recipe, start="image")
+    collects = recipe.collect_words or (recipe.prompts == "attention" and num > 1)
+    without = {name: value for name, value in PLAIN.items() if recipe.stages != "one" or name not in SPREAD}
+    return dataclasses.replace(recipe, **{**without, "collect_words": collects})
+
+
+def _in_one_window(recipe: Recipe, size: tuple[int, int], geometry: LatentGeometry) -> Recipe:
+    """The first stage, of native area and any shape, in one window and one region."""
+    side = max(geometry.window, *(geometry.canvas_side(pixels) for pixels in size))
+    if side == geometry.window:
+        return recipe
+    step = math.lcm(geometry.multiple, recipe.low_cell)
+    return dataclasses.replace(recipe, window=side, region=max(recipe.region, -(-side // step) * step))
+
+
+def _before(plan: Plan) -> dict[str, Any]:
+    return {
+        "before": plan.hash,
+        "height_before": plan.regions.height,
+        "width_before": plan.regions.width,
+        "steps_before": plan.num_steps,
+    }

@@ -1,0 +1,189 @@
+"""Which of diffusers' schedulers a model may come with, and which of their settings a solver honours.
+
+What decides the noise levels of a model (its betas, what it predicts, how levels are laid) is honoured or refused: a
+model run at other levels than it was trained on gives a wrong picture without an error. Where only the order of the
+solver differs, another solver stands in, and a line says so.
+"""
+
+from __future__ import annotations
+
+import functools
+import inspect
+import math
+from typing import Any
+
+import diffusers
+
+from .solvers import SOLVERS, SPACINGS, solver_name
+
+STAND_INS: dict[str, str] = {
+    **dict.fromkeys(
+        (
+            "PNDMScheduler",
+            "DDIMParallelScheduler",
+            "HeunDiscreteScheduler",
+            "LMSDiscreteScheduler",
+            "KDPM2DiscreteScheduler",
+            "KDPM2AncestralDiscreteScheduler",
+            "DPMSolverSinglestepScheduler",
+            "DPMSolverSDEScheduler",
+            "DEISMultistepScheduler",
+            "SASolverScheduler",
+            "TCDScheduler",
+        ),
+        "ddim",
+    ),
+    "DDPMParallelScheduler": "ddpm",
+    "FlowMatchHeunDiscreteScheduler": "flow-euler",
+}
+"""scheduler that is not offered, of the same noise levels -> the solver that stands in for it"""
+LEVELS = (
+    "final_sigmas_type",
+    "interpolation_type",
+    "invert_sigmas",
+    "original_inference_steps",
+    "prediction_type",
+    "rescale_betas_zero_snr",
+    "shift_terminal",
+    "sigma_max",
+    "sigma_min",
+    "time_shift_type",
+    "timestep_scaling",
+    "timestep_spacing",
+    "timestep_type",
+    "trained_betas",
+    "use_beta_sigmas",
+    "use_dynamic_shifting",
+    "use_exponential_sigmas",
+    "use_flow_sigmas",
+    "use_karras_sigmas",
+    "use_lu_lambdas",
+)
+"""settings that lay the noise levels, or say what the model predicts"""
+CHOICES: dict[str, tuple[Any, ...]] = {
+    "prediction_type": ("epsilon", "v_prediction", "sample"),
+    "timestep_spacing": SPACINGS[1:],
+    "beta_schedule": ("linear", "scaled_linear", "squaredcos_cap_v2", "sigmoid"),
+    "final_sigmas_type": ("zero", "sigma_min"),
+    "interpolation_type": ("linear", "log_linear"),
+    "timestep_type": ("discrete",),
+    "time_shift_type": ("exponential", "linear"),
+    "invert_sigmas": (False,),
+    "use_flow_sigmas": (False,),
+    "use_lu_lambdas": (False,),
+    "stochastic_sampling": (False,),
+    # it looks at all of a latent, and a step sees a region
+    "thresholding": (False,),
+}
+"""setting -> the values that are honoured; None stands for the default everywhere"""
+HARMLESS = ("tensor_format",)
+"""settings of no consequence that schedulers once had"""
+
+
+@functools.cache
+def _defaults(class_name: str) -> dict[str, Any]:
+    """The settings of a scheduler of diffusers with their defaults."""
+    parameters = inspect.signature(getattr(diffusers, class_name).__init__).parameters
+    return {name: one.default for name, one in parameters.items() if name not in ("self", "kwargs")}
+
+
+def _classes() -> set[str]:
+    """Schedulers that a model may come with."""
+    return {cls for cls, _ in SOLVERS.values()} | STAND_INS.keys()
+
+
+@functools.cache
+def _known() -> frozenset[str]:
+    """Settings of any scheduler: configs carry along what the schedulers that they were made from knew."""
+    return frozenset(key for cls in _classes() for key in _defaults(cls))
+
+
+def finite_settings(config: dict[str, Any], name: str) -> dict[str, Any]:
+    """A model's scheduler config without its infinite numbers, each a default that it has anyway: plans are JSON.
+
+    Raises ValueError, one line, for any other infinite number.
+
+    >>> finite_settings({"lambda_min_clipped": float("-inf"), "beta_end": 0.012}, "m")
+    {'beta_end': 0.012}
+    """
+    infinite = {key for key, value in config.items() if isinstance(value, float) and math.isinf(value)}
+    for key in sorted(infinite):
+        if config[key] not in [_defaults(one)[key] for one in _classes() if key in _defaults(one)]:
+            raise ValueError(
+                f"model {name}: scheduler/scheduler_config.json says {key} = {config[key]}, which is no number that a "
+                "noise level can have"
+            )
+    return {key: value for key, value in config.items() if key not in infinite}
+
+
+def check_scheduler(config: dict[str, Any], name: str) -> None:
+    """Refuse a model's scheduler whose noise levels are not known here. Raises ValueError, one line with the mend."""
+    found, offered = str(config.get("_class_name")), {cls for cls, _ in SOLVERS.values()}
+    where = f"model {name}: scheduler/scheduler_config.json"
+    if found not in offered and found not in STAND_INS:
+        why = " (its noise levels are those of EDM, as Playground v2.5's and CosXL's are)" if "EDM" in found else ""
+        raise ValueError(
+            f"{where} asks for {found}{why}, which is not offered; a model may come with one of "
+            f"{', '.join(sorted(offered | STAND_INS.keys()))}"
+        )
+    for key, values in CHOICES.items():
+        value = config.get(key)
+        if key in _relevant(found) and value is not None and value not in values:
+            said = ", ".join(repr(one).lower() if isinstance(one, bool) else repr(one) for one in values)
+            raise ValueError(f"{where} says {key} = {value!r}, which is not offered; expected {said}")
+    for key, value in config.items():
+        if key not in (*_known(), *HARMLESS) and not key.startswith("_") and value not in (None, False, "", [], {}):
+            raise ValueError(
+                f"{where} says {key} = {value!r}, which no scheduler here knows: noise levels may depend on it; "
+                "take it out where they do not"
+            )
+    _check_buildable(config, where)
+
+
+def _relevant(class_name: str) -> set[str]:
+    """Settings that the scheduler itself reads, or those of the solver in its place."""
+    name = STAND_INS.get(class_name)
+    return {*_defaults(class_name), *(_defaults(SOLVERS[name][0]) if name else ())}
+
+
+def _check_buildable(config: dict[str, Any], where: str) -> None:
+    """A scheduler checks some of its settings itself, by exceptions of many kinds."""
+    class_name, settings = SOLVERS[solver_of(config)]
+    try:
+        getattr(diffusers, class_name).from_config({**config, **settings})
+    except Exception as e:
+        reason = (str(e).strip() or type(e).__name__).splitlines()[0]
+        raise ValueError(f"{where} makes no {class_name} ({reason})") from e
+
+
+def solver_of(config: dict[str, Any]) -> str:
+    """The solver that a model's own scheduler config asks for, or the one that stands in for it."""
+    found = str(config.get("_class_name"))
+    if found == "DPMSolverMultistepScheduler" and str(config.get("algorithm_type")).startswith("sde-"):
+        return "sde-dpm++2m"
+    return STAND_INS.get(found, solver_name(found))
+
+
+def scheduler_notes(config: dict[str, Any], solver: str) -> tuple[str, ...]:
+    """What of a model's scheduler config ``solver`` does otherwise, a line each, for a warning."""
+    found = str(config.get("_class_name"))
+    if not hasattr(diffusers, found) or solver not in SOLVERS:
+        return ()
+    lines = []
+    stand_in = STAND_INS.get(found)
+    if stand_in == solver:
+        lines.append(f"the model's {found} is not offered: {solver} instead, at the same noise levels")
+    class_name, own = SOLVERS[solver][0], _defaults(found)
+    unread = [
+        f"{key} = {config[key]!r}"
+        for key in LEVELS
+        if key in own and config.get(key) not in (None, own[key], False) and key not in _defaults(class_name)
+    ]
+    if unread:
+        lines.append(f"the solver {solver} lays its noise levels without the model's {', '.join(unread)}")
+    if class_name == found:
+        for key, value in SOLVERS[solver][1].items():
+            said = config.get(key)
+            if said is not None and said != value and not (key == "algorithm_type" and solver_of(config) != solver):
+                lines.append(f"the model's scheduler says {key} = {said!r}: the solver {solver} takes {value!r}")
+    return tuple(lines)

@@ -1,0 +1,125 @@
+"""Encoding and decoding boxes of any size, a window of the autoencoder at a time, each widened by the codec's halo.
+
+Where the autoencoder has group norms, a window is normalised by itself, or by statistics of the whole canvas that are
+given; with these, windows give what the whole canvas would (see backbones/group_norm.py).
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, nullcontext
+
+import numpy as np
+import torch
+
+from pipeline.imaging.moments import Moments, join
+from pipeline.imaging.pixels import decode_window, encode_window
+from pipeline.models.autoencoder.group_norm import GroupNorms
+from pipeline.models.protocol import Backbone, LatentGeometry, NormalisingBackbone
+from storage.box import Box, RegionGrid
+
+
+class Codec:
+    """One model's autoencoder, lent for one window at a time.
+
+    ``norms``, where given, is ``[layers, 2, groups]``: the statistics of the first ``layers`` group norms.
+    """
+
+    def __init__(self, in_backbone: Callable[[], AbstractContextManager[Backbone]]) -> None:
+        """``in_backbone`` lends the model for one computation."""
+        self._in_backbone = in_backbone
+
+    def encode(self, pixels: torch.Tensor, norms: np.ndarray | None = None) -> torch.Tensor:
+        """See Backbone.encode."""
+        with self._in_backbone() as backbone, _given(backbone, "encoder", norms):
+            return backbone.encode(pixels)
+
+    def decode(self, latents: torch.Tensor, norms: np.ndarray | None = None) -> torch.Tensor:
+        """See Backbone.decode."""
+        with self._in_backbone() as backbone, _given(backbone, "decoder", norms):
+            return backbone.decode(latents)
+
+    def measure(self, part: str, window: torch.Tensor, norms: np.ndarray, wide: Box, box: Box) -> Moments:
+        """Moments of what the next norm of ``part`` reads of ``box``; ``window [1, c, y, x]`` covers ``wide``."""
+        with self._in_backbone() as backbone:
+            return _norms(backbone, part).measure(
+                lambda: _run(backbone, part, window), norms, wide.shape, box.within(wide)
+            )
+
+    def collect(self, part: str, whole: torch.Tensor) -> np.ndarray:
+        """The statistics of all norms of ``part`` over ``whole [1, c, y, x]``."""
+        with self._in_backbone() as backbone:
+            return _norms(backbone, part).collect(lambda: _run(backbone, part, whole))
+
+
+def _norms(backbone: Backbone, part: str) -> GroupNorms:
+    assert isinstance(backbone, NormalisingBackbone)
+    return backbone.norms[part]
+
+
+def _given(backbone: Backbone, part: str, norms: np.ndarray | None) -> AbstractContextManager[None]:
+    return nullcontext() if norms is None else _norms(backbone, part).given(norms)
+
+
+def _run(backbone: Backbone, part: str, given: torch.Tensor) -> torch.Tensor:
+    return backbone.encode(given) if part == "encoder" else backbone.decode(given)
+
+
+def measure_box(
+    read: Callable[[Box], torch.Tensor],
+    measure: Callable[[torch.Tensor, Box, Box], Moments],
+    geometry: LatentGeometry,
+    halo: int,
+    canvas: Box,
+    box: Box,
+) -> Moments:
+    """Moments over a box of latent pixels, window by window; ``measure`` gets a window with its halo, and both boxes.
+
+    ``read`` gives what the network is given of a box, ``[c, y, x]``.
+    """
+    parts = []
+    for cell in cells(box, geometry.codec_window):
+        wide = cell.grown(halo, canvas)
+        parts.append(measure(read(wide)[None], wide, cell))
+    return join(parts)
+
+
+def encode_box(
+    pixels: Callable[[Box], torch.Tensor],
+    encode: Callable[[torch.Tensor], torch.Tensor],
+    geometry: LatentGeometry,
+    canvas: Box,
+    box: Box,
+) -> np.ndarray:
+    """Latents ``[c, h, w] float32`` of a box of latent pixels; ``pixels`` gives RGB ``[3, H, W]`` under such a box."""
+    latents = np.empty((geometry.channels, *box.shape), dtype=np.float32)
+    for cell in cells(box, geometry.codec_window):
+        wide = cell.grown(geometry.encoder_halo, canvas)
+        latents[:, *cell.within(box)] = encode_window(encode, pixels(wide), wide, cell)
+    return latents
+
+
+def decode_box(
+    read: Callable[[Box], np.ndarray],
+    decode: Callable[[torch.Tensor], torch.Tensor],
+    geometry: LatentGeometry,
+    canvas: Box,
+    box: Box,
+) -> torch.Tensor:
+    """RGB ``[3, H, W]``, not clipped, of a box of latent pixels; ``read`` gives latents ``[c, h, w]`` of a box."""
+    factor = geometry.factor
+    rgb = torch.empty((3, box.height * factor, box.width * factor))
+    for cell in cells(box, geometry.codec_window):
+        wide = cell.grown(geometry.decoder_halo, canvas)
+        part = decode_window(decode, read(wide), wide, cell, factor=factor)
+        rgb[:, *cell.scaled(factor).within(box.scaled(factor))] = part
+    return rgb
+
+
+def cells(box: Box, side: int) -> Iterator[Box]:
+    """The windows of ``side`` latent pixels that the autoencoder is run on, one after another."""
+    grid = RegionGrid(height=box.height, width=box.width, side=side)
+    for index in range(grid.num_regions):
+        cell = grid.box(index)
+        yield dataclasses.replace(cell, top=cell.top + box.top, left=cell.left + box.left)

@@ -1,0 +1,185 @@
+"""denoise(s, r): run the backbone on the tiles a region owns and sum what they say, one sum a destination region."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+
+from pipeline.geometry.blend import tile_weight
+from pipeline.geometry.tiles import Tile, TileGrid
+from pipeline.imaging.finite import TOO_STRONG, finite, finite_table
+from pipeline.models.protocol import Backbone, Conditioning, ReadingBackbone, WordMaps, num_branches
+from pipeline.plan.facts import DenoiseSettings
+from pipeline.sampling.solver import Solver
+from storage.box import Box, RegionGrid
+
+from .contribution import Contribution
+
+DENOISER = "the denoiser"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PromptTable:
+    """Embeddings of the prompts in use, each once.
+
+    Row 0 is the negative prompt, row 1 the prompt of every tile, unless ``each`` or ``against`` gives every tile of a
+    batch its own.
+    """
+
+    embeddings: dict[str, torch.Tensor] = dataclasses.field(default_factory=dict)
+    """``text [n, T, D]`` and ``pooled [n, D']``, where the model has them"""
+    each: dict[str, Any] | None = None
+    """local prompts: Conditioning's fields, a row a tile of the batch"""
+    against: dict[str, Any] | None = None
+    """local negative prompts, likewise"""
+
+    def rows(self, row: int, batch: int) -> dict[str, Any]:
+        """A row for every tile of a batch, by the names of Conditioning's fields."""
+        local = self.each if row == 1 else self.against
+        if local is not None:
+            return local
+        return {name: table[row : row + 1].expand(batch, *table.shape[1:]) for name, table in self.embeddings.items()}
+
+
+def embed_own(backbone: Backbone, negative: str, prompt: str) -> dict[str, torch.Tensor]:
+    """The rows of a PromptTable: ``negative``, zeros where it is empty and the model wants it so, and ``prompt``."""
+    table = finite_table(backbone.embed([negative, prompt]), "the text encoder", "for the run's prompts")
+    if negative or not backbone.geometry.zero_negative:
+        return table
+    return {name: torch.stack([torch.zeros_like(rows[0]), rows[1]]) for name, rows in table.items()}
+
+
+def reach(tiles: TileGrid, regions: RegionGrid, region: int, jitter: int = 0) -> Box | None:
+    """The part of the canvas that a region's own tiles see: itself and up to three regions right and below.
+
+    Tiles that move by up to ``jitter`` latent pixels each way see more on every side. None where no tile starts in the
+    region (a narrow last row or column).
+    """
+    owned = tiles.owned_by(regions.box(region))
+    if not owned:
+        return None
+    top, left = owned[0].box.top, owned[0].box.left
+    last = owned[-1].box
+    still = Box(top=top, left=left, height=last.bottom - top, width=last.right - left)
+    return still.grown(jitter, regions.canvas)
+
+
+def predict_tiles(
+    backbone: Backbone,
+    solver: Solver,
+    step: int,
+    latents: torch.Tensor,
+    given: Conditioning,
+    prompts: PromptTable,
+    guidance: float,
+    *,
+    scales: torch.Tensor | None = None,
+    words: WordMaps | None = None,
+) -> torch.Tensor:
+    """Guided predictions ``[B, C, h, w]`` for one full batch of tiles; ``words`` gets the conditional branch's maps.
+
+    ``scales`` [B] are what the latents are multiplied by in place of the solver's own; see compat.py.
+
+    Classifier-free guidance (Ho and Salimans, arXiv 2207.12598): u + g (c - u); the unconditional branch has the
+    negative prompt, no image prompt, and all else that is ``given``: the picture itself is never in doubt.
+    """
+    scaled = solver.scale_input(latents, step) if scales is None else latents * scales.view(-1, 1, 1, 1)
+    timestep = solver.timestep(step)
+    batch = len(latents)
+    given = dataclasses.replace(given, guidance=guidance)
+    with _recording(backbone, words):
+        conditional = backbone.predict(scaled, timestep, dataclasses.replace(given, **prompts.rows(1, batch)))
+    finite(conditional, DENOISER, f"at step {step}")
+    if num_branches(backbone.geometry, guidance) == 1:
+        return conditional
+    without = None if given.image is None else torch.zeros_like(given.image)
+    against = dataclasses.replace(given, image=without, **prompts.rows(0, batch))
+    unconditional = finite(backbone.predict(scaled, timestep, against), DENOISER, f"without words, at step {step}")
+    guided = unconditional + guidance * (conditional - unconditional)
+    return finite(guided, f"guidance of {guidance:g}", f"at step {step}", mend=TOO_STRONG)
+
+
+def _recording(backbone: Backbone, words: WordMaps | None) -> AbstractContextManager[None]:
+    if words is None:
+        return nullcontext()
+    assert isinstance(backbone, ReadingBackbone)
+    return backbone.recording(words)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Idle:
+    """Tiles that the model does not see at a step, and what is predicted for them."""
+
+    tiles: frozenset[Tile]
+    predict: Callable[[Tile], np.ndarray]
+    """gives [c, h, w] float32 for one of them, which depends on the tile alone"""
+
+
+def denoise_region(
+    settings: DenoiseSettings,
+    owned: list[Tile],
+    seen: Box,
+    z: np.ndarray,
+    predict: Callable[[list[Tile], torch.Tensor], torch.Tensor],
+    idle: Idle | None = None,
+) -> dict[int, Contribution]:
+    """Contributions by destination region, each summed over tiles in row-major order in float32.
+
+    ``owned``: the region's tiles, where they are at this step. z: [c, y, x] float32 over ``seen``, which is ``reach``
+    of the region; beyond the canvas a tile sees zeros. ``predict`` takes a batch of tiles and their latents
+    [B, c, h, w] and gives predictions of that shape; a short batch repeats its last tile. Idle tiles are summed before
+    the others.
+    """
+    weight = tile_weight(settings.blend, settings.tiles.tile_height, settings.tiles.tile_width)
+    sums = _empty_sums(settings.regions, seen, channels=z.shape[0])
+    active = owned
+    if idle is not None:
+        active = [tile for tile in owned if tile not in idle.tiles]
+        for tile in owned:
+            if tile in idle.tiles:
+                _add(sums, tile.box, idle.predict(tile) * weight)
+    for tiles in _batches(active, settings.batch):
+        padded = tiles + tiles[-1:] * (settings.batch - len(tiles))
+        latents = torch.from_numpy(np.stack([cut(z, seen, tile.box) for tile in padded]))
+        predictions = predict(padded, latents).numpy()
+        for tile, prediction in zip(tiles, predictions, strict=False):
+            _add(sums, tile.box, prediction * weight)
+    return sums
+
+
+def cut(values: np.ndarray, have: Box, box: Box) -> np.ndarray:
+    """``box`` of values ``[c, y, x]`` over ``have``, with zeros for what lies beyond."""
+    if have.contains(box):
+        return values[:, *box.within(have)]
+    part = box.intersection(have)
+    found = np.zeros((len(values), *box.shape), dtype=values.dtype)
+    if part is not None:
+        found[:, *part.within(box)] = values[:, *part.within(have)]
+    return found
+
+
+def _empty_sums(regions: RegionGrid, seen: Box, channels: int) -> dict[int, Contribution]:
+    sums = {}
+    for destination in regions.overlapping(seen):
+        part = regions.box(destination).intersection(seen)
+        assert part is not None
+        sums[destination] = Contribution(box=part, total=np.zeros((channels, *part.shape), dtype=np.float32))
+    return sums
+
+
+def _add(sums: dict[int, Contribution], tile: Box, weighted: np.ndarray) -> None:
+    for contribution in sums.values():
+        part = contribution.box.intersection(tile)
+        if part is not None:
+            contribution.total[:, *part.within(contribution.box)] += weighted[:, *part.within(tile)]
+
+
+def _batches(tiles: list[Tile], size: int) -> Iterator[list[Tile]]:
+    for first in range(0, len(tiles), size):
+        yield tiles[first : first + size]

@@ -1,0 +1,221 @@
+"""Local prompts: what the tagger says of the input under each tile, in the words that the text encoder knows.
+
+"Zoomed In, Diffused Out" (arXiv 2411.12072, section 3) gives every tile the degradation-aware prompt of its own crop
+instead of one prompt for the picture. Tags and tiles share one grid here, whatever the size of the image. The prompts
+steer the restoration module too, where it can be steered: at each input pixel by all prompts of the tiles over it,
+blended with the weights that their predictions are averaged with, so that no seam can come of it.
+"""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+
+from pipeline.geometry.blend import axis_window
+from pipeline.geometry.tiles import Tile
+from pipeline.imaging.finite import at, finite, finite_table
+from pipeline.imaging.pixels import source_window
+from pipeline.models.protocol import Backbone, RestoringBackbone
+from pipeline.plan.plan import Plan
+from pipeline.prompts.context import LEAST_SIDE, read_shrunk, spread_tiles, widen
+from pipeline.prompts.record import PromptRecord
+from pipeline.prompts.tagging import Tagger, is_content
+from pipeline.prompts.text_limit import TextLimit, split_phrases
+from pipeline.prompts.words import WordMasks
+from storage.box import Box
+
+REMEMBERED = 4096
+"""tiles whose prompts a process remembers: neighbouring regions ask for the same ones"""
+GLOBAL_SHARE = 0.5
+"""a tag is one of the whole image if its mean probability is at least this share of the surest one's"""
+GLOBAL_TAGS = 8
+"""most tags of the whole image"""
+PARENT_WEIGHT = 0.5
+"""how much of a probability is left, a level of context"""
+
+Tags = list[tuple[str, float]]
+"""phrases with their probabilities"""
+
+
+@dataclass(frozen=True, slots=True)
+class TilePrompt:
+    """The two prompts of one tile, not yet cut to what the text encoders read."""
+
+    prompt: str
+    negative: str | None = None
+    """None where it is the recipe's own"""
+
+
+def tagged_crop(tile: Tile, scale: int, factor: int, source: Box) -> Box:
+    """The input pixels under a tile, at least LEAST_SIDE a side where the image (``source``) allows."""
+    crop = source_window(tile.box.scaled(factor), scale, source, halo=0)
+    missing = max(0, LEAST_SIDE - min(crop.height, crop.width))
+    return crop.grown(missing, source) if missing else crop
+
+
+def say(tags: Sequence[tuple[str, float]], prompt: str, *, tags_first: bool = False) -> dict[str, float]:
+    """The user's own phrases, which are sure, then the tags with their probabilities; each phrase once.
+
+    Joined by commas it is the tile's prompt: what is too long loses tags. With ``tags_first`` they come before the
+    user's own, which are cut then.
+
+    >>> say([("flat roof", 0.9), ("strong blur", 0.7)], "water, flat  roof")
+    {'water': 1.0, 'flat roof': 1.0, 'strong blur': 0.7}
+    """
+    own = dict.fromkeys(split_phrases(prompt), 1.0)
+    others = {phrase: sure for phrase, sure in tags if phrase not in own}
+    return {**others, **own} if tags_first else own | others
+
+
+def mean_tags(said: Sequence[Tags]) -> Tags:
+    """The tags of a whole image from those of crops all over it: phrases nearly as common as the commonest.
+
+    >>> mean_tags([[("sea", 0.8)], [("sea", 0.6), ("ship", 0.2)]])
+    [('sea', 0.7)]
+    """
+    total: dict[str, float] = {}
+    for tags in said:
+        for phrase, sure in tags:
+            total[phrase] = total.get(phrase, 0.0) + sure
+    means = sorted(((phrase, found / len(said)) for phrase, found in total.items()), key=lambda pair: -pair[1])
+    return [(phrase, sure) for phrase, sure in means[:GLOBAL_TAGS] if sure >= GLOBAL_SHARE * means[0][1]]
+
+
+class Prompter:
+    """The prompt of any tile of a plan, and what the prompts say at any input pixel."""
+
+    def __init__(
+        self,
+        plan: Plan,
+        read_rgb: Callable[[Box], torch.Tensor],
+        in_backbone: Callable[[], AbstractContextManager[Backbone]],
+        in_tagger: Callable[[], AbstractContextManager[Tagger]],
+        global_tags: Callable[[], Tags],
+        word_masks: Callable[[], WordMasks],
+    ) -> None:
+        """``read_rgb`` gives input pixels ``[3, y, x]``; ``in_backbone`` and ``in_tagger`` lend the model and the
+        tagger for one computation; ``global_tags`` gives what ``tag_all_over`` found, once for the whole run;
+        ``word_masks`` where the words of the prompt hold, by the first stage."""
+        self.plan, self._read_rgb = plan, read_rgb
+        self._in_backbone, self._in_tagger, self._global_tags = in_backbone, in_tagger, global_tags
+        self._word_masks = word_masks
+        self.said = functools.lru_cache(REMEMBERED)(self._said)
+        """the phrases of a tile's prompt and how sure they are: the same in whichever process they are asked for"""
+
+    def _said(self, tile: Tile) -> dict[str, float]:
+        plan = self.plan
+        if plan.recipe.prompts == "global":
+            return say([], plan.recipe.prompt)
+        if plan.recipe.prompts == "attention":
+            return say([], self._word_masks().prompt_of(tile.box, plan.regions.canvas, plan.recipe.word_share))
+        crop = tagged_crop(tile, plan.scale, plan.geometry.factor, plan.source)
+        tags = self._own_tags(crop)
+        for level in range(1, plan.recipe.parents + 1):
+            tags += self._parent_tags(crop, level, {phrase for phrase, _ in tags})
+        return say(tags, plan.recipe.prompt, tags_first=plan.recipe.tags_first)
+
+    def _own_tags(self, crop: Box) -> Tags:
+        """A tile's own tags, the surest first; where none of content is sure enough, the whole image's content."""
+        found = self._tags(crop)
+        content, damage = self._content(found), [pair for pair in found if not self._is_content(pair[0])]
+        if max((sure for _, sure in content), default=0.0) < self.plan.recipe.least_confidence:
+            return sorted(self._global_tags() + damage, key=lambda pair: -pair[1])
+        return [pair for pair in found if pair in content or pair in damage]
+
+    def _parent_tags(self, crop: Box, level: int, known: set[str]) -> Tags:
+        """Content of the wider picture round a crop. Not its damage: shrinking hides noise and blur."""
+        wide, by = widen(crop, level, self.plan.source)
+        weight = PARENT_WEIGHT**level
+        return [(phrase, sure * weight) for phrase, sure in self._content(self._tags(wide, by)) if phrase not in known]
+
+    def tag_all_over(self) -> Tags:
+        """The content of the whole image, as crops all over it have it; see ``mean_tags``."""
+        plan = self.plan
+        tiles = spread_tiles(plan.prompt_tiles)
+        crops = [tagged_crop(tile, plan.scale, plan.geometry.factor, plan.source) for tile in tiles]
+        return mean_tags([self._content(self._tags(crop)) for crop in crops])
+
+    def _content(self, tags: Tags) -> Tags:
+        """The surest phrases of content."""
+        return [pair for pair in tags if self._is_content(pair[0])][: self.plan.recipe.most_tags or None]
+
+    def _is_content(self, phrase: str) -> bool:
+        return is_content(phrase, self.plan.degradations)
+
+    def _tags(self, crop: Box, by: int = 1) -> Tags:
+        """What is said of a crop of the input, looked at ``by`` times as small, the surest first."""
+        if self.plan.tags is not None:
+            return self.plan.tags.tags(crop)
+        low = read_shrunk(self._read_rgb, crop, by)
+        with self._in_tagger() as tagger:
+            found = tagger.tag(low[None])[0]
+        finite(np.array([sure for _, sure in found]), "the tagger", at(crop, "input pixels"))
+        least = self.plan.recipe.tag_threshold
+        assert least is not None
+        return [(phrase, sure) for phrase, sure in found if sure >= least]
+
+    def prompt(self, tile: Tile) -> TilePrompt:
+        """What a tile's prediction is guided towards and away from. No tag is both: the user's own words count."""
+        recipe = self.plan.recipe
+        own, away = say([], recipe.prompt), split_phrases(recipe.negative_prompt)
+        said = [phrase for phrase in self.said(tile) if phrase in own or phrase not in away]
+        if recipe.degradations == "prompt":
+            return TilePrompt(", ".join(said))
+        damage = [phrase for phrase in said if phrase in self.plan.degradations and phrase not in own]
+        prompt = ", ".join(phrase for phrase in said if phrase not in damage)
+        return TilePrompt(prompt, ", ".join([*away, *damage]) if damage else None)
+
+    def steering(self, window: Box) -> torch.Tensor:
+        """[phrases, y, x]: how far each phrase of the restoration module holds at the input pixels of ``window``."""
+        plan = self.plan
+        places = (latents_under(window.top, window.bottom, plan), latents_under(window.left, window.right, plan))
+        tiles = plan.prompt_tiles.touching(_spanned(*places))
+        # before the model is taken: it reads pixels, and takes the model itself
+        said = [self.said(tile) for tile in tiles]
+        with self._in_backbone() as backbone:
+            assert isinstance(backbone, RestoringBackbone)
+            words = backbone.steering(said)
+        return blend_words(words, tiles, plan.recipe.blend, *places)
+
+
+def encode_prompt(backbone: Backbone, limit: TextLimit, text: str) -> PromptRecord:
+    """A prompt as far as it is read, encoded by itself: its numbers are the same whatever else is said in the run."""
+    cut = limit.cut(text)
+    made = finite_table(backbone.embed([cut.prompt]), "the text encoder", f"for the prompt {cut.prompt!r}")
+    embeddings = {name: rows[0] for name, rows in made.items()}
+    return PromptRecord(text=text, kept=cut.prompt, dropped=cut.dropped, embeddings=embeddings)
+
+
+def latents_under(first: int, last: int, plan: Plan) -> np.ndarray:
+    """The latent pixel under the middle of each input pixel from ``first`` up to ``last``, along one axis."""
+    return (2 * np.arange(first, last) + 1) * plan.scale // (2 * plan.geometry.factor)
+
+
+def _spanned(ys: np.ndarray, xs: np.ndarray) -> Box:
+    """From ys[0], xs[0] to ys[-1], xs[-1]."""
+    top, left = int(ys[0]), int(xs[0])
+    return Box(top=top, left=left, height=int(ys[-1]) - top + 1, width=int(xs[-1]) - left + 1)
+
+
+def blend_words(said: torch.Tensor, tiles: list[Tile], blend: str, ys: np.ndarray, xs: np.ndarray) -> torch.Tensor:
+    """[phrases, y, x] at latent pixels ys, xs from ``said`` [tiles, phrases]: means by the tiles' blend weights."""
+    total, weights = torch.zeros(said.shape[1], len(ys), len(xs)), torch.zeros(len(ys), len(xs))
+    for tile, words in zip(tiles, said, strict=True):
+        along_y = _weights_at(blend, tile.box.height, ys - tile.box.top)
+        along_x = _weights_at(blend, tile.box.width, xs - tile.box.left)
+        weight = torch.from_numpy(np.outer(along_y, along_x))
+        weights += weight
+        for phrase in words.nonzero().flatten().tolist():
+            total[phrase] += words[phrase] * weight
+    return total / weights
+
+
+def _weights_at(blend: str, length: int, places: np.ndarray) -> np.ndarray:
+    """A tile's weights along one axis at ``places`` from its beginning; 0 beside it."""
+    inside = (places >= 0) & (places < length)
+    return np.where(inside, axis_window(blend, length)[places.clip(0, length - 1)], np.float32(0))

@@ -1,0 +1,185 @@
+"""Resuming: from any moment, with damage, and never trusting what the journal does not vouch for."""
+
+from __future__ import annotations
+
+import itertools
+import random
+import threading
+from pathlib import Path
+
+import pytest
+
+from actors.artifacts.layout import COARSE, DIFFICULTY, OUT, history_name, latent_name
+from actors.artifacts.resume import find_available
+from actors.drive import StoppedError
+from actors.schedule.graph import Graph
+from actors.schedule.task import Kind
+from storage import threads
+from storage.arrays import RegionArray
+from storage.run import RunStore
+from tests.support.runs import Case, diffusion_case, digest, make_case, sit
+
+
+@pytest.fixture(scope="module")
+def case() -> Case:
+    return make_case("analytic", height=75, width=125, solver="unipc", steps=4)
+
+
+@pytest.fixture(scope="module")
+def expected(case: Case, tmp_path_factory: pytest.TempPathFactory) -> str:
+    store = case.begin(str(tmp_path_factory.mktemp("whole") / "run"))
+    sit(case, store)
+    return digest(case, store)
+
+
+def stop_after(count: int):  # type: ignore[no-untyped-def]
+    calls = itertools.count()
+    return lambda: next(calls) >= count
+
+
+def sit_until_done(case: Case, store: RunStore, first_stop: int) -> int:
+    """Stop the first sitting after some turns of the loop, then finish. Returns the denoise tasks of both."""
+    done = 0
+    try:
+        done += sit(case, store, should_stop=stop_after(first_stop)).done[Kind.DENOISE]
+    except StoppedError:
+        done += sit(case, store).done[Kind.DENOISE]
+    return done
+
+
+@pytest.mark.parametrize("turns", [1, 3, 8, 13, 21, 30])
+def test_stopped_anywhere_gives_the_same_bytes(case: Case, expected: str, tmp_path: Path, turns: int) -> None:
+    store = case.begin(str(tmp_path / "run"))
+    sit_until_done(case, store, turns)
+    assert digest(case, store) == expected
+
+
+def test_stopped_diffusion_gives_the_same_bytes(tmp_path: Path) -> None:
+    diffusion = diffusion_case(tmp_path, solver="dpm++2m", steps=4)
+    whole, parts = diffusion.begin(str(tmp_path / "a")), diffusion.begin(str(tmp_path / "b"))
+    sit(diffusion, whole)
+    sit_until_done(diffusion, parts, 9)
+    assert digest(diffusion, parts) == digest(diffusion, whole)
+
+
+def test_a_finished_run_has_nothing_to_do(case: Case, tmp_path: Path) -> None:
+    store = case.begin(str(tmp_path / "run"))
+    sit(case, store)
+    assert not sum(sit(case, store).done.values())
+
+
+def half_done(case: Case, url: str, turns: int = 25) -> RunStore:
+    store = case.begin(url)
+    with pytest.raises(StoppedError):
+        sit(case, store, should_stop=stop_after(turns))
+    return store
+
+
+def chunk_files(store: RunStore, name: str) -> list[Path]:
+    return sorted(p for p in (Path(store.url) / name).rglob("*") if p.is_file() and p.name != "zarr.json")
+
+
+@pytest.mark.parametrize("name", ["z", "history", "cond/coarse"])
+@pytest.mark.parametrize("damage", ["flip", "truncate", "remove"])
+def test_damage_is_found_and_made_again(case: Case, expected: str, tmp_path: Path, name: str, damage: str) -> None:
+    store = half_done(case, str(tmp_path / "run"))
+    files = chunk_files(store, name)
+    assert files
+    for file in random.Random(0).sample(files, max(1, len(files) // 2)):
+        data = bytearray(file.read_bytes())
+        if damage == "flip":
+            data[len(data) // 2] ^= 16
+            file.write_bytes(data)
+        elif damage == "truncate":
+            file.write_bytes(data[:-7])
+        else:
+            file.unlink()
+    sit(case, RunStore.open(store.url))
+    assert digest(case, store) == expected
+
+
+def test_regions_without_a_record_are_made_again(case: Case, expected: str, tmp_path: Path) -> None:
+    """A worker wrote, the driver died before the journal heard of it: the bytes are there and mean nothing."""
+    store = half_done(case, str(tmp_path / "run"))
+    last = chunk_files(store, "journal")[-1]
+    last.unlink()
+    graph = Graph(case.plan)
+    found = find_available(store, case.plan, graph, store.journal.replay())
+    assert found.num_deleted > 0
+    sit(case, RunStore.open(store.url))
+    assert digest(case, store) == expected
+
+
+def test_what_was_written_before_a_lost_array_is_no_obstacle(tmp_path: Path) -> None:
+    """Its coarse latents gone, a region is prepared again, over a difficulty that is damaged."""
+    uneven = make_case("analytic", height=75, width=125, activity="mask", steps=4)
+    whole, store = uneven.begin(str(tmp_path / "whole")), half_done(uneven, str(tmp_path / "run"))
+    sit(uneven, whole)
+    for coarse, difficulty in zip(*(chunk_files(store, name) for name in (COARSE, DIFFICULTY)), strict=True):
+        coarse.unlink()
+        difficulty.write_bytes(difficulty.read_bytes()[:-7])
+    sit(uneven, RunStore.open(store.url))
+    assert digest(uneven, store) == digest(uneven, whole)
+
+
+def test_many_regions_are_read_at_once(case: Case, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """In several threads, with what is damaged told in the same order each time; and it can be stopped in between."""
+    store = half_done(case, str(tmp_path / "run"))
+    graph, records = Graph(case.plan), store.journal.replay()
+    whole = find_available(store, case.plan, graph, records)
+    monkeypatch.setattr(threads, "CHUNK", 2)
+    seen: list[tuple[int, int]] = []
+    readers, crc = set(), RegionArray.crc
+    # the first thread waits for another: it would wait in vain, and fail, where there is one only
+    pair = threading.Barrier(2, timeout=300)
+
+    def record(self: RegionArray, region: int) -> int | None:
+        reader = threading.current_thread().name
+        if reader not in readers and len(readers) < 2:
+            readers.add(reader)
+            pair.wait()
+        readers.add(reader)
+        return crc(self, region)
+
+    monkeypatch.setattr(RegionArray, "crc", record)
+    again = find_available(store, case.plan, graph, records, on_checked=lambda *words: seen.append(words))
+    assert again == whole
+    assert [done for done, _ in seen] == list(range(2, seen[-1][1], 2))
+    assert len(seen) > 1
+    assert 1 < len(readers) <= threads.READERS
+
+    def stop(_done: int, _of: int) -> None:
+        raise StoppedError("stopped")
+
+    with pytest.raises(StoppedError):
+        find_available(store, case.plan, graph, records, on_checked=stop)
+
+
+def test_damage_is_told_in_one_order(
+    case: Case, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(threads, "CHUNK", 4)
+    store = half_done(case, str(tmp_path / "run"))
+    for file in chunk_files(store, COARSE):
+        file.write_bytes(file.read_bytes()[:-7])
+    found = find_available(store, case.plan, Graph(case.plan), store.journal.replay())
+    told = [one.args[0] for one in caplog.records if one.args]
+    assert told == sorted(told)
+    assert len(told) == found.num_damaged > 2
+
+
+def test_damaged_output_is_decoded_again(tmp_path: Path) -> None:
+    kept = make_case("analytic", height=75, width=125, keep_steps=1)
+    store = kept.begin(str(tmp_path / "run"))
+    sit(kept, store)
+    expected = digest(kept, store)
+    store.open_array(OUT).delete(1)
+    tally = sit(kept, RunStore.open(store.url))
+    assert tally.done[Kind.DECODE] == 1
+    assert not tally.done[Kind.DENOISE]
+    assert digest(kept, store) == expected
+
+
+def test_array_names_are_stable() -> None:
+    """People and tools open these arrays with any Zarr reader."""
+    assert (latent_name(7), history_name(7), COARSE, OUT) == ("z/0/s0007", "history/0/s0007", "cond/coarse", "out")

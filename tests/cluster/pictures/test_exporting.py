@@ -1,0 +1,102 @@
+"""`gigatile export`: the picture of a run, from any machine that reads its store."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+import rasterio
+from PIL import Image
+from rasterio.transform import Affine
+from typer.testing import Result
+
+from actors.artifacts import series as begun
+from actors.artifacts.layout import OUT
+from cluster.console.ending import StopSwitch
+from cluster.pictures import exporting
+from storage.images import open_image
+from storage.objects.root import ObjectRoot
+from storage.run import RunStore
+from tests.support.runs import picture
+
+Run = Callable[..., Result]
+
+
+def sha_of(result: Result) -> str:
+    assert result.exit_code == 0, result.output
+    return result.stdout.split("sha256")[1].split()[0].rstrip(")")
+
+
+def files(folder: str) -> dict[str, bytes]:
+    return {str(path): path.read_bytes() for path in Path(folder).rglob("*") if path.is_file()}
+
+
+@pytest.mark.usefixtures("image")
+def test_the_picture_again(run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Without the image, the model or the right to write to the run."""
+    expected = sha_of(run("upscale", "in.png", "out.png"))
+    Path("in.png").unlink()
+    before = files("out.png.run")
+    with monkeypatch.context() as patch:
+        for name in ("put", "put_new", "delete"):
+            patch.delattr(ObjectRoot, name)
+        assert sha_of(run("export", "out.png.run", "again.png")) == expected
+    assert files("out.png.run") == before
+    assert Path("again.png").read_bytes() == Path("out.png").read_bytes()
+    refused = run("export", "out.png.run", "again.png")
+    assert "--overwrite" in refused.stderr
+    assert sha_of(run("export", "out.png.run", "again.png", "--overwrite")) == expected
+
+
+def test_what_the_image_hands_on(run: Run, tmp_path: Path) -> None:
+    """Its place on the ground and its transparency; another image, or other bands, are refused."""
+    profile = {"driver": "GTiff", "width": 50, "height": 30, "count": 4, "dtype": "uint8", "photometric": "RGB"}
+    opacity = np.arange(50, dtype=np.uint8) * np.ones((30, 1), np.uint8)
+    place = {"crs": "EPSG:32614", "transform": Affine(10, 0, 5e5, 0, -10, 4e6)}
+    for name, seed in (("in.tif", 0), ("other.tif", 1)):
+        with rasterio.open(tmp_path / name, "w", alpha="yes", **place, **profile) as raster:
+            raster.write(np.concatenate([picture(30, 50, seed=seed), opacity[None]]))
+    words = ["--bands", "2"]
+    expected = sha_of(run("upscale", "in.tif", "out.tif", *words))
+    assert sha_of(run("export", "out.tif.run", "again.tif", "--input", "in.tif", *words)) == expected
+    with rasterio.open("out.tif") as first, rasterio.open("again.tif") as second:
+        assert second.profile == first.profile
+        assert second.transform == Affine(2.5, 0, 5e5, 0, -2.5, 4e6)
+        np.testing.assert_array_equal(second.read(), first.read())
+        assert second.count == 2
+    for given in (["other.tif", *words], ["in.tif"], ["in.tif", "--bands", "1"]):
+        refused = run("export", "out.tif.run", "no.tif", "--input", *given)
+        assert refused.exit_code == 1
+        assert "is not the image of" in refused.stderr
+    assert sha_of(run("export", "out.tif.run", "plain.tif")) == expected
+    with open_image("plain.tif") as plain, open_image("out.tif") as first:
+        assert (plain.info.num_bands, plain.info.has_alpha, plain.info.geo.is_empty) == (1, False, True)
+        np.testing.assert_array_equal(plain.read(plain.info.canvas), first.read(first.info.canvas))
+
+
+@pytest.mark.usefixtures("image")
+def test_a_run_that_is_not_done(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    with monkeypatch.context() as patch:
+        patch.setattr(StopSwitch, "__call__", lambda self: Path("out.png.run/z/0/s0001/c").is_dir())
+        assert run("upscale", "in.png", "out.png").exit_code == 130
+    refused = run("export", "out.png.run", "again.png")
+    assert refused.exit_code == 1
+    assert "1 of 1 regions of" in refused.stderr
+    assert "finish it with the command that began it" in refused.stderr
+    assert run("upscale", "in.png", "out.png").exit_code == 0
+    RunStore.open("out.png.run").open_array(OUT).delete(0)
+    assert "1 of 1 regions of" in run("export", "out.png.run", "again.png").stderr
+    assert not Path("again.png").exists()
+    assert "no run" in run("export", ".", "again.png").stderr
+
+
+@pytest.mark.usefixtures("image")
+def test_a_stage_that_is_not_the_last(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert run("upscale", "in.png", "out.png").exit_code == 0
+    monkeypatch.setattr(exporting, "stage_place", lambda record: (1, 2))
+    assert "is stage 1 of 2: finish it" in run("export", "out.png.run", "again.png").stderr
+    assert begun.last_stage("out.png.run") is None
+    with Image.open("out.png") as image:
+        assert image.size == (200, 120)

@@ -1,0 +1,89 @@
+"""``--set``: known keys, values of TOML, and what they do to a plan."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+from safetensors.torch import load_file, save_file
+
+from cluster.job import Job
+from cluster.runs.settings import Settings, parse_settings
+from cluster.runs.upscale import open_source, prepare
+from pipeline.plan.presets import override
+from pipeline.plan.recipe import Recipe
+from pipeline.plan.record import plan_from_json
+from tests.support.tiny import write_stable_diffusion
+
+
+def test_values_are_those_of_toml() -> None:
+    given = ["steps=8", "guidance = 2.5", "model.strict=false", 'prompt="a = b"', "solver=euler", "value_range=[0, 9]"]
+    found = parse_settings(given)
+    table = {"steps": 8, "guidance": 2.5, "prompt": "a = b", "solver": "euler", "value_range": [0, 9]}
+    assert found == Settings(recipe=table, strict=False)
+    recipe = override(Recipe(), found.recipe, where="--set")
+    assert (recipe.steps, recipe.value_range, recipe.prompt) == (8, (0.0, 9.0), "a = b")
+    assert parse_settings(None) == parse_settings([]) == Settings()
+
+
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        (["stpes=8"], "unknown key 'stpes'; did you mean steps"),
+        (["model.strct=false"], "did you mean model.strict"),
+        (["steps"], "expected KEY=VALUE"),
+        (["steps="], "expected KEY=VALUE"),
+        (["steps=8 x"], "no value of TOML"),
+        (["steps=8", "steps=9"], "steps is set twice"),
+        (["model.strict=no"], "no value of TOML"),
+        (["model.strict=0"], "model.strict must be true or false"),
+        (["preset=yoda"], "unknown key 'preset'"),
+        (["steps=1\nseed=3"], "expected one value"),
+    ],
+)
+def test_mistakes_are_named(given: list[str], message: str) -> None:
+    with pytest.raises(ValueError, match=re.escape(message)):
+        parse_settings(given)
+
+
+def test_a_wrong_type_is_named_where_it_meets_the_recipe() -> None:
+    with pytest.raises(ValueError, match="--set: steps must be of type int, got 'many'"):
+        override(Recipe(), parse_settings(['steps="many"']).recipe, where="--set")
+
+
+def test_commands_without_a_recipe_know_the_model_alone() -> None:
+    assert not parse_settings(["model.strict=false"], of_model=True).strict
+    with pytest.raises(ValueError, match=r"unknown key 'steps'; known keys: model.strict"):
+        parse_settings(["steps=8"], of_model=True)
+
+
+def test_a_plan_records_what_is_dropped_and_says_it(tmp_path: Path) -> None:
+    model = write_stable_diffusion(tmp_path / "sd")
+    path = next((model / "unet").glob("*.safetensors"))
+    more = {"mid_block.image_attentions.0.norm.weight": torch.ones(3)}
+    save_file(load_file(path) | more, path, metadata={"format": "pt"})
+    Image.fromarray(np.zeros((32, 32, 3), np.uint8)).save(tmp_path / "x.png")
+
+    def prepared(*settings: str) -> object:
+        job = Job(
+            input=str(tmp_path / "x.png"),
+            output=str(tmp_path / "y.png"),
+            model=str(model),
+            workers=0,
+            settings=list(settings),
+        )
+        with open_source(job) as source:
+            return prepare(job, source)
+
+    with pytest.raises(ValueError, match=r"unet has 1 tensor .*SeeSR.*--set model\.strict=false"):
+        prepared("steps=3")
+    found = prepared("steps=3", "model.strict=false")
+    plan = found.plan  # type: ignore[attr-defined]
+    assert plan.recipe.steps == 3
+    assert len(plan.dropped) == 1
+    assert "it is dropped" in found.warnings[0]  # type: ignore[attr-defined]
+    assert plan_from_json(plan.to_json()) == plan

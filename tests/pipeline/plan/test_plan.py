@@ -1,0 +1,129 @@
+"""A plan is complete, canonical and comparable, and refuses what cannot work."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import random
+from typing import Any
+
+import pytest
+
+from pipeline.models.families import analytic
+from pipeline.models.registry import describe_model
+from pipeline.plan.cost import latent_bytes, price
+from pipeline.plan.record import differing_fields, plan_from_json
+from tests.support.damage import mutated
+from tests.support.tiny import small_plan
+
+
+def test_round_trip_and_hash() -> None:
+    plan = small_plan(value_range=(0.0, 200.0))
+    again = plan_from_json(plan.to_json())
+    assert again == plan
+    assert again.hash == plan.hash == small_plan(value_range=(0.0, 200.0)).hash
+
+
+def test_nothing_is_left_open() -> None:
+    """None says that all of a canvas is gathered, that attention reaches over a tile, and that there are no groups."""
+    always = {"dilation_window"}
+
+    def left_open(**recipe: Any) -> set[str]:
+        settled = small_plan(**recipe).recipe
+        return {field.name for field in dataclasses.fields(settled) if getattr(settled, field.name) is None} - always
+
+    assert left_open() == {"group_steps", "attention_window"}
+    assert left_open(activity="groups") == {"attention_window"}
+    nearby = {"attend": "neighbourhood", "model": describe_model("embedded"), "region": 128, "window": None}
+    assert left_open(**nearby) == {"group_steps"}
+
+
+@pytest.mark.parametrize(
+    "change", [{"seed": 1}, {"steps": 4}, {"blend": "uniform"}, {"sha256": "1" * 64}, {"width": 126}]
+)
+def test_whatever_affects_a_byte_changes_the_hash(change: dict[str, object]) -> None:
+    assert small_plan(**change).hash != small_plan().hash  # type: ignore[arg-type]
+
+
+def test_differences_are_named() -> None:
+    lines = differing_fields(small_plan(seed=5), small_plan())
+    assert lines == ["recipe.seed: this command says 5, the run says 0"]
+
+
+def test_another_format_is_refused() -> None:
+    table = json.loads(small_plan().to_json())
+    with pytest.raises(ValueError, match="format 99"):
+        plan_from_json(json.dumps({**table, "format": 99}).encode())
+
+
+def test_output_is_cut_at_the_true_edge() -> None:
+    geometry = dataclasses.replace(analytic.GEOMETRY, multiple=8)
+    plan = small_plan(height=75, width=125, model=dataclasses.replace(analytic.CARD, geometry=geometry))
+    assert (plan.regions.height, plan.regions.width) == (80, 128)
+    assert (plan.out_regions.height, plan.out_regions.width) == (300, 500)
+    assert plan.out_regions.num_regions == plan.regions.num_regions
+
+
+def test_scale_and_size() -> None:
+    fixed = dataclasses.replace(analytic.CARD, geometry=dataclasses.replace(analytic.GEOMETRY, native_scale=4))
+    with pytest.raises(ValueError, match="enlarges by 4"):
+        small_plan(model=fixed, scale=3)
+    with pytest.raises(ValueError, match="at least 1, got 0"):
+        small_plan(scale=0)
+    coarse = dataclasses.replace(analytic.CARD, geometry=dataclasses.replace(analytic.GEOMETRY, multiple=8))
+    with pytest.raises(ValueError, match="at least 8 a side"):
+        small_plan(height=7, width=50, model=coarse)
+    small = small_plan(height=8, width=50, model=coarse)
+    assert (small.tiles.tile_height, small.tiles.tile_width) == (8, 48)
+
+
+def test_windows_must_fit_the_model() -> None:
+    coarse = dataclasses.replace(analytic.CARD, geometry=dataclasses.replace(analytic.GEOMETRY, multiple=8))
+    with pytest.raises(ValueError, match="multiples of 8"):
+        small_plan(model=coarse, window=44)
+    with pytest.raises(ValueError, match="overlap must be below"):
+        small_plan(window=16, overlap=16)
+
+
+def test_price_counts() -> None:
+    plan = small_plan(batch=4)
+    cost = price(plan)
+    per_region = [len(plan.tiles.owned_by(plan.regions.box(r))) for r in range(plan.regions.num_regions)]
+    assert cost.tiles == plan.tiles.num_tiles == sum(per_region)
+    assert cost.forwards == sum(-(-count // 4) * 4 for count in per_region) * plan.num_steps
+    assert price(small_plan(batch=4, guidance=3.0)).forwards == 2 * cost.forwards
+    assert cost.region_steps == plan.regions.num_regions * 3
+    assert cost.disk_peak > 3 * latent_bytes(plan)
+    assert price(small_plan(batch=4096)).memory_worker > cost.memory_worker
+
+
+@pytest.mark.parametrize("wish", [{"coarse": "restored"}, {"prompts": "local"}])
+def test_what_a_model_lacks_is_refused(wish: dict[str, str]) -> None:
+    with pytest.raises(ValueError, match=r"needs a (restoration module|tagger)"):
+        small_plan(**wish)
+
+
+def test_words_outside_a_closed_vocabulary_are_named() -> None:
+    model = dataclasses.replace(analytic.CARD, vocabulary=("water", "strong", "blur"))
+    assert small_plan(model=model, prompt="Strong blur, water").recipe.prompt == "Strong blur, water"
+    with pytest.raises(ValueError, match=r"does not know lake, deep; it knows blur, strong, water"):
+        small_plan(model=model, prompt="lake, water", negative_prompt="deep")
+
+
+def test_a_damaged_record_is_one_line_or_a_plan() -> None:
+    """No other exception, whatever one member is changed to; see the table of faults of a store."""
+    draw, table = random.Random(22), json.loads(small_plan(model=describe_model("embedded")).to_json())
+    refused = []
+    for _ in range(300):
+        try:
+            plan_from_json(json.dumps(mutated(table, draw)).encode(), where="here/plan.json")
+        except ValueError as e:
+            refused.append(str(e))
+    assert len(refused) > 150
+    assert all(line.startswith("here/plan.json: ") and "\n" not in line for line in refused)
+
+
+@pytest.mark.parametrize("data", [b"", b"[]", b"null", b"{}", b"{", b"[" * 100_000, b"\xff"])
+def test_what_is_no_record_is_one_line(data: bytes) -> None:
+    with pytest.raises(ValueError, match=r"^here: "):
+        plan_from_json(data, where="here")

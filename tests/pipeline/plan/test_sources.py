@@ -1,0 +1,125 @@
+"""Each source of difficulty has numbers of its own, and a relative map reaches 1 whatever its unit is."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+from pipeline.models.families import analytic
+from pipeline.models.protocol import AttentionCard
+from pipeline.plan.binding import Given, bind
+from pipeline.plan.facts import ImageFacts
+from pipeline.plan.plan import Plan
+from pipeline.plan.presets import PRESETS, parse_recipe
+from pipeline.plan.recipe import Recipe
+from pipeline.plan.sources import NUMBERS, PAPER_BOUNDS, is_relative, source_defaults
+from pipeline.sampling.difficulty import SOURCES
+from pipeline.tasks.prepare import Preparer
+from storage.box import Box
+from tests.support.tiny import DEVICE
+
+OPEN = ("difficulty_cell", "difficulty_power", "lower_bound", "group_bounds")
+IMAGE = ImageFacts(height=48, width=40, num_bands=3, dtype="uint8", sha256="0")
+BESIDE = {
+    "attention": Given(attention=AttentionCard(side=16, patch=4, fingerprint="0")),
+    "file": Given(difficulty_map=IMAGE),
+}
+
+
+def plan_of(**recipe: Any) -> Plan:
+    return bind(
+        Recipe(**{"region": 16, "window": 8, "overlap": 0, "steps": 2, **recipe}),
+        image=IMAGE,
+        scale=analytic.GEOMETRY.factor,
+        model=analytic.CARD,
+        device=DEVICE,
+        versions={},
+        given=BESIDE.get(recipe["difficulty"], Given()),
+    )
+
+
+def preparer(plan: Plan, values: np.ndarray) -> Preparer:
+    """Of a picture whose attention is ``values`` [y, x]."""
+
+    @contextmanager
+    def lend() -> Iterator[Any]:
+        yield analytic.AnalyticBackbone()
+
+    def read(window: Box) -> torch.Tensor:
+        return torch.zeros(3, *window.shape)
+
+    return Preparer(plan, read, lend, None, {"attention": lambda window: values[window.slices]})  # type: ignore[arg-type]
+
+
+def difficulty(plan: Plan, values: np.ndarray) -> np.ndarray:
+    """The whole map, region by region, as the tasks make it."""
+    makes, regions = preparer(plan, values), plan.regions
+    boxes = [regions.box(index) for index in range(regions.num_regions)]
+    peak = np.array([makes.peak(box) for box in boxes]).max(keepdims=True)
+    whole = np.empty(regions.canvas.shape, dtype=np.float32)
+    for box in boxes:
+        found = makes.prepare(box, {"peak": peak})[1]
+        assert found is not None
+        whole[box.slices] = found[0]
+    return whole
+
+
+def test_every_source_has_numbers_and_no_preset_has_any() -> None:
+    """A preset's number would be one for all sources."""
+    assert set(NUMBERS) == set(SOURCES) - {"none"}
+    assert not any(field in table for table in PRESETS.values() for field in OPEN)
+    assert all(getattr(Recipe(), field) is None for field in OPEN)
+
+
+@pytest.mark.parametrize("source", sorted(set(NUMBERS) - {"confidence"}))
+@pytest.mark.parametrize("activity", ["groups", "mask"])
+def test_what_is_left_open_is_the_sources(activity: str, source: str) -> None:
+    steps = {"steps": 4} if activity == "groups" else {}
+    plan = plan_of(activity=activity, difficulty=source, **steps)
+    expected = source_defaults(Recipe(activity=activity, difficulty=source, region=16), source)
+    assert {field: getattr(plan.recipe, field) for field in OPEN} == expected
+    assert plan.recipe.region % expected["difficulty_cell"] == 0
+
+
+def test_what_is_said_counts() -> None:
+    plan = plan_of(activity="mask", difficulty="gradient", lower_bound=0.4, difficulty_cell=8)
+    assert (plan.recipe.lower_bound, plan.recipe.difficulty_cell, plan.recipe.difficulty_power) == (0.4, 8, 3.0)
+
+
+def test_the_papers_bounds_are_of_confidence_alone() -> None:
+    recipe = parse_recipe({"preset": "patchscaler"}, where="test")
+    assert source_defaults(recipe, "confidence")["group_bounds"] == PAPER_BOUNDS == (0.95, 0.75)
+    for source in set(NUMBERS) - {"confidence"}:
+        assert source_defaults(recipe, source)["group_bounds"] == NUMBERS[source].bounds
+
+
+def test_what_a_user_says_is_never_stretched() -> None:
+    for activity in ("groups", "mask"):
+        assert not is_relative(Recipe(activity=activity, difficulty="file"))
+        assert is_relative(Recipe(activity=activity, difficulty="attention"))
+
+
+@pytest.mark.parametrize("unit", [1e-6, 0.3, 40.0])
+@pytest.mark.parametrize("activity", ["mask", "groups"])
+def test_a_relative_map_reaches_one_however_it_is_split_and_in_any_unit(activity: str, unit: float) -> None:
+    """The peak is the whole picture's: regions of 8, of 16 and one for all give the same map."""
+    values = (np.random.default_rng(3).random((48, 40)) ** 8 * unit).astype(np.float32)
+    maps = []
+    for region in (8, 16, 64):
+        plan = plan_of(region=region, activity=activity, difficulty="attention", difficulty_cell=4, steps=4)
+        assert plan.is_relative
+        maps.append(difficulty(plan, values))
+    assert maps[0].max() == 1
+    assert 0 <= maps[0].min() < 0.5
+    np.testing.assert_array_equal(maps[0], maps[1])
+    np.testing.assert_array_equal(maps[0], maps[2])
+
+
+def test_a_picture_without_difficulty_has_none() -> None:
+    plan = plan_of(activity="mask", difficulty="attention")
+    assert not difficulty(plan, np.zeros((48, 40), np.float32)).any()

@@ -1,0 +1,68 @@
+"""One grid of timesteps for groups of tiles that begin at different times."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from pipeline.models.registry import describe_model
+from pipeline.plan.plan import Plan
+from pipeline.plan.presets import PRESETS
+from pipeline.sampling.groups import LEAST_GROUP_STEPS, default_group_steps, group_grid
+from tests.support.tiny import small_plan
+
+
+@given(st.integers(LEAST_GROUP_STEPS, 200))
+def test_default_counts_rise_to_all_steps(steps: int) -> None:
+    simple, medium, hard = default_group_steps(steps)
+    assert 0 < simple < medium < hard == steps
+
+
+def test_too_few_steps() -> None:
+    with pytest.raises(ValueError, match="at least 3 steps, got 2"):
+        default_group_steps(2)
+
+
+@given(st.tuples(st.integers(1, 9), st.integers(1, 9), st.integers(1, 9)))
+def test_each_group_has_its_steps_from_its_time_on(shares: tuple[int, int, int]) -> None:
+    counts = shares[0], shares[0] + shares[1], sum(shares)
+    times = (400.0, 700.0, 1000.0)
+    grid = group_grid(times, counts)
+    assert list(grid) == sorted(set(grid), reverse=True)
+    for time, count in zip(times, counts, strict=True):
+        assert time - 1 in grid
+        assert sum(step < time for step in grid) == count
+
+
+def plan_of(preset: str, *, steps: int | None) -> Plan:
+    """On the embedded model, which has confidence."""
+    settings = {**PRESETS[preset], "steps": steps, "window": 64, "region": 64}
+    return small_plan(model=describe_model("embedded"), **settings)
+
+
+def test_patchscaler_is_the_papers() -> None:
+    """Section 4.3: N = 8, 14, 20 from T = 400, 700, 1000, one grid of even steps; gamma 0.95 and 0.75."""
+    plan = small_plan(
+        model=describe_model("embedded"), **{**PRESETS["patchscaler"], "steps": None, "window": 64}, region=64
+    )
+    assert plan.recipe.group_steps == (8, 14, 20)
+    assert plan.timesteps == tuple(range(999, 0, -50))
+    assert plan.recipe.group_bounds == (0.95, 0.75)
+    assert (plan.recipe.colour, plan.recipe.idle_spread, plan.recipe.texture_likeness) == ("wavelet", 0.0, True)
+    for count, start in zip(plan.recipe.group_steps, plan.recipe.group_times, strict=True):
+        assert sum(time < start for time in plan.timesteps) == count
+
+
+def test_what_is_ours_has_another_name() -> None:
+    plan = small_plan(
+        model=describe_model("embedded"), **{**PRESETS["patchscaler-fast"], "steps": None, "window": 64}, region=64
+    )
+    assert (plan.recipe.group_steps, plan.recipe.group_bounds) == ((1, 2, 4), (0.35, 0.15))
+
+
+def test_fewer_steps_keep_the_papers_shares() -> None:
+    plan = small_plan(
+        model=describe_model("embedded"), **{**PRESETS["patchscaler"], "steps": 10, "window": 64}, region=64
+    )
+    assert plan.recipe.group_steps == (4, 7, 10)

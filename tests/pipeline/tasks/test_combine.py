@@ -1,0 +1,67 @@
+"""Where tiles are at a step, and what their predictions add up to beside dilated samples'."""
+
+from __future__ import annotations
+
+import dataclasses
+
+import numpy as np
+import pytest
+
+from pipeline.geometry.blend import tile_weight
+from pipeline.geometry.dilation import gather
+from pipeline.models.families import analytic
+from pipeline.plan.plan import Plan
+from pipeline.sampling.decay import cosine_weight
+from pipeline.tasks.combine import combine, tile_weights, tiles_at
+from pipeline.tasks.contribution import Contribution
+from pipeline.tasks.exchange import sample_batch, share_out
+from storage.box import Box
+from tests.support.tiny import small_plan
+
+MODEL = dataclasses.replace(analytic.CARD, geometry=dataclasses.replace(analytic.GEOMETRY, window=16))
+
+
+def plan_of(**recipe: object) -> Plan:
+    settings = {"window": 16, "overlap": 8, "region": 24, "batch": 2, **recipe}
+    return small_plan(height=61, width=83, model=MODEL, **settings)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("jitter", ["none", "step", "stage"])
+def test_weights_are_those_of_the_tiles_where_they_are(jitter: str) -> None:
+    plan, canvas = plan_of(jitter=jitter), plan_of().regions.canvas
+    for step in (0, 1):
+        tiles = [tile for region in range(plan.regions.num_regions) for tile in tiles_at(plan, step, region)]
+        assert len(tiles) == plan.tiles.num_tiles
+        total = np.zeros(canvas.shape)
+        for tile in tiles:
+            assert canvas.contains(tile.box)
+            total[tile.box.slices] += tile_weight(plan.recipe.blend, 16, 16)
+        np.testing.assert_allclose(tile_weights(plan, step, canvas), total, rtol=1e-6)
+        assert total.min() > 0
+        part = Box(top=5, left=30, height=20, width=17)
+        np.testing.assert_array_equal(tile_weights(plan, step, part), tile_weights(plan, step, canvas)[part.slices])
+
+
+def test_tiles_move_anew_at_every_step_or_once_a_stage() -> None:
+    moved = {jitter: [tiles_at(plan_of(jitter=jitter), step, 5) for step in (0, 1)] for jitter in ("step", "stage")}
+    assert moved["step"][0] != moved["step"][1]
+    assert moved["stage"][0] == moved["stage"][1]
+
+
+def test_samples_count_by_the_cosine() -> None:
+    """(1 - c) tiles + c samples, where both are known pictures."""
+    plan = plan_of(dilated=2.0)
+    dilation, regions, channels = plan.dilation, plan.regions, plan.geometry.channels
+    assert dilation is not None
+    box, step = regions.box(0), 1
+    values = np.random.default_rng(0).normal(size=(channels, *regions.canvas.shape)).astype(np.float32)
+    tiles = Contribution(box=box, total=np.broadcast_to(3 * tile_weights(plan, step, box), (channels, *box.shape)))
+    samples = []
+    for number in range(len(dilation.batches(2))):
+        batch = sample_batch(plan, number, None)
+        made = share_out(batch, batch.pick(gather(dilation, values)), regions)
+        samples += [one for one in made if box.contains(one.box)]
+    found = combine(plan, step, [tiles, *samples], box, channels)
+    share = cosine_weight(plan.timesteps[step], 2.0)
+    assert 0 < share < 1
+    np.testing.assert_allclose(found, (1 - share) * 3 + share * values[:, *box.slices], rtol=1e-5, atol=1e-6)
