@@ -84,7 +84,7 @@ class Trip:
 def take_trip(model: str) -> Trip:
     """Runs ``gigatile upscale`` on waves of 96 x 96 pixels, cold: in a process that has run nothing else."""
     from cluster.job import Job
-    from cluster.session import upscale
+    from cluster.runs.upscale import upscale
 
     root = Path(__file__).resolve().parent.parent
     trip = Trip(root=root, packages=product_packages(root))
