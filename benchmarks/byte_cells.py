@@ -20,6 +20,8 @@ class Cell:
     scale: int = 4
     size: str = ""
     """of a picture from words, WIDTHxHEIGHT"""
+    prompt: str = "a, b"
+    """what a picture from words shows"""
     given: dict[str, str] = field(default_factory=dict)
     """options and what they name: of byte_inputs.MAKERS, or a word as it is"""
 
@@ -78,7 +80,8 @@ def on_tiny(name: str, model: str = "sd", *, given: dict[str, str] | None = None
 
 
 def from_words(name: str, model: str, size: str, *, given: dict[str, str] | None = None, **recipe: Any) -> Cell:
-    return Cell(name=f"words/{model}/{name}", model=model, size=size, recipe=recipe, given=given or {})
+    prompt = "water, green" if model == "embedded" else "a, b"
+    return Cell(name=f"words/{model}/{name}", model=model, size=size, prompt=prompt, recipe=recipe, given=given or {})
 
 
 def preset_cells() -> list[Cell]:
@@ -133,7 +136,7 @@ def solver_cells() -> list[Cell]:
 
 def ingredient_cells() -> list[Cell]:
     """Each ingredient of a run of an image."""
-    tags = {"--tags": "tags-small"}
+    tags, damaged = {"--tags": "tags-small"}, {"--tags": "tags-damaged"}
     halved = {**TINY, "start": "image", "steps": 1}
     cells = [
         Cell(
@@ -159,7 +162,7 @@ def ingredient_cells() -> list[Cell]:
             "textures", given={"--textures": "textures-embedded"}, texture_count=2, texture_likeness=True, steps=1
         ),
         on_tiny("everything", "attached-xl", image_prompts="tile", structure="both", crops="tile"),
-        on_tiny("tags", given=tags, degradations="negative"),
+        on_tiny("tags", given=damaged, degradations="negative"),
         on_embedded("tags", given=tags, guidance=2.0),
         on_embedded("local", prompts="local", prompt="aerial", parents=1, least_confidence=0.5),
         on_embedded("float32", dtype="float32", coarse="bicubic"),
@@ -189,7 +192,7 @@ def ingredient_cells() -> list[Cell]:
         on_tiny("channels-last", channels_last=True, attention="math"),
         on_tiny("half", dtype="bfloat16"),
         on_tiny("nearby", **FAR, attention_jitter=True),
-        on_tiny("nearby-tags", given=tags, **FAR, degradations="negative"),
+        on_tiny("nearby-tags", given=damaged, **FAR, degradations="negative"),
         on_embedded("nearby-tags", given=tags, attend="neighbourhood", attention_window=16, overlap=8),
     ]
     return cells

@@ -72,17 +72,18 @@ def _picture(size: str) -> Callable[[Inputs], Path]:
     return make
 
 
-def _tags(size: str) -> Callable[[Inputs], Path]:
-    """Tags of the left half and of the upper one."""
+def _tags(size: str, name: str, *more: str) -> Callable[[Inputs], Path]:
+    """Tags of the left half and of the upper one, which has ``more``, that speak of damage."""
 
     def make(inputs: Inputs) -> Path:
         height, width = SIZES[size]
         boxes = [
             {"box": [0, 0, height, width // 2], "tags": ["water"]},
-            {"box": [0, 0, height // 2, width], "tags": ["grey"]},
+            {"box": [0, 0, height // 2, width], "tags": ["grey", *more]},
         ]
-        path = inputs.place(f"tags-{size}", "tags.json")
-        path.write_text(json.dumps({"height": height, "width": width, "tags": boxes}))
+        path = inputs.place(name, "tags.json")
+        table = {"height": height, "width": width, "tags": boxes, "degradations": list(more)}
+        path.write_text(json.dumps(table))
         return path
 
     return make
@@ -167,7 +168,8 @@ def _textures(model: str) -> Callable[[Inputs], Path]:
 
 MAKERS: dict[str, Callable[[Inputs], Path]] = {
     **{size: _picture(size) for size in SIZES},
-    **{f"tags-{size}": _tags(size) for size in SIZES},
+    **{f"tags-{size}": _tags(size, f"tags-{size}") for size in SIZES},
+    "tags-damaged": _tags("small", "tags-damaged", "blur"),
     "difficulty": _difficulty,
     "vocabulary": _vocabulary,
     "sd": _folder("sd", write_stable_diffusion),

@@ -107,7 +107,7 @@ def run_cell(cell: Cell, inputs: Inputs, folder: Path) -> Sums:
     """Run a cell's command in ``folder``; raises RuntimeError with what it printed where it fails."""
     recipe, output = folder / "recipe.toml", folder / "out.png"
     recipe.write_text(cell.toml)
-    words = ["upscale", inputs.path(cell.picture)] if cell.picture else ["generate", "a, b"]
+    words = ["upscale", inputs.path(cell.picture)] if cell.picture else ["generate", cell.prompt]
     words += [str(output), "--model", inputs.path(cell.model), "--recipe", str(recipe)]
     words += ["--scale", str(cell.scale)] if cell.picture else ["--size", cell.size]
     for option, name in cell.given.items():
@@ -129,20 +129,21 @@ def run_cell(cell: Cell, inputs: Inputs, folder: Path) -> Sums:
 
 
 def run_cells(cells: Sequence[Cell]) -> tuple[dict[str, Sums], dict[str, str], dict[str, str]]:
-    """Sums by cell, the models' weights, and by cell what went wrong."""
+    """Sums by cell, the models' weights, and by cell what went wrong; tells on stderr how far it is."""
     found: dict[str, Sums] = {}
     failed: dict[str, str] = {}
     with tempfile.TemporaryDirectory() as made:
         inputs = Inputs(Path(made))
         for place, cell in enumerate(cells, 1):
-            started = time.monotonic()
+            started, failure = time.process_time(), ""
             try:
                 with tempfile.TemporaryDirectory() as folder:
                     found[cell.name] = run_cell(cell, inputs, Path(folder))
             except RuntimeError as e:
-                failed[cell.name] = " ".join(str(e).split())
-            seconds = time.monotonic() - started
-            print(f"{place} of {len(cells)}: {cell.name}, {seconds:.1f} s", file=sys.stderr, flush=True)
+                failed[cell.name] = failure = " ".join(str(e).split())
+            told = failure and f", fails: {failure}"
+            seconds = time.process_time() - started
+            print(f"{place} of {len(cells)}: {cell.name}, {seconds:.1f} s of CPU{told}", file=sys.stderr, flush=True)
         return found, inputs.weights(), failed
 
 

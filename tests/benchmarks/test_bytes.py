@@ -14,7 +14,7 @@ import pytest
 
 from actors.names import OUT, latent_name
 from benchmarks.byte_cells import PRESETS, Cell, all_cells
-from benchmarks.byte_inputs import MAKERS, Inputs
+from benchmarks.byte_inputs import MAKERS, SIZES, Inputs
 from benchmarks.bytes import Record, Sums, array_sum, compare, machine_facts, main, refusal, store_sums, write
 from pipeline.presets import PRESETS as KNOWN
 from pipeline.presets import parse_recipe
@@ -187,6 +187,17 @@ def test_the_matrix_is_whole() -> None:
         named = [cell.model, *(name for option, name in cell.given.items() if option != "--compat")]
         assert set(named) - {"embedded", "analytic"} <= set(MAKERS), cell.name
         assert (cell.picture is None) == bool(cell.size), cell.name
+
+
+def test_every_cell_has_regions_in_both_directions() -> None:
+    """Of its last stage: pixels over the model's factor and the region's side."""
+    factors = {"embedded": 4, "analytic": 4, "norms": 2}
+    for cell in all_cells():
+        if cell.picture:
+            sides = [cell.scale * side for side in SIZES[cell.picture]]
+        else:
+            sides = [int(side) for side in cell.size.split("x")]
+        assert min(sides) > factors.get(cell.model, 8) * cell.recipe["region"], cell.name
 
 
 def test_inputs_are_the_same_each_time_and_made_once(tmp_path: Path) -> None:
