@@ -207,7 +207,7 @@ def words_cells() -> list[Cell]:
     demofusion = {**STAGED, "preset": "demofusion"}
     scalediff = {**STAGED, "preset": "scalediff", "steps": 3}
     flow = {"region": 16, "batch": 2, "keep_steps": 1}
-    generator = {"steps": 2, "keep_steps": 1, "region": 80}
+    generator = {"steps": 2, "keep_steps": 1, "region": 128}
     return [
         from_words("multidiffusion", "sd", two, **STAGED),
         from_words("demofusion", "sd", two, **demofusion),
@@ -229,11 +229,11 @@ def words_cells() -> list[Cell]:
         from_words("scalediff", "sd3", two, **flow, **nearby, preset="scalediff", steps=3),
         from_words("demofusion", "flux", two, **flow, preset="demofusion", steps=2),
         from_words("scalediff", "flux", two, **flow, **nearby, preset="scalediff-flux", steps=4),
-        from_words("one", "embedded", "512x512", **generator),
+        from_words("one", "embedded", "512x512", **{**generator, "window": 64, "region": 64}),
         from_words("double", "embedded", "640x576", **generator, preset="scalediff"),
-        from_words("accdiffusion", "embedded", "576x512", **generator, preset="accdiffusion-v2", word_share=0.0),
+        from_words("accdiffusion", "embedded", "576x520", **generator, preset="accdiffusion-v2", word_share=0.0),
         from_words(
-            "gigatile", "embedded", "576x576", preset="gigatile", keep_steps=1, region=80, group_steps=[1, 2, 3]
+            "gigatile", "embedded", "576x576", preset="gigatile", keep_steps=1, region=128, group_steps=[1, 2, 3]
         ),
     ]
 
