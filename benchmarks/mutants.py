@@ -54,11 +54,11 @@ class Trial:
     def judge(self, fault: Fault) -> Result | None:
         """None where the tests fail without the fault already."""
         mirrored = mirror(self._root, fault.path)
-        suites = [[mirrored, "-m", ALONE]] if mirrored else []
-        suites += [["-m", FAST]] if self._by == "fast" else []
+        suites = [(mirrored, [mirrored, "-m", ALONE])] if mirrored else []
+        suites += [("all fast tests", ["-m", FAST])] if self._by == "fast" else []
         result = Result(fault=fault, lives=True, by="no tests mirror the module", seconds=0.0)
-        for words in suites:
-            limit = self._limit(words)
+        for name, words in suites:
+            limit = self._limit(name, words)
             if limit is None:
                 return None
             with self._sandbox.changed(fault.path, fault.apply((self._root / fault.path).read_bytes())):
@@ -69,24 +69,22 @@ class Trial:
                 break
         return result
 
-    def _limit(self, words: list[str]) -> float | None:
+    def _limit(self, name: str, words: list[str]) -> float | None:
         """Seconds these tests may take with a fault; None where they fail without one."""
-        name = words[0]
-        if name not in self._seconds and name not in self.red:
-            found = self._baseline(words)
+        if name not in self._seconds:
+            found = self._baseline(name, words)
             if not found.passed:
                 self.red[name] = found.failed
             self._seconds[name] = found.seconds
         return None if name in self.red else LIMIT_FACTOR * self._seconds[name] + LIMIT_S
 
-    def _baseline(self, words: list[str]) -> Outcome:
+    def _baseline(self, name: str, words: list[str]) -> Outcome:
         found = self._sandbox.test(words, limit=BASELINE_S, writes=True)
         if not found.passed:
-            print(
-                f"{words[0]} fails without a fault ({found.failed}):\n{self._sandbox.output()[-3000:]}", file=sys.stderr
-            )
+            said = self._sandbox.output()[-3000:]
+            print(f"{name}: fails without a fault, at {found.failed}:\n{said}", file=sys.stderr)
         elif found.code == NO_TESTS:
-            print(f"{words[0]} holds no test that runs alone", file=sys.stderr)
+            print(f"{name}: holds no test that runs alone", file=sys.stderr)
         return found
 
 
@@ -147,9 +145,7 @@ def report(results: list[Result], lost: list[str], red: dict[str, str]) -> str:
     lines = [table(results), ""]
     lines += [str(one.fault) + f"  [{one.by}]" for one in results if one.lives]
     lines += [f"LOST written fault {line}" for line in lost]
-    lines += [
-        f"RED without a fault: {name} at {test}; the faults of its module are not counted" for name, test in red.items()
-    ]
+    lines += [f"RED without a fault: {name} at {test}: no fault was tried on it" for name, test in red.items()]
     return "\n".join([*lines, closing(results)])
 
 

@@ -61,7 +61,17 @@ KEPT_DECORATORS = {
 """without these a module does not work at all, or only more slowly"""
 SMALLEST_FLOAT = 1e-4
 """below it a number only guards a division"""
-OUTPUT = {"print", "sleep", "echo", "close", "shutdown", "set_num_threads", "simplefilter", "filterwarnings"}
+OUTPUT = {
+    "print",
+    "announce",
+    "sleep",
+    "echo",
+    "close",
+    "shutdown",
+    "set_num_threads",
+    "simplefilter",
+    "filterwarnings",
+}
 """calls for people and for the machine: dropping them changes no result"""
 
 
