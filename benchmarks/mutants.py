@@ -20,7 +20,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from benchmarks.mutation.faults import Fault, derive, parses, sample, without_equivalents, written
-from benchmarks.mutation.sandbox import NO_TESTS, Outcome, Sandbox
+from benchmarks.mutation.sandbox import NO_TESTS, Sandbox
 from benchmarks.mutation.scope import SCOPE, mirror, modules, room_of
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -28,6 +28,8 @@ ALONE = "not ray and not chaos"
 FAST = "not ray and not chaos and not slow"
 LIMIT_FACTOR, LIMIT_S = 5, 20
 """a run with a fault may take so many times as long as without, and so many seconds beside"""
+CPU_FACTOR, CPU_S = 3, 10
+"""the same of the processor's seconds, which other processes do not lengthen"""
 BASELINE_S = 1800
 
 
@@ -47,7 +49,7 @@ class Trial:
 
     def __init__(self, sandbox: Sandbox, root: Path, *, by: str) -> None:
         self._sandbox, self._root, self._by = sandbox, root, by
-        self._seconds: dict[str, float] = {}
+        self._limits: dict[str, tuple[float, float]] = {}
         self.red: dict[str, str] = {}
         """tests that fail without a fault, and the first of them that does: faults in their modules tell nothing"""
 
@@ -58,34 +60,29 @@ class Trial:
         suites += [("all fast tests", ["-m", FAST])] if self._by == "fast" else []
         result = Result(fault=fault, lives=True, by="no tests mirror the module", seconds=0.0)
         for name, words in suites:
-            limit = self._limit(name, words)
-            if limit is None:
+            if not self._is_green(name, words):
                 return None
+            limit, cpu_limit = self._limits[name]
             with self._sandbox.changed(fault.path, fault.apply((self._root / fault.path).read_bytes())):
-                found = self._sandbox.test(words, limit=limit)
+                found = self._sandbox.test(words, limit=limit, cpu_limit=cpu_limit)
             by = "nothing" if found.passed else found.failed
             result = Result(fault=fault, lives=found.passed, by=by, seconds=result.seconds + found.seconds)
             if not result.lives:
                 break
         return result
 
-    def _limit(self, name: str, words: list[str]) -> float | None:
-        """Seconds these tests may take with a fault; None where they fail without one."""
-        if name not in self._seconds:
-            found = self._baseline(name, words)
+    def _is_green(self, name: str, words: list[str]) -> bool:
+        """Whether these tests pass without a fault; they are run once."""
+        if name not in self._limits:
+            found = self._sandbox.test(words, limit=BASELINE_S, cpu_limit=BASELINE_S, writes=True)
+            self._limits[name] = LIMIT_FACTOR * found.seconds + LIMIT_S, CPU_FACTOR * found.cpu_seconds + CPU_S
             if not found.passed:
                 self.red[name] = found.failed
-            self._seconds[name] = found.seconds
-        return None if name in self.red else LIMIT_FACTOR * self._seconds[name] + LIMIT_S
-
-    def _baseline(self, name: str, words: list[str]) -> Outcome:
-        found = self._sandbox.test(words, limit=BASELINE_S, writes=True)
-        if not found.passed:
-            said = self._sandbox.output()[-3000:]
-            print(f"{name}: fails without a fault, at {found.failed}:\n{said}", file=sys.stderr)
-        elif found.code == NO_TESTS:
-            print(f"{name}: holds no test that runs alone", file=sys.stderr)
-        return found
+                said = self._sandbox.output()[-3000:]
+                print(f"{name}: fails without a fault, at {found.failed}:\n{said}", file=sys.stderr)
+            elif found.code == NO_TESTS:
+                print(f"{name}: holds no test that runs alone", file=sys.stderr)
+        return name not in self.red
 
 
 def choose(root: Path, options: argparse.Namespace) -> tuple[list[Fault], list[str]]:

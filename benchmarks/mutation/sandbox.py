@@ -10,6 +10,7 @@ import gc
 import importlib
 import importlib.util
 import os
+import resource
 import select
 import shutil
 import signal
@@ -41,6 +42,8 @@ class Outcome:
     code: int
     """as pytest says it; negative for a signal"""
     seconds: float
+    cpu_seconds: float
+    """of the tests' own process"""
     failed: str
     """the first test that failed, or why there is none"""
 
@@ -91,17 +94,30 @@ class Sandbox:
         gc.freeze()
         return len(os.listdir("/proc/self/task"))
 
-    def test(self, arguments: list[str], *, limit: float, writes: bool = False) -> Outcome:
-        """Run pytest there; ``limit`` in seconds. ``writes`` whether compiled modules are kept for the next runs."""
+    def test(self, arguments: list[str], *, limit: float, cpu_limit: float, writes: bool = False) -> Outcome:
+        """Run pytest there, for so many seconds, and so many of the processor's, at most.
+
+        ``writes``: whether compiled modules are kept for the next runs.
+        """
         note, temporary = self._folder / "failed", self._folder / "t"
         note.unlink(missing_ok=True)
         words = [*arguments, "-x", "-q", "-p", "no:cacheprovider", "-W", QUIET, f"--basetemp={temporary}"]
         started = time.monotonic()
-        code = self._fork(lambda: int(pytest.main(words, plugins=[_Watcher(note)])), limit=limit, writes=writes)
+
+        def job() -> int:
+            whole = int(cpu_limit) + 1
+            resource.setrlimit(resource.RLIMIT_CPU, (whole, whole + 1))
+            return int(pytest.main(words, plugins=[_Watcher(note)]))
+
+        code, used = self._fork(job, limit=limit, writes=writes)
         shutil.rmtree(temporary, ignore_errors=True)
-        failed = note.read_text() if note.exists() else "the time limit" if code is None else f"exit {code}"
+        is_late = code in (None, -signal.SIGXCPU, -signal.SIGKILL)
+        failed = "the time limit" if is_late else note.read_text() if note.exists() else f"exit {code}"
         return Outcome(
-            code=-signal.SIGKILL if code is None else code, seconds=time.monotonic() - started, failed=failed
+            code=-signal.SIGKILL if code is None else code,
+            seconds=time.monotonic() - started,
+            cpu_seconds=used.ru_utime + used.ru_stime,
+            failed=failed,
         )
 
     @contextlib.contextmanager
@@ -119,8 +135,9 @@ class Sandbox:
         """What the last run printed."""
         return (self._folder / "output").read_text(errors="replace")
 
-    def _fork(self, job: Callable[[], int], *, limit: float, writes: bool) -> int | None:
-        """The exit code of ``job`` in a child, negative for a signal; None where it took longer than ``limit``."""
+    def _fork(self, job: Callable[[], int], *, limit: float, writes: bool) -> tuple[int | None, resource.struct_rusage]:
+        """The exit code of ``job`` in a child, negative for a signal, None where it took longer than ``limit``; and
+        what it used."""
         sys.stdout.flush()
         sys.stderr.flush()
         pid = os.fork()
@@ -139,8 +156,8 @@ class Sandbox:
         os.close(descriptor)
         with contextlib.suppress(ProcessLookupError):  # and what it has started itself
             os.killpg(pid, signal.SIGKILL)
-        code = os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
-        return code if ended else None
+        _, status, used = os.wait4(pid, 0)
+        return os.waitstatus_to_exitcode(status) if ended else None, used
 
     def _settle(self, writes: bool) -> None:
         """In the child: at home in the copy, where nothing of the tree itself is to be found."""
