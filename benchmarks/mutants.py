@@ -20,13 +20,15 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from benchmarks.mutation.faults import Fault, derive, parses, sample, without_equivalents, written
-from benchmarks.mutation.sandbox import NO_TESTS, Sandbox
-from benchmarks.mutation.scope import SCOPE, mirror, modules, room_of
+from benchmarks.mutation.sandbox import Sandbox
+from benchmarks.mutation.scope import SCOPE, fingerprint, mirror, modules, room_of
+from benchmarks.mutation.source import Source
+from benchmarks.mutation.watching import Calls
 
 ROOT = Path(__file__).resolve().parent.parent
 ALONE = "not ray and not chaos"
 FAST = "not ray and not chaos and not slow"
-LIMIT_FACTOR, LIMIT_S = 5, 20
+LIMIT_FACTOR, LIMIT_S = 3, 20
 """a run with a fault may take so many times as long as without, and so many seconds beside"""
 CPU_FACTOR, CPU_S = 3, 10
 """the same of the processor's seconds, which other processes do not lengthen"""
@@ -44,12 +46,23 @@ class Result:
     seconds: float
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Suite:
+    """Tests that pass without a fault, and what they were seen to do."""
+
+    words: list[str]
+    """pytest's arguments"""
+    limit: float
+    cpu_limit: float
+    calls: Calls
+
+
 class Trial:
     """Runs the tests with one fault after another."""
 
     def __init__(self, sandbox: Sandbox, root: Path, *, by: str) -> None:
         self._sandbox, self._root, self._by = sandbox, root, by
-        self._limits: dict[str, tuple[float, float]] = {}
+        self._suites: dict[tuple[str, str], Suite] = {}
         self.red: dict[str, str] = {}
         """tests that fail without a fault, and the first of them that does: faults in their modules tell nothing"""
 
@@ -60,29 +73,45 @@ class Trial:
         suites += [("all fast tests", ["-m", FAST])] if self._by == "fast" else []
         result = Result(fault=fault, lives=True, by="no tests mirror the module", seconds=0.0)
         for name, words in suites:
-            if not self._is_green(name, words):
+            suite = self._suite(name, words, fault.path)
+            if suite is None:
                 return None
-            limit, cpu_limit = self._limits[name]
-            with self._sandbox.changed(fault.path, fault.apply((self._root / fault.path).read_bytes())):
-                found = self._sandbox.test(words, limit=limit, cpu_limit=cpu_limit)
-            by = "nothing" if found.passed else found.failed
-            result = Result(fault=fault, lives=found.passed, by=by, seconds=result.seconds + found.seconds)
+            result = self._try(fault, suite, result.seconds)
             if not result.lives:
                 break
         return result
 
-    def _is_green(self, name: str, words: list[str]) -> bool:
-        """Whether these tests pass without a fault; they are run once."""
-        if name not in self._limits:
-            found = self._sandbox.test(words, limit=BASELINE_S, cpu_limit=BASELINE_S, writes=True)
-            self._limits[name] = LIMIT_FACTOR * found.seconds + LIMIT_S, CPU_FACTOR * found.cpu_seconds + CPU_S
+    def _try(self, fault: Fault, suite: Suite, seconds: float) -> Result:
+        """Only the tests that call the function are run; ``seconds``: what other suites took before."""
+        data = (self._root / fault.path).read_bytes()
+        passed_over, are_all = suite.calls.never(Source(data).function(fault.start, fault.end))
+        if are_all:
+            return Result(fault=fault, lives=True, by="no test calls it", seconds=seconds)
+        with self._sandbox.changed(fault.path, fault.apply(data)):
+            found = self._sandbox.test(
+                suite.words, limit=suite.limit, cpu_limit=suite.cpu_limit, passed_over=passed_over
+            )
+        by = "nothing" if found.passed else found.failed
+        return Result(fault=fault, lives=found.passed, by=by, seconds=seconds + found.seconds)
+
+    def _suite(self, name: str, words: list[str], path: str) -> Suite | None:
+        """These tests, once they were run without a fault; None where they fail then."""
+        if name in self.red:
+            return None
+        if (name, path) not in self._suites:
+            found, calls = self._sandbox.learn(words, path, limit=BASELINE_S)
             if not found.passed:
                 self.red[name] = found.failed
                 said = self._sandbox.output()[-3000:]
                 print(f"{name}: fails without a fault, at {found.failed}:\n{said}", file=sys.stderr)
-            elif found.code == NO_TESTS:
-                print(f"{name}: holds no test that runs alone", file=sys.stderr)
-        return name not in self.red
+                return None
+            self._suites[name, path] = Suite(
+                words=words,
+                limit=LIMIT_FACTOR * found.seconds + LIMIT_S,
+                cpu_limit=CPU_FACTOR * found.cpu_seconds + CPU_S,
+                calls=calls,
+            )
+        return self._suites[name, path]
 
 
 def choose(root: Path, options: argparse.Namespace) -> tuple[list[Fault], list[str]]:
@@ -97,11 +126,13 @@ def choose(root: Path, options: argparse.Namespace) -> tuple[list[Fault], list[s
     return sorted([*drawn, *listed], key=lambda fault: (fault.path, fault.kind == "written", fault.start)), lost
 
 
-def try_all(faults: list[Fault], trial: Trial, keep: Callable[[list[Result]], None]) -> list[Result]:
-    """``keep`` is given all results so far after each."""
+def try_all(
+    faults: list[Fault], trial: Trial, known: dict[Fault, Result], keep: Callable[[list[Result]], None]
+) -> list[Result]:
+    """``known`` are results of an earlier run; ``keep`` is given all results so far after each."""
     results: list[Result] = []
     for number, fault in enumerate(faults, 1):
-        if (result := trial.judge(fault)) is None:
+        if (result := known.get(fault) or trial.judge(fault)) is None:
             continue
         results.append(result)
         verdict = "LIVES " if result.lives else "killed"
@@ -154,7 +185,8 @@ def main() -> int:
     parser.add_argument("--by", choices=("mirrored", "fast"), default="mirrored")
     parser.add_argument("--list", action="store_true", help="print the faults and try none")
     parser.add_argument("--root", type=Path, default=ROOT, help="another tree than this one")
-    parser.add_argument("--out", type=Path)
+    parser.add_argument("--out", type=Path, help="what becomes of each fault, as JSON, from the first one on")
+    parser.add_argument("--resume", action="store_true", help="take over what --out tells of this very tree")
     options = parser.parse_args()
     root = options.root.resolve()
     faults, lost = choose(root, options)
@@ -168,16 +200,27 @@ def main() -> int:
         threads = sandbox.warm([*paths, *filter(None, (mirror(root, path) for path in paths))])
         print(f"{len(faults)} faults in {len(paths)} modules; {threads} threads when warm", file=sys.stderr)
         trial = Trial(sandbox, root, by=options.by)
-        results = try_all(faults, trial, lambda done: _keep(options, done))
+        tree = fingerprint(root)
+        known = _known(options.out, tree) if options.resume else {}
+        results = try_all(faults, trial, known, lambda done: _keep(options, tree, done))
     print(report(results, lost, trial.red))
     return 1 if lost or trial.red else 0
 
 
-def _keep(options: argparse.Namespace, results: list[Result]) -> None:
+def _keep(options: argparse.Namespace, tree: str, results: list[Result]) -> None:
     if options.out:
-        record = {"seed": options.seed, "count": options.count, "by": options.by, "only": options.only}
+        record = {"seed": options.seed, "count": options.count, "by": options.by, "only": options.only, "tree": tree}
         record |= {"closing": closing(results), "results": [asdict(one) for one in results]}
         options.out.write_text(json.dumps(record, indent=1) + "\n")
+
+
+def _known(out: Path | None, tree: str) -> dict[Fault, Result]:
+    """What an earlier run on the same tree found; nothing where there was none."""
+    record = json.loads(out.read_text()) if out is not None and out.exists() else {}
+    if record.get("tree") != tree:
+        return {}
+    results = [Result(**{**one, "fault": Fault(**one["fault"])}) for one in record["results"]]
+    return {one.fault: one for one in results}
 
 
 if __name__ == "__main__":

@@ -17,15 +17,15 @@ import signal
 import sys
 import time
 import traceback
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import Phase, settings
 
 from benchmarks.mutation.scope import PACKAGES
+from benchmarks.mutation.watching import Calls, Watcher
 
 IGNORED = (".git", ".venv", "__pycache__", "*.egg-info", ".*_cache", "runs", "demo", "dist", "build", "shared")
 OURS = (*PACKAGES, "gigatile", "tests", "benchmarks", "training", "conftest")
@@ -52,28 +52,6 @@ class Outcome:
         return self.code in (pytest.ExitCode.OK, NO_TESTS)
 
 
-class _Watcher:
-    """Quick tests first, no examples made smaller; the name of the first that fails goes into a file."""
-
-    def __init__(self, note: Path) -> None:
-        self._note = note
-
-    def pytest_sessionstart(self) -> None:
-        phases = [Phase.explicit, Phase.generate]
-        settings.register_profile("mutants", settings(), phases=phases)
-        settings.load_profile("mutants")
-
-    @pytest.hookimpl(trylast=True)
-    def pytest_collection_modifyitems(self, items: list[Any]) -> None:
-        items.sort(key=lambda item: item.get_closest_marker("slow") is not None)
-
-    def pytest_runtest_logreport(self, report: Any) -> None:
-        if report.failed and not self._note.exists():
-            self._note.write_text(report.nodeid)
-
-    pytest_collectreport = pytest_runtest_logreport
-
-
 class Sandbox:
     """A copy of the tree at ``root`` in ``folder``, which must not exist."""
 
@@ -94,11 +72,25 @@ class Sandbox:
         gc.freeze()
         return len(os.listdir("/proc/self/task"))
 
-    def test(self, arguments: list[str], *, limit: float, cpu_limit: float, writes: bool = False) -> Outcome:
-        """Run pytest there, for so many seconds, and so many of the processor's, at most.
+    def learn(self, arguments: list[str], path: str, *, limit: float) -> tuple[Outcome, Calls]:
+        """Run pytest there without a fault: how it ends, and which tests call what of the module ``path``.
 
-        ``writes``: whether compiled modules are kept for the next runs.
+        Compiled modules are kept for later runs.
         """
+        calls = Calls(self._folder / f"calls-{path.replace('/', '-')}.json", path)
+        plugins = [Watcher(self._folder / "failed"), calls.recorder(self._tree)]
+        return self._test(arguments, plugins, limit=limit, cpu_limit=limit, writes=True), calls
+
+    def test(
+        self, arguments: list[str], *, limit: float, cpu_limit: float, passed_over: Collection[str] = ()
+    ) -> Outcome:
+        """Run pytest there but for some tests, for so many seconds, and so many of the processor's, at most."""
+        plugins = [Watcher(self._folder / "failed", passed_over)]
+        return self._test(arguments, plugins, limit=limit, cpu_limit=cpu_limit, writes=False)
+
+    def _test(
+        self, arguments: list[str], plugins: list[Any], *, limit: float, cpu_limit: float, writes: bool
+    ) -> Outcome:
         note, temporary = self._folder / "failed", self._folder / "t"
         note.unlink(missing_ok=True)
         words = [*arguments, "-x", "-q", "-p", "no:cacheprovider", "-W", QUIET, f"--basetemp={temporary}"]
@@ -107,7 +99,7 @@ class Sandbox:
         def job() -> int:
             whole = int(cpu_limit) + 1
             resource.setrlimit(resource.RLIMIT_CPU, (whole, whole + 1))
-            return int(pytest.main(words, plugins=[_Watcher(note)]))
+            return int(pytest.main(words, plugins=plugins))
 
         code, used = self._fork(job, limit=limit, writes=writes)
         shutil.rmtree(temporary, ignore_errors=True)

@@ -6,6 +6,7 @@ The globs name the rooms of today and the flat files they were before: whatever 
 from __future__ import annotations
 
 import fnmatch
+import hashlib
 from pathlib import Path
 
 PACKAGES = ("storage", "pipeline", "actors", "cluster")
@@ -63,6 +64,15 @@ def room_of(path: str) -> str:
 
 def product_files(root: Path) -> list[str]:
     return sorted(str(path.relative_to(root)) for one in PACKAGES for path in (root / one).rglob("*.py"))
+
+
+def fingerprint(root: Path) -> str:
+    """sha256 of the product and of its tests."""
+    digest = hashlib.sha256()
+    for path in (*product_files(root), *sorted(str(one.relative_to(root)) for one in (root / "tests").rglob("*.py"))):
+        if not path.startswith("tests/benchmarks"):
+            digest.update(path.encode() + b"\0" + (root / path).read_bytes() + b"\0")
+    return digest.hexdigest()
 
 
 def mirror(root: Path, path: str) -> str | None:

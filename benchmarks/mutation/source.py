@@ -11,7 +11,7 @@ _LOGGERS = {"log", "logging", "logger"}
 _DURATIONS = re.compile(
     r".*(_s|seconds|timeout|_ms|interval|_readers|_workers|_threads|_polls.*|_retries|maxsize|indent)$"
 )
-_DURATION_CALLS = {"sleep", "ThreadPoolExecutor", "lru_cache", "warn"}
+_DURATION_CALLS = {"sleep", "ThreadPoolExecutor", "lru_cache", "warn", "copyfileobj"}
 _UNSEEN_OPTIONS = {
     *("strict", "exist_ok", "kw_only", "frozen", "slots", "init", "repr", "compare", "stacklevel", "indent"),
 }
@@ -64,6 +64,16 @@ class Source:
     def line(self, offset: int) -> int:
         """The number of the line, from 1."""
         return self.data.count(b"\n", 0, offset) + 1
+
+    def function(self, start: int, end: int) -> tuple[int, int] | None:
+        """First and last line of the innermost function whose body holds these bytes; None where they run on import."""
+        found = None
+        for node in ast.walk(self.tree):
+            if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
+                first, last = self.span(node.body[0])[0], self.span(node.body[-1])[1]
+                if first <= start and end <= last and (found is None or node.lineno > found[0]):
+                    found = node.lineno, node.body[-1].end_lineno or node.lineno
+        return found
 
     def nodes(self) -> Iterator[ast.AST]:
         """All nodes a fault may be put into, outer ones first."""

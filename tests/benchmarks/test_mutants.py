@@ -146,37 +146,81 @@ def is_less(a: int, b: int) -> bool:
 
 def is_more(a: int, b: int) -> bool:
     return a > b
+
+
+def is_same(a: int, b: int) -> bool:
+    return a == b
+
+
+def is_other(a: int, b: int) -> bool:
+    return a != b
 """
 TOY_TESTS = """
-from storage.toy import is_less
+import subprocess, sys
+
+import pytest
+
+from storage.toy import is_less, is_same
+
+
+@pytest.fixture(scope="module")
+def sameness() -> list[bool]:
+    return [is_same(1, 2)]
 
 
 def test_is_less() -> None:
     assert not is_less(1, 1)
+
+
+def test_first_of_a_fixture(sameness: list[bool]) -> None:
+    assert sameness
+
+
+def test_second_of_a_fixture(sameness: list[bool]) -> None:
+    assert not sameness[0]
+
+
+def test_in_another_process() -> None:
+    code = "import sys; from storage.toy import is_other; sys.exit(is_other(1, 1))"
+    assert subprocess.run([sys.executable, "-c", code]).returncode == 0
 """
 
 
 def test_a_fault_that_no_test_looks_at_lives(tmp_path: Path) -> None:
+    """What tests share, and what they start, is noticed too, though only the tests that call a function are run."""
     root, out = tmp_path / "root", tmp_path / "out.json"
     for name, text in (
         ("storage/__init__.py", ""),
         ("storage/toy.py", TOY),
         ("storage/bare.py", "x = 1 < 2\n"),
+        ("storage/still.py", "def is_still(a: int) -> bool:\n    return not a\n"),
+        ("tests/storage/test_still.py", "import storage.still\n\n\ndef test_is_there() -> None: ...\n"),
         ("tests/storage/test_toy.py", TOY_TESTS),
         ("pytest.ini", "[pytest]\naddopts = --import-mode=importlib\n"),
     ):
         (root / name).parent.mkdir(parents=True, exist_ok=True)
         (root / name).write_text(text)
-    words = [sys.executable, "-m", "benchmarks.mutants", "--root", str(root), "--out", str(out)]
+    words = [sys.executable, "-m", "benchmarks.mutants", "--root", str(root), "--out", str(out), "--resume"]
     ended = subprocess.run(words, capture_output=True, text=True, cwd=ROOT, timeout=600)
     assert ended.returncode == 0, ended.stderr
-    last = ended.stdout.splitlines()[-1]
     results = json.loads(out.read_text())["results"]
-    verdicts = {one["fault"]["before"]: one["lives"] for one in results if one["fault"]["kind"] == "comparison"}
-    assert verdicts == {"return a < b": False, "return a > b": True, "x = 1 < 2": True}
+    found = {one["fault"]["before"]: (one["lives"], one["by"]) for one in results}
+    tests = "tests/storage/test_toy.py::test_"
+    assert found == {
+        "return a < b": (False, f"{tests}is_less"),
+        "return a > b": (True, "nothing"),
+        "return a == b": (False, f"{tests}second_of_a_fixture"),
+        "return a != b": (False, f"{tests}in_another_process"),
+        "return not a": (True, "no test calls it"),
+        "x = 1 < 2": (True, "no tests mirror the module"),
+    }
+    last = ended.stdout.splitlines()[-1]
     assert last.startswith(f"survived {sum(one['lives'] for one in results)} of {len(results)} ")
     assert (root / "storage/toy.py").read_text() == TOY
     assert not list(root.rglob("__pycache__"))
+    again = subprocess.run(words, capture_output=True, text=True, cwd=ROOT, timeout=600)
+    assert again.stdout == ended.stdout
+    assert json.loads(out.read_text())["results"] == results
 
 
 def test_the_list_of_this_tree_parses() -> None:
