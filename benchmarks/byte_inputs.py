@@ -18,11 +18,11 @@ from safetensors.torch import save_file
 from typer.testing import CliRunner
 
 from cluster.cli import app
-from tests.composite import low_rank, write_composite, write_image_adapter
-from tests.runs import picture
-from tests.tiny import tiny_vae, write_stable_diffusion, write_vit
-from tests.tiny_taggers import write_tagger
-from tests.tiny_transformers import write_flux, write_stable_diffusion_3
+from tests.support.composite import low_rank, write_composite, write_image_adapter
+from tests.support.runs import picture
+from tests.support.tiny import tiny_vae, write_stable_diffusion, write_vit
+from tests.support.tiny_taggers import write_tagger
+from tests.support.tiny_transformers import write_flux, write_stable_diffusion_3
 
 SIZES = {"small": (44, 60), "tiny": (20, 24), "odd": (50, 77)}
 """height and width of the pictures that are enlarged"""

@@ -28,10 +28,10 @@ import numpy as np
 import torch
 from typer.testing import CliRunner
 
-from actors.names import OUT, latent_name
+from actors.artifacts.layout import OUT, latent_name
+from actors.artifacts.series import run_exists, stage_url
 from benchmarks.byte_cells import Cell, all_cells
 from benchmarks.byte_inputs import Inputs
-from cluster.begun import run_exists, stage_url
 from cluster.cli import app
 from storage.run import RunStore
 

@@ -115,7 +115,7 @@ def _family(index: dict[str, Any]) -> Any:
 
 def _family_name(adapter: Any) -> str:
     """``flux`` of pipeline.models.families.flux."""
-    return str(adapter.__name__.rpartition(".")[2])
+    return "embedded" if adapter is embedded else str(adapter.__name__.rpartition(".")[2])
 
 
 def _locate_base(name: str, file: ModelFile, *, strict: bool = False) -> tuple[Path, Path | None]:

@@ -12,13 +12,13 @@ from typing import Any
 import numpy as np
 import pytest
 
-from actors.names import OUT, latent_name
+from actors.artifacts.layout import OUT, latent_name
 from benchmarks.byte_cells import PRESETS, Cell, all_cells
 from benchmarks.byte_inputs import MAKERS, SIZES, Inputs
 from benchmarks.bytes import Record, Sums, array_sum, compare, machine_facts, main, refusal, store_sums, write
-from pipeline.presets import PRESETS as KNOWN
-from pipeline.presets import parse_recipe
-from pipeline.solver import SOLVERS
+from pipeline.plan.presets import PRESETS as KNOWN
+from pipeline.plan.presets import parse_recipe
+from pipeline.sampling.solvers import SOLVERS
 from storage.box import RegionGrid
 from storage.run import RunStore
 

@@ -13,9 +13,10 @@ from typer.testing import Result
 from actors.artifacts.series import last_stage, open_begun, run_exists, stage_url
 from storage.objects.root import ObjectRoot
 from storage.run import RunStore
+from tests.support.command_line import at_home, image, run
 from tests.support.s3 import s3_server, s3_url
 
-__all__ = ["s3_server", "s3_url"]
+__all__ = ["at_home", "image", "run", "s3_server", "s3_url"]
 
 
 @pytest.fixture(params=["path", "file", "s3"])

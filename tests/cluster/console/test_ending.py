@@ -19,7 +19,7 @@ from cluster.console.ending import ALWAYS, UNLESS_TAKEN, StopSwitch
 from tests.support.killing import count_merges
 
 Run = Callable[..., Result]
-ROOT = Path(__file__).resolve().parent.parent.parent
+ROOT = Path(__file__).resolve().parents[3]
 
 
 @pytest.fixture(autouse=True)

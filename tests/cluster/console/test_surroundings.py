@@ -19,7 +19,7 @@ import pytest
 
 from cluster.console.surroundings import LastingFile, check_folder, is_unread, owner, user_name
 
-ROOT = Path(__file__).resolve().parent.parent.parent
+ROOT = Path(__file__).resolve().parents[3]
 NAMES = ("LOGNAME", "USER", "LNAME", "USERNAME", "HOME")
 
 

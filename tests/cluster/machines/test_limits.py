@@ -9,9 +9,8 @@ from pathlib import Path
 import psutil
 import pytest
 
-from cluster.machines import limits as machine
+from cluster.machines import limits
 from cluster.machines.limits import count_cpus, memory_left
-from cluster.runs import binding
 
 GIB = 1 << 30
 Make = Callable[..., tuple[Path, Path]]
@@ -111,6 +110,6 @@ def test_free_memory_is_the_lower_of_both(monkeypatch: pytest.MonkeyPatch) -> No
     available = psutil.virtual_memory()._replace(available=7 * GIB)
     monkeypatch.setattr(psutil, "virtual_memory", lambda: available)
     for left, expected in ((None, 7 * GIB), (1000, 1000), (1 << 60, 7 * GIB)):
-        monkeypatch.setattr(binding, "memory_left", lambda left=left: left)
-        assert binding.free_memory() == expected
-    assert machine.count_cpus() >= 1
+        monkeypatch.setattr(limits, "memory_left", lambda left=left: left)
+        assert limits.free_memory() == expected
+    assert limits.count_cpus() >= 1
