@@ -115,10 +115,12 @@ def generate(
     should_stop: Callable[[], bool],
     on_plan: Callable[[Sequence[Prepared]], None],
     on_stage: Callable[[Prepared], None] = lambda _stage: None,
+    on_status: Callable[[dict[str, Any]], None] | None = None,
 ) -> Result:
     """Make the picture, or what is left of it. Every error a user can cause is raised before any work starts.
 
-    ``on_stage`` is called before each stage, whatever is left of it.
+    ``on_stage`` is called before each stage, whatever is left of it. ``on_status`` hears the status each second,
+    in place of the terminal.
     """
     check_outputs(job.output, job.run_url)
     stages, finished, begun = check(job, RunStore.open)
@@ -129,34 +131,24 @@ def generate(
     on_plan(stages)
     # one Ray serves all stages, and the last one needs the most of it
     room = max(object_bytes(stage.plan, Graph(stage.plan), stage.workers) for stage in stages)
+    sitting_of = functools.partial(Sitting, job=job, should_stop=should_stop, on_status=on_status, room=room)
     result = None
     for index, stage in enumerate(stages):
         on_stage(stage)
-        result = _sit_at(job, stage, stores[: index + 1], should_stop, room)
+        result = _sit_at(sitting_of, stage, stores[: index + 1])
     assert result is not None
     return result
 
 
-def _sit_at(
-    job: TextJob, stage: Prepared, stores: Sequence[RunStore], should_stop: Callable[[], bool], room: int
-) -> Result | None:
-    """Compute what is left of a stage; ``stores``: of all stages up to it, in order; ``room``: see Sitting."""
+def _sit_at(sitting_of: Callable[..., Sitting], stage: Prepared, stores: Sequence[RunStore]) -> Result | None:
+    """Compute what is left of a stage; ``stores``: of all stages up to it, in order."""
     store, before = stores[-1], stores[-2] if len(stores) > 1 else None
     with leased(store, stage.plan) as lease:
         given = {}
         if stage.plan.recipe.prompts == "attention":
             first = plan_from_json(stores[0].read_plan() or b"")
             given = {WORDS_BLOB: Blobs(store).put(WORDS_BLOB, read_words(stores[0], first))}
-        sitting = Sitting(
-            job=job,
-            prepared=stage,
-            store=store,
-            lease=lease,
-            should_stop=should_stop,
-            before=before,
-            room=room,
-            given=given,
-        )
+        sitting = sitting_of(prepared=stage, store=store, lease=lease, before=before, given=given)
         bring_in = functools.partial(_bring_in, sitting)
         return sit(sitting, bring_in=bring_in, hand_out=functools.partial(_hand_out, sitting))
 

@@ -46,6 +46,8 @@ class Reporter:
     """of the lease under which the status is written; 0 for none"""
     check: Callable[[], None] = lambda: None
     """raises FencedError where a newer coordinator has taken over, to which the status belongs"""
+    on_status: Callable[[dict[str, Any]], None] = lambda _status: None
+    """hears the status whenever the loop ticks"""
     stage: str = "starting"
     started: float = field(default_factory=time.monotonic)
     _tally: Tally = field(default_factory=Tally)
@@ -70,6 +72,7 @@ class Reporter:
         """Called about once a second by the driving loop, and after it."""
         self._tally = tally
         status = self.status(tally)
+        self.on_status(status)
         now = time.monotonic()
         done_all = all(status["done"][kind] == status["total"][kind] for kind in status["total"])
         if done_all or now - self._last_status > STATUS_SECONDS:

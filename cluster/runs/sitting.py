@@ -18,6 +18,7 @@ from actors.schedule.graph import Graph
 from actors.schedule.patience import Patience
 from actors.work.building import WorkerSetup
 from cluster.console.ending import tell_error, this_command
+from cluster.console.screen import Terminal
 from cluster.console.surroundings import owner
 from cluster.job import Work
 from cluster.machines.placement import start_executor
@@ -80,6 +81,8 @@ class Sitting:
     """bytes of shared memory that later stages will need"""
     given: Mapping[str, int] = field(default_factory=dict)
     """crc32c of blobs that the driver put into the store, by name"""
+    on_status: Callable[[dict[str, Any]], None] | None = None
+    """hears the status about once a second; then nothing is said on the terminal"""
 
     def stop_if_asked(self) -> None:
         if self.should_stop():
@@ -105,7 +108,15 @@ def sit(
         reporter.checked(done, of)
 
     check, generation = sitting.lease.check, sitting.lease.generation
-    reporting = Reporter(store=store, plan=plan, totals=graph.totals(), generation=generation, check=check)
+    reporting = Reporter(
+        store=store,
+        plan=plan,
+        totals=graph.totals(),
+        generation=generation,
+        check=check,
+        console=Terminal(stderr=True, quiet=sitting.on_status is not None),
+        on_status=sitting.on_status or (lambda _status: None),
+    )
     with reporting as reporter, _telling_the_end(reporter, tally, sitting.lease):
         reporter.announce("checking", "what the run holds")
         records = store.journal.replay()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable
+from typing import Any
 
 from actors.artifacts.blobs import Blobs
 from actors.artifacts.difficulty import DIFFICULTY_MAP
@@ -76,8 +77,17 @@ def check(
     return prepared, None, store
 
 
-def upscale(job: Job, *, should_stop: Callable[[], bool], on_plan: Callable[[Prepared], None]) -> Result:
-    """Do the job, or what is left of it. Every error a user can cause is raised before any work starts."""
+def upscale(
+    job: Job,
+    *,
+    should_stop: Callable[[], bool],
+    on_plan: Callable[[Prepared], None],
+    on_status: Callable[[dict[str, Any]], None] | None = None,
+) -> Result:
+    """Do the job, or what is left of it. Every error a user can cause is raised before any work starts.
+
+    ``on_status`` hears the status about once a second, in place of the terminal.
+    """
     check_outputs(job.output, job.run_url)
     with open_source(job) as source:
         prepared, finished, store = check(job, source, RunStore.open)
@@ -88,7 +98,13 @@ def upscale(job: Job, *, should_stop: Callable[[], bool], on_plan: Callable[[Pre
         with leased(store, plan) as lease:
             given = {} if job.textures is None else _keep_textures(store, plan, job.textures)
             sitting = Sitting(
-                job=job, prepared=prepared, store=store, lease=lease, should_stop=should_stop, given=given
+                job=job,
+                prepared=prepared,
+                store=store,
+                lease=lease,
+                should_stop=should_stop,
+                given=given,
+                on_status=on_status,
             )
             result = sit(
                 sitting,

@@ -1,0 +1,151 @@
+"""Making pictures: upscale, generate, and the plan of either."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from cluster.job import Job, TextJob, Work
+from cluster.runs import generate as series
+from cluster.runs import upscale as image
+from cluster.runs.binding import open_source
+from cluster.runs.sitting import Prepared
+from cluster.runs.sitting import Result as Ended
+from pipeline.plan.cost import Price
+from pipeline.plan.plan import Plan
+from pipeline.plan.recipe import Recipe
+
+from .recipes import to_job
+from .run import Run
+
+RecipeLike = str | Path | Mapping[str, Any] | Recipe
+"""a preset's name, a TOML file, settings (with ``preset`` among them, if any), or a Recipe"""
+Status = dict[str, Any]
+"""what status.json holds: ``state``, ``stage``, ``fraction``, ``eta_seconds``, ``workers`` and more"""
+
+
+def _never() -> bool:
+    return False
+
+
+def _unheard(_status: Status) -> None:
+    return None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Result:
+    """A picture that was made."""
+
+    output: Path
+    sha256: str
+    """of the pixels, as the command line tells it"""
+    run: Run
+    already_finished: bool
+    """whether the picture was there, and nothing was left to do"""
+    prompts: Mapping[str, int]
+    """tiles with prompts of their own, distinct prompts, and tiles with one that was cut"""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Planned:
+    """What a call would do: one plan, or of a series one a stage."""
+
+    plan: Plan
+    price: Price
+    """tiles, forwards, bytes on disk and in memory"""
+    workers: int
+    """0: in this process"""
+    warnings: tuple[str, ...]
+
+    @classmethod
+    def of(cls, prepared: Prepared) -> Planned:
+        return cls(plan=prepared.plan, price=prepared.cost, workers=prepared.workers, warnings=prepared.warnings)
+
+
+def upscale(
+    image_path: str | Path,
+    output: str | Path,
+    *,
+    recipe: RecipeLike = "multidiffusion",
+    on_progress: Callable[[Status], None] = _unheard,
+    should_stop: Callable[[], bool] = _never,
+    **options: Any,
+) -> Result:
+    """Enlarge a picture by a whole number, region by region; the same call resumes.
+
+    ``options`` are those of ``gigatile upscale``: ``scale`` (4), ``model`` ("embedded"), ``run`` (folder or URL, beside
+    the output), ``workers`` (0: in this process), ``device``, ``address``, ``seed``, ``steps``, ``tags``, ``bands``,
+    ``overwrite`` ...; see cluster.job.Job.
+
+    ``on_progress`` is called about once a second, from this thread. ``should_stop`` is asked between two tasks: where
+    it says so, actors.drive.StoppedError is raised, and nothing that is done is lost.
+
+    Raises TypeError for an option that there is not, and ValueError, FileNotFoundError or FileExistsError, one line
+    each, for what a user can mend, before any work starts.
+    """
+    job = to_job(Job, recipe, options, input=str(image_path), output=str(output))
+    return _result(job, image.upscale(job, should_stop=should_stop, on_plan=_pass, on_status=on_progress))
+
+
+def generate(
+    prompt: str,
+    output: str | Path,
+    *,
+    size: tuple[int, int] | None = None,
+    recipe: RecipeLike = "multidiffusion",
+    on_progress: Callable[[Status], None] = _unheard,
+    should_stop: Callable[[], bool] = _never,
+    **options: Any,
+) -> Result:
+    """Make a picture from words; ``size``: output pixels, (height, width), the model's own if not given.
+
+    Else as ``upscale``; ``options`` are those of ``gigatile generate``: see cluster.job.TextJob.
+    """
+    job = _text_job(prompt, output, size, recipe, options)
+    return _result(job, series.generate(job, should_stop=should_stop, on_plan=_pass, on_status=on_progress))
+
+
+def plan(
+    image_path: str | Path, output: str | Path, *, recipe: RecipeLike = "multidiffusion", **options: Any
+) -> Planned:
+    """What ``upscale`` would do and cost, with the same arguments. Does nothing; raises what ``upscale`` would."""
+    job = to_job(Job, recipe, options, input=str(image_path), output=str(output))
+    with open_source(job) as source:
+        prepared, *_ = image.check(job, source)
+    return Planned.of(prepared)
+
+
+def plan_text(
+    prompt: str,
+    output: str | Path,
+    *,
+    size: tuple[int, int] | None = None,
+    recipe: RecipeLike = "multidiffusion",
+    **options: Any,
+) -> tuple[Planned, ...]:
+    """What ``generate`` would do and cost, stage by stage. Does nothing; raises what ``generate`` would."""
+    stages, *_ = series.check(_text_job(prompt, output, size, recipe, options))
+    return tuple(Planned.of(stage) for stage in stages)
+
+
+def _text_job(
+    prompt: str, output: str | Path, size: tuple[int, int] | None, recipe: RecipeLike, options: Mapping[str, Any]
+) -> TextJob:
+    said = {} if size is None else {"size": f"{size[1]}x{size[0]}"}
+    return to_job(TextJob, recipe, {**options, **said}, prompt=prompt, output=str(output))
+
+
+def _pass(_plan: object) -> None:
+    return None
+
+
+def _result(job: Work, ended: Ended) -> Result:
+    return Result(
+        output=Path(ended.exported.path),
+        sha256=ended.exported.sha256,
+        run=Run(job.run_url),
+        already_finished=ended.already_finished,
+        prompts=ended.prompts,
+    )
