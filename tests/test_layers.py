@@ -29,7 +29,7 @@ def imported(path: Path) -> set[str]:
     return names
 
 
-@pytest.mark.parametrize("package", ["storage", "pipeline", "actors", "cluster"])
+@pytest.mark.parametrize("package", ["storage", "pipeline", "actors", "cluster", "gigatile"])
 def test_heavy_libraries_stay_in_their_place(package: str) -> None:
     for path in (ROOT / package).rglob("*.py"):
         for library, homes in ALLOWED.items():

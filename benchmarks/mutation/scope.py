@@ -9,7 +9,7 @@ import fnmatch
 import hashlib
 from pathlib import Path
 
-PACKAGES = ("storage", "pipeline", "actors", "cluster")
+PACKAGES = ("storage", "pipeline", "actors", "cluster", "gigatile")
 """the product"""
 
 

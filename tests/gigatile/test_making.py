@@ -12,7 +12,6 @@ from PIL import Image
 
 import gigatile
 from actors.drive import StoppedError
-from cluster.runs.following import Status
 from tests.support.command_line import at_home, image, run
 
 __all__ = ["at_home", "image", "run"]
@@ -73,8 +72,6 @@ def test_what_is_refused(image: np.ndarray) -> None:
         gigatile.upscale("in.png", "out.png", recipe={"stpes": 2}, **QUICK)
     with pytest.raises(FileNotFoundError, match=r"absent\.png"):
         gigatile.upscale("absent.png", "out.png", **QUICK)
-    with pytest.raises(ValueError, match="no bucket"):
-        gigatile.Run("s3://")
     with pytest.raises(AttributeError, match="upscale"):
         gigatile.upsale  # noqa: B018
 
@@ -85,11 +82,3 @@ def test_plans_of_stages(image: np.ndarray) -> None:
     )
     assert [stage.plan.stage.index for stage in stages] == list(range(len(stages)))
     assert (stages[-1].plan.image.height, stages[-1].plan.image.width) == (512, 1024)
-
-
-def test_a_run_is_exported_again(image: np.ndarray) -> None:
-    result = gigatile.upscale("in.png", "a.png", scale=2, **QUICK)
-    assert result.run.export("b.png") == result.sha256
-    assert sha("a.png") == sha("b.png")
-    assert list(result.run.follow())[-1]["state"] == "finished"
-    assert Status(state="finished").state == result.run.status()["state"]
