@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+import logging
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -19,6 +20,8 @@ from pipeline.plan.recipe import Recipe
 
 from .recipes import to_job
 from .run import Run
+
+log = logging.getLogger(__name__)
 
 RecipeLike = str | Path | Mapping[str, Any] | Recipe
 """a preset's name, a TOML file, settings (with ``preset`` among them, if any), or a Recipe"""
@@ -46,6 +49,8 @@ class Result:
     """whether the picture was there, and nothing was left to do"""
     prompts: Mapping[str, int]
     """tiles with prompts of their own, distinct prompts, and tiles with one that was cut"""
+    warnings: tuple[str, ...] = ()
+    """what the command would have warned of before it began; none where the picture was there"""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -80,13 +85,16 @@ def upscale(
     ``overwrite`` ...; see cluster.job.Job.
 
     ``on_progress`` is called about once a second, from this thread. ``should_stop`` is asked between two tasks: where
-    it says so, actors.drive.StoppedError is raised, and nothing that is done is lost.
+    it says so, actors.drive.StoppedError is raised, and nothing that is done is lost. Warnings are logged before
+    anything runs, and stand in the result.
 
     Raises TypeError for an option that there is not, and ValueError, FileNotFoundError or FileExistsError, one line
     each, for what a user can mend, before any work starts.
     """
     job = to_job(Job, recipe, options, input=str(image_path), output=str(output))
-    return _result(job, image.upscale(job, should_stop=should_stop, on_plan=_pass, on_status=on_progress))
+    said: list[str] = []
+    ended = image.upscale(job, should_stop=should_stop, on_plan=lambda one: _warn(said, [one]), on_status=on_progress)
+    return _result(job, ended, said)
 
 
 def generate(
@@ -104,7 +112,11 @@ def generate(
     Else as ``upscale``; ``options`` are those of ``gigatile generate``: see cluster.job.TextJob.
     """
     job = _text_job(prompt, output, size, recipe, options)
-    return _result(job, series.generate(job, should_stop=should_stop, on_plan=_pass, on_status=on_progress))
+    said: list[str] = []
+    ended = series.generate(
+        job, should_stop=should_stop, on_plan=lambda stages: _warn(said, stages), on_status=on_progress
+    )
+    return _result(job, ended, said)
 
 
 def plan(
@@ -137,15 +149,19 @@ def _text_job(
     return to_job(TextJob, recipe, {**options, **said}, prompt=prompt, output=str(output))
 
 
-def _pass(_plan: object) -> None:
-    return None
+def _warn(said: list[str], stages: Sequence[Prepared]) -> None:
+    """Tell what the command would warn of, before anything runs, and keep it for the result."""
+    for line in (line for stage in stages for line in stage.warnings):
+        log.warning("%s", line)
+        said.append(line)
 
 
-def _result(job: Work, ended: Ended) -> Result:
+def _result(job: Work, ended: Ended, said: Sequence[str]) -> Result:
     return Result(
         output=Path(ended.exported.path),
         sha256=ended.exported.sha256,
         run=Run(job.run_url),
         already_finished=ended.already_finished,
         prompts=ended.prompts,
+        warnings=tuple(said),
     )

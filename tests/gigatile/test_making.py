@@ -40,6 +40,17 @@ def test_a_picture_as_the_command_makes_it(image: np.ndarray, run: typing.Callab
     assert again.sha256 == result.sha256
 
 
+def test_warnings_are_told_before_it_runs_and_kept(image: np.ndarray, caplog: pytest.LogCaptureFixture) -> None:
+    """Of settings that change nothing, as the command has it."""
+    recipe = {"preset": "multidiffusion", "idle_spread": 0.5}
+    planned = gigatile.plan("in.png", "out.png", scale=2, recipe=recipe, **QUICK)
+    assert any("idle_spread" in line for line in planned.warnings)
+    result = gigatile.upscale("in.png", "out.png", scale=2, recipe=recipe, **QUICK)
+    assert result.warnings == planned.warnings
+    assert [record.message for record in caplog.records if record.name == "gigatile.making"] == [*planned.warnings]
+    assert gigatile.upscale("in.png", "out.png", scale=2, recipe=recipe, **QUICK).warnings == ()
+
+
 def test_nothing_is_said_on_the_terminal(image: np.ndarray, capfd: pytest.CaptureFixture[str]) -> None:
     gigatile.upscale("in.png", "a.png", scale=2, **QUICK)
     assert capfd.readouterr() == ("", "")
