@@ -65,4 +65,5 @@ def _as_toml(value: Any) -> str:
     ('true', '[0.5, 1]', '"say \\\\"a\\\\""')
     """
     # of texts, numbers, truth values and lists of them JSON's form is TOML's, too
-    return json.dumps(list(value) if isinstance(value, tuple) else value)
+    # but for letters beyond the first plane, which JSON would write in halves
+    return json.dumps(list(value) if isinstance(value, tuple) else value, ensure_ascii=False)

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from cluster.job import Job, TextJob
+from cluster.runs.settings import parse_settings
 from gigatile.recipes import to_job
 
 
@@ -20,6 +21,12 @@ def test_settings_of_both_ways_the_options_last() -> None:
     job = to_job(TextJob, {"preset": "yoda", "prompt": 'say "a"', "steps": None}, options, prompt="p", output="o.png")
     assert job.recipe == "yoda"
     assert job.settings == ['prompt="say \\"a\\""', "seed=9"]
+
+
+def test_letters_beyond_the_first_plane_reach_the_recipe() -> None:
+    """JSON would write them in two halves, which TOML refuses."""
+    job = to_job(Job, {"prompt": "\U0001f30a é"}, {}, input="i.png", output="o.png")
+    assert parse_settings(job.settings).recipe == {"prompt": "\U0001f30a é"}
 
 
 def test_sections_are_dotted() -> None:
