@@ -27,3 +27,16 @@ def test_the_lines_pass_credentials_by_name_and_write_where_it_lasts() -> None:
     assert command[:4] == ["python", "-m", "cluster.cli", "upscale"]
     check_lasting("OUTPUT", command[5], {JOB_VARIABLE: "{}"})
     check_lasting("--run", command[command.index("--run") + 1], {JOB_VARIABLE: "{}"})
+
+
+def test_links_between_documents_lead_somewhere() -> None:
+    """From wherever a document stands; addresses of the web are not asked."""
+    folders = ("docs", "training", "benchmarks", "pipeline", "cluster", "actors", "storage", "gigatile")
+    documents = [*ROOT.glob("*.md"), *(path for folder in folders for path in (ROOT / folder).rglob("*.md"))]
+    assert len(documents) > 4
+    lost = []
+    for document in documents:
+        for target in re.findall(r"\]\(([^)#\s]+)", document.read_text(encoding="utf-8")):
+            if "://" not in target and not (document.parent / target).exists():
+                lost.append(f"{document.relative_to(ROOT)}: {target}")
+    assert lost == []
