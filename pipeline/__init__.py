@@ -1,1 +1,1 @@
-"""Plan geometry, recipes, samplers, blending, conditioning, backbones: plain functions and frozen values."""
+"""Plan geometry, recipes, samplers, blending, conditioning, models: plain functions and frozen values."""

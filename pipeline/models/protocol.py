@@ -117,11 +117,11 @@ class ModelCard:
     checkpoint: str | None = None
     """the single file that holds all weights, where ``location`` holds the configs alone"""
     file: Any = None
-    """the backbones.model_file.ModelFile of what is attached to it; None for a plain model"""
+    """the files.model_file.ModelFile of what is attached to it; None for a plain model"""
     degradations: tuple[str, ...] = ()
     """phrases of its own tagger that speak of damage"""
     few_steps: Any = None
-    """the backbones.few_steps.FewSteps that it was recognised as; None for a model of many steps"""
+    """the files.few_steps.FewSteps that it was recognised as; None for a model of many steps"""
     sight: str | None = None
     """sha256 over what looks at image prompts; None for a model that reads no images, or reads many tokens of each"""
     dropped: tuple[str, ...] = ()

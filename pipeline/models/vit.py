@@ -5,7 +5,7 @@ much the class token attends to each patch, the heads' mean or maximum. Any ViT 
 
 A large image is read in windows of the transformer's own size, half over each other and blended, so the map of a place
 depends on the windows over it and on nothing else. Attention is a share of a window's, times its patches, so that
-windows of any size have one unit; the map is then divided by the picture's largest (see sources.py).
+windows of any size have one unit; the map is then divided by the picture's largest (see plan/sources.py).
 """
 
 from __future__ import annotations

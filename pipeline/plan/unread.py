@@ -2,7 +2,7 @@
 
 A row is a recipe's field, a command's option (``--name``) or a key of a model file, when it has no effect, and why. A
 row speaks where the user asked for the setting, beyond what the preset says of itself; words (prompts, and what a model
-file attaches) are always asked for. What cannot be meant at all is refused elsewhere (checks.py, recipe_checks.py).
+file attaches) are always asked for. What cannot be meant at all is refused elsewhere (checks.py, rules.py).
 """
 
 from __future__ import annotations

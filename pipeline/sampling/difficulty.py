@@ -3,7 +3,7 @@
 ``confidence``  1 - C of the model's restoration module (PatchScaler, arXiv 2405.17158, section 3.2).
 ``gradient``    e / (e + HALF), with e the mean squared gradient of the brightness in a square: for models without one.
 ``attention``   a, what a vision transformer such as DINO attends to (YODA, arXiv 2308.07977), in units of the picture's
-                largest: see backbones.attention and sources.
+                largest: see models.vit and plan.sources.
 ``file``        the user's own map: a picture of the input's size, black where there is nothing to invent.
 """
 

@@ -1,7 +1,7 @@
 """Encoding and decoding boxes of any size, a window of the autoencoder at a time, each widened by the codec's halo.
 
 Where the autoencoder has group norms, a window is normalised by itself, or by statistics of the whole canvas that are
-given; with these, windows give what the whole canvas would (see backbones/group_norm.py).
+given; with these, windows give what the whole canvas would (see models/autoencoder/group_norm.py).
 """
 
 from __future__ import annotations

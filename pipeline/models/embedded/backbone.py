@@ -1,4 +1,4 @@
-"""The embedded model at work: its networks, run as Backbone asks for it; embedded.py reads them from disk."""
+"""The embedded model at work: its networks, run as Backbone asks for it; loading.py reads them from disk."""
 
 from __future__ import annotations
 

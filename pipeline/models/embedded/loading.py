@@ -1,7 +1,7 @@
 """The embedded model: a Stable-Diffusion-shaped set of small parts, trained by the scripts in training/.
 
 Autoencoder, U-Net with cross-attention, text encoder of a closed vocabulary, ControlNet, restoration module, tagger.
-They are read from disk here, and run by embedded_backbone.py.
+They are read from disk here, and run by backbone.py.
 """
 
 from __future__ import annotations
