@@ -1,6 +1,7 @@
 """Making a picture from words: a series of stages, each a run of its own in a folder of the run's.
 
-See actors/artifacts/series.py for how one is found again."""
+See actors/artifacts/series.py for how one is found again.
+"""
 
 from __future__ import annotations
 

@@ -1,10 +1,10 @@
 """Prompts from attention: which words of a prompt a tile of a later stage keeps (AccDiffusion, arXiv 2407.10738).
 
 From the maps of a first, small picture (models/attention/word_maps.py), the mean over its steps: a word holds where its
-map is above its own mean, specks removed; a tile keeps the words that hold in at least a share c of it. Unlike the published
-code, which decides for each piece that a tokenizer makes and joins pieces by blanks, words are decided whole; a word's
-share is that of the tile and not of the map, so pictures need not be square; and a tile that keeps no word has the
-whole prompt, where the published code gives it the empty one.
+map is above its own mean, specks removed; a tile keeps the words that hold in at least a share c of it. Unlike the
+published code, which decides for each piece that a tokenizer makes and joins pieces by blanks, words are decided whole;
+a word's share is that of the tile and not of the map, so pictures need not be square; and a tile that keeps no word has
+the whole prompt, where the published code gives it the empty one.
 
 Articles and words that only join others are not looked for in the picture: they follow the words beside them.
 
