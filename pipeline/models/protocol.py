@@ -6,7 +6,7 @@ Shape legend: B batch, C latent channels, h w latent pixels, H W output pixels (
 from __future__ import annotations
 
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Protocol, runtime_checkable
 
 import torch
@@ -126,6 +126,8 @@ class ModelCard:
     """sha256 over what looks at image prompts; None for a model that reads no images, or reads many tokens of each"""
     dropped: tuple[str, ...] = ()
     """what of its files nobody reads, a line each; only where the user let it pass"""
+    packages: dict[str, str] = field(default_factory=dict)
+    """the package that its family comes from, with its version; empty where that is gigatile"""
 
     @property
     def strict(self) -> bool:
