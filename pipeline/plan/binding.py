@@ -207,8 +207,8 @@ def _settle(recipe: Recipe, model: ModelCard, image: ImageFacts, tagger: Tagging
         "steps": geometry.steps,
         "guidance": geometry.guidance,
         "solver": solver_of(model.scheduler),
-        "coarse": "bicubic" if geometry.restorer_halo is None else "restored",
-        "prompts": "global" if geometry.restorer_halo is None and tagger is None else "local",
+        "coarse": "restored" if geometry.restores else "bicubic",
+        "prompts": "local" if geometry.tags or tagger is not None else "global",
         "tag_threshold": 0.0 if tagger is None else THRESHOLDS[tagger.kind],
         "most_tags": 0 if tagger is None else MOST[tagger.kind],
         "start": "noise" if geometry.reads_coarse and recipe.activity == "all" else "image",
@@ -230,7 +230,7 @@ def _settle(recipe: Recipe, model: ModelCard, image: ImageFacts, tagger: Tagging
                 "of them (the presets patchscaler and yoda do), or leave the difficulty out"
             )
     else:
-        source = recipe.difficulty or ("gradient" if geometry.restorer_halo is None else "confidence")
+        source = recipe.difficulty or ("confidence" if geometry.restores else "gradient")
         defaults |= {"difficulty": source, **source_defaults(recipe, source)}
     if recipe.activity == "groups":
         counts = recipe.group_steps or group_steps_of(recipe, geometry.steps)

@@ -18,7 +18,7 @@ from pipeline.models.attention.neighbourhood import knows_attention
 from pipeline.models.attention.word_maps import word_cell
 from pipeline.models.family import Family
 from pipeline.models.files.weights import fingerprint_files, read_whole, weight_file
-from pipeline.models.protocol import LatentGeometry, ModelCard
+from pipeline.models.protocol import LIVE_FEATURES, LatentGeometry, ModelCard
 from pipeline.prompts.tokenizer import read_tokenizer
 from storage.documents import read_json
 
@@ -104,6 +104,9 @@ def read_geometry(folder: Path, index: dict[str, Any]) -> LatentGeometry:
         structures=tuple(STRUCTURES),
         image_width=width,
         restorer_halo=own["restorer_halo"],
+        steers=True,
+        spreads=True,
+        tags=True,
         text_tokens=configs["text_encoder"]["max_position_embeddings"],
         native_scale=own["native_scale"],
         steps=own["steps"],
@@ -113,6 +116,8 @@ def read_geometry(folder: Path, index: dict[str, Any]) -> LatentGeometry:
         batch=1,
         dtype=own["dtype"],
         width=configs["unet"]["block_out_channels"][0],
+        live_features=LIVE_FEATURES,
+        is_channels_last=True,
         attends_nearby=all(knows_attention(configs[part]) for part in ("unet", "controlnet")),
         word_cell=word_cell(configs["unet"]),
     )

@@ -20,7 +20,7 @@ from pipeline.models.family import Family, Pass
 from pipeline.models.files.configs import read_config
 from pipeline.models.files.networks import bare, read_network
 from pipeline.models.flops import count_autoencoder, count_joint, without_weights, zeros
-from pipeline.models.protocol import LatentGeometry, ModelCard
+from pipeline.models.protocol import LIVE_FEATURES, LatentGeometry, ModelCard
 
 from .joint_transformer import JointTransformer
 from .text_encoder import KINDS, TextEncoder, config_files, folders, num_tokens, read_text_encoder
@@ -73,6 +73,7 @@ def read_geometry(folder: Path, index: dict[str, Any]) -> LatentGeometry:
         batch=2,
         dtype="bfloat16" if torch.cuda.is_available() else "float32",
         width=transformer["num_attention_heads"] * transformer["attention_head_dim"] // patch**2,
+        live_features=LIVE_FEATURES,
     )
 
 
