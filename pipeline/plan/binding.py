@@ -12,6 +12,7 @@ from pipeline.prompts.tag_file import TagFile
 from pipeline.prompts.tagging import MOST, THRESHOLDS, Tagging
 from pipeline.sampling.groups import LEAST_DEFAULT_STEPS, default_group_steps, paper_group_steps
 from pipeline.sampling.model_scheduler import solver_of
+from pipeline.sampling.solvers import SOLVERS
 from storage.box import RegionGrid
 
 from .checks import (
@@ -167,6 +168,7 @@ def bind(
     tiles = plan_tiles(height, width, window=settled.window, stride=settled.window - settled.overlap)
     regions = RegionGrid(height=height, width=width, side=settled.region)
     check_reach(tiles, regions)
+    assert settled.solver is not None
     plan = Plan(
         recipe=settled,
         image=image,
@@ -176,7 +178,7 @@ def bind(
         model_fingerprint=model.fingerprint,
         dropped=model.dropped,
         device=device,
-        versions=versions,
+        versions=versions | SOLVERS.packages(settled.solver) | model.packages,
         regions=regions,
         tiles=tiles,
         timesteps=(),
