@@ -6,7 +6,7 @@ import json
 import socket
 from collections.abc import Callable
 
-from pipeline.models.protocol import Backbone, RestoringBackbone
+from pipeline.models.protocol import Backbone, TaggingBackbone
 from pipeline.plan.plan import Plan
 from pipeline.prompts.tagging import Tagger, TaggerCard
 from pipeline.taggers.loading import describe_tagger, load_tagger
@@ -41,7 +41,7 @@ class LazyTagger:
     def get(self, backbone: Backbone) -> Tagger:
         """``backbone``: whose own tagger it is, where the plan has no other."""
         if self._card is None:
-            assert isinstance(backbone, RestoringBackbone)
+            assert isinstance(backbone, TaggingBackbone)
             return backbone
         if self._tagger is None:
             plan = self._plan

@@ -117,7 +117,7 @@ class Worker:
             fault = str(e)
         return Hello(
             device=dataclasses.asdict(facts),
-            versions=package_versions(),
+            versions=package_versions(self.plan.versions),
             golden=golden,
             fault=fault,
             node=socket.gethostname(),

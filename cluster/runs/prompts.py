@@ -137,7 +137,7 @@ def find_cuts(plan: Plan, model: str, *, allow_pickle: bool = False) -> tuple[st
 
     ``model``: as the user named it. Local prompts are known once their tiles are tagged; their table tells of cuts.
     """
-    if plan.geometry.text_tokens is None:
+    if not plan.geometry.reads_text:
         return ()
     limit = load_text_limit(str(locate_configs(model, allow_pickle=allow_pickle)), plan.geometry.text_tokens)
     recipe, lines = plan.recipe, []

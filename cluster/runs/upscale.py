@@ -19,7 +19,7 @@ from cluster.pictures.textures import read_memory, to_memory
 from cluster.pictures.transfer import Exported, ingest
 from pipeline.plan.plan import Plan
 from storage.images import ImageSource
-from storage.images.picture import losses
+from storage.images.formats import losses
 from storage.journal import Record
 from storage.objects.address import Address
 from storage.run import RunStore

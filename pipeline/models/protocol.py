@@ -6,13 +6,19 @@ Shape legend: B batch, C latent channels, h w latent pixels, H W output pixels (
 from __future__ import annotations
 
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Protocol, runtime_checkable
 
 import torch
 
 from pipeline.models.autoencoder.group_norm import GroupNorms
 from pipeline.prompts.places import PromptPlaces
+
+LIVE_FEATURES = 32
+"""feature maps of the denoiser's width alive at once at the latent's resolution: of the embedded model 26 and of FLUX's
+shape 30 were measured, on one native window and on 2 x 2 of them with neighbourhood attention"""
+LIVE_FEATURES_UNET = 52
+"""the same of Stable Diffusion's shape, which attends at the full resolution: 50 were measured, 43 of SDXL's"""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -49,6 +55,12 @@ class LatentGeometry:
     """width of the embedding of an image prompt; None for a model that reads no images"""
     restorer_halo: int | None = None
     """input pixels round a window that its restoration module can see; None for a model without one"""
+    steers: bool = False
+    """whether words steer its restoration module: SteeringBackbone"""
+    spreads: bool = False
+    """whether it knows how far pictures lie from their coarse latents: SpreadingBackbone"""
+    tags: bool = False
+    """whether it has a tagger of its own: TaggingBackbone"""
     text_tokens: int | None = None
     """tokens of a prompt; None for a model that reads no text"""
     native_scale: int | None = None
@@ -65,6 +77,10 @@ class LatentGeometry:
     """number of weights, all parts together"""
     width: int
     """feature channels of the denoiser at the latent's own resolution: what its activations are priced by"""
+    live_features: int = LIVE_FEATURES_UNET
+    """maps of so many channels that are alive at once there"""
+    is_channels_last: bool = False
+    """whether its networks always lie in memory by pixels, whatever a recipe asks for"""
     text_steps: int | None = None
     """default number of steps for a picture from words alone, where it is another"""
     text_guidance: float | None = None
@@ -90,6 +106,26 @@ class LatentGeometry:
     word_cell: int | None = None
     """latent pixels a side of one position of its maps of attention to words; None for a model without cross-attention
     """
+
+    @property
+    def restores(self) -> bool:
+        """Whether it has a restoration module: RestoringBackbone."""
+        return self.restorer_halo is not None
+
+    @property
+    def looks(self) -> bool:
+        """Whether images can prompt it: LookingBackbone."""
+        return self.image_width is not None
+
+    @property
+    def reads_text(self) -> bool:
+        """Whether words can prompt it."""
+        return self.text_tokens is not None
+
+    @property
+    def tells_words(self) -> bool:
+        """Whether its attention to the words of a prompt can be recorded: ReadingBackbone."""
+        return self.word_cell is not None
 
     def canvas_side(self, pixels: int) -> int:
         """Latent pixels along an axis of the canvas that holds so many pixels of the output."""
@@ -126,6 +162,8 @@ class ModelCard:
     """sha256 over what looks at image prompts; None for a model that reads no images, or reads many tokens of each"""
     dropped: tuple[str, ...] = ()
     """what of its files nobody reads, a line each; only where the user let it pass"""
+    packages: dict[str, str] = field(default_factory=dict)
+    """the package that its family comes from, with its version; empty where that is gigatile"""
 
     @property
     def strict(self) -> bool:
@@ -207,7 +245,7 @@ class LookingBackbone(Backbone, Protocol):
 
 @runtime_checkable
 class RestoringBackbone(Backbone, Protocol):
-    """A backbone with a restoration module and a tagger of its own."""
+    """A backbone with a restoration module; see LatentGeometry.restores."""
 
     def restore(self, low: torch.Tensor, words: torch.Tensor | None = None) -> tuple[torch.Tensor, torch.Tensor]:
         """Input ``[B, 3, y, x]`` in [0, 1] -> a first enlargement ``[B, 3, y * scale, x * scale]``, not clipped, and
@@ -217,14 +255,29 @@ class RestoringBackbone(Backbone, Protocol):
         """
         ...
 
+
+@runtime_checkable
+class SpreadingBackbone(Backbone, Protocol):
+    """A backbone that knows how far pictures lie from their coarse latents; see LatentGeometry.spreads."""
+
     def spread(self, coarse: torch.Tensor) -> torch.Tensor:
         """The deviation of true latents round coarse ones, of the shape of ``coarse [B, C, h, w]``: how much is still
         to be invented at each place."""
         ...
 
+
+@runtime_checkable
+class SteeringBackbone(RestoringBackbone, Protocol):
+    """A backbone whose restoration module words steer; see LatentGeometry.steers."""
+
     def steering(self, said: list[dict[str, float]]) -> torch.Tensor:
         """[prompts, phrases]: how sure each prompt's phrases are, of those that steer the restoration module."""
         ...
+
+
+@runtime_checkable
+class TaggingBackbone(Backbone, Protocol):
+    """A backbone with a tagger of its own; see LatentGeometry.tags."""
 
     def tag(self, low: torch.Tensor) -> list[list[tuple[str, float]]]:
         """Phrases that hold for each of ``low [B, 3, y, x]``, with their probabilities, the surest first."""

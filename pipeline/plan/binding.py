@@ -12,6 +12,7 @@ from pipeline.prompts.tag_file import TagFile
 from pipeline.prompts.tagging import MOST, THRESHOLDS, Tagging
 from pipeline.sampling.groups import LEAST_DEFAULT_STEPS, default_group_steps, paper_group_steps
 from pipeline.sampling.model_scheduler import solver_of
+from pipeline.sampling.solvers import SOLVERS
 from storage.box import RegionGrid
 
 from .checks import (
@@ -167,6 +168,7 @@ def bind(
     tiles = plan_tiles(height, width, window=settled.window, stride=settled.window - settled.overlap)
     regions = RegionGrid(height=height, width=width, side=settled.region)
     check_reach(tiles, regions)
+    assert settled.solver is not None
     plan = Plan(
         recipe=settled,
         image=image,
@@ -176,7 +178,7 @@ def bind(
         model_fingerprint=model.fingerprint,
         dropped=model.dropped,
         device=device,
-        versions=versions,
+        versions=versions | SOLVERS.packages(settled.solver) | model.packages,
         regions=regions,
         tiles=tiles,
         timesteps=(),
@@ -207,8 +209,8 @@ def _settle(recipe: Recipe, model: ModelCard, image: ImageFacts, tagger: Tagging
         "steps": geometry.steps,
         "guidance": geometry.guidance,
         "solver": solver_of(model.scheduler),
-        "coarse": "bicubic" if geometry.restorer_halo is None else "restored",
-        "prompts": "global" if geometry.restorer_halo is None and tagger is None else "local",
+        "coarse": "restored" if geometry.restores else "bicubic",
+        "prompts": "local" if geometry.tags or tagger is not None else "global",
         "tag_threshold": 0.0 if tagger is None else THRESHOLDS[tagger.kind],
         "most_tags": 0 if tagger is None else MOST[tagger.kind],
         "start": "noise" if geometry.reads_coarse and recipe.activity == "all" else "image",
@@ -230,7 +232,7 @@ def _settle(recipe: Recipe, model: ModelCard, image: ImageFacts, tagger: Tagging
                 "of them (the presets patchscaler and yoda do), or leave the difficulty out"
             )
     else:
-        source = recipe.difficulty or ("gradient" if geometry.restorer_halo is None else "confidence")
+        source = recipe.difficulty or ("confidence" if geometry.restores else "gradient")
         defaults |= {"difficulty": source, **source_defaults(recipe, source)}
     if recipe.activity == "groups":
         counts = recipe.group_steps or group_steps_of(recipe, geometry.steps)

@@ -37,7 +37,7 @@ def check_smallest(height: int, width: int, scale: int, geometry: LatentGeometry
 
 def check_parts(recipe: Recipe, model: ModelCard) -> None:
     """Refuse what needs a part that the model lacks, and words that it does not know."""
-    if model.geometry.restorer_halo is None:
+    if not model.geometry.restores:
         for field, value, instead in (
             ("coarse", "restored", "bicubic"),
             ("difficulty", "confidence", "gradient"),
@@ -53,7 +53,7 @@ def check_parts(recipe: Recipe, model: ModelCard) -> None:
             f"recipe: crops = {recipe.crops!r} needs a model that reads them (SDXL), which {model.name} "
             "does not: use 'none'"
         )
-    if recipe.image_prompts != "none" and model.geometry.image_width is None:
+    if recipe.image_prompts != "none" and not model.geometry.looks:
         raise ValueError(
             f"recipe: image_prompts = {recipe.image_prompts!r} needs an IP-Adapter, which the model {model.name} "
             "lacks: use 'none', or a model file with [image_adapter]"
@@ -121,7 +121,7 @@ def check_words(where: str, text: str, model: ModelCard) -> None:
 def check_tags(model: ModelCard, tags: TagFile | None) -> None:
     """Refuse tags for a model that reads no text, or not these words."""
     if tags is not None:
-        if model.geometry.text_tokens is None:
+        if not model.geometry.reads_text:
             raise ValueError(f"--tags: the model {model.name} reads no text: leave the tags out")
         check_words("--tags", ", ".join(tags.phrases), model)
 

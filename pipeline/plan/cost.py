@@ -11,11 +11,6 @@ from .reductions import list_reductions, shrink
 
 _BYTES = {"float32": 4, "bfloat16": 2, "float16": 2}
 
-LIVE_FEATURES = 32
-"""feature maps of the denoiser's width alive at once at the latent's resolution: of the embedded model 26 and of FLUX's
-shape 30 were measured, on one native window and on 2 x 2 of them with neighbourhood attention"""
-LIVE_FEATURES_UNET = 52
-"""the same of Stable Diffusion's shape, which attends at the full resolution: 50 were measured, 43 of SDXL's"""
 GATHERED = 6
 """copies of a dilation window at once: as read, padded, blurred along one axis and both, taken apart, and summed up"""
 CODEC_CHANNELS = 420
@@ -117,15 +112,9 @@ def denoise_bytes(plan: Plan) -> int:
         height, width = dilation.sample_shape
         seen = max(seen, height * width)
         gathered = GATHERED * geometry.channels * dilation.windows.tile_height * dilation.windows.tile_width * 4
-    features = settings.batch * seen * geometry.width * _live_features(plan) * size
+    features = settings.batch * seen * geometry.width * geometry.live_features * size
     reach = geometry.channels * (plan.regions.side + settings.tiles.tile_width) ** 2 * 4
     return features + max(6 * reach, gathered)
-
-
-def _live_features(plan: Plan) -> int:
-    # the embedded model is known by its restoration module, transformers by their patches
-    is_unet = plan.geometry.patch is None and plan.geometry.restorer_halo is None
-    return LIVE_FEATURES_UNET if is_unet else LIVE_FEATURES
 
 
 def _codec_bytes(plan: Plan) -> int:

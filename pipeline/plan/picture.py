@@ -30,7 +30,7 @@ def is_shown(plan: Plan) -> bool:
 
 def find_lost_picture(plan: Plan) -> tuple[str, ...]:
     """A line where next to nothing of the input reaches the model; a picture from words has none to lose."""
-    if plan.stage.from_text or plan.geometry.text_tokens is None or is_shown(plan):
+    if plan.stage.from_text or not plan.geometry.reads_text or is_shown(plan):
         return ()
     share = surviving_share(plan)
     if share >= LEAST_SHARE:

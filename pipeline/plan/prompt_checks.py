@@ -16,7 +16,7 @@ LOCAL_FIELDS = {"least_confidence": 0.0, "parents": 0, "degradations": "prompt"}
 def check_tagger(recipe: Recipe, model: ModelCard, tagger: Tagging | None) -> None:
     """Refuse a tagger that nobody reads or that the model does not understand, and its absence where it is needed."""
     if tagger is None:
-        if recipe.prompts == "local" and model.geometry.restorer_halo is None:
+        if recipe.prompts == "local" and not model.geometry.tags:
             raise ValueError(
                 f"recipe: prompts = 'local' needs a tagger, which the model {model.name} lacks: give one with "
                 "--tagger, or tags with --tags, or use 'global'"
@@ -26,7 +26,7 @@ def check_tagger(recipe: Recipe, model: ModelCard, tagger: Tagging | None) -> No
             f"--tagger: a tagger is read by prompts = 'local', and this recipe says {recipe.prompts!r}: "
             "leave one of them out"
         )
-    elif model.geometry.text_tokens is None:
+    elif not model.geometry.reads_text:
         raise ValueError(f"--tagger: the model {model.name} reads no text: leave the tagger out")
     elif model.vocabulary is not None and tagger.kind in CAPTIONERS:
         raise ValueError(
@@ -49,7 +49,7 @@ def check_attention(recipe: Recipe, model: ModelCard) -> None:
     asked = "collect_words = true" if recipe.collect_words else "prompts = 'attention'"
     if not recipe.collect_words and recipe.prompts != "attention":
         return
-    if model.geometry.word_cell is None:
+    if not model.geometry.tells_words:
         raise ValueError(
             f"recipe: {asked} needs a model with cross-attention, which {model.name} lacks: use prompts = 'global'"
         )

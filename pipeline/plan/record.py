@@ -13,7 +13,7 @@ from storage.box import RegionGrid
 from storage.documents import parse_json
 from storage.records import checked_json
 
-from .device import DeviceFacts
+from .device import DeviceFacts, check_packages
 from .facts import ImageFacts, Stage
 from .plan import FORMAT, Plan
 from .recipe import Recipe
@@ -37,6 +37,8 @@ def plan_from_json(data: bytes, *, where: str = "plan.json") -> Plan:
         table = checked_json(data, Plan, where=where)
     except ValueError as e:
         raise ValueError(f"{e}: {DAMAGED}") from e
+    # before a solver or a tagger that is another package's is asked for
+    check_packages(table.get("versions", {}), where)
     try:
         return _plan_from_table(table)
     except KeyError as e:

@@ -12,13 +12,13 @@ from pipeline.sampling.decay import TRAINING_STEPS
 from pipeline.sampling.difficulty import SOURCES
 from pipeline.sampling.groups import group_grid
 from pipeline.sampling.guidance import GUIDES
-from pipeline.sampling.solvers import SOLVERS, SPACINGS
+from pipeline.sampling.solvers import ROWS, SOLVERS, SPACINGS
 
 if TYPE_CHECKING:
     from .recipe import Recipe
 
 CHOICES: dict[str, tuple[str, ...]] = {
-    "solver": tuple(SOLVERS),
+    "solver": tuple(row.name for row in ROWS),
     "spacing": SPACINGS,
     "start": ("noise", "image"),
     "blend": tuple(WINDOWS),
@@ -76,6 +76,8 @@ def check_recipe(recipe: Recipe) -> None:
     """Raise ValueError with the field, what it may be and what it is."""
     for field, choices in CHOICES.items():
         value = getattr(recipe, field)
+        if field == "solver":
+            choices = SOLVERS.names()
         is_open = value is None and type(recipe).__dataclass_fields__[field].default is None
         if not is_open and value not in choices:
             raise ValueError(f"recipe: {field} must be one of {', '.join(choices)}, got {value!r}")

@@ -222,7 +222,7 @@ def bind_series(
 
 def check_text(model: ModelCard) -> None:
     """Refuse a model that makes no picture from words."""
-    if model.geometry.text_tokens is None:
+    if not model.geometry.reads_text:
         raise ValueError(f"model {model.name}: reads no text, so it makes no pictures from words: give another --model")
 
 

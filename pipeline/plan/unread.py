@@ -115,11 +115,11 @@ def _replaced(case: Case, known: set[str]) -> list[str]:
 def reads_negative(plan: Plan) -> bool:
     """Whether predictions move away from the negative prompt."""
     assert plan.recipe.guidance is not None
-    return plan.geometry.text_tokens is not None and num_branches(plan.geometry, plan.recipe.guidance) > 1
+    return plan.geometry.reads_text and num_branches(plan.geometry, plan.recipe.guidance) > 1
 
 
 def _no_negative(case: Case) -> str:
-    if case.plan.geometry.text_tokens is None:
+    if not case.plan.geometry.reads_text:
         return "nobody reads it: the model reads no text"
     why = f"guidance {case.recipe.guidance:g} moves away from nothing"
     if case.plan.geometry.embeds_guidance:
@@ -140,7 +140,7 @@ def _spelt(field: str) -> Row:
 
     return Row(
         setting=field,
-        when=lambda case: case.plan.geometry.text_tokens is not None and _markup(text(case)) is not None,
+        when=lambda case: case.plan.geometry.reads_text and _markup(text(case)) is not None,
         why=lambda case: (
             f"weights and other markup are not read, they go to the encoder as letters: {_markup(text(case))}"
         ),
@@ -168,7 +168,7 @@ def _hears_one(case: Case) -> bool:
     recipe, geometry = case.recipe, case.plan.geometry
     if geometry.embeds_guidance or recipe.guidance == 1.0 or recipe.image_prompts != "none":
         return False
-    if geometry.text_tokens is None:
+    if not geometry.reads_text:
         return True
     return recipe.prompts == "global" and recipe.prompt == recipe.negative_prompt and not geometry.zero_negative
 
@@ -237,7 +237,7 @@ ROWS: tuple[Row, ...] = (
     ),
     Row(
         setting="prompt",
-        when=lambda case: case.plan.geometry.text_tokens is None,
+        when=lambda case: not case.plan.geometry.reads_text,
         why="the model reads no text",
     ),
     Row(setting="guidance", when=_hears_one, why="the model is told the same with and without the prompt"),
@@ -279,7 +279,7 @@ ROWS: tuple[Row, ...] = (
     ),
     Row(
         setting="idle_spread",
-        when=lambda case: case.recipe.activity == "all" or case.plan.geometry.restorer_halo is None,
+        when=lambda case: case.recipe.activity == "all" or not case.plan.geometry.spreads,
         why="it is read where tiles wait, by models with a restoration module",
     ),
     Row(setting="lower_bound", when=lambda case: case.recipe.activity != "mask", why="it is read by activity 'mask'"),
@@ -352,7 +352,7 @@ ROWS: tuple[Row, ...] = (
     # -- how it runs
     Row(
         setting="channels_last",
-        when=lambda case: case.plan.geometry.restorer_halo is not None or not case.plan.geometry.parameters,
+        when=lambda case: case.plan.geometry.is_channels_last or not case.plan.geometry.parameters,
         why="the embedded model's networks always are, the analytic one has none",
     ),
     *(

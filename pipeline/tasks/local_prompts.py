@@ -20,7 +20,7 @@ from pipeline.geometry.blend import axis_window
 from pipeline.geometry.tiles import Tile
 from pipeline.imaging.finite import at, finite, finite_table
 from pipeline.imaging.pixels import source_window
-from pipeline.models.protocol import Backbone, RestoringBackbone
+from pipeline.models.protocol import Backbone, SteeringBackbone
 from pipeline.plan.plan import Plan
 from pipeline.prompts.context import LEAST_SIDE, read_shrunk, spread_tiles, widen
 from pipeline.prompts.record import PromptRecord
@@ -178,7 +178,7 @@ class Prompter:
         # before the model is taken: it reads pixels, and takes the model itself
         said = [self.said(tile) for tile in tiles]
         with self._in_backbone() as backbone:
-            assert isinstance(backbone, RestoringBackbone)
+            assert isinstance(backbone, SteeringBackbone)
             words = backbone.steering(said)
         return blend_words(words, tiles, plan.recipe.blend, *places)
 

@@ -221,13 +221,13 @@ class Preparer:
 
     def _restore(self, low: torch.Tensor, window: Box, box_out: Box) -> tuple[torch.Tensor, torch.Tensor]:
         """RGB ``[3, H, W]`` in [0, 1] of ``box_out``, and the confidence ``[1, y, x]`` over the window."""
-        words = self.prompter.steering(window)
+        words = self.prompter.steering(window)[None] if self.plan.geometry.steers else None
         sure: list[torch.Tensor] = []
 
         def restore(pixels: torch.Tensor) -> torch.Tensor:
             with self._in_backbone() as backbone:
                 assert isinstance(backbone, RestoringBackbone)
-                restored, confidence = backbone.restore(pixels, words[None])
+                restored, confidence = backbone.restore(pixels, words)
             finite(restored, "the restoration module", at(window, "input pixels"))
             sure.append(finite(confidence[0], "the restoration module's confidence", at(window, "input pixels")))
             return restored

@@ -6,7 +6,7 @@ import numpy as np
 import torch
 
 from pipeline.imaging.finite import finite
-from pipeline.models.protocol import Backbone, RestoringBackbone
+from pipeline.models.protocol import Backbone, SpreadingBackbone
 from pipeline.plan.recipe import Recipe
 from pipeline.sampling.solver import Solver
 
@@ -21,7 +21,7 @@ def rest(
     """
     clean = torch.from_numpy(coarse)
     spread = None
-    if isinstance(backbone, RestoringBackbone):
+    if isinstance(backbone, SpreadingBackbone):
         spread = recipe.idle_spread * finite(backbone.spread(clean[None])[0], "the spread of coarse latents")
     found: np.ndarray = solver.towards(step, torch.from_numpy(z), clean, spread).numpy()
     return found

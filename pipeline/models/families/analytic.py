@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import torch
 
+from pipeline.models.attention.kernels import PLAIN, Options
+from pipeline.models.family import Family
 from pipeline.models.protocol import Conditioning, LatentGeometry, ModelCard
 
 GEOMETRY = LatentGeometry(
@@ -83,3 +85,11 @@ class AnalyticBackbone:
 
     def embed(self, prompts: list[str]) -> dict[str, torch.Tensor]:
         return {}
+
+
+def load(card: ModelCard, *, device: str, dtype: torch.dtype, options: Options = PLAIN) -> AnalyticBackbone:
+    """The one that there is: it computes on the CPU, in float32."""
+    return AnalyticBackbone()
+
+
+FAMILY = Family(name="analytic", card=CARD, load=load)

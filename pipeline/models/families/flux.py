@@ -16,9 +16,11 @@ from diffusers import AutoencoderKL, FluxTransformer2DModel
 from pipeline.models.attachments.lora import merge_all
 from pipeline.models.attention.kernels import PLAIN, Options
 from pipeline.models.autoencoder.autoencoder import codec_geometry
+from pipeline.models.family import Family, Pass
 from pipeline.models.files.configs import read_config
 from pipeline.models.files.networks import bare, read_network
-from pipeline.models.protocol import LatentGeometry, ModelCard
+from pipeline.models.flops import META, count_autoencoder, count_joint, without_weights, zeros
+from pipeline.models.protocol import LIVE_FEATURES, LatentGeometry, ModelCard
 
 from .joint_transformer import JointTransformer
 from .text_encoder import KINDS, TextEncoder, config_files, folders, num_tokens, read_text_encoder
@@ -75,6 +77,7 @@ def read_geometry(folder: Path, index: dict[str, Any]) -> LatentGeometry:
         batch=1,
         dtype="bfloat16" if torch.cuda.is_available() else "float32",
         width=transformer["num_attention_heads"] * transformer["attention_head_dim"] // PATCH**2,
+        live_features=LIVE_FEATURES,
     )
 
 
@@ -133,6 +136,22 @@ def load(card: ModelCard, *, device: str, dtype: torch.dtype, options: Options =
         network.to(device).eval().requires_grad_(False)
     options.prepare(loaded.transformer)
     return FluxBackbone(card.geometry, loaded, options)
+
+
+def count_flux(folder: Path, tokens: int, one: Pass) -> int:
+    """FLOPs of one pass; see Family.count_pass."""
+    net = without_weights(folder, transformer=FluxTransformer2DModel)
+    rows, cols, config = one.height // PATCH, one.width // PATCH, net.config
+    return count_joint(
+        net,
+        one,
+        patch=PATCH,
+        hidden_states=zeros(1, rows * cols, config.in_channels),
+        encoder_hidden_states=zeros(1, tokens, config.joint_attention_dim),
+        guidance=zeros(1) if config.guidance_embeds else None,
+        img_ids=image_ids(rows, cols).to(META),
+        txt_ids=zeros(tokens, 3),
+    )
 
 
 def pack(latents: torch.Tensor) -> torch.Tensor:
@@ -195,3 +214,17 @@ class FluxBackbone(JointTransformer):
     def embed(self, prompts: list[str]) -> dict[str, torch.Tensor]:
         pooled = self._clip.run(prompts).pooler_output
         return {"text": self._sequence.sequence(prompts), "pooled": pooled.float().cpu()}
+
+
+FAMILY = Family(
+    name="flux",
+    class_names=("FluxPipeline", "FluxImg2ImgPipeline"),
+    parts=parts,
+    weighted_parts=weighted_parts,
+    kinds=kinds,
+    read_geometry=read_geometry,
+    load=load,
+    networks=skeleton,
+    count_pass=count_flux,
+    count_codec=count_autoencoder,
+)

@@ -19,12 +19,14 @@ from pipeline.models.attention.kernels import PLAIN, Options
 from pipeline.models.attention.neighbourhood import knows_attention, surround
 from pipeline.models.attention.word_maps import record_words, word_cell
 from pipeline.models.autoencoder.autoencoder import Autoencoder, codec_geometry
+from pipeline.models.family import CONTROLS, IMAGE_ADAPTER, Family
 from pipeline.models.files.configs import read_config
 from pipeline.models.files.demands import square_side
 from pipeline.models.files.model_file import Control, ModelFile
 from pipeline.models.files.networks import kinds as network_kinds
-from pipeline.models.files.networks import read_networks
+from pipeline.models.files.networks import read_networks, skeleton
 from pipeline.models.files.single_file import read_checkpoint
+from pipeline.models.flops import count_autoencoder, count_unet
 from pipeline.models.protocol import Conditioning, LatentGeometry, ModelCard, WordMaps
 from pipeline.prompts.tokenizer import read_tokenizer
 
@@ -235,3 +237,33 @@ class StableDiffusionBackbone(Autoencoder):
         if pooled is not None:
             table["pooled"] = pooled.float().cpu()
         return table
+
+
+FAMILY = Family(
+    name="stable_diffusion",
+    class_names=(
+        "StableDiffusionPipeline",
+        "StableDiffusionImg2ImgPipeline",
+        "LatentConsistencyModelPipeline",
+        "LatentConsistencyModelImg2ImgPipeline",
+        "StableDiffusionXLPipeline",
+        "StableDiffusionXLImg2ImgPipeline",
+    ),
+    controlled=(
+        "StableDiffusionControlNetPipeline",
+        "StableDiffusionControlNetImg2ImgPipeline",
+        "StableDiffusionXLControlNetPipeline",
+        "StableDiffusionXLControlNetImg2ImgPipeline",
+    ),
+    parts=parts,
+    weighted_parts=weighted_parts,
+    kinds=kinds,
+    read_geometry=read_geometry,
+    load=load,
+    networks=skeleton,
+    attaches=frozenset({CONTROLS, IMAGE_ADAPTER}),
+    reads_single_files=True,
+    is_distilled_by_name=True,
+    count_pass=count_unet,
+    count_codec=count_autoencoder,
+)

@@ -6,6 +6,7 @@ import dataclasses
 
 import pytest
 
+from pipeline.models.protocol import LIVE_FEATURES_UNET
 from pipeline.models.registry import describe_model
 from pipeline.plan.cost import GATHERED, denoise_bytes
 from tests.support.series import plan_series, tiny_model
@@ -39,7 +40,7 @@ def test_a_large_window_of_neighbourhoods(model: str) -> None:
 def test_the_embedded_models_own_count() -> None:
     """Fewer features live at once in it than in Stable Diffusion's U-Net."""
     card = describe_model("embedded")
-    plain = dataclasses.replace(card, geometry=dataclasses.replace(card.geometry, restorer_halo=None))
+    plain = dataclasses.replace(card, geometry=dataclasses.replace(card.geometry, live_features=LIVE_FEATURES_UNET))
     settings = {"window": 256, "overlap": 16, "region": 256, "height": 256, "width": 256, "dtype": "float32"}
     settings |= {"coarse": "bicubic"}
     embedded, other = (denoise_bytes(small_plan(model=one, scale=4, **settings)) for one in (card, plain))

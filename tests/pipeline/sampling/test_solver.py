@@ -10,7 +10,7 @@ import pytest
 import torch
 
 from pipeline.sampling.solver import build_solver
-from pipeline.sampling.solvers import FLOW_ONLY, HISTORY, SOLVERS, STOCHASTIC, solver_name
+from pipeline.sampling.solvers import ROWS, find_solver, solver_name
 
 CONFIG: dict[str, Any] = {
     "_class_name": "DDIMScheduler",
@@ -31,6 +31,9 @@ V_ZERO_SNR = {
 FLOW = {"_class_name": "FlowMatchEulerDiscreteScheduler", "shift": 3.0}
 SHIFTING = {"_class_name": "FlowMatchEulerDiscreteScheduler", "use_dynamic_shifting": True, "shift": 3.0}
 SHAPE = (4, 6, 5)
+SOLVERS = [row.name for row in ROWS]
+STOCHASTIC = [row.name for row in ROWS if row.is_stochastic]
+FLOW_ONLY = [row.name for row in ROWS if row.is_flow]
 
 
 def config_for(name: str) -> dict[str, Any]:
@@ -49,7 +52,7 @@ def ours(name: str, config: dict[str, Any], steps: int, noises: list[torch.Tenso
         prediction = fake_model(solver.scale_input(z, step), step)
         noise = noises[step + 1] if name in STOCHASTIC else None
         z, history = solver.step(step, z, prediction, history, noise)
-        assert len(history) == HISTORY.get(name, 0)
+        assert len(history) == find_solver(name).num_history
     return z
 
 
@@ -57,8 +60,8 @@ def theirs(
     name: str, config: dict[str, Any], steps: int, noises: list[torch.Tensor], monkeypatch: pytest.MonkeyPatch
 ) -> torch.Tensor:
     """One scheduler, kept through the loop, as a diffusers pipeline does; its random numbers come from our list."""
-    class_name, settings = SOLVERS[name]
-    scheduler = getattr(diffusers, class_name).from_config({**config, **settings})
+    row = find_solver(name)
+    scheduler = row.kind.from_config({**config, **row.settings})
     scheduler.set_timesteps(steps)
     drawn = iter(noises[1:])
     module = __import__(type(scheduler).__module__, fromlist=["x"])
@@ -77,7 +80,7 @@ def assert_same(found: torch.Tensor, expected: torch.Tensor) -> None:
 
 
 @pytest.mark.parametrize("steps", [1, 2, 3, 7, 20])
-@pytest.mark.parametrize("name", list(SOLVERS))
+@pytest.mark.parametrize("name", SOLVERS)
 def test_equals_the_stateful_scheduler(name: str, steps: int, monkeypatch: pytest.MonkeyPatch) -> None:
     noises = list(torch.randn(steps + 1, *SHAPE, generator=torch.Generator().manual_seed(2)))
     config = config_for(name)
@@ -120,7 +123,7 @@ def test_an_exact_denoiser_ends_at_the_truth(name: str) -> None:
     assert (z - truth).abs().max() < 0.02
 
 
-@pytest.mark.parametrize("name", [*SOLVERS])
+@pytest.mark.parametrize("name", SOLVERS)
 def test_strength_starts_from_the_noised_image(name: str) -> None:
     coarse = torch.randn(*SHAPE, generator=torch.Generator().manual_seed(1))
     noise = torch.randn(*SHAPE, generator=torch.Generator().manual_seed(2))
@@ -217,8 +220,8 @@ def test_uneven_times_are_the_levels_of_the_states(name: str, config: dict[str, 
 @pytest.mark.parametrize("name", ["euler", "ddpm", "dpm++2m", "sde-dpm++2m"])
 def test_uneven_times_equal_diffusers_own(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """Those of its schedulers that can be given timesteps."""
-    class_name, settings = SOLVERS[name]
-    scheduler = getattr(diffusers, class_name).from_config({**CONFIG, **settings})
+    row = find_solver(name)
+    scheduler = row.kind.from_config({**CONFIG, **row.settings})
     scheduler.set_timesteps(timesteps=list(UNEVEN))
     noises = list(torch.randn(9, *SHAPE, generator=torch.Generator().manual_seed(2)))
     drawn = iter(noises[1:])
