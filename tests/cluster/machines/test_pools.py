@@ -9,7 +9,7 @@ import pytest
 
 from actors.schedule.graph import Graph
 from actors.schedule.task import Kind
-from cluster.machines.placement import CONTROL, object_bytes, plan_pools
+from cluster.machines.pools import CONTROL, object_bytes, plan_pools
 from pipeline.plan.device import DeviceFacts
 from pipeline.prompts.tagging import Tagging
 from tests.support.tiny import small_plan
