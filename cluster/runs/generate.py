@@ -14,7 +14,8 @@ from actors.drive import Tally
 from actors.schedule.graph import Graph
 from cluster.console.whereabouts import check_outputs
 from cluster.job import TextJob
-from cluster.machines.placement import object_bytes, place
+from cluster.machines.placement import place
+from cluster.machines.pools import object_bytes
 from cluster.pictures.edges import bring_edges
 from cluster.pictures.preview import plain_info
 from cluster.pictures.transfer import Exported

@@ -21,7 +21,8 @@ from cluster.console.ending import tell_error, this_command
 from cluster.console.screen import Terminal
 from cluster.console.surroundings import owner
 from cluster.job import Work
-from cluster.machines.placement import start_executor
+from cluster.machines.backend import Start
+from cluster.machines.placement import backend_of
 from cluster.pictures.transfer import EXPORT, Exported, decoded_sums, export
 from pipeline.plan.cost import Price
 from pipeline.plan.plan import Plan
@@ -172,7 +173,8 @@ def _drive(sitting: Sitting, graph: Graph, coordinator: Coordinator, reporter: R
         tagger=job.tagger,
         before=sitting.before,
     )
-    executor, vigil = start_executor(job, sitting.prepared.workers, plan, setup, graph, sitting.room)
+    start = Start(job=job, workers=sitting.prepared.workers, plan=plan, setup=setup, graph=graph, room=sitting.room)
+    executor, vigil = backend_of(job.address).start(start)
     session = Session(
         store=sitting.store,
         plan=plan,

@@ -9,7 +9,7 @@ from typing import Any
 from pipeline.geometry.tiles import check_reach, plan_tiles
 from pipeline.models.protocol import AttentionCard, ModelCard
 from pipeline.prompts.tag_file import TagFile
-from pipeline.prompts.tagging import MOST, THRESHOLDS, Tagging
+from pipeline.prompts.tagging import Tagging
 from pipeline.sampling.groups import LEAST_DEFAULT_STEPS, default_group_steps, paper_group_steps
 from pipeline.sampling.model_scheduler import solver_of
 from pipeline.sampling.solvers import SOLVERS
@@ -178,7 +178,7 @@ def bind(
         model_fingerprint=model.fingerprint,
         dropped=model.dropped,
         device=device,
-        versions=versions | SOLVERS.packages(settled.solver) | model.packages,
+        versions=versions | _outside_packages(settled.solver, model, given.tagger),
         regions=regions,
         tiles=tiles,
         timesteps=(),
@@ -187,6 +187,11 @@ def bind(
         **{field.name: getattr(given, field.name) for field in dataclasses.fields(given)},
     )
     return dataclasses.replace(plan, timesteps=plan.solver().timesteps)
+
+
+def _outside_packages(solver: str, model: ModelCard, tagger: Tagging | None) -> dict[str, str]:
+    """Those beside gigatile's own that the result's bits depend on, with their versions."""
+    return SOLVERS.packages(solver) | model.packages | ({} if tagger is None else tagger.packages)
 
 
 def _degradations(model: ModelCard, tags: TagFile | None, tagger: Tagging | None) -> tuple[str, ...]:
@@ -211,8 +216,8 @@ def _settle(recipe: Recipe, model: ModelCard, image: ImageFacts, tagger: Tagging
         "solver": solver_of(model.scheduler),
         "coarse": "restored" if geometry.restores else "bicubic",
         "prompts": "local" if geometry.tags or tagger is not None else "global",
-        "tag_threshold": 0.0 if tagger is None else THRESHOLDS[tagger.kind],
-        "most_tags": 0 if tagger is None else MOST[tagger.kind],
+        "tag_threshold": 0.0 if tagger is None else tagger.manner.threshold,
+        "most_tags": 0 if tagger is None else tagger.manner.most,
         "start": "noise" if geometry.reads_coarse and recipe.activity == "all" else "image",
         "structure": geometry.structure,
         "crops": "tile" if geometry.reads_crops and recipe.stages == "linear" else "none",

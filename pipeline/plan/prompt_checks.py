@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pipeline.models.protocol import UNGUIDED, ModelCard
-from pipeline.prompts.tagging import CAPTIONERS, Tagging
+from pipeline.prompts.tagging import Tagging
 
 from .checks import check_words
 from .facts import Stage
@@ -28,7 +28,7 @@ def check_tagger(recipe: Recipe, model: ModelCard, tagger: Tagging | None) -> No
         )
     elif not model.geometry.reads_text:
         raise ValueError(f"--tagger: the model {model.name} reads no text: leave the tagger out")
-    elif model.vocabulary is not None and tagger.kind in CAPTIONERS:
+    elif model.vocabulary is not None and tagger.manner.writes:
         raise ValueError(
             f"--tagger: a captioner ({tagger.kind}) says any words, and the model {model.name} knows "
             f"{len(model.vocabulary)}: use a zero-shot tagger with a --vocabulary of these"
@@ -40,7 +40,7 @@ def check_tagger(recipe: Recipe, model: ModelCard, tagger: Tagging | None) -> No
             f"recipe: degradations = 'negative' needs guidance in two branches, and the model {model.name} reads the "
             "weight of guidance itself: use 'prompt'"
         )
-    if recipe.captions != "short" and (tagger is None or tagger.kind != "florence2"):
+    if recipe.captions != "short" and (tagger is None or not tagger.manner.details):
         raise ValueError(f"recipe: captions = {recipe.captions!r} needs a Florence-2 tagger (--tagger): use 'short'")
 
 

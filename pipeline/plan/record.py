@@ -8,7 +8,7 @@ from typing import Any
 from pipeline.geometry.tiles import TileGrid
 from pipeline.models.protocol import AttentionCard, LatentGeometry
 from pipeline.prompts.tag_file import tag_file_from_table
-from pipeline.prompts.tagging import Tagging
+from pipeline.prompts.tagging import Manner, Tagging
 from storage.box import RegionGrid
 from storage.documents import parse_json
 from storage.records import checked_json
@@ -88,7 +88,8 @@ def _attention_from(table: dict[str, Any] | None) -> AttentionCard | None:
 def _tagging_from(table: dict[str, Any] | None) -> Tagging | None:
     if table is None:
         return None
-    return Tagging(**{**table, **{name: tuple(table[name]) for name in ("phrases", "degradations", "dropped")}})
+    lists = {name: tuple(table[name]) for name in ("phrases", "degradations", "dropped")}
+    return Tagging(**{**table, **lists, "manner": Manner(**table["manner"])})
 
 
 def differing_fields(mine: Plan, stored: Plan) -> list[str]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import shutil
+import tomllib
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -33,3 +35,15 @@ def install(
     ]
     (metadata / "entry_points.txt").write_text("\n".join(groups), encoding="utf-8")
     patch.syspath_prepend(str(folder))
+
+
+def install_project(patch: pytest.MonkeyPatch, project: Path, folder: Path, *, version: str | None = None) -> None:
+    """Put a project with a pyproject.toml into ``folder`` as pip would, and ``folder`` on the path; no network.
+
+    ``version``: another one than its own.
+    """
+    table = tomllib.loads((project / "pyproject.toml").read_text(encoding="utf-8"))
+    for package in table["tool"]["hatch"]["build"]["targets"]["wheel"]["packages"]:
+        shutil.copytree(project / package, folder / package, ignore=shutil.ignore_patterns("__pycache__"))
+    own = table["project"]
+    install(patch, folder, own["entry-points"], name=own["name"], version=version or own["version"])

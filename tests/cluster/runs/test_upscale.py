@@ -117,7 +117,7 @@ def test_the_journal_is_read_once(run: Run, monkeypatch: pytest.MonkeyPatch) -> 
     assert set(counts.values()) == {1}
 
 
-@pytest.mark.parametrize("name", ["start_executor", "export", "create_arrays"])
+@pytest.mark.parametrize("name", ["backend_of", "export", "create_arrays"])
 def test_failed(run: Run, monkeypatch: pytest.MonkeyPatch, name: str) -> None:
     """Whatever breaks a sitting, its status says that it failed, and why."""
 

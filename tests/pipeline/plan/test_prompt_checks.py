@@ -9,14 +9,20 @@ import pytest
 
 from pipeline.plan.record import plan_from_json
 from pipeline.prompts.tag_file import TagFile
-from pipeline.prompts.tagging import Tagging
+from pipeline.prompts.tagging import MANNERS, Tagging
 from storage.box import Box
 from tests.support.runs import make_case
 from tests.support.tiny import small_plan, write_stable_diffusion
 
-ZERO_SHOT = Tagging(kind="siglip", fingerprint="0", parameters=5, phrases=("water",), degradations=("blur",))
-PLAIN = Tagging(kind="clip", fingerprint="0", parameters=5, phrases=("water",), degradations=())
-CAPTIONER = Tagging(kind="blip", fingerprint="0", parameters=5, phrases=(), degradations=())
+
+def tagging(kind: str, phrases: tuple[str, ...] = (), degradations: tuple[str, ...] = ()) -> Tagging:
+    words = {"phrases": phrases, "degradations": degradations}
+    return Tagging(kind=kind, fingerprint="0", parameters=5, manner=MANNERS[kind], **words)
+
+
+ZERO_SHOT = tagging("siglip", ("water",), ("blur",))
+PLAIN = tagging("clip", ("water",))
+CAPTIONER = tagging("blip")
 
 
 @pytest.fixture(scope="module")
