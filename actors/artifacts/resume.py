@@ -127,11 +127,11 @@ def find_available(
     told = _told(graph, records)
     beside, bin_ = kept_beside(plan), Bin(store, check)
     present = _present(store, plan, graph, told, beside, bin_)
-    num_damaged, goals = 0, graph.goals()
+    num_damaged = 0
     verified: set[Item] = set()
     while True:
-        wanted = {item for task in graph.needed(present) for item in graph.inputs(task)} & present
-        wanted |= present.intersection(goals)
+        read = graph.needs(present).items
+        wanted = {item for item in present if item in read}
         bad = _damaged(store, sorted(wanted - verified), told, bin_, on_checked)
         verified |= wanted
         for item in bad:

@@ -37,8 +37,8 @@ class JournalledSums:
     def _items(self, task: Task) -> Iterable[Item]:
         yield from self._graph.inputs(task)
         if task.kind is Kind.DENOISE:
-            for region in self._graph.prompting(task.region):
-                yield Item("coarse", 0, region)
+            # its tiles' own prompts, without which its latents were not begun
+            yield Item("coarse", 0, task.region)
 
 
 def blob_sums(task: Task, crc32c: int, extra: Mapping[str, Any]) -> dict[str, int]:

@@ -44,7 +44,7 @@ def object_bytes(plan: Plan, graph: Graph, workers: int) -> int:
     """Shared memory for the contributions that can be alive at once, with room to spare."""
     region = plan.geometry.channels * plan.regions.side**2 * 4
     alive = graph.most_alive(workers) * region
-    if graph.exchange_reads:
+    if graph.num_batches:
         # a step's samples, whole, and their masks
-        alive += latent_bytes(plan) + len(graph.exchange_reads) * plan.regions.canvas.area // 8
+        alive += latent_bytes(plan) + graph.num_batches * plan.regions.canvas.area // 8
     return max(256 << 20, 3 * alive)

@@ -76,8 +76,8 @@ def merge_whole(case: Case, store: RunStore, step: int) -> np.ndarray:
     plan, worker = case.plan, build_worker(case.setup(store))
     canvas = plan.regions.canvas
     made: list[Contribution] = []
-    for region, reached in enumerate(Graph(plan).destinations):
-        made += worker.run(Task(Kind.DENOISE, step, region), [])[1] if reached else []
+    for task in (Task(Kind.DENOISE, step, region) for region in range(plan.regions.num_regions)):
+        made += worker.run(task, [])[1] if Graph(plan).receivers(task) else []
     z = store.open_array(latent_name(step)).read(canvas)
     weights = weight_sum(plan.recipe.blend, plan.tiles, canvas, canvas)
     prediction = guide_prediction(

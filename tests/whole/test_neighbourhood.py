@@ -14,7 +14,7 @@ from diffusers import UNet2DConditionModel
 from actors.artifacts.layout import latent_name
 from actors.drive import StoppedError
 from actors.schedule.graph import Graph
-from actors.schedule.task import Item
+from actors.schedule.task import Kind, Task
 from pipeline.prompts.tag_file import TagFile
 from storage.box import Box
 from storage.run import RunStore
@@ -126,7 +126,5 @@ def test_a_task_waits_for_the_prompts_of_all_its_windows(tmp_path: Path) -> None
             for window in case.plan.prompt_tiles.owned_by(case.plan.regions.box(owner))
             if any(window.box.intersection(box) for box in seen)
         }
-        waits = {
-            owner for owner in range(graph.num_regions) if region in graph.conditioned_regions(Item("coarse", 0, owner))
-        }
-        assert owners == waits, region
+        items = graph.inputs(Task(Kind.DENOISE, 0, region))
+        assert owners == {item.region for item in items if item.kind == "coarse"}, region
