@@ -14,7 +14,9 @@ from cluster.pictures import transfer as pixels
 from cluster.pictures.preview import plain_info
 from pipeline.plan.plan import Plan
 from storage.box import Box
+from storage.errors import CorruptRegionError
 from storage.images import open_image
+from storage.journal import Record
 from storage.run import RunStore
 from tests.support.runs import picture
 from tests.support.tiny import small_plan
@@ -79,3 +81,34 @@ def test_rows_by_rows(plan: Plan, store: RunStore, tmp_path: Path, monkeypatch: 
     assert again.sha256 == done.sha256
     with open_image(tmp_path / "b.tif") as source:
         np.testing.assert_array_equal(source.alpha(canvas), alpha)
+
+
+def test_what_the_journal_tells_of_decoded_regions() -> None:
+    """The last record of each; other tasks' sums are of other things."""
+    told = [("decode", 0, 7), ("merge", 0, 8), ("decode", 3, 9), ("decode", 0, 5)]
+    records = [
+        Record(kind=kind, stage=0, step=0, region=region, crc32c=crc, attempt=0, worker="w", seconds=0.0)
+        for kind, region, crc in told
+    ]
+    assert pixels.decoded_sums(records) == {0: 5, 3: 9}
+
+
+@pytest.mark.parametrize("fault", ["other bytes", "unknown", "swapped"])
+def test_only_what_the_journal_vouches_for_is_handed_out(
+    plan: Plan, store: RunStore, tmp_path: Path, fault: str
+) -> None:
+    """Any one region is enough, in the last row too, and no file is left."""
+    array = store.open_array(OUT)
+    told: dict[int, int] = {region: array.crc(region) or 0 for region in range(plan.out_regions.num_regions)}
+    path = tmp_path / "out.tif"
+    assert pixels.export(store, plan, plain_info(plan), str(path), told=told, overwrite=False).path == str(path)
+    path.unlink()
+    for region in told:
+        wrong = dict(told)
+        if fault == "unknown":
+            del wrong[region]
+        else:
+            wrong[region] = told[(region + 1) % len(told)] if fault == "swapped" else told[region] ^ 1
+        with pytest.raises(CorruptRegionError, match=f"region {region} of out in .* is not what the journal says"):
+            pixels.export(store, plan, plain_info(plan), str(path), told=wrong, overwrite=False)
+        assert not path.exists()
