@@ -322,9 +322,9 @@ def test_clean_of_a_noised_picture_is_the_picture(name: str, kind: str) -> None:
 
 def diffusers_scheduler(name: str, steps: int, spacing: str = "model") -> Any:
     """One of diffusers' own, set up as a pipeline does it."""
-    class_name, settings = SOLVERS[name]
+    row = find_solver(name)
     more = {} if spacing == "model" else {"timestep_spacing": spacing}
-    scheduler = getattr(diffusers, class_name).from_config({**config_for(name), **settings, **more})
+    scheduler = row.kind.from_config({**config_for(name), **row.settings, **more})
     scheduler.set_timesteps(steps)
     return scheduler
 
