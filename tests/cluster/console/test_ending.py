@@ -137,3 +137,29 @@ def test_a_closed_terminal_stops_a_run_in_good_order(tmp_path: Path) -> None:
     assert json.loads((folder / "status.json").read_text())["state"] == "stopped"
     assert (folder / "lease" / "0001.released").exists()
     assert count_merges(folder) >= 3
+
+
+@pytest.mark.parametrize(
+    ("signals", "codes"),
+    [
+        (["SIGINT"], []),
+        (["SIGINT", "SIGINT"], [130]),
+        (["SIGTERM", "SIGINT"], [130]),
+        (["SIGTERM", "SIGQUIT"], [130]),
+        # whoever sends it means what was said before: a batch system repeats itself
+        (["SIGINT", "SIGTERM"], []),
+        (["SIGTERM", "SIGTERM"], []),
+        (["SIGHUP", "SIGUSR1"], []),
+    ],
+)
+def test_a_second_one_from_the_keyboard_ends_at_once(
+    monkeypatch: pytest.MonkeyPatch, signals: list[str], codes: list[int]
+) -> None:
+    ended: list[int] = []
+    monkeypatch.setattr(os, "_exit", ended.append)
+    switch = StopSwitch()
+    switch.install()
+    for name in signals:
+        os.kill(os.getpid(), getattr(signal, name))
+        assert switch()
+    assert ended == codes

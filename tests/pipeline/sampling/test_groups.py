@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from pipeline.models.registry import describe_model
 from pipeline.plan.plan import Plan
 from pipeline.plan.presets import PRESETS
-from pipeline.sampling.groups import LEAST_GROUP_STEPS, default_group_steps, group_grid
+from pipeline.sampling.groups import LEAST_GROUP_STEPS, default_group_steps, group_grid, paper_group_steps
 from tests.support.tiny import small_plan
 
 
@@ -66,3 +66,21 @@ def test_fewer_steps_keep_the_papers_shares() -> None:
         model=describe_model("embedded"), **{**PRESETS["patchscaler"], "steps": 10, "window": 64}, region=64
     )
     assert plan.recipe.group_steps == (4, 7, 10)
+
+
+def test_grids_are_the_same_in_every_version() -> None:
+    """Each group's own steps lie evenly between its time and the one before, rounded to the nearest."""
+    times = (400.0, 700.0, 1000.0)
+    assert group_grid(times, (1, 2, 4)) == (999, 849, 699, 399)
+    assert group_grid(times, (3, 5, 9)) == (999, 924, 849, 774, 699, 549, 399, 266, 132)
+    assert group_grid((100.0, 300.0, 900.0), (1, 2, 3)) == (899, 299, 99)
+
+
+@pytest.mark.parametrize(
+    ("steps", "default", "paper"),
+    [(3, (1, 2, 3), (1, 2, 3)), (5, (1, 3, 5), (2, 4, 5)), (9, (2, 5, 9), (4, 6, 9)), (30, (8, 15, 30), (12, 21, 30))],
+)
+def test_counts_of_groups(steps: int, default: tuple[int, int, int], paper: tuple[int, int, int]) -> None:
+    assert default_group_steps(steps) == default
+    assert paper_group_steps(steps, (400.0, 700.0, 1000.0)) == paper
+    assert LEAST_GROUP_STEPS == 3
