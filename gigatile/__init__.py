@@ -4,7 +4,7 @@
 >>> gigatile.Recipe.__name__
 'Recipe'
 
->>> result = gigatile.upscale("scene.tif", "scene-x4.tif", recipe={"preset": "yoda", "steps": 8})  # doctest: +SKIP
+>>> result = gigatile.upscale("scene.tif", "scene-x4.tif", recipe={"preset": "yoda", "sampling.steps": 8})  # doctest: +SKIP
 >>> result.run.status()["state"]                                                                  # doctest: +SKIP
 'finished'
 

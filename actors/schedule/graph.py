@@ -56,7 +56,7 @@ class Graph:
         self.num_regions = regions.num_regions
         self.num_steps = plan.num_steps
         self.reads_text = plan.geometry.text_tokens is not None
-        self.reads_global_tags = plan.recipe.least_confidence > 0
+        self.reads_global_tags = plan.recipe.prompts.least_confidence > 0
         """whether a tile's prompt can be that of the whole image"""
         self.reads_coarse, self.uses_coarse = plan.denoise_reads_coarse, plan.uses_coarse
         self.destinations: list[tuple[int, ...]] = []

@@ -36,7 +36,7 @@ def _measure(job: Work, prepared: Prepared) -> float:
     """FLOPs a second of one worker: of this machine, or of one of the cluster's."""
     plan = prepared.plan
     shape: dict[str, Any] = {
-        "dtype": plan.recipe.dtype or "float32",
+        "dtype": plan.recipe.model.dtype or "float32",
         "width": plan.geometry.width,
         "side": plan.geometry.window,
     }

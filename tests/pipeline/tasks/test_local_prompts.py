@@ -8,10 +8,10 @@ import torch
 
 from pipeline.geometry.blend import WINDOWS
 from pipeline.geometry.tiles import plan_tiles
-from pipeline.plan.presets import PRESETS
 from pipeline.prompts.context import LEAST_SIDE
 from pipeline.tasks.local_prompts import blend_words, say, tagged_crop
 from storage.box import Box
+from tests.support.presets import PRESETS
 
 
 def test_crops_lie_under_their_tiles() -> None:
