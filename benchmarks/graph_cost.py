@@ -33,7 +33,7 @@ def make_plan(region_steps: int) -> Plan:
     """A square canvas, twice as large as its input."""
     side = math.isqrt(max(1, region_steps // STEPS)) * REGION * analytic.CARD.geometry.factor // 2
     return bind(
-        Recipe(name="multidiffusion", steps=STEPS, region=REGION, window=WINDOW, overlap=WINDOW // 4),
+        Recipe.from_flat(name="multidiffusion", steps=STEPS, region=REGION, window=WINDOW, overlap=WINDOW // 4),
         image=ImageFacts(height=side, width=side, num_bands=3, dtype="uint8", sha256="0"),
         scale=2,
         model=analytic.CARD,

@@ -47,6 +47,6 @@ class DifficultyMaps:
                 assert plan.attention is not None
                 assert self._vit is not None
                 self._reader = load_attention(
-                    self._vit, plan.attention, heads=plan.recipe.heads, device=plan.device.kind
+                    self._vit, plan.attention, heads=plan.recipe.difficulty.heads, device=plan.device.kind
                 )
             return self._reader.read(self._read_rgb, plan.source, window)

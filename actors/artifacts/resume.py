@@ -66,7 +66,7 @@ Beside = Callable[[int], list[str]]
 
 def kept_beside(plan: Plan) -> Beside:
     """The solver's history, and the maps of attention to words, where a plan has them."""
-    has_history, has_words = plan.solver().num_history > 0, plan.recipe.collect_words
+    has_history, has_words = plan.solver().num_history > 0, plan.recipe.prompts.collect_words
 
     def beside(step: int) -> list[str]:
         history = [history_name(step)] if has_history and 0 < step < plan.num_steps else []
@@ -105,7 +105,7 @@ def create_arrays(store: RunStore, plan: Plan, graph: Graph) -> None:
     if plan.has_difficulty:
         store.array(DIFFICULTY, channels=1, grid=plan.regions, dtype="float32")
     create_moments(store, plan)
-    if plan.recipe.prompts != "global":
+    if plan.recipe.prompts.source != "global":
         store.array(PROMPTS_ARRAY, channels=PROMPT_CHANNELS, grid=prompt_grid(plan), dtype="uint64", compress=True)
     store.array(OUT, channels=plan.image.num_bands, grid=plan.out_regions, dtype=plan.image.dtype, compress=True)
 

@@ -46,7 +46,7 @@ class LazyTagger:
         if self._tagger is None:
             plan = self._plan
             assert plan.tagger is not None
-            captions = plan.recipe.captions
+            captions = plan.recipe.prompts.captions
             self._tagger = load_tagger(self._card, plan.tagger, device=plan.device.kind, captions=captions)
         return self._tagger
 

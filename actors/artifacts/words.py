@@ -31,7 +31,7 @@ def words_name(step: int) -> str:
 
 def create_words(store: RunStore, plan: Plan) -> None:
     """Create the arrays of the sums, where a plan has them."""
-    if plan.recipe.collect_words:
+    if plan.recipe.prompts.collect_words:
         tokens, cell = map_shape(plan.geometry)
         for step in range(1, plan.num_steps + 1):
             store.array(words_name(step), channels=tokens, grid=cell_grid(plan.regions, cell), dtype="float32")
@@ -68,6 +68,6 @@ class StoredWords:
                 if data is None:
                     raise damaged_blob(self._store, WORDS_BLOB)
                 maps = archive_from_bytes(data)["maps"]
-                prompt = self._limit.cut(self._plan.recipe.prompt).prompt
+                prompt = self._limit.cut(self._plan.recipe.prompts.text).prompt
                 self._masks = mask_words(prompt, self._limit.split(prompt), maps)
             return self._masks

@@ -145,7 +145,7 @@ ONCE = [(0,)]
 
 def _of_ends(plan: Plan) -> list[Row]:
     """Of what comes before the first step and after the last."""
-    tags = plan.recipe.least_confidence > 0
+    tags = plan.recipe.prompts.least_confidence > 0
     halo, decodes = plan.decode_halo, plan.stage.decodes
     return [
         # what          who reads it  of which steps         of which regions     in which plans
@@ -201,7 +201,7 @@ def _of_reductions(plan: Plan) -> list[Row]:
     return [
         Row("statistics", Kind.MEASURE, previous, None),
         # what restores is steered by the tiles' words, which may be the whole image's
-        Row("prompts", Kind.MEASURE, _where(encodes, (0,)), None, plan.recipe.least_confidence > 0),
+        Row("prompts", Kind.MEASURE, _where(encodes, (0,)), None, plan.recipe.prompts.least_confidence > 0),
         Row("z", Kind.MEASURE, steps, blurred),
         Row("coarse", Kind.MEASURE, _where(blurs, (0,)), blurred, plan.denoise_reads_coarse),
         Row("z", Kind.MEASURE, _where(decodes, (plan.num_steps,)), around(plan, plan.decode_halo)),

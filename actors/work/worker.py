@@ -191,7 +191,7 @@ class Worker:
 
     def _embed(self) -> tuple[int, dict[str, Any], list[Contribution]]:
         blobs = {}
-        if self.plan.recipe.least_confidence > 0:
+        if self.plan.recipe.prompts.least_confidence > 0:
             self._global_tags.find()
             blobs[GLOBAL_TAGS_BLOB] = self._blobs.sum(GLOBAL_TAGS_BLOB)
         return self._own_prompts.embed(), {BLOBS: blobs} if blobs else {}, []
@@ -201,9 +201,9 @@ class Worker:
         extra: dict[str, Any] = {}
         box = plan.regions.box(region)
         coarse, difficulty = self._preparer.prepare(box, self._reductions.table("encode"))
-        if plan.recipe.prompts != "global" and plan.prompt_tiles.owned_by(box):
+        if plan.recipe.prompts.source != "global" and plan.prompt_tiles.owned_by(box):
             extra[PROMPTS_ARRAY], blobs = self._prompt_locally(region)
-        if plan.recipe.image_prompts != "none" and plan.tiles.owned_by(box):
+        if plan.recipe.image_prompts.source != "none" and plan.tiles.owned_by(box):
             self._images.look(region)
             blobs[image_prompt_blob(region)] = self._blobs.sum(image_prompt_blob(region))
         if difficulty is not None:
@@ -238,7 +238,7 @@ class Worker:
         box = plan.regions.box(region)
         noise = torch.from_numpy(self._states.noise(box, draw=0))
         coarse = None
-        if plan.recipe.start == "image":
+        if plan.recipe.sampling.start == "image":
             coarse = torch.from_numpy(self._states.coarse(box))
         z = self.solver.start(noise, coarse)
         return self._states.latents(0).write(region, z.numpy()), {}, []
@@ -251,7 +251,7 @@ class Worker:
         coarse = self._states.coarse(seen) if plan.denoise_reads_coarse else None
         owned = tiles_at(plan, step, region)
         gather = self._conditions.of(step, region, owned, seen, coarse)
-        words = sum_words(plan, seen) if plan.recipe.collect_words else None
+        words = sum_words(plan, seen) if plan.recipe.prompts.collect_words else None
 
         def predict(tiles: list[Tile], latents: torch.Tensor) -> torch.Tensor:
             given, table = gather(tiles)
@@ -315,11 +315,13 @@ class Worker:
         around = self._states.at(step, wide)
         z = cut(around, wide, box)
         prediction = self._average(step, box, wide, around, contributions)
-        if plan.recipe.activity == "mask":
+        if plan.recipe.difficulty.activity == "mask":
             difficulty, coarse = self.store.open_array(DIFFICULTY).read(box)[0], self._states.coarse(box)
             resting = rest(plan.recipe, self.solver, self.backbone, step, z, coarse)
-            assert plan.recipe.lower_bound is not None
-            active = active_pixels(difficulty, plan.timesteps[step], plan.recipe.lower_bound, plan.refined_from)
+            assert plan.recipe.difficulty.lower_bound is not None
+            active = active_pixels(
+                difficulty, plan.timesteps[step], plan.recipe.difficulty.lower_bound, plan.refined_from
+            )
             prediction = mask(active, prediction, resting)
         history = self._states.history(step).read(box) if self.solver.num_history and step > 0 else None
         noise = self._states.noise(box, draw=step + 1) if self.solver.is_stochastic else None
@@ -328,7 +330,7 @@ class Worker:
         extra = {}
         if history_next is not None and step + 1 < plan.num_steps:
             extra[history_name(step + 1)] = self._states.history(step + 1).write(region, history_next)
-        if plan.recipe.collect_words:
+        if plan.recipe.prompts.collect_words:
             extra[words_name(step + 1)] = self._words.add(step, region, contributions)
         return self._states.latents(step + 1).write(region, z_next), extra, []
 
@@ -343,7 +345,7 @@ class Worker:
         prediction = combine(plan, step, contributions, wide, channels=plan.geometry.channels)
         if not plan.is_guided:
             return prediction
-        coarse, cell = self._states.coarse(wide), plan.recipe.low_cell
+        coarse, cell = self._states.coarse(wide), plan.recipe.guidance.low_cell
         return guide_prediction(self.solver, step, z, prediction, coarse, wide=wide, canvas=canvas, box=box, cell=cell)
 
     def _decode(self, region: int) -> tuple[int, dict[str, Any], list[Contribution]]:
@@ -355,9 +357,9 @@ class Worker:
         decode = functools.partial(self._codec.decode, norms=found.get("norms"))
         rgb = decode_box(self._reductions.last, decode, geometry, canvas, wide)
         inside = plan.out_regions.box(region)
-        if plan.recipe.colour == "wavelet":
+        if plan.recipe.codec.colour == "wavelet":
             rgb = transfer_colour(rgb, self._preparer.enlarged(wide.scaled(geometry.factor)))
-        elif plan.recipe.colour == "adain":
+        elif plan.recipe.codec.colour == "adain":
             rgb = match_colour(rgb, found)
         ys, xs = inside.within(wide.scaled(geometry.factor))
         values = plan.value_range.from_unit(from_rgb(rgb[:, ys, xs], plan.image.num_bands))

@@ -44,7 +44,7 @@ def bring_edges(
     counts = np.zeros(LEVELS, dtype=np.int64)
     for region in _by_rows(grid, on_rows):
         counts += histogram(picture.read_region(region))
-    low, high = thresholds(counts, plan.recipe.edge_share)
+    low, high = thresholds(counts, plan.recipe.structure.edge_share)
     lit = join([rim(find_marks(picture.read, grid, region, low, high)) for region in _by_rows(grid, on_rows)], grid)
     checksums = []
     for region in _by_rows(grid, on_rows):

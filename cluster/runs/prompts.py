@@ -61,9 +61,9 @@ def open_prompts(run: str) -> tuple[RunStore, Plan]:
     """
     store, record = open_begun(run)
     plan = plan_from_json(record, where=f"{store.url}/plan.json")
-    if plan.recipe.prompts == "global":
+    if plan.recipe.prompts.source == "global":
         raise ValueError(
-            f"the tiles of {store.url} have no prompts of their own: all have {plan.recipe.prompt!r}; "
+            f"the tiles of {store.url} have no prompts of their own: all have {plan.recipe.prompts.text!r}; "
             "expected a run with prompts 'local', 'file' or 'attention'"
         )
     return store, plan
@@ -141,7 +141,9 @@ def find_cuts(plan: Plan, model: str, *, allow_pickle: bool = False) -> tuple[st
         return ()
     limit = load_text_limit(str(locate_configs(model, allow_pickle=allow_pickle)), plan.geometry.text_tokens)
     recipe, lines = plan.recipe, []
-    read = {"prompt": recipe.prompt} | ({"negative_prompt": recipe.negative_prompt} if reads_negative(plan) else {})
+    read = {"prompt": recipe.prompts.text} | (
+        {"negative_prompt": recipe.prompts.negative} if reads_negative(plan) else {}
+    )
     for name, text in read.items():
         if dropped := limit.cut(text).dropped:
             lines.append(f"{name} is longer than the model reads; these fall off: {', '.join(dropped)}")

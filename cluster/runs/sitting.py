@@ -124,7 +124,7 @@ def sit(
         check()
         create_arrays(store, plan, graph)
         found = find_available(store, plan, graph, records, on_checked=on_checked, check=check)
-        patience = Patience(kept_steps=plan.recipe.keep_steps or 0)
+        patience = Patience(kept_steps=plan.recipe.run.keep_steps or 0)
         coordinator = Coordinator(graph, found.available, patience, found.active)
         reporter.left = {kind: coordinator.num_left[kind] for kind in reporter.totals}
         if coordinator.done:

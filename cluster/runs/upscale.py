@@ -25,7 +25,6 @@ from storage.objects.address import Address
 from storage.run import RunStore
 
 from .binding import (
-    asked_recipe,
     check_disk,
     check_memory,
     check_target,
@@ -37,6 +36,7 @@ from .binding import (
 from .foresight import foresee
 from .prompts import find_cuts
 from .reporting import Reporter
+from .settings import asked_recipe, outdated
 from .sitting import Prepared, Result, Sitting, already_finished, hand_out_image, leased, match_run, sit
 from .unread import find_vain
 
@@ -49,7 +49,7 @@ def prepare(job: Job, source: ImageSource) -> Prepared:
     cuts = find_cuts(plan, job.model, allow_pickle=job.allow_pickle)
     vain = find_vain(job, asked_recipe(job), [plan])
     foreseen = foresee(plan, job.model, allow_pickle=job.allow_pickle)
-    warnings = (*model_notes(plan), *cuts, *vain, *foreseen, *losses(job.output, source.info))
+    warnings = (*model_notes(plan), *cuts, *vain, *foreseen, *losses(job.output, source.info), *outdated(job))
     return Prepared(plan=plan, cost=cost, workers=there.workers, warnings=warnings)
 
 

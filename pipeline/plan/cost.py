@@ -63,7 +63,7 @@ def price(plan: Plan) -> Price:
         decodes=_runs(plan, "decoder") if plan.stage.decodes else 0.0,
         disk_peak=_disk_peak(plan),
         memory_worker=LIBRARIES + _weights(plan) + max(denoise_bytes(plan), _codec_bytes(plan)),
-        memory_model=geometry.parameters * _BYTES[recipe.dtype or "float32"],
+        memory_model=geometry.parameters * _BYTES[recipe.model.dtype or "float32"],
     )
 
 
@@ -88,12 +88,12 @@ def latent_bytes(plan: Plan) -> int:
 
 def _disk_peak(plan: Plan) -> int:
     copies = 3 + plan.solver().num_history + int(plan.uses_coarse)
-    if plan.recipe.keep_steps:
-        copies += plan.num_steps // plan.recipe.keep_steps
+    if plan.recipe.run.keep_steps:
+        copies += plan.num_steps // plan.recipe.run.keep_steps
     sample = 1 if plan.image.dtype == "uint8" else 2
     pixels = plan.image.num_bands * sample * (plan.image.height * plan.image.width + plan.height_out * plan.width_out)
     edges = 0
-    if plan.stage.before is not None and "edges" in plan.recipe.structures:
+    if plan.stage.before is not None and "edges" in plan.recipe.structure.shown:
         edges = plan.stage.height_before * plan.stage.width_before * plan.geometry.factor**2
     return copies * latent_bytes(plan) + pixels + edges
 
@@ -101,12 +101,12 @@ def _disk_peak(plan: Plan) -> int:
 def _weights(plan: Plan) -> int:
     # loading holds the file's own copy of the largest part beside the converted one
     tagger = 0 if plan.tagger is None else plan.tagger.parameters * _BYTES["float32"]
-    return int(1.5 * (plan.geometry.parameters * _BYTES[plan.recipe.dtype or "float32"] + tagger))
+    return int(1.5 * (plan.geometry.parameters * _BYTES[plan.recipe.model.dtype or "float32"] + tagger))
 
 
 def denoise_bytes(plan: Plan) -> int:
     """Peak bytes of one step's activations and arrays, beside weights and libraries."""
-    settings, size, geometry = plan.denoise_settings, _BYTES[plan.recipe.dtype or "float32"], plan.geometry
+    settings, size, geometry = plan.denoise_settings, _BYTES[plan.recipe.model.dtype or "float32"], plan.geometry
     seen, gathered = settings.tiles.tile_height * settings.tiles.tile_width, 0
     if (dilation := plan.dilation) is not None:
         height, width = dilation.sample_shape
@@ -121,6 +121,6 @@ def _codec_bytes(plan: Plan) -> int:
     geometry = plan.geometry
     side = min(geometry.codec_window, plan.regions.side, max(plan.regions.height, plan.regions.width))
     side = (side + 2 * max(geometry.encoder_halo, geometry.decoder_halo)) * geometry.factor
-    size = _BYTES[plan.recipe.dtype or "float32"]
+    size = _BYTES[plan.recipe.model.dtype or "float32"]
     region_out = 3 * (plan.regions.side * geometry.factor) ** 2 * 4
     return side * side * CODEC_CHANNELS * size + 2 * region_out

@@ -36,8 +36,8 @@ def count_flops(plan: Plan, cost: Price, family: Family, folder: Path) -> float 
     ``family``, ``folder``: the model's, and the folder of its configs. Where tiles rest, it is the most.
     """
     recipe, tiles, tokens = plan.recipe, plan.tiles, plan.geometry.text_tokens or 0
-    near = None if recipe.attend == "tiles" else recipe.attention_window
-    shows, imagines = len(recipe.structures), not plan.model_reads_coarse
+    near = None if recipe.tiles.attend == "tiles" else recipe.tiles.attention_window
+    shows, imagines = len(recipe.structure.shown), not plan.model_reads_coarse
     tile = Pass(height=tiles.tile_height, width=tiles.tile_width, neighbourhood=near, shows=shows, imagines=imagines)
     each = count_pass(family, folder, tokens, tile)
     if each is None:

@@ -13,7 +13,7 @@ def surviving_share(plan: Plan) -> float:
 
     0 where a run begins from noise alone.
     """
-    return float(plan.solver().level(0)[0]) if plan.recipe.start == "image" else 0.0
+    return float(plan.solver().level(0)[0]) if plan.recipe.sampling.start == "image" else 0.0
 
 
 def is_shown(plan: Plan) -> bool:
@@ -21,9 +21,9 @@ def is_shown(plan: Plan) -> bool:
     recipe = plan.recipe
     return (
         plan.model_reads_coarse
-        or bool(recipe.structures)
-        or recipe.image_prompts != "none"
-        or recipe.skip > 0
+        or bool(recipe.structure.shown)
+        or recipe.image_prompts.source != "none"
+        or recipe.sampling.skip > 0
         or plan.is_guided
     )
 

@@ -14,7 +14,8 @@ from typing import Any
 
 import diffusers
 
-from .solvers import ROWS, SPACINGS, find_solver, solver_name
+from .settings import SPACINGS
+from .solvers import ROWS, find_solver, solver_name
 
 STAND_INS: dict[str, str] = {
     **dict.fromkeys(

@@ -16,9 +16,6 @@ from storage.registry import Registry
 
 from .memory import LAST_OUTPUT, UNIPC, Memory, divide_time
 
-SPACINGS = ("model", "leading", "trailing", "linspace")
-"""how a solver's timesteps lie when only their number is given (arXiv 2305.08891, table 2)"""
-
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class SolverRow:

@@ -77,7 +77,7 @@ def test_the_solver_is_the_stateful_scheduler(steps: int, monkeypatch: pytest.Mo
 def test_a_run_with_its_family_solver_and_writer(site: Path, model: str, tmp_path: Path) -> None:
     pixels = picture(30, 40)
     Image.fromarray(pixels.transpose(1, 2, 0)).save("in.png")
-    result = upscale(model, "--set", "solver=dpm++3m", "--set", "coarse=bicubic")
+    result = upscale(model, "--set", "sampling.solver=dpm++3m", "--set", "sampling.coarse=bicubic")
     assert result.exit_code == 0, result.output
     found = np.load("out.npy")
     assert (found.shape, found.dtype) == ((120, 160, 3), np.uint8)
@@ -85,7 +85,9 @@ def test_a_run_with_its_family_solver_and_writer(site: Path, model: str, tmp_pat
     large = functional.interpolate(torch.from_numpy(pixels)[None].float(), scale_factor=4.0, mode="bilinear")[0]
     assert np.abs(found.transpose(2, 0, 1) - large.numpy()).mean() < 12
     assert json.loads(Path("out.npy.run/plan.json").read_text())["versions"]["gigatile-outside"] == "1.0"
-    assert upscale(model, "--set", "solver=dpm++3m", "--set", "coarse=bicubic").exit_code == 0, "it is finished already"
+    assert upscale(model, "--set", "sampling.solver=dpm++3m", "--set", "sampling.coarse=bicubic").exit_code == 0, (
+        "it is finished already"
+    )
 
 
 def test_another_version_does_not_resume_a_run(model: str, tmp_path: Path) -> None:
@@ -102,9 +104,7 @@ def test_another_version_does_not_resume_a_run(model: str, tmp_path: Path) -> No
             assert "versions.gigatile-outside: this command says '2.0', the run says '1.0'" in " ".join(
                 result.output.split()
             )
-        with pytest.raises(
-            ValueError, match=r"the package gigatile-outside 1\.0, which is not installed here"
-        ):
+        with pytest.raises(ValueError, match=r"the package gigatile-outside 1\.0, which is not installed here"):
             plan_from_json(Path("out.npy.run/plan.json").read_bytes())
 
 
@@ -113,7 +113,7 @@ def test_without_the_package_nothing_is_known(model: str, tmp_path: Path, monkey
     Image.fromarray(picture(20, 20).transpose(1, 2, 0)).save("in.png")
     for words, line in (
         (["--model", model], "no adapter for BilinearPipeline"),
-        (["--model", "analytic", "--set", "solver=dpm++3m"], "solver must be one of ddim"),
+        (["--model", "analytic", "--set", "sampling.solver=dpm++3m"], "solver must be one of ddim"),
         (["--model", "embedded", "--tagger", "./colours"], "no such folder"),
     ):
         result = call("upscale", "in.png", "out.png", "--workers", 0, *words)

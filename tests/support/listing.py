@@ -90,7 +90,7 @@ def _reduce(plan: Plan, chain: str, measured: list[set[Item]]) -> dict[Task, set
 
 def _before_steps(plan: Plan) -> dict[Task, set[Item]]:
     num = plan.regions.num_regions
-    tags = {PROMPTS} if plan.recipe.least_confidence > 0 else set()
+    tags = {PROMPTS} if plan.recipe.prompts.least_confidence > 0 else set()
     tasks: dict[Task, set[Item]] = {Task(Kind.EMBED, 0, 0): set()}
     tasks |= _reduce(plan, "encode", [tags] * num)
     for r in range(num):

@@ -69,7 +69,7 @@ class Series:
     def sit(self, indices: Sequence[int] | None = None, **options: Any) -> None:
         """Sit through all stages, or some, in order; options as of ``tests.support.runs.sit``."""
         for index in range(len(self.plans)) if indices is None else indices:
-            if self.plans[index].recipe.prompts == "attention":
+            if self.plans[index].recipe.prompts.source == "attention":
                 self.stores[index].put_blob(WORDS_BLOB, read_words(self.stores[0], self.plans[0]))
             self.bring_edges(index)
             sit(self.case(index), self.stores[index], **options)
@@ -77,7 +77,7 @@ class Series:
     def bring_edges(self, index: int, on_rows: Callable[[], None] = lambda: None) -> None:
         """What the driver does before a stage whose ControlNets are shown edges."""
         store, plan = self.stores[index], self.plans[index]
-        if index and "edges" in plan.recipe.structures:
+        if index and "edges" in plan.recipe.structure.shown:
             lease = store.acquire_lease("test", heartbeat_s=0.05, patience=2)
             try:
                 records = store.journal.replay()

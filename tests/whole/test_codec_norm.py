@@ -147,16 +147,16 @@ def test_stopped_in_either_chain_it_ends_the_same(
 def test_what_is_settled(tmp_path: Path) -> None:
     """A canvas that the autoencoder sees at once needs no statistics of others; a larger one gets the fast way."""
     one = diffusion(tmp_path, region=64).plan
-    assert one.recipe.codec_norm == "window"
+    assert one.recipe.codec.norm == "window"
     assert not list_reductions(one)
     several = diffusion(tmp_path).plan
-    assert several.recipe.codec_norm == "fast"
+    assert several.recipe.codec.norm == "fast"
     assert [(r.chain, r.kind) for r in list_reductions(several)] == [("encode", "shrunk"), ("decode", "shrunk")]
     assert [r.chain for r in list_reductions(diffusion(tmp_path, start="noise").plan)] == ["decode"]
     assert plan_from_json(several.to_json()) == several
     for model in ("embedded", "analytic"):
         plan = make_case(model, height=40, width=40, region=32, window=32).plan
-        assert plan.recipe.codec_norm == "window"
+        assert plan.recipe.codec.norm == "window"
         assert not list_reductions(plan)
 
 

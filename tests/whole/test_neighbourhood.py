@@ -61,7 +61,12 @@ def difference(found: np.ndarray, expected: np.ndarray) -> float:
 def test_defaults_follow_the_region_and_the_native_window(tmp_path: Path) -> None:
     """Windows of the region's side that overlap by half a neighbourhood, whose prompts' own windows half overlap."""
     plan = nearby_case(tmp_path, attention_window=None).plan
-    assert (plan.recipe.window, plan.recipe.attention_window, plan.recipe.overlap, plan.recipe.batch) == (24, 16, 8, 1)
+    assert (
+        plan.recipe.tiles.window,
+        plan.recipe.tiles.attention_window,
+        plan.recipe.tiles.overlap,
+        plan.recipe.model.batch,
+    ) == (24, 16, 8, 1)
     assert (plan.tiles.tops, plan.tiles.lefts) == ((0,), (0, 12))
     assert (plan.prompt_tiles.tops, plan.prompt_tiles.lefts) == ((0, 4), (0, 7, 13, 20))
 

@@ -17,9 +17,10 @@ from actors.schedule.task import Item, Kind, Outcome, Task
 from pipeline.models.families import analytic
 from pipeline.models.registry import describe_model
 from pipeline.plan.plan import Plan
-from pipeline.plan.presets import PRESETS, parse_recipe
+from pipeline.plan.presets import parse_recipe
 from pipeline.plan.stages import bind_series
 from tests.support.listing import goals_of, list_tasks, made_by, needed_for
+from tests.support.presets import PRESETS
 from tests.support.tiny import DEVICE, small_plan
 
 NORMED = dataclasses.replace(
@@ -47,7 +48,7 @@ def plans(name: str) -> tuple[Plan, ...]:
     small = {"steps": 2, "region": 64, **({"prompt": "a"} if "stages" in PRESETS[name] else {})}
     recipe = parse_recipe({"preset": name, **small}, where="test")
     if "stages" not in PRESETS[name]:
-        settings = {field.name: getattr(recipe, field.name) for field in dataclasses.fields(recipe)}
+        settings = {field.name: recipe.value(field.name) for field in dataclasses.fields(recipe)}
         return (small_plan(height=72, width=120, **{**settings, "window": 48, "overlap": 16}, model=card),)
     return bind_series(recipe, height=512, width=768, model=card, device=DEVICE, versions={})
 

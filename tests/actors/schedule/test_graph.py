@@ -88,7 +88,7 @@ def test_consumers_read_what_they_are_told_of(recipe: dict[str, Any]) -> None:
 
 def test_tags_of_the_whole_image_come_before_those_of_tiles() -> None:
     plan = small_plan()
-    recipe = dataclasses.replace(plan.recipe, prompts="local", least_confidence=0.5)
+    recipe = plan.recipe.with_settings({"prompts.source": "local", "prompts.least_confidence": 0.5})
     graph = Graph(dataclasses.replace(plan, recipe=recipe, geometry=dataclasses.replace(plan.geometry, text_tokens=8)))
     prepares = [task for task in graph.needed(set()) if task.kind is Kind.PREPARE]
     assert len(prepares) == plan.regions.num_regions

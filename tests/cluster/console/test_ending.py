@@ -78,7 +78,7 @@ def test_what_somebody_else_handles_stays_theirs() -> None:
 @pytest.mark.usefixtures("image")
 def test_a_terminated_command_says_how_to_go_on(run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The signal comes between two tasks, once three merges are in the journal."""
-    Path("mine.toml").write_text("steps = 20\nregion = 16\nwindow = 16\noverlap = 6\n")
+    Path("mine.toml").write_text("sampling.steps = 20\ntiles.region = 16\ntiles.window = 16\ntiles.overlap = 6\n")
     words = ["upscale", "in.png", "out.png", "--model", "analytic", "--recipe", "mine.toml", "--workers", "0"]
     folder = tmp_path / "out.png.run"
 
@@ -111,7 +111,7 @@ os.execv(sys.executable, [sys.executable, "-m", "cluster.cli", *sys.argv[1:]])
 @pytest.mark.usefixtures("image")
 def test_a_closed_terminal_stops_a_run_in_good_order(tmp_path: Path) -> None:
     """The kernel sends SIGHUP, and every word that the command says after it would fail."""
-    Path("mine.toml").write_text("steps = 400\nregion = 16\nwindow = 16\noverlap = 6\n")
+    Path("mine.toml").write_text("sampling.steps = 400\ntiles.region = 16\ntiles.window = 16\ntiles.overlap = 6\n")
     words = ["upscale", "in.png", "out.png", "--model", "analytic", "--recipe", "mine.toml", "--workers", "0"]
     folder = tmp_path / "out.png.run"
     terminal, inner = os.openpty()

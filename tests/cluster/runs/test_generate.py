@@ -18,13 +18,13 @@ from tests.support.series import tiny_model
 from tests.support.tiny_transformers import write_flux, write_stable_diffusion_3
 
 Run = Callable[..., Result]
-SMALL = "region = 16\nbatch = 2\n"
-UNET = f'{SMALL}solver = "euler"\nspacing = "leading"\n'
+SMALL = "tiles.region = 16\nmodel.batch = 2\n"
+UNET = f'{SMALL}solver = "euler"\nsampling.spacing = "leading"\n'
 RECIPES = {
     ("demofusion", "xl"): f"{UNET}steps = 2\n",
-    ("accdiffusion-v2", "xl"): f"{UNET}steps = 2\nword_share = 0.0\n",
+    ("accdiffusion-v2", "xl"): f"{UNET}steps = 2\nprompts.word_share = 0.0\n",
     ("scalediff", "xl"): f"{UNET}steps = 3\n",
-    ("gigatile", "xl"): "region = 32\nbatch = 2\nsteps = 4\n",
+    ("gigatile", "xl"): "tiles.region = 32\nmodel.batch = 2\nsampling.steps = 4\n",
     ("scalediff", "flux"): f"{SMALL}steps = 3\n",
     ("scalediff", "sd3"): f"{SMALL}steps = 3\n",
 }
@@ -69,7 +69,7 @@ def test_presets(run: Run, tmp_path: Path, models: dict[str, str], preset: str, 
         assert np.asarray(made).std() > 0
     plans = [json.loads((tmp_path / f"out.png.run/stage-{index}/plan.json").read_text()) for index in (0, 1)]
     assert [plan["recipe"]["name"] for plan in plans] == [preset, preset]
-    assert [plan["recipe"]["start"] for plan in plans] == ["noise", "image"]
+    assert [plan["recipe"]["sampling"]["start"] for plan in plans] == ["noise", "image"]
     if preset == "accdiffusion-v2":
         _check_prompts(run)
         again = generate(run, models[kind], recipe, *words)
@@ -104,11 +104,11 @@ def test_a_size_that_the_factor_does_not_divide(run: Run, tmp_path: Path, models
 
 def test_one_stage_with_neighbourhood_attention(run: Run, tmp_path: Path, models: dict[str, str]) -> None:
     """All of the canvas at once: the window is the region's, not one of the native size."""
-    recipe = f'{UNET}attend = "neighbourhood"\nsteps = 1\n'.replace("region = 16", "region = 32")
+    recipe = f'{UNET}attend = "neighbourhood"\nsampling.steps = 1\n'.replace("tiles.region = 16", "tiles.region = 32")
     result = generate(run, models["xl"], recipe)
     assert result.exit_code == 0, result.output
     plan = json.loads((tmp_path / "out.png.run/stage-0/plan.json").read_text())
-    assert (plan["recipe"]["attend"], plan["recipe"]["attention_window"]) == ("neighbourhood", 16)
+    assert (plan["recipe"]["tiles"]["attend"], plan["recipe"]["tiles"]["attention_window"]) == ("neighbourhood", 16)
     assert "1 tiles of 18 x 26 a step" in result.stdout
 
 
@@ -116,7 +116,7 @@ def test_stopped_in_the_second_stage(
     run: Run, tmp_path: Path, models: dict[str, str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Status names the stage; the same command goes on from there, to the same bytes."""
-    recipe = demofusion("keep_steps = 1\n")
+    recipe = demofusion("run.keep_steps = 1\n")
     expected = sha_of(generate(run, models["xl"], recipe))
     begun = tmp_path / "parts.png.run" / "stage-1" / "z" / "0" / "s0001"
     with monkeypatch.context() as patch:

@@ -189,4 +189,4 @@ def test_sums_over_the_canvas(monkeypatch: pytest.MonkeyPatch) -> None:
 )
 def test_settings_that_leave_the_number_format_are_refused(settings: dict[str, Any]) -> None:
     with pytest.raises(ValueError, match=f"recipe: {next(iter(settings))} must be"):
-        Recipe(**settings)
+        Recipe.from_flat(**settings)

@@ -15,6 +15,7 @@ from diffusers import StableDiffusionImg2ImgPipeline
 from pipeline.models.families import analytic
 from pipeline.models.registry import describe_model
 from pipeline.plan.cost import latent_bytes, price
+from pipeline.plan.recipe import SETTINGS
 from pipeline.plan.record import differing_fields, plan_from_json
 from storage.box import Box
 from tests.support.damage import mutated
@@ -30,16 +31,16 @@ def test_round_trip_and_hash() -> None:
 
 def test_nothing_is_left_open() -> None:
     """None says that all of a canvas is gathered, that attention reaches over a tile, and that there are no groups."""
-    always = {"dilation_window"}
+    always = {"dilation.window"}
 
     def left_open(**recipe: Any) -> set[str]:
         settled = small_plan(**recipe).recipe
-        return {field.name for field in dataclasses.fields(settled) if getattr(settled, field.name) is None} - always
+        return {name for name in SETTINGS if settled.value(name) is None} - always
 
-    assert left_open() == {"group_steps", "attention_window"}
-    assert left_open(activity="groups") == {"attention_window"}
+    assert left_open() == {"difficulty.group_steps", "tiles.attention_window"}
+    assert left_open(activity="groups") == {"tiles.attention_window"}
     nearby = {"attend": "neighbourhood", "model": describe_model("embedded"), "region": 128, "window": None}
-    assert left_open(**nearby) == {"group_steps"}
+    assert left_open(**nearby) == {"difficulty.group_steps"}
 
 
 @pytest.mark.parametrize(
@@ -51,7 +52,7 @@ def test_whatever_affects_a_byte_changes_the_hash(change: dict[str, object]) -> 
 
 def test_differences_are_named() -> None:
     lines = differing_fields(small_plan(seed=5), small_plan())
-    assert lines == ["recipe.seed: this command says 5, the run says 0"]
+    assert lines == ["recipe.run.seed: this command says 5, the run says 0"]
 
 
 def test_another_format_is_refused() -> None:
@@ -109,7 +110,7 @@ def test_what_a_model_lacks_is_refused(wish: dict[str, str]) -> None:
 
 def test_words_outside_a_closed_vocabulary_are_named() -> None:
     model = dataclasses.replace(analytic.CARD, vocabulary=("water", "strong", "blur"))
-    assert small_plan(model=model, prompt="Strong blur, water").recipe.prompt == "Strong blur, water"
+    assert small_plan(model=model, prompt="Strong blur, water").recipe.prompts.text == "Strong blur, water"
     with pytest.raises(ValueError, match=r"does not know lake, deep; it knows blur, strong, water"):
         small_plan(model=model, prompt="lake, water", negative_prompt="deep")
 
@@ -181,7 +182,7 @@ def test_a_plan_of_every_number_is_that_in_every_version() -> None:
     assert (plan.tiles.tops, plan.tiles.lefts) == ((0, 27), (0, 26, 51, 77))
     assert (plan.regions.rows, plan.regions.cols) == (2, 2)
     assert plan.timesteps == (999, 666, 332)
-    assert (plan.recipe.batch, plan.recipe.guidance, plan.recipe.dtype) == (4, 1.0, "float32")
+    assert (plan.recipe.model.batch, plan.recipe.guidance.weight, plan.recipe.model.dtype) == (4, 1.0, "float32")
     assert plan.to_json() == json.dumps(json.loads(plan.to_json()), sort_keys=True, indent=1).encode()
 
 

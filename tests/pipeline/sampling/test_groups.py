@@ -8,8 +8,8 @@ from hypothesis import strategies as st
 
 from pipeline.models.registry import describe_model
 from pipeline.plan.plan import Plan
-from pipeline.plan.presets import PRESETS
 from pipeline.sampling.groups import LEAST_GROUP_STEPS, default_group_steps, group_grid, paper_group_steps
+from tests.support.presets import PRESETS
 from tests.support.tiny import small_plan
 
 
@@ -46,11 +46,15 @@ def test_patchscaler_is_the_papers() -> None:
     plan = small_plan(
         model=describe_model("embedded"), **{**PRESETS["patchscaler"], "steps": None, "window": 64}, region=64
     )
-    assert plan.recipe.group_steps == (8, 14, 20)
+    assert plan.recipe.difficulty.group_steps == (8, 14, 20)
     assert plan.timesteps == tuple(range(999, 0, -50))
-    assert plan.recipe.group_bounds == (0.95, 0.75)
-    assert (plan.recipe.colour, plan.recipe.idle_spread, plan.recipe.texture_likeness) == ("wavelet", 0.0, True)
-    for count, start in zip(plan.recipe.group_steps, plan.recipe.group_times, strict=True):
+    assert plan.recipe.difficulty.group_bounds == (0.95, 0.75)
+    assert (plan.recipe.codec.colour, plan.recipe.difficulty.idle_spread, plan.recipe.image_prompts.likeness) == (
+        "wavelet",
+        0.0,
+        True,
+    )
+    for count, start in zip(plan.recipe.difficulty.group_steps, plan.recipe.difficulty.group_times, strict=True):
         assert sum(time < start for time in plan.timesteps) == count
 
 
@@ -58,14 +62,14 @@ def test_what_is_ours_has_another_name() -> None:
     plan = small_plan(
         model=describe_model("embedded"), **{**PRESETS["patchscaler-fast"], "steps": None, "window": 64}, region=64
     )
-    assert (plan.recipe.group_steps, plan.recipe.group_bounds) == ((1, 2, 4), (0.35, 0.15))
+    assert (plan.recipe.difficulty.group_steps, plan.recipe.difficulty.group_bounds) == ((1, 2, 4), (0.35, 0.15))
 
 
 def test_fewer_steps_keep_the_papers_shares() -> None:
     plan = small_plan(
         model=describe_model("embedded"), **{**PRESETS["patchscaler"], "steps": 10, "window": 64}, region=64
     )
-    assert plan.recipe.group_steps == (4, 7, 10)
+    assert plan.recipe.difficulty.group_steps == (4, 7, 10)
 
 
 def test_grids_are_the_same_in_every_version() -> None:

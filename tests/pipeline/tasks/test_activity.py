@@ -27,7 +27,7 @@ def test_groups_by_the_mean_confidence(confidence: float, group: int) -> None:
 
 
 def test_a_tile_begins_at_its_groups_time() -> None:
-    recipe = Recipe(activity="groups", group_bounds=(0.75, 0.5), group_times=(400.0, 700.0, 1000.0))
+    recipe = Recipe.from_flat(activity="groups", group_bounds=(0.75, 0.5), group_times=(400.0, 700.0, 1000.0))
     maps = {400: np.full((4, 4), 0.1), 700: np.full((4, 4), 0.4), 1000: np.full((4, 4), 0.9)}
     for time, difficulty in maps.items():
         began = [t for t in range(999, -1, -1) if is_tile_active(recipe, difficulty, t)]
@@ -43,7 +43,7 @@ def test_yodas_mask_grows_with_time() -> None:
 
 
 def test_one_active_pixel_makes_a_tile_active() -> None:
-    recipe, difficulty = Recipe(activity="mask", lower_bound=0.1), np.zeros((8, 8), dtype=np.float32)
+    recipe, difficulty = Recipe.from_flat(activity="mask", lower_bound=0.1), np.zeros((8, 8), dtype=np.float32)
     assert not is_tile_active(recipe, difficulty, 500)
     difficulty[3, 5] = 0.5
     assert is_tile_active(recipe, difficulty, 500)
@@ -54,7 +54,7 @@ def test_tiles_read_their_own_part_of_the_map() -> None:
     tiles = [grid.tile(row, col) for row in range(2) for col in range(2)]
     difficulty = np.zeros((32, 32), dtype=np.float32)
     difficulty[16:, :16] = 1
-    recipe = Recipe(activity="groups", group_bounds=(0.6, 0.3))
+    recipe = Recipe.from_flat(activity="groups", group_bounds=(0.6, 0.3))
     assert active_tiles(recipe, tiles, seen, difficulty, 999.0) == [tiles[2]]
     assert active_tiles(recipe, tiles, seen, difficulty, 399.0) == tiles
 
@@ -73,7 +73,7 @@ def test_no_place_is_spared_in_the_last_steps(steps: int, lower_bound: float, to
     assert active[-1]
     assert active == sorted(active)
     assert sum(active) >= lower_bound * steps - 1e-6
-    recipe = Recipe(activity="mask", lower_bound=lower_bound)
+    recipe = Recipe.from_flat(activity="mask", lower_bound=lower_bound)
     assert [is_tile_active(recipe, nothing, time, floor) for time in times] == active
 
 
@@ -92,7 +92,7 @@ def test_counts_of_a_region_by_a_loop() -> None:
     grid, box = plan_tiles(40, 70, window=16, stride=12), Box(top=10, left=30, height=20, width=25)
     tiles = [grid.tile(row, col) for row in range(len(grid.tops)) for col in range(len(grid.lefts))]
     difficulty = np.random.default_rng(0).random(box.shape).astype(np.float32) ** 4
-    recipe = Recipe(activity="mask", lower_bound=0.1)
+    recipe = Recipe.from_flat(activity="mask", lower_bound=0.1)
     times = (999.0, 800.0, 400.0, 100.0)
     expected = []
     for time in times:
@@ -115,5 +115,5 @@ def test_a_tile_that_hangs_out_counts_by_what_is_on_the_canvas() -> None:
     tile = plan_tiles(16, 16, window=16, stride=16).tile(0, 0)
     moved = dataclasses.replace(tile, box=Box(top=-8, left=18, height=16, width=16))
     other = dataclasses.replace(tile, row=1, box=Box(top=6, left=18, height=16, width=16))
-    recipe = Recipe(activity="mask", lower_bound=0.1)
+    recipe = Recipe.from_flat(activity="mask", lower_bound=0.1)
     assert active_tiles(recipe, [moved, other], seen, difficulty, 900.0) == [moved]

@@ -14,7 +14,6 @@ from pipeline.geometry.blend import WINDOWS
 from pipeline.geometry.tiles import plan_tiles
 from pipeline.models.families import analytic
 from pipeline.plan.plan import Plan
-from pipeline.plan.presets import PRESETS
 from pipeline.prompts.context import LEAST_SIDE
 from pipeline.prompts.tagging import Tagging
 from pipeline.tasks.local_prompts import (
@@ -29,6 +28,7 @@ from pipeline.tasks.local_prompts import (
 )
 from storage.box import Box
 from storage.errors import NotFiniteError
+from tests.support.presets import PRESETS
 from tests.support.tiny import small_plan
 
 
@@ -203,7 +203,7 @@ def test_prompts_and_what_they_are_guided_away_from() -> None:
 
 def test_one_prompt_for_all_is_the_recipes() -> None:
     plan = small_plan(model=MODEL, prompt="city, coast")
-    assert plan.recipe.prompts == "global"
+    assert plan.recipe.prompts.source == "global"
     teller = Teller()
     assert teller.prompter(plan).said(plan.tiles.tile(0, 0)) == {"city": 1.0, "coast": 1.0}
     assert teller.crops == []

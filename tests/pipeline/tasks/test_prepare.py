@@ -87,7 +87,7 @@ def test_a_relative_map_is_in_units_of_its_peak() -> None:
         return values[box.slices]
 
     plan = plan_of(activity="mask", difficulty="gradient", difficulty_cell=4, difficulty_power=1.5)
-    plan = dataclasses.replace(plan, recipe=dataclasses.replace(plan.recipe, difficulty="attention"))
+    plan = dataclasses.replace(plan, recipe=plan.recipe.with_settings({"difficulty.source": "attention"}))
     assert plan.is_relative
     found, box = preparer(plan, maps={"attention": look}), Box(top=8, left=20, height=16, width=32)
     cells = values[box.slices].reshape(4, 4, 8, 4).mean((1, 3), dtype=np.float64)
@@ -162,7 +162,7 @@ def test_edges_of_the_stage_before_are_shown_as_they_are() -> None:
 
 def test_a_map_that_is_no_number_is_refused() -> None:
     plan = plan_of(activity="groups", difficulty="gradient")
-    plan = dataclasses.replace(plan, recipe=dataclasses.replace(plan.recipe, difficulty="file"))
+    plan = dataclasses.replace(plan, recipe=plan.recipe.with_settings({"difficulty.source": "file"}))
     broken = preparer(plan, maps={"file": lambda box: np.full(box.shape, np.nan, np.float32)})
     with pytest.raises(NotFiniteError, match="the map of difficulty gave NaN"):
         broken.prepare(BOXES[1])
