@@ -102,9 +102,7 @@ def test_another_version_does_not_resume_a_run(model: str, tmp_path: Path) -> No
             assert "versions.gigatile-outside: this command says '2.0', the run says '1.0'" in " ".join(
                 result.output.split()
             )
-        with pytest.raises(
-            ValueError, match=r"the package gigatile-outside 1\.0, which is not installed here"
-        ):
+        with pytest.raises(ValueError, match=r"the package gigatile-outside 1\.0, which is not installed here"):
             plan_from_json(Path("out.npy.run/plan.json").read_bytes())
 
 
