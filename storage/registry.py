@@ -37,7 +37,7 @@ class Registry(Generic[Thing]):
     names_of: Callable[[Thing], Iterable[str]]
     """the names that one of them answers to"""
     _found: dict[EntryPoint, Thing] = field(default_factory=dict, repr=False, compare=False)
-    """entry points that were asked for"""
+    """what was asked for"""
     _warned: set[str] = field(default_factory=set, repr=False, compare=False)
 
     def find(self, name: str) -> Thing | None:
@@ -86,8 +86,6 @@ class Registry(Generic[Thing]):
             )
 
     def _load(self, entry: EntryPoint) -> Thing:
-        if entry in self._found:
-            return self._found[entry]
         where = f"{self.what} {entry.name!r} of {_package(entry)}"
         try:
             thing = entry.load()

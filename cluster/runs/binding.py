@@ -27,6 +27,7 @@ from storage.documents import read_text
 from storage.images import ImageSource, check_output, open_image
 from storage.images.georeference import check_georeference
 from storage.images.ground import to_pixels
+from storage.images.source import packages_of
 from storage.links import followed
 from storage.objects.address import Address
 from storage.objects.root import ObjectRoot
@@ -50,9 +51,15 @@ def make_plan(job: Job, source: ImageSource, device: DeviceFacts) -> Plan:
         scale=job.scale,
         model=model,
         device=device,
-        versions=package_versions(),
+        versions=package_versions() | _reading_packages(job, source),
         given=read_given(job, source, model),
     )
+
+
+def _reading_packages(job: Job, source: ImageSource) -> dict[str, str]:
+    """Packages beside gigatile that read the job's pictures, with their versions."""
+    beside = {} if job.difficulty is None else packages_of(job.difficulty)
+    return {**source.info.packages, **beside}
 
 
 def read_given(job: Job, source: ImageSource, model: ModelCard) -> Given:
