@@ -1,4 +1,4 @@
-"""Listings of a store in memory, and of stores that fail between two pages, repeat themselves or answer something else."""
+"""Listings of a store in memory, and of stores that fail between two pages, repeat themselves or answer otherwise."""
 
 from __future__ import annotations
 
