@@ -48,7 +48,7 @@ def test_each_ability_is_asked_by_itself() -> None:
     def recipe_of(**abilities: object) -> tuple[str | None, str | None]:
         geometry = dataclasses.replace(analytic.GEOMETRY, text_tokens=8, **abilities)  # type: ignore[arg-type]
         recipe = small_plan(model=dataclasses.replace(analytic.CARD, geometry=geometry)).recipe
-        return recipe.coarse, recipe.prompts
+        return recipe.sampling.coarse, recipe.prompts.source
 
     assert recipe_of() == ("bicubic", "global")
     assert recipe_of(restorer_halo=4) == ("restored", "global")
