@@ -1,8 +1,4 @@
-<<<<<<< HEAD
-"""Listings of a store in memory, and of stores that fail between pages, repeat themselves or answer something else."""
-=======
 """Listings of a store in memory, and of stores that fail between two pages, repeat themselves or answer otherwise."""
->>>>>>> mirrors
 
 from __future__ import annotations
 
