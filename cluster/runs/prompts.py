@@ -141,9 +141,9 @@ def find_cuts(plan: Plan, model: str, *, allow_pickle: bool = False) -> tuple[st
         return ()
     limit = load_text_limit(str(locate_configs(model, allow_pickle=allow_pickle)), plan.geometry.text_tokens)
     recipe, lines = plan.recipe, []
-    read = {"prompt": recipe.prompts.text} | (
-        {"negative_prompt": recipe.prompts.negative} if reads_negative(plan) else {}
-    )
+    read = {"prompts.text": recipe.prompts.text}
+    if reads_negative(plan):
+        read["prompts.negative"] = recipe.prompts.negative
     for name, text in read.items():
         if dropped := limit.cut(text).dropped:
             lines.append(f"{name} is longer than the model reads; these fall off: {', '.join(dropped)}")

@@ -275,7 +275,7 @@ def test_run_of_another_plan(run: Run, tmp_path: Path) -> None:
     assert run("upscale", "in.png", "out.png", "--run", "r").exit_code == 0
     before = (tmp_path / "out.png").read_bytes()
     result = run("upscale", "in.png", "other.png", "--run", "r", "--seed", "9")
-    one_line(result, "recipe.seed", "9", "0", "--run")
+    one_line(result, "recipe.run.seed", "9", "0", "--run")
     assert (tmp_path / "out.png").read_bytes() == before
     Image.fromarray(picture(30, 50, seed=3).transpose(1, 2, 0)).save(tmp_path / "in.png")
     one_line(run("upscale", "in.png", "other.png", "--run", "r"), "image.sha256")

@@ -157,14 +157,14 @@ def test_another_plan_for_the_same_run(run: Run, tmp_path: Path, models: dict[st
     recipe = f"{UNET}steps = 1\n"
     one = ["--size", "128x128"]
     assert generate(run, models["xl"], recipe, *one).exit_code == 0
-    for words, field in ((["--seed", "5"], "recipe.seed"), (["--negative", "c"], "recipe.negative_prompt")):
+    for words, field in ((["--seed", "5"], "recipe.run.seed"), (["--negative", "c"], "recipe.prompts.negative")):
         result = generate(run, models["xl"], recipe, *one, *words)
         assert result.exit_code == 1
         (line,) = result.stderr.strip().splitlines()
         assert f"was begun by another plan: {field}: this command says" in line
         assert "Give another --run, or delete the whole of it: " in line
     other = generate(run, models["xl"], recipe, *one, prompt="c")
-    assert "recipe.prompt: this command says 'c', the run says 'a, b'" in other.stderr
+    assert "recipe.prompts.text: this command says 'c', the run says 'a, b'" in other.stderr
     (tmp_path / "in.png").write_bytes((tmp_path / "out.png").read_bytes())
     mixed = run("upscale", "in.png", "big.png", "--run", "out.png.run")
     assert "--run out.png.run: holds a series of `gigatile generate`: give another" in mixed.stderr

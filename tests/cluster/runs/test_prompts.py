@@ -72,7 +72,7 @@ def test_what_falls_off_is_said_before_and_after(run: Run, set_up: Path) -> None
     """Letters are tokens here: 16 of them with the start and the end."""
     (set_up / "mine.toml").write_text(RECIPE.format("abcdefgh, ijklmnop, qrs") + "prompts.tag_threshold = 0.0\n")
     before = run("plan", "in.png", "out.png", *WORDS, quick=False)
-    line = "gigatile: warning: prompt is longer than the model reads; these fall off: ijklmnop, qrs"
+    line = "gigatile: warning: prompts.text is longer than the model reads; these fall off: ijklmnop, qrs"
     assert line in before.stderr
     as_json = run("plan", "in.png", "out.png", "--json", *WORDS, quick=False)
     assert line.endswith(json.loads(as_json.stdout)["warnings"][0])

@@ -13,6 +13,7 @@ from safetensors.torch import load_file, save_file
 
 from cluster.job import Job
 from cluster.runs.settings import parse_settings, parse_strict
+from cluster.runs.sitting import Prepared
 from cluster.runs.upscale import open_source, prepare
 from pipeline.plan.presets import override
 from pipeline.plan.recipe import Recipe
@@ -99,3 +100,33 @@ def test_a_plan_records_what_is_dropped_and_says_it(tmp_path: Path) -> None:
     assert len(plan.dropped) == 1
     assert "it is dropped" in found.warnings[0]  # type: ignore[attr-defined]
     assert plan_from_json(plan.to_json()) == plan
+
+
+def test_names_of_the_release_before_are_warned_of(tmp_path: Path) -> None:
+    """Of the file and of ``--set``, each in a line that says what to write; the new names are not spoken of."""
+    Image.fromarray(np.zeros((32, 32, 3), np.uint8)).save(tmp_path / "x.png")
+    (tmp_path / "old.toml").write_text("\n".join(("window = 48", "overlap = 16", "sampling.spacing = 'model'")))
+    (tmp_path / "new.toml").write_text("[tiles]\nwindow = 48\noverlap = 16\n")
+
+    def prepared(recipe: str, *settings: str) -> Prepared:
+        job = Job(
+            input=str(tmp_path / "x.png"),
+            output=str(tmp_path / "y.png"),
+            model="analytic",
+            recipe=str(tmp_path / recipe),
+            workers=0,
+            settings=list(settings),
+        )
+        with open_source(job) as source:
+            return prepare(job, source)
+
+    old, new = (
+        prepared("old.toml", "sampling.steps=3", "seed=7"),
+        prepared("new.toml", "sampling.steps=3", "run.seed=7"),
+    )
+    assert old.plan == new.plan
+    lines = [line for line in old.warnings if "release before" in line]
+    assert [line.split(":")[0] for line in lines] == [str(tmp_path / "old.toml"), "--set"]
+    assert lines[0].endswith("write tiles.window for window, tiles.overlap for overlap")
+    assert lines[1].endswith("write run.seed for seed")
+    assert not any("release before" in line for line in new.warnings)
