@@ -20,6 +20,7 @@ MOST_GUIDANCE = 100.0
 MOST_POWER = 16.0
 GROUPS = where("difficulty.activity", "groups")
 SPARES = where("difficulty.activity", "groups", "mask")
+READS = where("difficulty.activity", "groups", "mask", why="the presets patchscaler and yoda have one that reads it")
 LAYS = where("difficulty.activity", "groups", why="groups lay the timesteps themselves")
 
 
@@ -141,7 +142,7 @@ class Difficulty(Section):
         ``attention`` of a vision transformer, ``file``, the user's map, or ``none``, where activity is ``all``""",
         choices=SOURCES,
         neutral=(None, "none"),
-        needs=(SPARES,),
+        needs=(READS,),
         part="a restoration module for ``confidence``, ``--vit`` for ``attention``, ``--difficulty`` for ``file``",
         first=WITHOUT,
     )
