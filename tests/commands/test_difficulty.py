@@ -88,7 +88,9 @@ def test_refusals(run: Run, tmp_path: Path) -> None:
     refused("--difficulty", "small.png", parts=["--difficulty small.png", "15 x 25", "30 x 50"])
     refused("--difficulty", "nowhere.png", parts=["nowhere.png"])
     refused("--vit", "nowhere", parts=["--vit nowhere"])
-    refused("--difficulty", "map.png", recipe="multidiffusion", parts=["difficulty.source = 'file'", "patchscaler and yoda"])
+    refused(
+        "--difficulty", "map.png", recipe="multidiffusion", parts=["difficulty.source = 'file'", "patchscaler and yoda"]
+    )
     (tmp_path / "file.toml").write_text('preset = "yoda"\ndifficulty.source = "file"\n')
     refused(recipe="file.toml", parts=["--difficulty", "go together", "none"])
     (tmp_path / "gradient.toml").write_text('preset = "yoda"\ndifficulty.source = "gradient"\n')
