@@ -197,12 +197,12 @@ def _of_reductions(plan: Plan) -> list[Row]:
     previous = [_places(chain_previous(reductions, k)) for k in range(len(reductions))]
     blurs, blurred = [one.kind == "blur" for one in reductions], around(plan, _blur_halo(plan))
     decodes, encodes = ([one.chain == chain for one in reductions] for chain in ("decode", "encode"))
-    layers = [(one.layer,) for one in reductions]
+    steps: list[Places] = [(one.layer,) if one.kind == "blur" else () for one in reductions]
     return [
         Row("statistics", Kind.MEASURE, previous, None),
         # what restores is steered by the tiles' words, which may be the whole image's
         Row("prompts", Kind.MEASURE, _where(encodes, (0,)), None, plan.recipe.least_confidence > 0),
-        Row("z", Kind.MEASURE, [layer if is_blur else () for layer, is_blur in zip(layers, blurs, strict=True)], blurred),
+        Row("z", Kind.MEASURE, steps, blurred),
         Row("coarse", Kind.MEASURE, _where(blurs, (0,)), blurred, plan.denoise_reads_coarse),
         Row("z", Kind.MEASURE, _where(decodes, (plan.num_steps,)), around(plan, plan.decode_halo)),
         Row("statistics", Kind.REDUCE, previous, None),

@@ -1,4 +1,4 @@
-"""Sets of tasks or items that hold nothing but a bit for each there can be: a step's worth of regions is a few bytes."""
+"""Sets of tasks or items that hold a bit for each there can be, and nothing else."""
 
 from __future__ import annotations
 
