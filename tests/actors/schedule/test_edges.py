@@ -38,6 +38,8 @@ PLANS: dict[str, dict[str, Any]] = {
     "mixed": {**MIXED, "start": "image", "region": 48, "height": 75, "width": 125},
     "bounded windows": {"dilated": 1.0, "dilation_window": 128, "height": 75, "width": 125, "batch": 3},
 }
+SPOKEN = {"prompt": "water", "negative_prompt": "blur"}
+"""words that the embedded model knows"""
 
 
 @cache
@@ -45,12 +47,15 @@ def plans(name: str) -> tuple[Plan, ...]:
     if name in PLANS:
         return (small_plan(**PLANS[name]),)
     card = describe_model("embedded")
-    small = {"steps": 2, "region": 64, **({"prompt": "a"} if "stages" in PRESETS[name] else {})}
-    recipe = parse_recipe({"preset": name, **small}, where="test")
-    if "stages" not in PRESETS[name]:
-        settings = {field.name: recipe.value(field.name) for field in dataclasses.fields(recipe)}
-        return (small_plan(height=72, width=120, **{**settings, "window": 48, "overlap": 16}, model=card),)
-    return bind_series(recipe, height=512, width=768, model=card, device=DEVICE, versions={})
+    tiles = {} if PRESETS[name].get("attend") == "neighbourhood" else {"window": 48, "overlap": 16}
+    settings: dict[str, Any] = {"steps": 3, "region": 64, **SPOKEN, **tiles}
+    recipe = parse_recipe({"preset": name, **settings}, where="test")
+    settings |= {"prompts": "global"} if recipe.prompts.source == "attention" else {}
+    of_image = small_plan(**{**PRESETS[name], "window": None, "overlap": None, **settings}, height=75, model=card)
+    if recipe.stages.growth == "one":
+        return (of_image,)
+    wide = recipe.with_settings({"tiles.region": 96})
+    return of_image, *bind_series(wide, height=512, width=768, model=card, device=DEVICE, versions={})
 
 
 ALL = pytest.mark.parametrize("name", [*PLANS, *PRESETS])
