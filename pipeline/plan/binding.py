@@ -211,21 +211,21 @@ def _settle(recipe: Recipe, model: ModelCard, image: ImageFacts, tagger: Tagging
     window = recipe.window or (recipe.region if is_nearby else geometry.window)
     reach = recipe.attention_window or min(geometry.window, window)
     defaults: dict[str, Any] = {
-        "steps": geometry.steps,
-        "guidance": geometry.guidance,
+        "steps": model.defaults.steps,
+        "guidance": model.defaults.guidance,
         "solver": solver_of(model.scheduler),
         "coarse": "restored" if geometry.restores else "bicubic",
         "prompts": "local" if geometry.tags or tagger is not None else "global",
         "tag_threshold": 0.0 if tagger is None else tagger.manner.threshold,
         "most_tags": 0 if tagger is None else tagger.manner.most,
         "start": "noise" if geometry.reads_coarse and recipe.activity == "all" else "image",
-        "structure": geometry.structure,
+        "structure": model.defaults.structure,
         "crops": "tile" if geometry.reads_crops and recipe.stages == "linear" else "none",
         "window": window,
-        "overlap": min(reach // 2 if is_nearby else geometry.overlap, window // 2),
+        "overlap": min(reach // 2 if is_nearby else model.defaults.overlap, window // 2),
         "attention_window": reach if is_nearby else None,
-        "batch": 1 if is_nearby else geometry.batch,
-        "dtype": geometry.dtype,
+        "batch": 1 if is_nearby else model.defaults.batch,
+        "dtype": model.defaults.dtype,
         "codec_norm": "window" if one_window or not geometry.decoder_norms else "fast",
         "value_range": (0.0, 255.0 if image.dtype == "uint8" else 65535.0),
     }
@@ -240,7 +240,7 @@ def _settle(recipe: Recipe, model: ModelCard, image: ImageFacts, tagger: Tagging
         source = recipe.difficulty or ("confidence" if geometry.restores else "gradient")
         defaults |= {"difficulty": source, **source_defaults(recipe, source)}
     if recipe.activity == "groups":
-        counts = recipe.group_steps or group_steps_of(recipe, geometry.steps)
+        counts = recipe.group_steps or group_steps_of(recipe, model.defaults.steps)
         defaults |= {"steps": counts[2], "group_steps": counts}
     open_fields = {key: value for key, value in defaults.items() if getattr(recipe, key) is None}
     return dataclasses.replace(recipe, **open_fields)

@@ -147,7 +147,7 @@ def check_options(recipe: Recipe, model: ModelCard, device: DeviceFacts) -> None
         )
     if not recipe.compile:
         return
-    if model.geometry.parameters == 0:
+    if model.geometry.cost.parameters == 0:
         raise ValueError(f"recipe: compile = true, but the model {model.name} has no network to compile: leave it out")
     if device.kind == "cpu" and not any(map(shutil.which, COMPILERS)):
         raise ValueError(

@@ -6,7 +6,7 @@ import dataclasses
 from typing import Any
 
 from pipeline.geometry.tiles import TileGrid
-from pipeline.models.protocol import AttentionCard, LatentGeometry
+from pipeline.models.protocol import AttentionCard, Cost, LatentGeometry
 from pipeline.prompts.tag_file import tag_file_from_table
 from pipeline.prompts.tagging import Manner, Tagging
 from storage.box import RegionGrid
@@ -51,7 +51,8 @@ DAMAGED = "the record is damaged; restore it from a copy, or start the run's own
 
 
 def _plan_from_table(table: dict[str, Any]) -> Plan:
-    tiles, geometry = dict(table["tiles"]), table["geometry"]
+    tiles, geometry = dict(table["tiles"]), dict(table["geometry"])
+    geometry |= {"structures": tuple(geometry["structures"]), "cost": Cost(**geometry["cost"])}
     recipe: dict[str, Any] = {
         name: tuple(value) if isinstance(value, list) else value for name, value in table["recipe"].items()
     }
@@ -61,7 +62,7 @@ def _plan_from_table(table: dict[str, Any]) -> Plan:
             **table,
             "recipe": Recipe(**recipe),
             "image": ImageFacts(**table["image"]),
-            "geometry": LatentGeometry(**{**geometry, "structures": tuple(geometry["structures"])}),
+            "geometry": LatentGeometry(**geometry),
             "device": DeviceFacts(**table["device"]),
             "regions": RegionGrid(**table["regions"]),
             "tiles": TileGrid(**tiles),

@@ -14,7 +14,7 @@ import dataclasses
 import math
 from typing import Any
 
-from pipeline.models.protocol import LatentGeometry, ModelCard
+from pipeline.models.protocol import Defaults, LatentGeometry, ModelCard
 
 from .binding import NOTHING, Given, bind
 from .checks import check_compat
@@ -181,7 +181,7 @@ def bind_series(
     longest = None if longest is None else longest * geometry.factor
     sizes = stage_sizes(height, width, native=native, growth=recipe.stages, unit=unit, longest=longest)
     check_shape(sizes, model)
-    recipe = _settle_text(recipe, geometry)
+    recipe = _settle_text(recipe, model)
     recipes = [_stage_recipe(recipe, index, num=len(sizes)) for index in range(len(sizes))]
     if recipe.stages == "double":
         recipes[0] = _in_one_window(recipes[0], sizes[0], geometry)
@@ -238,29 +238,30 @@ def reads_pixels(recipe: Recipe) -> bool:
     )
 
 
-def _settle_text(recipe: Recipe, geometry: LatentGeometry) -> Recipe:
+def _settle_text(recipe: Recipe, model: ModelCard) -> Recipe:
+    own = model.defaults
     defaults: dict[str, Any] = {
         # those of hard tiles, where tiles have their own
-        "steps": _text_steps(recipe, geometry),
-        "guidance": geometry.guidance if geometry.text_guidance is None else geometry.text_guidance,
+        "steps": _text_steps(recipe, own),
+        "guidance": own.guidance if own.text_guidance is None else own.text_guidance,
         "prompts": "global",
         "coarse": "bicubic",
-        "structure": geometry.structure,
+        "structure": own.structure,
         # a restoration module judges images that it enlarges: a stage is as large as it is wanted
         "difficulty": None if recipe.activity == "all" else "gradient",
-        "overlap": (recipe.window or geometry.window) // 2 if recipe.attend == "tiles" else None,
+        "overlap": (recipe.window or model.geometry.window) // 2 if recipe.attend == "tiles" else None,
     }
     return dataclasses.replace(
         recipe, **{name: value for name, value in defaults.items() if getattr(recipe, name) is None}
     )
 
 
-def _text_steps(recipe: Recipe, geometry: LatentGeometry) -> int:
+def _text_steps(recipe: Recipe, own: Defaults) -> int:
     if recipe.group_steps:
         return recipe.group_steps[2]
     if recipe.activity == "groups" and recipe.group_numbers == "paper":
         return PAPER_STEPS
-    return geometry.text_steps or geometry.steps
+    return own.text_steps or own.steps
 
 
 def _stage_recipe(recipe: Recipe, index: int, *, num: int) -> Recipe:

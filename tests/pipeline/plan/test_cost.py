@@ -40,7 +40,8 @@ def test_a_large_window_of_neighbourhoods(model: str) -> None:
 def test_the_embedded_models_own_count() -> None:
     """Fewer features live at once in it than in Stable Diffusion's U-Net."""
     card = describe_model("embedded")
-    plain = dataclasses.replace(card, geometry=dataclasses.replace(card.geometry, live_features=LIVE_FEATURES_UNET))
+    cost = dataclasses.replace(card.geometry.cost, live_features=LIVE_FEATURES_UNET)
+    plain = dataclasses.replace(card, geometry=dataclasses.replace(card.geometry, cost=cost))
     settings = {"window": 256, "overlap": 16, "region": 256, "height": 256, "width": 256, "dtype": "float32"}
     settings |= {"coarse": "bicubic"}
     embedded, other = (denoise_bytes(small_plan(model=one, scale=4, **settings)) for one in (card, plain))
