@@ -65,4 +65,8 @@ class Backend(ABC):
 
 def speed_shape(plan: Plan) -> dict[str, Any]:
     """What measure_speed is asked of a plan beside the device."""
-    return {"dtype": plan.recipe.model.dtype or "float32", "width": plan.geometry.width, "side": plan.geometry.window}
+    return {
+        "dtype": plan.recipe.model.dtype or "float32",
+        "width": plan.geometry.cost.width,
+        "side": plan.geometry.window,
+    }

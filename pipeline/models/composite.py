@@ -53,14 +53,19 @@ def attach(card: ModelCard, file: ModelFile, family: Family, *, strict: bool = T
         card.geometry,
         image_width=None if adapter is None else image_width(Path(adapter.model)),
         structures=sights,
-        structure="both" if len(sights) == 2 else (sights or ("none",))[0],
         attends_nearby=card.geometry.attends_nearby and _knows_controls(file, card.name),
-        parameters=card.geometry.parameters + sum(num_parameters(path) for path in found if path.suffix != ".json"),
+        cost=dataclasses.replace(
+            card.geometry.cost,
+            parameters=card.geometry.cost.parameters
+            + sum(num_parameters(path) for path in found if path.suffix != ".json"),
+        ),
     )
+    shown = "both" if len(sights) == 2 else (sights or ("none",))[0]
+    defaults = dataclasses.replace(card.defaults, structure=shown)
     dropped = (*card.dropped, *settle(left, f"model {card.name}", strict=strict))
     fingerprint, sight = _fingerprint(card, file, found), None if adapter is None else _sight(adapter)
     return dataclasses.replace(
-        card, geometry=geometry, fingerprint=fingerprint, file=file, sight=sight, dropped=dropped
+        card, geometry=geometry, defaults=defaults, fingerprint=fingerprint, file=file, sight=sight, dropped=dropped
     )
 
 

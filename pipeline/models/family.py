@@ -15,7 +15,7 @@ from typing import Any, Protocol
 import torch
 
 from pipeline.models.attention.kernels import Options
-from pipeline.models.protocol import Backbone, LatentGeometry, ModelCard
+from pipeline.models.protocol import Backbone, Defaults, LatentGeometry, ModelCard
 
 CONTROLS, IMAGE_ADAPTER = "controls", "image_adapter"
 """what a model file can attach to a family beside LoRAs"""
@@ -56,7 +56,7 @@ def _no_parts(_index: dict[str, Any]) -> list[str]:
     return []
 
 
-def _unreadable(folder: Path, _index: dict[str, Any]) -> LatentGeometry:
+def _unreadable(folder: Path, _index: dict[str, Any]) -> Any:
     raise ValueError(f"model {folder.name}: its family reads no folders")
 
 
@@ -82,6 +82,8 @@ class Family:
     read_geometry: Callable[[Path, dict[str, Any]], LatentGeometry] = _unreadable
     """from the configs; raises ValueError, one line, where the parts do not fit each other, KeyError for a missing
     setting"""
+    read_defaults: Callable[[Path, dict[str, Any]], Defaults] = _unreadable
+    """likewise"""
     facts: Callable[[Path, dict[str, Any]], dict[str, Any]] = _say_nothing
     """further fields of the ModelCard that are this family's alone"""
     networks: Callable[[Path], dict[str, Any]] | None = None

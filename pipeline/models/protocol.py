@@ -22,8 +22,45 @@ LIVE_FEATURES_UNET = 52
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Defaults:
+    """How a model wants to be run where a recipe leaves it open."""
+
+    overlap: int
+    """latent pixels that neighbouring tiles share"""
+    steps: int
+    """number of sampler steps"""
+    guidance: float
+    """weight of classifier-free guidance"""
+    batch: int
+    """tiles in one forward pass"""
+    dtype: str
+    """number format of weights and activations"""
+    structure: str = "none"
+    """what its ControlNets are shown: ``none``, ``image``, ``edges`` or ``both``"""
+    text_steps: int | None = None
+    """number of steps for a picture from words alone, where it is another"""
+    text_guidance: float | None = None
+    """weight of guidance for it, likewise"""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Cost:
+    """What running a model is priced by."""
+
+    width: int
+    """feature channels of the denoiser at the latent's own resolution: what its activations are priced by"""
+    live_features: int = LIVE_FEATURES_UNET
+    """maps of so many channels that are alive at once there"""
+    parameters: int = 0
+    """number of weights, all parts together"""
+    encoder_measuring: float = 0.0
+    """runs of the encoder that measuring its norms one after another costs"""
+    decoder_measuring: float = 0.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class LatentGeometry:
-    """What a model's latents look like and how it wants to be run."""
+    """What a model's latents look like, and what it reads."""
 
     channels: int
     """latent channels"""
@@ -31,8 +68,6 @@ class LatentGeometry:
     """output pixels along each axis of one latent pixel"""
     window: int
     """latent pixels a side that the backbone sees at its native size"""
-    overlap: int
-    """latent pixels that neighbouring tiles share by default"""
     multiple: int
     """sides of a tile in latent pixels are multiples of this"""
     encoder_halo: int
@@ -41,12 +76,11 @@ class LatentGeometry:
     """latent pixels round a window that can still change the window's pixels"""
     codec_window: int
     """latent pixels a side that the autoencoder is run on at once, without its halo"""
+    cost: Cost
     reads_coarse: bool = False
     """whether predict needs the coarse latent: the enlarged input, encoded"""
     structures: tuple[str, ...] = ()
     """what its ControlNets read, each of ``image`` and ``edges`` at most once; empty for a model without one"""
-    structure: str = "none"
-    """default of what they are shown: ``none``, ``image``, ``edges`` or ``both``"""
     zero_negative: bool = False
     """whether guidance without a negative prompt moves away from zeros (SDXL), not from the embedding of no words"""
     reads_crops: bool = False
@@ -65,26 +99,8 @@ class LatentGeometry:
     """tokens of a prompt; None for a model that reads no text"""
     native_scale: int | None = None
     """the one scale the model was trained to enlarge by; None where any whole number will do"""
-    steps: int
-    """default number of sampler steps"""
-    guidance: float
-    """default weight of classifier-free guidance"""
-    batch: int
-    """default tiles in one forward pass"""
-    dtype: str
-    """default number format of weights and activations"""
-    parameters: int = 0
-    """number of weights, all parts together"""
-    width: int
-    """feature channels of the denoiser at the latent's own resolution: what its activations are priced by"""
-    live_features: int = LIVE_FEATURES_UNET
-    """maps of so many channels that are alive at once there"""
     is_channels_last: bool = False
     """whether its networks always lie in memory by pixels, whatever a recipe asks for"""
-    text_steps: int | None = None
-    """default number of steps for a picture from words alone, where it is another"""
-    text_guidance: float | None = None
-    """default weight of guidance for it, likewise"""
     embeds_guidance: bool = False
     """whether the weight of guidance is an input of the denoiser, as in latent consistency models: one branch does"""
     encoder_norms: int = 0
@@ -92,9 +108,6 @@ class LatentGeometry:
     decoder_norms: int = 0
     norm_groups: int = 0
     """channel groups of each of them"""
-    encoder_measuring: float = 0.0
-    """runs of the encoder that measuring its norms one after another costs"""
-    decoder_measuring: float = 0.0
     patch: int | None = None
     """latent pixels a side of one token of its transformer; None for a U-Net"""
     even_levels: bool = False
@@ -144,6 +157,7 @@ class ModelCard:
     location: str
     """folder that holds the parts, on this machine"""
     geometry: LatentGeometry
+    defaults: Defaults
     scheduler: dict[str, Any]
     """the scheduler's config, as in scheduler/scheduler_config.json"""
     fingerprint: str

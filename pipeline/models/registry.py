@@ -78,8 +78,8 @@ def _with_few_steps(card: ModelCard, found: FewSteps | None) -> ModelCard:
     """The card with the defaults of a model of few steps; a latent consistency model's own stay."""
     if found is None or card.geometry.embeds_guidance:
         return card
-    geometry = dataclasses.replace(card.geometry, steps=found.steps, guidance=1.0)
-    return dataclasses.replace(card, geometry=geometry, few_steps=found)
+    defaults = dataclasses.replace(card.defaults, steps=found.steps, guidance=1.0)
+    return dataclasses.replace(card, defaults=defaults, few_steps=found)
 
 
 def locate_configs(name: str, *, allow_pickle: bool = False) -> Path:
@@ -130,18 +130,19 @@ def _describe_base(name: str, file: ModelFile, *, strict: bool) -> tuple[Family,
     scheduler = finite_settings(read_config(folder / "scheduler" / "scheduler_config.json", name), name)
     check_scheduler(scheduler, name)
     try:
-        geometry = family.read_geometry(folder, index)
+        geometry, defaults = family.read_geometry(folder, index), family.read_defaults(folder, index)
     except KeyError as e:
         raise ValueError(f"model {name}: its configs lack {e.args[0]!r}; copy the model again") from e
     weights, left = _weights(name, file, folder, checkpoint, family.weighted_parts(index))
-    geometry = dataclasses.replace(geometry, parameters=sum(num_parameters(path) for path in weights.values()))
+    cost = dataclasses.replace(geometry.cost, parameters=sum(num_parameters(path) for path in weights.values()))
     left += _unread(name, folder, kinds, [] if checkpoint is not None else list(weights.values()))
     left += unread_of_index(index, [*family.weighted_parts(index), *(["controlnet"] if file.controls else [])])
     card = ModelCard(
         name=name,
         family=family.name,
         location=str(folder),
-        geometry=geometry,
+        geometry=dataclasses.replace(geometry, cost=cost),
+        defaults=defaults,
         scheduler=scheduler,
         fingerprint=fingerprint_files({**configs, **weights}),
         checkpoint=None if checkpoint is None else str(checkpoint),

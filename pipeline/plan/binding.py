@@ -213,21 +213,21 @@ def _settle(recipe: Recipe, model: ModelCard, image: ImageFacts, tagger: Tagging
     window = recipe.tiles.window or (recipe.tiles.region if is_nearby else geometry.window)
     reach = recipe.tiles.attention_window or min(geometry.window, window)
     defaults: dict[str, Any] = {
-        "sampling.steps": geometry.steps,
-        "guidance.weight": geometry.guidance,
+        "sampling.steps": model.defaults.steps,
+        "guidance.weight": model.defaults.guidance,
         "sampling.solver": solver_of(model.scheduler),
         "sampling.coarse": "restored" if geometry.restores else "bicubic",
         "prompts.source": "local" if geometry.tags or tagger is not None else "global",
         "prompts.tag_threshold": 0.0 if tagger is None else tagger.manner.threshold,
         "prompts.most_tags": 0 if tagger is None else tagger.manner.most,
         "sampling.start": "noise" if geometry.reads_coarse and recipe.difficulty.activity == "all" else "image",
-        "structure.controls": geometry.structure,
+        "structure.controls": model.defaults.structure,
         "prompts.crops": "tile" if geometry.reads_crops and recipe.stages.growth == "linear" else "none",
         "tiles.window": window,
-        "tiles.overlap": min(reach // 2 if is_nearby else geometry.overlap, window // 2),
+        "tiles.overlap": min(reach // 2 if is_nearby else model.defaults.overlap, window // 2),
         "tiles.attention_window": reach if is_nearby else None,
-        "model.batch": 1 if is_nearby else geometry.batch,
-        "model.dtype": geometry.dtype,
+        "model.batch": 1 if is_nearby else model.defaults.batch,
+        "model.dtype": model.defaults.dtype,
         "codec.norm": "window" if one_window or not geometry.decoder_norms else "fast",
         "codec.value_range": (0.0, 255.0 if image.dtype == "uint8" else 65535.0),
     }
@@ -237,7 +237,7 @@ def _settle(recipe: Recipe, model: ModelCard, image: ImageFacts, tagger: Tagging
         source = recipe.difficulty.source or ("confidence" if geometry.restores else "gradient")
         defaults |= {"difficulty.source": source, **source_defaults(recipe, source)}
     if recipe.difficulty.activity == "groups":
-        counts = recipe.difficulty.group_steps or group_steps_of(recipe, geometry.steps)
+        counts = recipe.difficulty.group_steps or group_steps_of(recipe, model.defaults.steps)
         defaults |= {"sampling.steps": counts[2], "difficulty.group_steps": counts}
     open_fields = {key: value for key, value in defaults.items() if recipe.value(key) is None}
     return recipe.with_settings(open_fields)

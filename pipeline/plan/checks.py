@@ -145,7 +145,7 @@ def check_options(recipe: Recipe, model: ModelCard, device: DeviceFacts) -> None
         )
     if not recipe.model.compile:
         return
-    if model.geometry.parameters == 0:
+    if model.geometry.cost.parameters == 0:
         raise ValueError(
             f"recipe: model.compile = true, but the model {model.name} has no network to compile: leave it out"
         )

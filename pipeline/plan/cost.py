@@ -63,7 +63,7 @@ def price(plan: Plan) -> Price:
         decodes=_runs(plan, "decoder") if plan.stage.decodes else 0.0,
         disk_peak=_disk_peak(plan),
         memory_worker=LIBRARIES + _weights(plan) + max(denoise_bytes(plan), _codec_bytes(plan)),
-        memory_model=geometry.parameters * _BYTES[recipe.model.dtype or "float32"],
+        memory_model=geometry.cost.parameters * _BYTES[recipe.model.dtype or "float32"],
     )
 
 
@@ -77,7 +77,7 @@ def _runs(plan: Plan, part: str) -> float:
     if "norm" in kinds:
         # a pass ends at the norm that it measures
         geometry = plan.geometry
-        runs += geometry.encoder_measuring if part == "encoder" else geometry.decoder_measuring
+        runs += geometry.cost.encoder_measuring if part == "encoder" else geometry.cost.decoder_measuring
     return runs
 
 
@@ -101,7 +101,7 @@ def _disk_peak(plan: Plan) -> int:
 def _weights(plan: Plan) -> int:
     # loading holds the file's own copy of the largest part beside the converted one
     tagger = 0 if plan.tagger is None else plan.tagger.parameters * _BYTES["float32"]
-    return int(1.5 * (plan.geometry.parameters * _BYTES[plan.recipe.model.dtype or "float32"] + tagger))
+    return int(1.5 * (plan.geometry.cost.parameters * _BYTES[plan.recipe.model.dtype or "float32"] + tagger))
 
 
 def denoise_bytes(plan: Plan) -> int:
@@ -112,7 +112,7 @@ def denoise_bytes(plan: Plan) -> int:
         height, width = dilation.sample_shape
         seen = max(seen, height * width)
         gathered = GATHERED * geometry.channels * dilation.windows.tile_height * dilation.windows.tile_width * 4
-    features = settings.batch * seen * geometry.width * geometry.live_features * size
+    features = settings.batch * seen * geometry.cost.width * geometry.cost.live_features * size
     reach = geometry.channels * (plan.regions.side + settings.tiles.tile_width) ** 2 * 4
     return features + max(6 * reach, gathered)
 

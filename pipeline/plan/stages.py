@@ -13,7 +13,7 @@ from __future__ import annotations
 import math
 from typing import Any
 
-from pipeline.models.protocol import LatentGeometry, ModelCard
+from pipeline.models.protocol import Defaults, LatentGeometry, ModelCard
 from pipeline.settings import SPREAD, WITHOUT
 
 from .binding import NOTHING, Given, bind
@@ -144,7 +144,7 @@ def bind_series(
     longest = None if longest is None else longest * geometry.factor
     sizes = stage_sizes(height, width, native=native, growth=recipe.stages.growth, unit=unit, longest=longest)
     check_shape(sizes, model)
-    recipe = _settle_text(recipe, geometry)
+    recipe = _settle_text(recipe, model)
     recipes = [_stage_recipe(recipe, index, num=len(sizes)) for index in range(len(sizes))]
     if recipe.stages.growth == "double":
         recipes[0] = _in_one_window(recipes[0], sizes[0], geometry)
@@ -201,27 +201,30 @@ def reads_pixels(recipe: Recipe) -> bool:
     )
 
 
-def _settle_text(recipe: Recipe, geometry: LatentGeometry) -> Recipe:
+def _settle_text(recipe: Recipe, model: ModelCard) -> Recipe:
+    own = model.defaults
     defaults: dict[str, Any] = {
         # those of hard tiles, where tiles have their own
-        "sampling.steps": _text_steps(recipe, geometry),
-        "guidance.weight": geometry.guidance if geometry.text_guidance is None else geometry.text_guidance,
+        "sampling.steps": _text_steps(recipe, own),
+        "guidance.weight": own.guidance if own.text_guidance is None else own.text_guidance,
         "prompts.source": "global",
         "sampling.coarse": "bicubic",
-        "structure.controls": geometry.structure,
+        "structure.controls": own.structure,
         # a restoration module judges images that it enlarges: a stage is as large as it is wanted
         "difficulty.source": None if recipe.difficulty.activity == "all" else "gradient",
-        "tiles.overlap": (recipe.tiles.window or geometry.window) // 2 if recipe.tiles.attend == "tiles" else None,
+        "tiles.overlap": (recipe.tiles.window or model.geometry.window) // 2
+        if recipe.tiles.attend == "tiles"
+        else None,
     }
     return recipe.with_settings({name: value for name, value in defaults.items() if recipe.value(name) is None})
 
 
-def _text_steps(recipe: Recipe, geometry: LatentGeometry) -> int:
+def _text_steps(recipe: Recipe, own: Defaults) -> int:
     if recipe.difficulty.group_steps:
         return recipe.difficulty.group_steps[2]
     if recipe.difficulty.activity == "groups" and recipe.difficulty.group_numbers == "paper":
         return PAPER_STEPS
-    return geometry.text_steps or geometry.steps
+    return own.text_steps or own.steps
 
 
 def _stage_recipe(recipe: Recipe, index: int, *, num: int) -> Recipe:

@@ -322,11 +322,11 @@ ROWS: tuple[Row, ...] = (
     # -- how it runs
     Row(
         setting="model.channels_last",
-        when=lambda case: case.plan.geometry.is_channels_last or not case.plan.geometry.parameters,
+        when=lambda case: case.plan.geometry.is_channels_last or not case.plan.geometry.cost.parameters,
         why="the embedded model's networks always are, the analytic one has none",
     ),
     *(
-        Row(setting=name, when=lambda case: not case.plan.geometry.parameters, why="the model has no network")
+        Row(setting=name, when=lambda case: not case.plan.geometry.cost.parameters, why="the model has no network")
         for name in ("model.attention", "model.dtype")
     ),
     Row(

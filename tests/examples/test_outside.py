@@ -141,5 +141,5 @@ def test_its_tagger_prompts_the_embedded_model() -> None:
 
 def test_the_family_is_described_from_its_folder(site: Path, model: str) -> None:
     card = describe_model(model)
-    assert (card.family, card.packages, card.geometry.parameters) == ("bilinear", {"gigatile-outside": "1.0"}, 0)
+    assert (card.family, card.packages, card.geometry.cost.parameters) == ("bilinear", {"gigatile-outside": "1.0"}, 0)
     assert (card.geometry.restores, card.geometry.tags, card.geometry.reads_text) == (False, False, False)

@@ -184,7 +184,7 @@ def test_the_price_is_said(tmp_path: Path) -> None:
     geometry = diffusion(tmp_path).plan.geometry
     assert (window.encodes, window.decodes) == (1, 1)
     assert (fast.encodes, fast.decodes) == (2, 2)
-    assert (exact.encodes, exact.decodes) == (1 + geometry.encoder_measuring, 1 + geometry.decoder_measuring)
-    assert 0.3 * geometry.decoder_norms < geometry.decoder_measuring < geometry.decoder_norms
+    assert (exact.encodes, exact.decodes) == (1 + geometry.cost.encoder_measuring, 1 + geometry.cost.decoder_measuring)
+    assert 0.3 * geometry.decoder_norms < geometry.cost.decoder_measuring < geometry.decoder_norms
     assert price(diffusion(tmp_path, start="noise", colour="adain", codec_norm="window").plan).decodes == 2
     assert price(diffusion(tmp_path, start="noise").plan).encodes == 0

@@ -15,7 +15,7 @@ from torch.nn import functional
 
 from pipeline.models.attention.kernels import PLAIN, Options
 from pipeline.models.family import Family
-from pipeline.models.protocol import Backbone, Conditioning, LatentGeometry, ModelCard
+from pipeline.models.protocol import Backbone, Conditioning, Cost, Defaults, LatentGeometry, ModelCard
 from storage.documents import read_json
 
 
@@ -55,19 +55,18 @@ def read_geometry(folder: Path, index: dict[str, Any]) -> LatentGeometry:
         channels=3,
         factor=index["gigatile"]["factor"],
         window=16,
-        overlap=4,
         multiple=1,
         encoder_halo=0,
         # a latent pixel of its neighbours is all that a pixel is made of
         decoder_halo=1,
         codec_window=256,
         reads_coarse=True,
-        steps=4,
-        guidance=1.0,
-        batch=4,
-        dtype="float32",
-        width=3,
+        cost=Cost(width=3),
     )
+
+
+def read_defaults(folder: Path, index: dict[str, Any]) -> Defaults:
+    return Defaults(overlap=4, steps=4, guidance=1.0, batch=4, dtype="float32")
 
 
 def load(card: ModelCard, *, device: str, dtype: torch.dtype, options: Options = PLAIN) -> Backbone:
@@ -81,5 +80,6 @@ FAMILY = Family(
     class_names=("BilinearPipeline",),
     parts=parts,
     read_geometry=read_geometry,
+    read_defaults=read_defaults,
     load=load,
 )

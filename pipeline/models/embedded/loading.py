@@ -18,7 +18,7 @@ from pipeline.models.attention.neighbourhood import knows_attention
 from pipeline.models.attention.word_maps import word_cell
 from pipeline.models.family import Family
 from pipeline.models.files.weights import fingerprint_files, read_whole, weight_file
-from pipeline.models.protocol import LIVE_FEATURES, LatentGeometry, ModelCard
+from pipeline.models.protocol import LIVE_FEATURES, Cost, Defaults, LatentGeometry, ModelCard
 from pipeline.prompts.tokenizer import read_tokenizer
 from storage.documents import read_json
 
@@ -95,7 +95,6 @@ def read_geometry(folder: Path, index: dict[str, Any]) -> LatentGeometry:
         channels=vae["latent_channels"],
         factor=2 ** (len(vae["encoder_block_out_channels"]) - 1),
         window=own["window"],
-        overlap=own["overlap"],
         multiple=own["multiple"],
         encoder_halo=own["encoder_halo"],
         decoder_halo=own["decoder_halo"],
@@ -109,17 +108,24 @@ def read_geometry(folder: Path, index: dict[str, Any]) -> LatentGeometry:
         tags=True,
         text_tokens=configs["text_encoder"]["max_position_embeddings"],
         native_scale=own["native_scale"],
+        cost=Cost(width=configs["unet"]["block_out_channels"][0], live_features=LIVE_FEATURES),
+        is_channels_last=True,
+        attends_nearby=all(knows_attention(configs[part]) for part in ("unet", "controlnet")),
+        word_cell=word_cell(configs["unet"]),
+    )
+
+
+def read_defaults(folder: Path, index: dict[str, Any]) -> Defaults:
+    """What the model's own table says."""
+    own = index["gigatile"]
+    return Defaults(
+        overlap=own["overlap"],
         steps=own["steps"],
         guidance=own["guidance"],
         text_steps=own.get("text_steps"),
         text_guidance=own.get("text_guidance"),
         batch=1,
         dtype=own["dtype"],
-        width=configs["unet"]["block_out_channels"][0],
-        live_features=LIVE_FEATURES,
-        is_channels_last=True,
-        attends_nearby=all(knows_attention(configs[part]) for part in ("unet", "controlnet")),
-        word_cell=word_cell(configs["unet"]),
     )
 
 
@@ -188,6 +194,7 @@ FAMILY = Family(
     weighted_parts=weighted_parts,
     kinds=kinds,
     read_geometry=read_geometry,
+    read_defaults=read_defaults,
     facts=read_facts,
     load=load,
     count_pass=count_denoiser,

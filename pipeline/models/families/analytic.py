@@ -10,24 +10,20 @@ import torch
 
 from pipeline.models.attention.kernels import PLAIN, Options
 from pipeline.models.family import Family
-from pipeline.models.protocol import Conditioning, LatentGeometry, ModelCard
+from pipeline.models.protocol import Conditioning, Cost, Defaults, LatentGeometry, ModelCard
 
 GEOMETRY = LatentGeometry(
     channels=4,
     factor=4,
     window=64,
-    overlap=16,
     multiple=1,
     encoder_halo=0,
     decoder_halo=0,
     codec_window=256,
     reads_coarse=True,
-    steps=8,
-    guidance=1.0,
-    batch=4,
-    dtype="float32",
-    width=8,
+    cost=Cost(width=8),
 )
+DEFAULTS = Defaults(overlap=16, steps=8, guidance=1.0, batch=4, dtype="float32")
 
 SCHEDULER = {
     "_class_name": "DDIMScheduler",
@@ -46,6 +42,7 @@ CARD = ModelCard(
     family="analytic",
     location="",
     geometry=GEOMETRY,
+    defaults=DEFAULTS,
     scheduler=SCHEDULER,
     fingerprint="analytic-1",
 )

@@ -41,7 +41,8 @@ def test_a_large_window_of_neighbourhoods(model: str) -> None:
 def test_the_embedded_models_own_count() -> None:
     """Fewer features live at once in it than in Stable Diffusion's U-Net."""
     card = describe_model("embedded")
-    plain = dataclasses.replace(card, geometry=dataclasses.replace(card.geometry, live_features=LIVE_FEATURES_UNET))
+    cost = dataclasses.replace(card.geometry.cost, live_features=LIVE_FEATURES_UNET)
+    plain = dataclasses.replace(card, geometry=dataclasses.replace(card.geometry, cost=cost))
     settings = {"window": 256, "overlap": 16, "region": 256, "height": 256, "width": 256, "dtype": "float32"}
     settings |= {"coarse": "bicubic"}
     embedded, other = (denoise_bytes(small_plan(model=one, scale=4, **settings)) for one in (card, plain))
@@ -113,7 +114,7 @@ def test_memory_by_hand() -> None:
     """Libraries, one and a half times the weights, and the larger of a step's and the codec's."""
     plan = small_plan(batch=4)
     geometry = plan.geometry
-    denoise = 4 * 48 * 48 * geometry.width * LIVE_FEATURES_UNET * 4 + 6 * 4 * (64 + 48) ** 2 * 4
+    denoise = 4 * 48 * 48 * geometry.cost.width * LIVE_FEATURES_UNET * 4 + 6 * 4 * (64 + 48) ** 2 * 4
     assert denoise_bytes(plan) == denoise
     codec = (64 * 4) ** 2 * CODEC_CHANNELS * 4 + 2 * 3 * (64 * 4) ** 2 * 4
     assert codec > denoise

@@ -20,9 +20,8 @@ from tests.support.tiny import DEVICE
 
 MODEL = dataclasses.replace(
     analytic.CARD,
-    geometry=dataclasses.replace(
-        analytic.GEOMETRY, window=32, multiple=8, text_tokens=8, text_steps=6, text_guidance=3.0, word_cell=4
-    ),
+    geometry=dataclasses.replace(analytic.GEOMETRY, window=32, multiple=8, text_tokens=8, word_cell=4),
+    defaults=dataclasses.replace(analytic.DEFAULTS, text_steps=6, text_guidance=3.0),
 )
 """a card only: nothing here runs. Its native size is 128 pixels"""
 

@@ -31,13 +31,15 @@ TAGGING = Tagging(kind="siglip", fingerprint="0", parameters=0, phrases=("water"
 VIT = AttentionCard(side=16, patch=4, fingerprint="0")
 
 
-def card(**geometry: Any) -> ModelCard:
+def card(parameters: int = 1, **geometry: Any) -> ModelCard:
     """A card alone of a model of words, with guidance, an adapter, ControlNets; nothing here runs."""
-    common: dict[str, Any] = {"window": 32, "multiple": 4, "text_tokens": 8, "guidance": 5.0, "parameters": 1}
-    common |= {"structures": ("image", "edges"), "structure": "edges", "image_width": 8, "attends_nearby": True}
+    common: dict[str, Any] = {"window": 32, "multiple": 4, "text_tokens": 8}
+    common |= {"structures": ("image", "edges"), "image_width": 8, "attends_nearby": True}
     common |= {"word_cell": 4, "reads_coarse": False}
-    made = dataclasses.replace(analytic.GEOMETRY, **{**common, **geometry})
-    return dataclasses.replace(analytic.CARD, name="card", geometry=made, sight="0")
+    cost = dataclasses.replace(analytic.GEOMETRY.cost, parameters=parameters)
+    made = dataclasses.replace(analytic.GEOMETRY, **{"cost": cost, **common, **geometry})
+    defaults = dataclasses.replace(analytic.DEFAULTS, guidance=5.0, structure="edges")
+    return dataclasses.replace(analytic.CARD, name="card", geometry=made, defaults=defaults, sight="0")
 
 
 WORDS = card()
