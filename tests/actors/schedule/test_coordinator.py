@@ -466,12 +466,12 @@ def test_a_merge_is_handed_out_before_any_tile() -> None:
 
 def test_tiles_come_by_the_lowest_step_and_then_in_the_sweep() -> None:
     coordinator = Coordinator(graph(), [], Patience(in_flight=1))
-    place = coordinator.graph.order
+    place = coordinator.graph.place
     order = [task for task in alone(coordinator) if task.kind is Kind.DENOISE]
     steps = [task.step for task in order]
     assert steps == sorted(steps)
     for step in set(steps):
-        places = [place[task.region] for task in order if task.step == step]
+        places = [place(task.region) for task in order if task.step == step]
         assert places == sorted(places)
 
 
