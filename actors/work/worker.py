@@ -23,15 +23,25 @@ import torch
 from actors.artifacts.blobs import BLOBS, Blobs, Sums
 from actors.artifacts.difficulty import DifficultyMaps
 from actors.artifacts.edges import read_edges
-from actors.artifacts.image_prompts import StoredImagePrompts, image_prompt_blob
+from actors.artifacts.image_prompts import StoredImagePrompts
 from actors.artifacts.latents import States
-from actors.artifacts.layout import COARSE, DIFFICULTY, OUT, PIXELS, history_name
+from actors.artifacts.layout import (
+    COARSE,
+    DIFFICULTY,
+    GLOBAL_TAGS_BLOB,
+    OUT,
+    PIXELS,
+    PROMPTS_ARRAY,
+    history_name,
+    image_prompt_blob,
+    words_name,
+)
 from actors.artifacts.own_prompts import OwnPrompts
 from actors.artifacts.previous import Before
-from actors.artifacts.prompts import PROMPTS_ARRAY, PromptStore, RegionPrompts
+from actors.artifacts.prompts import PromptStore, RegionPrompts
 from actors.artifacts.reductions import StoredReductions
-from actors.artifacts.tagging import GLOBAL_TAGS_BLOB, GlobalTags, LazyTagger
-from actors.artifacts.words import StoredWords, words_name
+from actors.artifacts.tagging import GlobalTags, LazyTagger
+from actors.artifacts.words import StoredWords
 from actors.schedule.task import Hello, Kind, Outcome, Task
 from pipeline.geometry.noise import keyed_noise
 from pipeline.geometry.tiles import Tile
