@@ -13,8 +13,7 @@ from pipeline.plan.plan import Plan
 from storage.box import Box
 from storage.run import RunStore
 
-DIFFICULTY_MAP = "cond/difficulty-map"
-"""the user's own, in input pixels"""
+from .layout import DIFFICULTY_MAP
 
 
 class DifficultyMaps:

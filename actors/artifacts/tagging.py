@@ -13,8 +13,7 @@ from pipeline.taggers.loading import describe_tagger, load_tagger
 from pipeline.tasks.local_prompts import Tags
 
 from .blobs import Blobs
-
-GLOBAL_TAGS_BLOB = "cond/global-tags.json"
+from .layout import GLOBAL_TAGS_BLOB
 
 
 class LazyTagger:

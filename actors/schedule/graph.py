@@ -35,6 +35,12 @@ _PRODUCTS = {
 """what each kind of task makes, and how many steps on: of two that make z, the one with a step before it comes first"""
 
 
+def product(task: Task) -> Item:
+    """What a task makes."""
+    kind, later = _PRODUCTS[task.kind]
+    return Item(kind, task.step + later, task.region)
+
+
 class Graph:
     """The dependencies of one plan."""
 
@@ -82,8 +88,7 @@ class Graph:
         return {kind: [edge for edge in self._edges if edge.product == kind] for kind in self.extents}
 
     def product(self, task: Task) -> Item:
-        kind, later = _PRODUCTS[task.kind]
-        return Item(kind, task.step + later, task.region)
+        return product(task)
 
     def producer(self, item: Item) -> Task:
         for kind, (made, later) in _PRODUCTS.items():

@@ -6,7 +6,6 @@ Messages are tasks and small outcomes. Pixels and latents go through the store, 
 from __future__ import annotations
 
 import dataclasses
-import functools
 import os
 import resource
 import socket
@@ -23,21 +22,31 @@ import torch
 from actors.artifacts.blobs import BLOBS, Blobs, Sums
 from actors.artifacts.difficulty import DifficultyMaps
 from actors.artifacts.edges import read_edges
-from actors.artifacts.image_prompts import StoredImagePrompts, image_prompt_blob
+from actors.artifacts.image_prompts import StoredImagePrompts
 from actors.artifacts.latents import States
-from actors.artifacts.layout import COARSE, DIFFICULTY, OUT, PIXELS, history_name
+from actors.artifacts.layout import (
+    COARSE,
+    DIFFICULTY,
+    GLOBAL_TAGS_BLOB,
+    OUT,
+    PIXELS,
+    PROMPTS_ARRAY,
+    history_name,
+    image_prompt_blob,
+    words_name,
+)
 from actors.artifacts.own_prompts import OwnPrompts
 from actors.artifacts.previous import Before
-from actors.artifacts.prompts import PROMPTS_ARRAY, PromptStore, RegionPrompts
+from actors.artifacts.prompts import PromptStore, RegionPrompts
 from actors.artifacts.reductions import StoredReductions
-from actors.artifacts.tagging import GLOBAL_TAGS_BLOB, GlobalTags, LazyTagger
-from actors.artifacts.words import StoredWords, words_name
+from actors.artifacts.tagging import GlobalTags, LazyTagger
+from actors.artifacts.words import StoredWords
 from actors.schedule.task import Hello, Kind, Outcome, Task
 from pipeline.geometry.noise import keyed_noise
 from pipeline.geometry.tiles import Tile
-from pipeline.imaging.colour import match_colour, transfer_colour
 from pipeline.imaging.finite import TOO_STRONG, at, check_weights, finite, finite_table
-from pipeline.imaging.pixels import from_rgb, to_rgb
+from pipeline.imaging.moments import Rescaling
+from pipeline.imaging.pixels import to_rgb
 from pipeline.models.protocol import Backbone, Conditioning, WordMaps, num_branches
 from pipeline.plan.device import describe_device, package_versions
 from pipeline.plan.plan import Plan
@@ -46,15 +55,16 @@ from pipeline.prompts.tagging import Tagger
 from pipeline.prompts.text_limit import TextLimit
 from pipeline.sampling.guidance import guide_prediction
 from pipeline.tasks.activity import active_pixels, active_tiles, count_active
-from pipeline.tasks.codec import Codec, decode_box
+from pipeline.tasks.codec import Codec
 from pipeline.tasks.combine import combine, tiles_at
 from pipeline.tasks.compat import sample_scales, tile_scales
 from pipeline.tasks.contribution import Contribution
+from pipeline.tasks.decode import Decoder
 from pipeline.tasks.denoise import DENOISER, Idle, PromptTable, cut, denoise_region, predict_tiles, reach
 from pipeline.tasks.local_prompts import Prompter, encode_prompt
 from pipeline.tasks.merge import merge_region
 from pipeline.tasks.prepare import Preparer
-from pipeline.tasks.reduce import Reducer
+from pipeline.tasks.reduce import Reducer, Table
 from pipeline.tasks.rest import mask, rest
 from pipeline.tasks.word_sums import sum_words
 from storage.box import Box
@@ -100,9 +110,15 @@ class Worker:
         self._images = StoredImagePrompts(store, plan, self._preparer, self._in_backbone, blobs)
         self._conditions = Conditions(plan, self._preparer, self._images, self._own_prompts.table, self._local_prompts)
         self._codec = Codec(self._in_backbone)
-        first = functools.partial(getattr, before, "anchor", None)
-        reducer = Reducer(plan, self._preparer, self._codec, self._states.at, first)
+        reducer = Reducer(plan, self._preparer, self._codec, self._states.at, self._first_anchor)
         self._reductions = StoredReductions(store, plan, reducer, blobs)
+        self._decoder = Decoder(
+            plan=plan,
+            codec=self._codec,
+            last=self._reductions.last,
+            enlarged=self._preparer.enlarged,
+            statistics=self._decode_statistics,
+        )
         self._dilated = Exchange(plan, self._states, self._reductions)
 
     def hello(self) -> Hello:
@@ -349,23 +365,16 @@ class Worker:
         return guide_prediction(self.solver, step, z, prediction, coarse, wide=wide, canvas=canvas, box=box, cell=cell)
 
     def _decode(self, region: int) -> tuple[int, dict[str, Any], list[Contribution]]:
-        plan, geometry = self.plan, self.plan.geometry
-        box = plan.regions.box(region)
-        canvas = plan.regions.canvas
-        wide = box.grown(plan.decode_halo - geometry.decoder_halo, canvas)
-        found = self._reductions.table("decode")
-        decode = functools.partial(self._codec.decode, norms=found.get("norms"))
-        rgb = decode_box(self._reductions.last, decode, geometry, canvas, wide)
-        inside = plan.out_regions.box(region)
-        if plan.recipe.codec.colour == "wavelet":
-            rgb = transfer_colour(rgb, self._preparer.enlarged(wide.scaled(geometry.factor)))
-        elif plan.recipe.codec.colour == "adain":
-            rgb = match_colour(rgb, found)
-        ys, xs = inside.within(wide.scaled(geometry.factor))
-        values = plan.value_range.from_unit(from_rgb(rgb[:, ys, xs], plan.image.num_bands))
-        return self.store.open_array(OUT).write(region, values), {}, []
+        return self.store.open_array(OUT).write(region, self._decoder.decode(region)), {}, []
 
     # -- what the tasks read -----------------------------------------------------------------------------------------
+
+    def _first_anchor(self) -> Rescaling | None:
+        """The stage before's anchor, which knows the first stage's."""
+        return None if self._before is None else self._before.anchor
+
+    def _decode_statistics(self) -> Table:
+        return self._reductions.table("decode")
 
     def _local_prompts(self, region: int) -> RegionPrompts:
         found = self._prompt_store.read(region)

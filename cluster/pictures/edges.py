@@ -10,8 +10,7 @@ from collections.abc import Callable, Iterator
 
 import numpy as np
 
-from actors.artifacts.edges import EDGES
-from actors.artifacts.layout import OUT
+from actors.artifacts.layout import EDGES, OUT
 from pipeline.imaging.edges import LEVELS, find_marks, histogram, join, rim, settle, thresholds
 from pipeline.plan.plan import Plan
 from storage.box import RegionGrid

@@ -7,8 +7,9 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from actors.artifacts.blobs import Blobs
+from actors.artifacts.layout import WORDS_BLOB
 from actors.artifacts.series import check_kind, look_at, run_exists, stage_url
-from actors.artifacts.words import WORDS_BLOB, read_words
+from actors.artifacts.words import read_words
 from actors.drive import Tally
 from actors.schedule.graph import Graph
 from cluster.console.whereabouts import check_outputs

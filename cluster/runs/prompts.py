@@ -10,7 +10,8 @@ from typing import Any
 
 import numpy as np
 
-from actors.artifacts.prompts import PROMPTS_ARRAY, prompt_blob, read_prompt
+from actors.artifacts.layout import PROMPTS_ARRAY, prompt_blob
+from actors.artifacts.prompts import read_prompt
 from actors.artifacts.series import open_begun
 from actors.artifacts.sums import record_sums
 from pipeline.geometry.tiles import Tile

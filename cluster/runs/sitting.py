@@ -9,8 +9,9 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from typing import Any
 
-from actors.artifacts.resume import create_arrays, find_available
+from actors.artifacts.resume import find_available
 from actors.artifacts.spared import Seen, count_seen
+from actors.artifacts.table import create_arrays
 from actors.drive import Session, StoppedError, Tally, delete_leftovers, drive
 from actors.heartbeat import keep_beating, raise_if_fenced
 from actors.schedule.coordinator import Coordinator
@@ -122,7 +123,7 @@ def sit(
         reporter.announce("checking", "what the run holds")
         records = store.journal.replay()
         check()
-        create_arrays(store, plan, graph)
+        create_arrays(store, plan)
         found = find_available(store, plan, graph, records, on_checked=on_checked, check=check)
         patience = Patience(kept_steps=plan.recipe.run.keep_steps or 0)
         coordinator = Coordinator(graph, found.available, patience, found.active)

@@ -7,9 +7,7 @@ from collections.abc import Callable
 from typing import Any
 
 from actors.artifacts.blobs import Blobs
-from actors.artifacts.difficulty import DIFFICULTY_MAP
-from actors.artifacts.image_prompts import TEXTURES_BLOB
-from actors.artifacts.layout import PIXELS
+from actors.artifacts.layout import DIFFICULTY_MAP, PIXELS, TEXTURES_BLOB
 from actors.artifacts.series import check_kind, look_at, run_exists
 from actors.drive import Tally
 from cluster.console.whereabouts import check_outputs

@@ -8,8 +8,7 @@ from pathlib import Path
 import numpy as np
 from typer.testing import Result
 
-from actors.artifacts.edges import EDGES
-from actors.artifacts.layout import OUT
+from actors.artifacts.layout import EDGES, OUT
 from cluster.runs.generate import stage_url
 from pipeline.imaging.edges import edges, histogram, thresholds
 from pipeline.plan.record import plan_from_json

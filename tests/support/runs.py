@@ -16,7 +16,8 @@ import torch
 from diffusers import AutoencoderKL
 
 from actors.artifacts.layout import OUT, PIXELS, latent_name
-from actors.artifacts.resume import create_arrays, find_available
+from actors.artifacts.resume import find_available
+from actors.artifacts.table import create_arrays
 from actors.drive import Session, Tally, drive
 from actors.executors.local import LocalExecutor
 from actors.executors.protocol import Executor
@@ -152,7 +153,7 @@ def sit(
 ) -> Tally:
     """One sitting, by default in this process; resumes what the store holds."""
     graph = Graph(case.plan)
-    create_arrays(store, case.plan, graph)
+    create_arrays(store, case.plan)
     found = find_available(store, case.plan, graph, store.journal.replay())
     patience = dataclasses.replace(patience or Patience(), kept_steps=case.plan.recipe.run.keep_steps)
     coordinator = Coordinator(graph, found.available, patience, found.active)

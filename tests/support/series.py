@@ -9,7 +9,8 @@ from typing import Any
 
 import numpy as np
 
-from actors.artifacts.words import WORDS_BLOB, read_words
+from actors.artifacts.layout import WORDS_BLOB
+from actors.artifacts.words import read_words
 from cluster.pictures.edges import bring_edges
 from pipeline.models.registry import describe_model
 from pipeline.plan.device import describe_device, package_versions

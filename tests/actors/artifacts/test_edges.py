@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 import torch
 
-from actors.artifacts.edges import EDGES, read_edges
-from actors.artifacts.layout import OUT
+from actors.artifacts.edges import read_edges
+from actors.artifacts.layout import EDGES, OUT
 from actors.drive import StoppedError
 from pipeline.imaging.edges import edges
 from pipeline.plan.cost import price

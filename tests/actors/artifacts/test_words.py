@@ -12,9 +12,9 @@ import numpy as np
 import pytest
 import torch
 
-from actors.artifacts.layout import latent_name
-from actors.artifacts.prompts import PROMPTS_ARRAY, read_prompt
-from actors.artifacts.words import WORDS_BLOB, read_words, words_name
+from actors.artifacts.layout import PROMPTS_ARRAY, WORDS_BLOB, latent_name, words_name
+from actors.artifacts.prompts import read_prompt
+from actors.artifacts.words import read_words
 from actors.drive import StoppedError
 from pipeline.geometry.blend import tile_weight
 from pipeline.models.attention.word_maps import record_words

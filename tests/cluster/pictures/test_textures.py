@@ -12,7 +12,7 @@ import torch
 from PIL import Image
 from typer.testing import Result
 
-from actors.artifacts.image_prompts import TEXTURES_BLOB
+from actors.artifacts.layout import TEXTURES_BLOB
 from pipeline.models.registry import describe_model, load_backbone
 from pipeline.prompts.textures import memory_from_bytes
 from storage.run import RunStore
