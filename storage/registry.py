@@ -11,7 +11,8 @@ from __future__ import annotations
 import importlib.metadata
 import logging
 import sys
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import lru_cache
 from importlib.metadata import EntryPoint
@@ -30,7 +31,7 @@ class Registry(Generic[Thing]):
     """the sort, in a word: ``solver``"""
     group: str
     """of the entry points: ``gigatile.solvers``"""
-    kind: type[Thing]
+    kind: type
     """what an entry point has to be"""
     built_in: tuple[Thing, ...]
     """what comes with gigatile; no package takes the place of it"""
@@ -68,6 +69,21 @@ class Registry(Generic[Thing]):
             return {}
         return {one.dist.name: one.dist.version for one in self._outside(name) if one.dist is not None}
 
+    @contextmanager
+    def blaming(self, name: str) -> Iterator[None]:
+        """Turn what another package's ``name`` raises, but for errors that are for users, into one that names it."""
+        try:
+            yield
+        except (ValueError, OSError):
+            raise
+        except Exception as e:
+            found = " and ".join(f"{key} {version}" for key, version in self.packages(name).items())
+            if not found:
+                raise
+            raise ValueError(
+                f"{self.what} {name!r} of the package {found} failed ({_reason(e)}): mend the package, or uninstall it"
+            ) from e
+
     def known(self) -> tuple[Thing, ...]:
         """gigatile's own, and what was asked for before in this process."""
         return (*self.built_in, *self._found.values())
@@ -90,11 +106,8 @@ class Registry(Generic[Thing]):
         try:
             thing = entry.load()
         # whatever an import of somebody else's code may raise; it is the cause of ours
-        except Exception as e:
-            reason = " ".join(str(e).split()) or "no reason given"
-            raise ValueError(
-                f"{where} cannot be loaded ({type(e).__name__}: {reason}): mend the package, or uninstall it"
-            ) from e
+        except (Exception, SystemExit) as e:
+            raise ValueError(f"{where} cannot be loaded ({_reason(e)}): mend the package, or uninstall it") from e
         if not isinstance(thing, self.kind):
             raise ValueError(
                 f"{where}: {entry.value} is a {type(thing).__name__}, expected a {self.kind.__name__} of "
@@ -107,6 +120,10 @@ class Registry(Generic[Thing]):
             )
         self._found[entry] = thing
         return thing
+
+
+def _reason(error: BaseException) -> str:
+    return f"{type(error).__name__}: {' '.join(str(error).split()) or 'no reason given'}"
 
 
 def _package(entry: EntryPoint) -> str:

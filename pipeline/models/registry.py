@@ -121,35 +121,36 @@ def _describe_base(name: str, file: ModelFile, *, strict: bool) -> tuple[Family,
     folder, checkpoint = _locate_base(name, file, strict=strict)
     index = read_config(folder / "model_index.json", name)
     family = _checked_family(name, file, index, folder, checkpoint)
-    missing = [part for part in family.parts(index) if not (folder / part).is_file()]
-    if missing:
-        raise FileNotFoundError(f"model {name}: lacks {', '.join(missing)}; expected a folder in diffusers' format")
-    configs = {**{part: folder / part for part in family.parts(index)}, **tokenizer_files(folder, name)}
-    kinds = family.kinds(folder, index)
-    check_demands(folder, kinds, name)
-    scheduler = finite_settings(read_config(folder / "scheduler" / "scheduler_config.json", name), name)
-    check_scheduler(scheduler, name)
-    try:
-        geometry, defaults = family.read_geometry(folder, index), family.read_defaults(folder, index)
-    except KeyError as e:
-        raise ValueError(f"model {name}: its configs lack {e.args[0]!r}; copy the model again") from e
-    weights, left = _weights(name, file, folder, checkpoint, family.weighted_parts(index))
-    cost = dataclasses.replace(geometry.cost, parameters=sum(num_parameters(path) for path in weights.values()))
-    left += _unread(name, folder, kinds, [] if checkpoint is not None else list(weights.values()))
-    left += unread_of_index(index, [*family.weighted_parts(index), *(["controlnet"] if file.controls else [])])
-    card = ModelCard(
-        name=name,
-        family=family.name,
-        location=str(folder),
-        geometry=dataclasses.replace(geometry, cost=cost),
-        defaults=defaults,
-        scheduler=scheduler,
-        fingerprint=fingerprint_files({**configs, **weights}),
-        checkpoint=None if checkpoint is None else str(checkpoint),
-        dropped=settle(left, f"model {name}", strict=strict),
-        packages=FAMILIES.packages(str(index["_class_name"])),
-        **family.facts(folder, index),
-    )
+    with FAMILIES.blaming(str(index["_class_name"])):
+        missing = [part for part in family.parts(index) if not (folder / part).is_file()]
+        if missing:
+            raise FileNotFoundError(f"model {name}: lacks {', '.join(missing)}; expected a folder in diffusers' format")
+        configs = {**{part: folder / part for part in family.parts(index)}, **tokenizer_files(folder, name)}
+        kinds = family.kinds(folder, index)
+        check_demands(folder, kinds, name)
+        scheduler = finite_settings(read_config(folder / "scheduler" / "scheduler_config.json", name), name)
+        check_scheduler(scheduler, name)
+        try:
+            geometry, defaults = family.read_geometry(folder, index), family.read_defaults(folder, index)
+        except KeyError as e:
+            raise ValueError(f"model {name}: its configs lack {e.args[0]!r}; copy the model again") from e
+        weights, left = _weights(name, file, folder, checkpoint, family.weighted_parts(index))
+        cost = dataclasses.replace(geometry.cost, parameters=sum(num_parameters(path) for path in weights.values()))
+        left += _unread(name, folder, kinds, [] if checkpoint is not None else list(weights.values()))
+        left += unread_of_index(index, [*family.weighted_parts(index), *(["controlnet"] if file.controls else [])])
+        card = ModelCard(
+            name=name,
+            family=family.name,
+            location=str(folder),
+            geometry=dataclasses.replace(geometry, cost=cost),
+            defaults=defaults,
+            scheduler=scheduler,
+            fingerprint=fingerprint_files({**configs, **weights}),
+            checkpoint=None if checkpoint is None else str(checkpoint),
+            dropped=settle(left, f"model {name}", strict=strict),
+            packages=FAMILIES.packages(str(index["_class_name"])),
+            **family.facts(folder, index),
+        )
     return family, card
 
 
@@ -208,4 +209,5 @@ def load_backbone(card: ModelCard, *, device: str, dtype: str, options: Options 
     diffusers_logging.disable_progress_bar()
     # the card was made by it, in this process
     family = next(one for one in FAMILIES.known() if one.name == card.family)
-    return family.load(card, device=device, dtype=getattr(torch, dtype), options=options)
+    with FAMILIES.blaming(family.names[0]):
+        return family.load(card, device=device, dtype=getattr(torch, dtype), options=options)

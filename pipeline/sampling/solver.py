@@ -220,7 +220,8 @@ def build_solver(
         if is_flow_model:
             raise ValueError(f"the model itself lays the levels of {name}: leave out spacing = {spacing!r}")
         settings["timestep_spacing"] = spacing
-    scheduler = row.kind.from_config({**scheduler_config, **settings})
+    with SOLVERS.blaming(name):
+        scheduler = row.kind.from_config({**scheduler_config, **settings})
     if times is not None:
         if row.is_told_times:
             scheduler.set_timesteps(timesteps=list(times))

@@ -66,7 +66,8 @@ def describe_tagger(name: str, *, allow_pickle: bool = False, strict: bool = Tru
     """
     alone = TAGGERS.find(name)
     if alone is not None and alone.describe is not None:
-        return dataclasses.replace(alone.describe(), manner=alone.manner, packages=TAGGERS.packages(name))
+        with TAGGERS.blaming(name):
+            return dataclasses.replace(alone.describe(), manner=alone.manner, packages=TAGGERS.packages(name))
     folder = locate(name, name, allow_pickle=allow_pickle, what="tagger")
     if folder.is_file():
         raise ValueError(f"tagger {name}: {_what_file(folder)}")
@@ -154,4 +155,5 @@ def load_tagger(card: TaggerCard, tagging: Tagging, *, device: str, captions: st
     """
     kind = TAGGERS.find(card.kind)
     assert kind is not None, "it was described"
-    return kind.load(card, tagging, device=device, captions=captions)
+    with TAGGERS.blaming(card.kind):
+        return kind.load(card, tagging, device=device, captions=captions)

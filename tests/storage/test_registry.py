@@ -53,6 +53,7 @@ def test_an_installed_one_is_found_with_its_package(monkeypatch: pytest.MonkeyPa
         ("FIVE = 'five'", r"outside_bad:FIVE is a str, expected a complex of builtins: mend"),
         ("FIVE = 7j", "says of itself that it is 0: call its entry point alike"),
         ("FIVE = (", r"cannot be loaded \(SyntaxError"),
+        ("raise SystemExit(3)", r"cannot be loaded \(SystemExit: 3\)"),
     ],
 )
 def test_a_broken_one_is_one_line_and_hurts_nobody_else(
@@ -94,3 +95,18 @@ def test_two_packages_with_one_name_are_both_named(monkeypatch: pytest.MonkeyPat
         offered.find("5")
     assert "first 1.0" in str(caught.value)
     assert "second 1.0" in str(caught.value)
+
+
+def test_what_fails_later_names_the_package_too(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """But for what is for the user as it is, and for faults of our own."""
+    install(monkeypatch, tmp_path, {GROUP: {"5": "nowhere:FIVE"}}, name="five", version="2.1")
+    offered = registry(1 + 2j)
+    with (
+        pytest.raises(ValueError, match=r"^number '5' of the package five 2\.1 failed \(KeyError: 'x'\): mend"),
+        offered.blaming("5"),
+    ):
+        raise KeyError("x")
+    for name, error in (("5", ValueError("a line")), ("5", FileNotFoundError("a line")), ("1", KeyError("x"))):
+        with pytest.raises(type(error)) as caught, offered.blaming(name):
+            raise error
+        assert caught.value is error

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from pathlib import Path
 
 import pytest
@@ -80,3 +81,30 @@ def test_a_family_that_reads_no_folder_says_so(tmp_path: Path) -> None:
     assert (family.parts({}), family.weighted_parts({}), family.kinds(tmp_path, {})) == ([], [], {})
     with pytest.raises(ValueError, match="its family reads no folders"):
         family.read_geometry(tmp_path / "model", {})
+
+
+@pytest.mark.parametrize(
+    ("given", "match"),
+    [
+        ("parts=lambda index: ['model_index.json']", "its family reads no folders"),
+        (
+            "parts=lambda index: [], read_geometry=lambda folder, index: index.nothing",
+            r"model family 'NewPipeline' of the package new 1\.0 failed \(AttributeError: .*'nothing'\): mend",
+        ),
+    ],
+)
+def test_one_that_fails_while_it_describes_is_named(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, given: str, match: str
+) -> None:
+    monkeypatch.delitem(sys.modules, "new_family", raising=False)
+    text = f"""
+from pipeline.models.families.analytic import load
+from pipeline.models.family import Family
+FAMILY = Family(name="new", class_names=("NewPipeline",), load=load, {given})
+"""
+    entries = {"gigatile.models": {"NewPipeline": "new_family:FAMILY"}}
+    install(monkeypatch, tmp_path / "site", entries, name="new", files={"new_family.py": text})
+    folder = write_stable_diffusion(tmp_path / "sd")
+    (folder / "model_index.json").write_text(json.dumps({"_class_name": "NewPipeline"}))
+    with pytest.raises(ValueError, match=match):
+        describe_model(str(folder))
