@@ -100,7 +100,7 @@ def create_arrays(store: RunStore, plan: Plan, graph: Graph) -> None:
             name = history_name(step)
             store.array(name, channels=channels * solver.num_history, grid=plan.regions, dtype="float32")
     create_words(store, plan)
-    if graph.uses_coarse:
+    if plan.uses_coarse:
         store.array(COARSE, channels=channels, grid=plan.regions, dtype="float32")
     if plan.has_difficulty:
         store.array(DIFFICULTY, channels=1, grid=plan.regions, dtype="float32")
