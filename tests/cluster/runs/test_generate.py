@@ -6,6 +6,8 @@ import json
 import re
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -13,6 +15,8 @@ from PIL import Image
 from typer.testing import Result
 
 from cluster.console.ending import StopSwitch
+from cluster.job import TextJob
+from cluster.runs import generate as module
 from storage.run import RunStore
 from tests.support.series import tiny_model
 from tests.support.tiny_transformers import write_flux, write_stable_diffusion_3
@@ -182,3 +186,44 @@ def test_as_the_published_code(run: Run, models: dict[str, str]) -> None:
         wrong = generate(run, models["xl"], demofusion(), *words)
         assert wrong.exit_code == 1
         assert said in wrong.stderr
+
+
+def test_warnings_are_said_once_for_a_series(monkeypatch: pytest.MonkeyPatch) -> None:
+    """With the plan of the first stage: later ones would repeat them."""
+    plans = [SimpleNamespace(stage=SimpleNamespace(index=index)) for index in range(3)]
+    there = SimpleNamespace(device="cpu", workers=2, memory=5, where="here")
+    monkeypatch.setattr(module, "place", lambda _job: there)
+    monkeypatch.setattr(module, "make_plans", lambda _job, _device: plans)
+    monkeypatch.setattr(module, "check_memory", lambda plan, *room: (plan.stage.index, *room))
+    monkeypatch.setattr(module, "model_notes", lambda plan: (f"note {plan.stage.index}",))
+    monkeypatch.setattr(module, "find_cuts", lambda plan, *_, **__: (f"cut {plan.stage.index}",))
+    monkeypatch.setattr(module, "foresee", lambda plan, *_, **__: (f"foreseen {plan.stage.index}",))
+    monkeypatch.setattr(module, "find_vain", lambda _job, _asked, found: (f"vain of {len(found)}",))
+    found = module.prepare(TextJob(prompt="sea", output="a.png"))
+    assert [one.warnings for one in found] == [("note 0", "cut 0", "vain of 3", "foreseen 0"), (), ()]
+    assert [(one.plan, one.cost, one.workers) for one in found] == [
+        (plan, (index, 2, 5, "here"), 2) for index, plan in enumerate(plans)
+    ]
+
+
+def test_edges_are_brought_where_they_are_shown(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of the stage before, which the first has none of; and it is said."""
+    said: list[tuple[str, ...]] = []
+    brought: list[Any] = []
+    monkeypatch.setattr(module, "bring_edges", lambda *given, **options: brought.append((given, options)))
+    reporter: Any = SimpleNamespace(announce=lambda *words: said.append(words))
+
+    def bring(before: Any, *structures: str) -> Any:
+        plan = SimpleNamespace(recipe=SimpleNamespace(structures=structures))
+        sitting: Any = SimpleNamespace(
+            prepared=SimpleNamespace(plan=plan), before=before, store="store", lease="lease", stop_if_asked="stop"
+        )
+        module._bring_in(sitting, reporter, [])
+        return plan
+
+    bring(None, "edges")
+    bring("before", "image")
+    assert (said, brought) == ([], [])
+    plan = bring("before", "image", "edges")
+    assert said == [("edges", "of the stage before")]
+    assert brought == [(("store", plan, "before", "lease", []), {"on_rows": "stop"})]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -13,6 +14,10 @@ from rasterio.transform import Affine
 from rasterio.warp import transform
 from typer.testing import Result
 
+from cluster.runs import prompts as module
+from pipeline.geometry.tiles import plan_tiles
+from pipeline.prompts.text_limit import Cut
+from pipeline.tasks.local_prompts import TilePrompt
 from tests.support.runs import picture
 from tests.support.tiny import write_stable_diffusion
 from tests.support.tiny_taggers import write_tagger
@@ -163,3 +168,30 @@ def test_geojson(run: Run, set_up: Path) -> None:
         refused = run("plan", name, "other.png", *words, quick=False)
         assert refused.exit_code == 1
         assert message in refused.stderr
+
+
+def test_tiles_with_prompts_that_are_cut_are_counted(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Tiles, not prompts; of both prompts; and what falls off is said once, in its order."""
+    grid = plan_tiles(48, 80, window=16, stride=16)
+    plan: Any = SimpleNamespace(prompt_tiles=grid)
+    limit: Any = SimpleNamespace(cut=lambda text: Cut(text[:3], tuple(text[3:].split())))
+    said = {0: TilePrompt("sea"), 1: TilePrompt("ice roof"), 2: TilePrompt("sea", "dim noise roof")}
+
+    class Prompting:
+        def __init__(self, *_: Any) -> None:
+            pass
+
+        def prompt(self, tile: Any) -> TilePrompt:
+            return said.get(tile.row, TilePrompt("ash"))
+
+    monkeypatch.setattr(module, "Prompter", Prompting)
+    assert (len(grid.tops), len(grid.lefts)) == (3, 5)
+    (line,) = module._cut_tags(plan, limit)
+    assert line == "prompts of 10 tiles are longer than the model reads; these fall off: roof, noise"
+    said[2] = TilePrompt("sea", "dim")
+    assert module._cut_tags(plan, limit)[0].startswith("prompts of 5 tiles")
+    said[1] = TilePrompt("ice")
+    assert module._cut_tags(plan, limit) == []
+    said[0] = TilePrompt("sea mew")
+    monkeypatch.setattr(module, "MOST_LOOKED_AT", 4)
+    assert module._cut_tags(plan, limit)[0].startswith("prompts of 4 tiles")
