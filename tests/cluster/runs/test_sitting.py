@@ -11,18 +11,12 @@ from typing import Any
 
 import pytest
 
-<<<<<<< HEAD
+from cluster.job import Job
 from cluster.pictures.transfer import EXPORT
 from cluster.runs.sitting import already_finished, leased, match_run
+from storage.errors import RunBusyError
 from storage.journal import Record, driver_record
 from storage.lease import Lease, is_released
-=======
-from cluster.job import Job
-from cluster.runs.sitting import already_finished, leased, match_run
-from storage.errors import RunBusyError
-from storage.journal import driver_record
-from storage.lease import Lease
->>>>>>> mirrors
 from storage.run import RunStore
 from tests.support.tiny import small_plan
 
@@ -43,7 +37,6 @@ def test_giving_the_lease_back_hides_no_error(
     assert "could not be given back: cannot write lease/0001.released" in caplog.text
 
 
-<<<<<<< HEAD
 PLAN: Any = SimpleNamespace(hash="0" * 64, to_json=lambda: b"{}")
 
 
@@ -155,7 +148,8 @@ def test_the_journal_names_the_plan_where_its_file_is_damaged(tmp_path: Path, ca
     (tmp_path / "run" / "plan.json").write_bytes(b"{}")
     assert [record.kind for record in match_run(run_at(tmp_path), plan)] == ["golden"]
     assert "is not the plan that the journal names, which is this one: it counts" in caplog.text
-=======
+
+
 def test_a_run_of_another_plan_is_refused(tmp_path: Path) -> None:
     """With what differs, four fields at most; the same plan goes on, and a place without one begins."""
     store = RunStore.open(str(tmp_path / "run"))
@@ -163,7 +157,7 @@ def test_a_run_of_another_plan_is_refused(tmp_path: Path) -> None:
     assert match_run(store, plan) == []
     store.write_plan(plan.to_json())
     assert match_run(store, plan) == []
-    other = small_plan(seed=plan.recipe.seed + 1)
+    other = small_plan(seed=plan.recipe.run.seed + 1)
     with pytest.raises(
         ValueError, match=r"was begun by another plan: .*seed.* Give another --run, or delete"
     ) as caught:
@@ -245,4 +239,3 @@ def test_an_output_that_was_changed_since(tmp_path: Path, content: bytes, caplog
         finished(path, [record(path)])
     assert finished(path, [record(path)], overwrite=True) is None
     assert "it is written again" in caplog.text
->>>>>>> mirrors

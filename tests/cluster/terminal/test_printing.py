@@ -105,13 +105,13 @@ def test_a_plan(capsys: Capture) -> None:
     assert found["image"] == "75 x 125 -> 300 x 500 pixels (height x width), 3 bands of uint8"
     assert found["regions"].startswith(f"{-(-plan.regions.height // 64)} x {-(-plan.regions.width // 64)} of 64 ")
     assert found["tiles"] == f"{plan.tiles.num_tiles} of 48 x 48 latent pixels a step, batches of 2"
-    assert found["recipe"].startswith(f"multidiffusion, {plan.recipe.solver}, 3 steps, guidance ")
+    assert found["recipe"].startswith(f"multidiffusion, {plan.recipe.sampling.solver}, 3 steps, guidance ")
     assert found["recipe"].endswith(", seed 77")
     assert found["forwards"].startswith(f"{cost.forwards} tiles through the model, {cost.region_steps} region-steps")
     assert f"the encoder {cost.encodes:.3g} and the decoder {cost.decodes:.3g} times" in found["codec"]
     assert found["disk"] == f"{cost.disk_peak / 1e6:.0f} MB at most in runs/a"
     assert found["memory"] == f"{cost.memory_worker / 1e6:.0f} MB a worker at most, 3 workers"
-    assert found["device"] == f"cpu (test), 1 thread(s), {plan.recipe.dtype}"
+    assert found["device"] == f"cpu (test), 1 thread(s), {plan.recipe.model.dtype}"
     assert found["plan"] == plan.hash
     assert found["activity"] == "all"
 
@@ -126,7 +126,7 @@ def test_a_recipe_that_spares(capsys: Capture) -> None:
     given = prepared(activity="mask", lower_bound=0.2)
     print_plan(given, "r")
     found = rows(told(capsys)[0])
-    assert found["activity"] == f"mask, by {given.plan.recipe.difficulty}"
+    assert found["activity"] == f"mask, by {given.plan.recipe.difficulty.source}"
     assert f"through the model at most, {given.cost.forwards_least} at least, " in found["forwards"]
 
 
