@@ -17,8 +17,8 @@ from storage.box import RegionGrid
 from storage.run import RunStore
 from tests.support.runs import picture
 
-GRID = RegionGrid(height=70, width=101, side=32)
-"""three rows of four regions, the last ones smaller"""
+GRID = RegionGrid(height=50, width=101, side=32)
+"""two rows of four regions, the last ones smaller"""
 
 
 @pytest.fixture
@@ -54,7 +54,7 @@ class After:
         records = self.store.journal.replay()
         bring_edges(self.store, plan, before, self.lease, records, on_rows=on_rows)
         array = self.store.open_array(EDGES)
-        assert (array.grid.height, array.grid.width, array.grid.side) == (70, 101, 32)
+        assert (array.grid.height, array.grid.width, array.grid.side) == (50, 101, 32)
         return array.read(array.grid.canvas)
 
 
@@ -71,7 +71,7 @@ def test_they_are_those_of_the_whole_picture(before: RunStore, after: After, sha
     median = float(np.median(whole))
     expected = edges(whole, int((1 - share) * median), int(min(255, (1 + share) * median)))
     np.testing.assert_array_equal(found, expected[None].astype(np.uint8))
-    assert (found.dtype, found.shape) == (np.uint8, (1, 70, 101))
+    assert (found.dtype, found.shape) == (np.uint8, (1, 50, 101))
     assert 0 < found.sum() < found.size
     assert after.rows == 3 * GRID.rows
 
