@@ -16,7 +16,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import lru_cache
 from importlib.metadata import EntryPoint
-from typing import Generic, TypeVar
+from typing import Any, Generic, TypeVar
 
 log = logging.getLogger(__name__)
 
@@ -104,22 +104,24 @@ class Registry(Generic[Thing]):
     def _load(self, entry: EntryPoint) -> Thing:
         where = f"{self.what} {entry.name!r} of {_package(entry)}"
         try:
-            thing = entry.load()
+            loaded: Any = entry.load()
         # whatever an import of somebody else's code may raise; it is the cause of ours
         except (Exception, SystemExit) as e:
             raise ValueError(f"{where} cannot be loaded ({_reason(e)}): mend the package, or uninstall it") from e
-        if not isinstance(thing, self.kind):
+        is_right: bool = isinstance(loaded, self.kind)
+        if not is_right:
             raise ValueError(
-                f"{where}: {entry.value} is a {type(thing).__name__}, expected a {self.kind.__name__} of "
+                f"{where}: {entry.value} is a {type(loaded).__name__}, expected a {self.kind.__name__} of "
                 f"{self.kind.__module__}: mend the package, or uninstall it"
             )
-        if entry.name not in self.names_of(thing):
+        found: Thing = loaded
+        if entry.name not in self.names_of(found):
             raise ValueError(
-                f"{where} says of itself that it is {', '.join(self.names_of(thing)) or 'nothing'}: call its entry "
+                f"{where} says of itself that it is {', '.join(self.names_of(found)) or 'nothing'}: call its entry "
                 "point alike"
             )
-        self._found[entry] = thing
-        return thing
+        self._found[entry] = found
+        return found
 
 
 def _reason(error: BaseException) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, MutableSet
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 
 import numpy as np
 
@@ -24,7 +24,8 @@ class Marks(MutableSet[Mark]):
         self, make: Callable[[Any, int, int], Mark], extents: Mapping[str, Extent], marks: Iterable[Mark] = ()
     ) -> None:
         """``make``: Task or Item; ``extents``: of the kinds that it may hold."""
-        self._make, self._extents = make, extents
+        self._make: Callable[[Any, int, int], Mark] = make
+        self._extents = extents
         self._sizes = {kind: (each.steps, each.places, -(-each.places // 8)) for kind, each in extents.items()}
         """steps, places, and bytes of a step"""
         self._bytes = {kind: bytearray(steps * width) for kind, (steps, _, width) in self._sizes.items()}
@@ -35,7 +36,7 @@ class Marks(MutableSet[Mark]):
 
     def _find(self, mark: object) -> tuple[str, int, int] | None:
         """Kind, byte and bit; None for what can never be in the set."""
-        kind, step, place = mark  # type: ignore[misc]
+        kind, step, place = cast("tuple[str, int, int]", mark)
         steps, places, width = self._sizes.get(kind, (0, 0, 0))
         if not (0 <= step < steps and 0 <= place < places):
             return None
@@ -87,6 +88,6 @@ class Marks(MutableSet[Mark]):
         self._bytes[kind][step * width : (step + 1) * width] = np.packbits(layer.ravel(), bitorder="little").tobytes()
 
     @classmethod
-    def _from_iterable(cls, it: Iterable[Any]) -> set[Any]:  # type: ignore[override]
+    def _from_iterable(cls, it: Iterable[Any]) -> set[Any]:
         """What ``&`` and its like give: a plain set."""
         return set(it)

@@ -30,7 +30,7 @@ def codec_geometry(config: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-def codec_cost(config: dict[str, Any]) -> dict[str, float]:
+def codec_cost(config: dict[str, Any]) -> dict[str, Any]:
     """The fields of Cost that the autoencoder's config says."""
     return {f"{part}_measuring": round(sum(norms.work), 3) for part, norms in find_norms(config).items()}
 
