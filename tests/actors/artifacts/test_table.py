@@ -44,7 +44,7 @@ def test_names_do_not_collide_and_shapes_are_of_arrays_that_tasks_make() -> None
     [
         ({}, []),
         ({"solver": "dpm++2m"}, [history_name(1), history_name(2)]),
-        ({"activity": "mask"}, [DIFFICULTY]),
+        ({"activity": "mask"}, [DIFFICULTY, moments_name(0)]),
         ({"colour": "adain"}, [moments_name(0)]),
     ],
 )
