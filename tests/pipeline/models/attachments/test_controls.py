@@ -48,8 +48,13 @@ def test_one_that_fits(configs: tuple[dict[str, Any], dict[str, Any]]) -> None:
     # what a config leaves out is the library's default; what the class is called may be left out, too
     check_control(WHERE, {key: value for key, value in control.items() if key != "_class_name"}, base, 8, "sd")
     check_control(WHERE, {**control, "block_out_channels": tuple(control["block_out_channels"])}, base, 8, "sd")
-    rest = {key: value for key, value in control.items() if key != "in_channels"}
-    check_control(WHERE, rest, base, 8, "sd")
+    for left_out in ("in_channels", "conditioning_channels", "global_pool_conditions", "addition_embed_type"):
+        check_control(WHERE, {key: value for key, value in control.items() if key != left_out}, base, 8, "sd")
+    # the library's own widths of the picture's embedding are four, which shrink by 8
+    silent = {key: value for key, value in control.items() if key != "conditioning_embedding_out_channels"}
+    check_control(WHERE, silent, base, 8, "sd")
+    with pytest.raises(ValueError, match="shrink them by 4"):
+        check_control(WHERE, silent, base, 4, "sd")
 
 
 @pytest.mark.parametrize(
