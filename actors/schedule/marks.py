@@ -24,7 +24,8 @@ class Marks(MutableSet[Mark]):
         self, make: Callable[[Any, int, int], Mark], extents: Mapping[str, Extent], marks: Iterable[Mark] = ()
     ) -> None:
         """``make``: Task or Item; ``extents``: of the kinds that it may hold."""
-        self._make, self._extents = make, extents
+        self._extents = extents
+        self._make: Callable[[Any, int, int], Mark] = make
         self._sizes = {kind: (each.steps, each.places, -(-each.places // 8)) for kind, each in extents.items()}
         """steps, places, and bytes of a step"""
         self._bytes = {kind: bytearray(steps * width) for kind, (steps, _, width) in self._sizes.items()}
@@ -33,16 +34,16 @@ class Marks(MutableSet[Mark]):
         for mark in marks:
             self.add(mark)
 
-    def _find(self, mark: object) -> tuple[str, int, int] | None:
+    def _find(self, mark: tuple[str, int, int]) -> tuple[str, int, int] | None:
         """Kind, byte and bit; None for what can never be in the set."""
-        kind, step, place = mark  # type: ignore[misc]
+        kind, step, place = mark
         steps, places, width = self._sizes.get(kind, (0, 0, 0))
         if not (0 <= step < steps and 0 <= place < places):
             return None
         return kind, step * width + (place >> 3), 1 << (place & 7)
 
     def __contains__(self, mark: object) -> bool:
-        found = self._find(mark)
+        found = self._find(mark) if isinstance(mark, tuple) else None
         return found is not None and bool(self._bytes[found[0]][found[1]] & found[2])
 
     def add(self, mark: Mark) -> None:
@@ -87,6 +88,6 @@ class Marks(MutableSet[Mark]):
         self._bytes[kind][step * width : (step + 1) * width] = np.packbits(layer.ravel(), bitorder="little").tobytes()
 
     @classmethod
-    def _from_iterable(cls, it: Iterable[Any]) -> set[Any]:  # type: ignore[override]
+    def _from_iterable(cls, it: Iterable[Any]) -> set[Any]:
         """What ``&`` and its like give: a plain set."""
         return set(it)
