@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, MutableSet
-from typing import Any, TypeVar, cast
+from typing import Any, TypeVar
 
 import numpy as np
 
@@ -24,8 +24,8 @@ class Marks(MutableSet[Mark]):
         self, make: Callable[[Any, int, int], Mark], extents: Mapping[str, Extent], marks: Iterable[Mark] = ()
     ) -> None:
         """``make``: Task or Item; ``extents``: of the kinds that it may hold."""
-        self._make: Callable[[Any, int, int], Mark] = make
         self._extents = extents
+        self._make: Callable[[Any, int, int], Mark] = make
         self._sizes = {kind: (each.steps, each.places, -(-each.places // 8)) for kind, each in extents.items()}
         """steps, places, and bytes of a step"""
         self._bytes = {kind: bytearray(steps * width) for kind, (steps, _, width) in self._sizes.items()}
@@ -34,16 +34,16 @@ class Marks(MutableSet[Mark]):
         for mark in marks:
             self.add(mark)
 
-    def _find(self, mark: object) -> tuple[str, int, int] | None:
+    def _find(self, mark: tuple[str, int, int]) -> tuple[str, int, int] | None:
         """Kind, byte and bit; None for what can never be in the set."""
-        kind, step, place = cast("tuple[str, int, int]", mark)
+        kind, step, place = mark
         steps, places, width = self._sizes.get(kind, (0, 0, 0))
         if not (0 <= step < steps and 0 <= place < places):
             return None
         return kind, step * width + (place >> 3), 1 << (place & 7)
 
     def __contains__(self, mark: object) -> bool:
-        found = self._find(mark)
+        found = self._find(mark) if isinstance(mark, tuple) else None
         return found is not None and bool(self._bytes[found[0]][found[1]] & found[2])
 
     def add(self, mark: Mark) -> None:
