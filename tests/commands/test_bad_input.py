@@ -16,6 +16,7 @@ from PIL import Image
 from typer.testing import Result
 
 from actors.heartbeat import keep_beating
+from pipeline.models import registry
 from pipeline.models.families import analytic
 from storage.run import RunStore
 from tests.support.composite import write_composite
@@ -187,7 +188,8 @@ def test_scale(run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Non
     import dataclasses
 
     fixed = dataclasses.replace(analytic.CARD, geometry=dataclasses.replace(analytic.GEOMETRY, native_scale=4))
-    monkeypatch.setattr(analytic, "CARD", fixed)
+    family = dataclasses.replace(analytic.FAMILY, card=fixed)
+    monkeypatch.setattr(registry, "FAMILIES", dataclasses.replace(registry.FAMILIES, built_in=(family,)))
     one_line(run("upscale", "in.png", "out.png", "--scale", "3"), "scale 3", "enlarges by 4")
     nothing_left(tmp_path)
 

@@ -90,7 +90,7 @@ def test_marks_of_editors_are_no_text(encoding: str, tmp_path: Path) -> None:
     name, mark = marks.get(encoding, (encoding, b""))
     (tmp_path / "r.toml").write_bytes(mark + 'prompts.text = "é"\r\nsampling.steps = 1\r\n'.encode(name))
     (tmp_path / "t.json").write_bytes(mark + '{"tags":\r\n["é"]}'.encode(name))
-    assert read_toml(tmp_path / "r.toml") == {"prompt": "é", "steps": 1}
+    assert read_toml(tmp_path / "r.toml") == {"prompts": {"text": "é"}, "sampling": {"steps": 1}}
     assert read_json(tmp_path / "t.json") == {"tags": ["é"]}
 
 

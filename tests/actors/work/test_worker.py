@@ -11,11 +11,10 @@ import pytest
 import torch
 
 from actors.artifacts.layout import COARSE, OUT, latent_name
-from actors.artifacts.resume import create_arrays
+from actors.artifacts.table import create_arrays
 from actors.drive import WrongWorkerError
 from actors.executors.local import LocalExecutor
 from actors.schedule.coordinator import TaskFailedError
-from actors.schedule.graph import Graph
 from actors.schedule.task import Kind, Task
 from actors.work.building import build_worker
 from pipeline.models.families.analytic import AnalyticBackbone
@@ -133,7 +132,7 @@ def test_two_tasks_at_once_make_what_one_after_another_makes(tmp_path: Path) -> 
     regions, runs = range(case.plan.regions.num_regions), []
     for together in (False, True):
         store = case.begin(str(tmp_path / f"{together}"))
-        create_arrays(store, case.plan, Graph(case.plan))
+        create_arrays(store, case.plan)
         runs.append(prepare_all(build_worker(case.setup(store)), regions, together=together))
     assert len(runs[0]) == 6 == len({*runs[0].values()})
     assert runs[0] == runs[1]

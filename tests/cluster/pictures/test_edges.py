@@ -13,6 +13,7 @@ from actors.artifacts.edges import EDGES
 from actors.artifacts.layout import OUT
 from cluster.pictures.edges import bring_edges
 from pipeline.imaging.edges import edges
+from pipeline.plan.recipe import Recipe
 from storage.box import RegionGrid
 from storage.run import RunStore
 from tests.support.runs import picture
@@ -50,7 +51,7 @@ class After:
         def on_rows() -> None:
             self.rows += 1
 
-        plan: Any = SimpleNamespace(recipe=SimpleNamespace(edge_share=share))
+        plan: Any = SimpleNamespace(recipe=Recipe.from_flat(edge_share=share))
         records = self.store.journal.replay()
         bring_edges(self.store, plan, before, self.lease, records, on_rows=on_rows)
         array = self.store.open_array(EDGES)
@@ -103,7 +104,7 @@ def test_of_another_picture_they_are_written_over(before: RunStore, after: After
     """Where the journal does not tell of them, as after a crash before its entry."""
     first = after.bring(before)
     fill(before, seed=1)
-    plan: Any = SimpleNamespace(recipe=SimpleNamespace(edge_share=0.3))
+    plan: Any = SimpleNamespace(recipe=Recipe.from_flat(edge_share=0.3))
     bring_edges(after.store, plan, before, after.lease, [])
     array = after.store.open_array(EDGES)
     found = array.read(array.grid.canvas)

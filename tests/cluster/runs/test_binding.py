@@ -28,6 +28,7 @@ from cluster.runs.binding import (
     read_tags,
     read_vit,
 )
+from pipeline.plan.recipe import Recipe
 from storage.box import RegionGrid
 from storage.objects.address import Address
 from storage.run import RunStore
@@ -56,7 +57,7 @@ def source(height: int = 30, width: int = 50) -> Any:
 def test_options_win_over_settings_and_settings_over_the_recipe() -> None:
     Path("mine.toml").write_text("sampling.steps = 5\nrun.seed = 6\nguidance.weight = 7.0\n")
     found = asked_recipe(job(recipe="mine.toml", settings=["sampling.steps=8", "run.seed=9"], seed=0))
-    assert (found.steps, found.seed, found.guidance) == (8, 0, 7.0)
+    assert (found.sampling.steps, found.run.seed, found.guidance.weight) == (8, 0, 7.0)
 
 
 def test_bands_of_the_source() -> None:
@@ -181,7 +182,7 @@ def test_a_tag_file_that_is_not_there_or_of_another_image() -> None:
 def test_notes_on_the_model(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(binding, "scheduler_notes", lambda scheduler, solver: (f"{scheduler} {solver}",))
     plan: Any = SimpleNamespace(
-        all_dropped=("a", "b"), scheduler="its scheduler", recipe=SimpleNamespace(solver="ddim")
+        all_dropped=("a", "b"), scheduler="its scheduler", recipe=Recipe.from_flat(solver="ddim")
     )
     dropped = ": it is dropped, as model.strict = false asks"
     assert model_notes(plan) == (f"a{dropped}", f"b{dropped}", "its scheduler ddim")

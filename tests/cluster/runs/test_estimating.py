@@ -8,9 +8,11 @@ from typing import Any
 import pytest
 
 from cluster.job import Job, Work
+from cluster.machines import ray_cluster, this_machine
 from cluster.runs import estimating
 from cluster.runs.estimating import estimate
 from cluster.runs.sitting import Prepared
+from pipeline.plan.recipe import Recipe
 
 JOB = Job(input="in.png", output="out.png", model="the model", allow_pickle=True)
 
@@ -19,8 +21,8 @@ def prepared(workers: int, regions: int, name: str = "", dtype: str | None = "bf
     plan: Any = SimpleNamespace(
         name=name,
         regions=SimpleNamespace(num_regions=regions),
-        recipe=SimpleNamespace(dtype=dtype),
-        geometry=SimpleNamespace(width=320, window=64),
+        recipe=Recipe.from_flat(dtype=dtype),
+        geometry=SimpleNamespace(cost=SimpleNamespace(width=320), window=64),
         device=SimpleNamespace(kind="cuda", threads=3),
     )
     cost: Any = f"price of {name}"
@@ -51,8 +53,8 @@ def asked(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
 
     monkeypatch.setattr(estimating, "count_flops", count)
     monkeypatch.setattr(estimating, "find_family", find)
-    monkeypatch.setattr(estimating, "measure_speed", here)
-    monkeypatch.setattr(estimating, "cluster_speed", there)
+    monkeypatch.setattr(this_machine, "measure_speed", here)
+    monkeypatch.setattr(ray_cluster.connect, "cluster_speed", there)
     return calls
 
 

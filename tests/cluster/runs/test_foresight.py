@@ -10,6 +10,7 @@ import pytest
 from cluster.runs import foresight
 from cluster.runs.foresight import foresee
 from pipeline.models.files.few_steps import FewSteps
+from pipeline.plan.recipe import Recipe
 
 CERTAIN = FewSteps(steps=4, sign="its scheduler", is_certain=True)
 BY_NAME = FewSteps(steps=4, sign="the name turbo", is_certain=False)
@@ -31,7 +32,7 @@ def said(
     monkeypatch.setattr(foresight, "find_few_steps", find)
     monkeypatch.setattr(foresight, "find_lost_picture", lambda plan: lost)
     plan: Any = SimpleNamespace(
-        recipe=SimpleNamespace(steps=steps, guidance=guidance), geometry=SimpleNamespace(embeds_guidance=embeds)
+        recipe=Recipe.from_flat(steps=steps, guidance=guidance), geometry=SimpleNamespace(embeds_guidance=embeds)
     )
     return foresee(plan, "m", allow_pickle=True)
 

@@ -23,6 +23,7 @@ from cluster.terminal.printing import (
 )
 from pipeline.plan.cost import price
 from pipeline.plan.estimate import Estimate
+from pipeline.plan.recipe import Recipe
 from tests.support.tiny import small_plan
 
 Capture = pytest.CaptureFixture[str]
@@ -131,21 +132,29 @@ def test_a_recipe_that_spares(capsys: Capture) -> None:
 
 
 def test_groups_in_words(capsys: Capture) -> None:
-    recipe: Any = SimpleNamespace(activity="groups", difficulty="map", group_steps=(4, 9), group_times=(0.5, 1.0))
+    recipe = Recipe.from_flat(
+        activity="groups", difficulty="file", group_steps=(4, 9, 12), group_times=(250.0, 500.0, 1000.0)
+    )
     assert printing._activity(recipe) == (
-        "groups, by map; steps of simple, medium and hard tiles: 4 from 0.5 on, 9 from 1 on"
+        "groups, by file; steps of simple, medium and hard tiles: 4 from 250 on, 9 from 500 on, 12 from 1000 on"
     )
 
 
-def stage(index: int, *, cut: bool = False, compat: str = "ours", dilated: Any = None, **more: Any) -> Any:
+def stage(index: int, *, cut: bool = False, compat: str = "none", dilated: Any = None, **more: Any) -> Any:
     size = (40, 60)
     canvas = SimpleNamespace(
         scaled=lambda factor: SimpleNamespace(shape=(48, 64) if cut else size, height=48, width=64)
     )
     plan = SimpleNamespace(
         stage=SimpleNamespace(index=index, count=2),
-        recipe=SimpleNamespace(
-            name="mine", solver="ddim", guidance=7.5, blend="cosine", seed=3, compat=compat, dtype="float32"
+        recipe=Recipe.from_flat(
+            name="mine",
+            solver="ddim" if compat == "none" else "euler",
+            guidance=7.5,
+            blend="cosine",
+            seed=3,
+            compat=compat,
+            dtype="float32",
         ),
         regions=SimpleNamespace(canvas=canvas),
         geometry=SimpleNamespace(factor=8),
@@ -264,7 +273,7 @@ def test_status(capsys: Capture, monkeypatch: pytest.MonkeyPatch, table: dict[st
 def test_a_table_of_prompts(capsys: Capture, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(printing, "out", printing.Terminal(width=100))
     plan: Any = SimpleNamespace(
-        recipe=SimpleNamespace(negative_prompt="the plan's own"), prompt_tiles=SimpleNamespace(num_tiles=9)
+        recipe=Recipe.from_flat(negative_prompt="the plan's own"), prompt_tiles=SimpleNamespace(num_tiles=9)
     )
     first = SimpleNamespace(prompt=SimpleNamespace(kept="sea"), negative=None, dropped=("roof", "ice"))
     other = SimpleNamespace(prompt=SimpleNamespace(kept="b\x1b"), negative=SimpleNamespace(kept="noise"), dropped=())

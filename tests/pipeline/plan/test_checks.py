@@ -108,7 +108,7 @@ def test_what_works_is_not(name: str) -> None:
 
 def test_compiling_needs_a_compiler_on_a_cpu(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(checks.shutil, "which", lambda _name: None)
-    heavy = model_with(parameters=5)
+    heavy = model_with(cost=dataclasses.replace(analytic.GEOMETRY.cost, parameters=5))
     with pytest.raises(ValueError, match=r"needs a C\+\+ compiler \(g\+\+ or clang\+\+\) on a CPU and there is none"):
         small_plan(model=heavy, compile=True)
     assert small_plan(model=heavy, compile=True, device=GPU).num_steps == 3

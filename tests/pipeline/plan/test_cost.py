@@ -120,7 +120,9 @@ def test_memory_by_hand() -> None:
     assert codec > denoise
     cost = price(plan)
     assert (cost.memory_worker, cost.memory_model) == (LIBRARIES + codec, 0)
-    heavy = dataclasses.replace(plan, geometry=dataclasses.replace(geometry, parameters=10_000_000))
+    heavy = dataclasses.replace(
+        plan, geometry=dataclasses.replace(geometry, cost=dataclasses.replace(geometry.cost, parameters=10_000_000))
+    )
     cost = price(heavy)
     assert (cost.memory_worker, cost.memory_model) == (LIBRARIES + 60_000_000 + codec, 40_000_000)
     many = price(small_plan(batch=64))
@@ -137,8 +139,7 @@ def test_runs_of_the_autoencoder(recipe: dict[str, object], encodes: float, deco
         encoder_norms=3,
         decoder_norms=5,
         norm_groups=4,
-        encoder_measuring=2.5,
-        decoder_measuring=5.25,
+        cost=dataclasses.replace(analytic.GEOMETRY.cost, encoder_measuring=2.5, decoder_measuring=5.25),
     )
     model = dataclasses.replace(analytic.CARD, geometry=measured)
     found = price(small_plan(model=model, **{"codec_norm": "window", **recipe}))  # type: ignore[arg-type]

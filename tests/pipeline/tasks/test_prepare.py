@@ -27,9 +27,7 @@ LOW = torch.rand(3, 60, 90, generator=torch.Generator().manual_seed(0)) * 0.5
 LOW[:, 20:30, 40:70] += 0.4
 MODEL = dataclasses.replace(
     analytic.CARD,
-    geometry=dataclasses.replace(
-        analytic.GEOMETRY, codec_window=16, encoder_halo=3, structures=("image", "edges"), structure="none"
-    ),
+    geometry=dataclasses.replace(analytic.GEOMETRY, codec_window=16, encoder_halo=3, structures=("image", "edges")),
 )
 """one input pixel is one latent pixel"""
 

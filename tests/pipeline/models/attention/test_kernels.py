@@ -91,7 +91,7 @@ def test_they_are_part_of_the_plan(model: str, monkeypatch: pytest.MonkeyPatch) 
     assert len({small_plan(**settings, **change).hash for change in changes}) == 3
     assert Recipe.from_flat(compile=True, attention="flash").model.options == Options(compile=True, attention="flash")
     gpu = DeviceFacts(kind="cuda", name="test", threads=1)
-    with pytest.raises(ValueError, match="needs dtype float16 or bfloat16 on a GPU"):
+    with pytest.raises(ValueError, match=r"needs model\.dtype float16 or bfloat16 on a GPU"):
         small_plan(**settings, device=gpu, attention="flash", dtype="float32")
     assert small_plan(**settings, device=gpu, attention="flash", dtype="float16").recipe.model.attention == "flash"
     with pytest.raises(ValueError, match="'efficient' needs a GPU"):

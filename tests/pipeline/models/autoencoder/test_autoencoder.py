@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 import torch
 
-from pipeline.models.autoencoder.autoencoder import Autoencoder, codec_geometry
+from pipeline.models.autoencoder.autoencoder import Autoencoder, codec_cost, codec_geometry
 from pipeline.models.autoencoder.norm_order import find_norms
 from pipeline.models.autoencoder.receptive_field import decoder_halo, encoder_halo
 from tests.support.tiny import tiny_vae
@@ -31,11 +31,11 @@ def test_facts_by_hand() -> None:
     assert (found["channels"], found["factor"], found["codec_window"], found["norm_groups"]) == (4, 4, 64, 4)
     assert (found["encoder_halo"], found["decoder_halo"]) == (encoder_halo(config), decoder_halo(config))
     assert found["encoder_halo"] != found["decoder_halo"]
-    norms = find_norms(config)
+    norms, cost = find_norms(config), codec_cost(config)
     for part in ("encoder", "decoder"):
-        assert found[f"{part}_measuring"] == pytest.approx(sum(norms[part].work), abs=5e-4)
-        assert found[f"{part}_measuring"] == round(found[f"{part}_measuring"], 3)
-    assert found["encoder_measuring"] != found["decoder_measuring"]
+        assert cost[f"{part}_measuring"] == pytest.approx(sum(norms[part].work), abs=5e-4)
+        assert cost[f"{part}_measuring"] == round(cost[f"{part}_measuring"], 3)
+    assert cost["encoder_measuring"] != cost["decoder_measuring"]
     assert codec_geometry(dict(tiny_vae(levels=1).config))["factor"] == 1
 
 

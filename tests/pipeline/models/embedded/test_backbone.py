@@ -13,7 +13,7 @@ import torch
 from pipeline.models.embedded import backbone as module
 from pipeline.models.embedded.backbone import EmbeddedBackbone, Parts
 from pipeline.models.embedded.precondition import local_spread
-from pipeline.models.protocol import Conditioning, LatentGeometry
+from pipeline.models.protocol import Conditioning, Cost, LatentGeometry
 
 MEAN, STD = [0.5, -1.0, 2.0, 0.0], [2.0, 0.5, 4.0, 1.0]
 SPREAD = [[0.1, 0.2, -0.1], [0.0, 0.1, 0.1], [-0.5, 0.0, 0.1], [0.3, -0.1, 0.0]]
@@ -21,18 +21,13 @@ GEOMETRY = LatentGeometry(
     channels=4,
     factor=4,
     window=16,
-    overlap=4,
     multiple=4,
     encoder_halo=1,
     decoder_halo=1,
     codec_window=256,
     text_tokens=5,
     image_width=7,
-    steps=4,
-    guidance=1.0,
-    batch=1,
-    dtype="float32",
-    width=8,
+    cost=Cost(width=8),
 )
 ALPHAS = torch.linspace(0.99, 0.01, 10)
 SHAPE = (2, 4, 6, 9)

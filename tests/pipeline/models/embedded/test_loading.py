@@ -16,6 +16,7 @@ from pipeline.models.embedded import loading
 from pipeline.models.embedded.loading import (
     kinds,
     parts,
+    read_defaults,
     read_degradations,
     read_geometry,
     read_sight,
@@ -68,10 +69,11 @@ def folder(tmp_path: Path) -> Path:
 
 
 def test_geometry_is_what_the_configs_say(folder: Path) -> None:
-    found = read_geometry(folder, {"gigatile": OWN, "texture_encoder": [], "generator": []})
-    assert {name: getattr(found, name) for name in OWN} == OWN
-    assert (found.channels, found.factor, found.text_tokens, found.width) == (12, 8, 21, 24)
-    assert (found.image_width, found.codec_window, found.batch) == (33, 256, 1)
+    index = {"gigatile": OWN, "texture_encoder": [], "generator": []}
+    found, defaults = read_geometry(folder, index), read_defaults(folder, index)
+    assert {name: getattr(defaults if hasattr(defaults, name) else found, name) for name in OWN} == OWN
+    assert (found.channels, found.factor, found.text_tokens, found.cost.width) == (12, 8, 21, 24)
+    assert (found.image_width, found.codec_window, defaults.batch) == (33, 256, 1)
     assert found.reads_coarse
     assert found.structures == ("image", "edges")
     assert found.word_cell == 2
@@ -80,7 +82,9 @@ def test_geometry_is_what_the_configs_say(folder: Path) -> None:
 def test_what_a_model_may_lack(folder: Path) -> None:
     own = {name: value for name, value in OWN.items() if not name.startswith("text_")}
     found = read_geometry(folder, {"gigatile": own})
-    assert (found.image_width, found.text_steps, found.text_guidance) == (None, None, None)
+    assert found.image_width is None
+    defaults = read_defaults(folder, {"gigatile": own})
+    assert (defaults.text_steps, defaults.text_guidance) == (None, None)
 
 
 @pytest.mark.parametrize("part", ["unet", "controlnet"])
