@@ -181,7 +181,7 @@ def test_as_the_published_code(run: Run, models: dict[str, str]) -> None:
     assert "as the published code has it" not in plain.stdout
     for words, said in (
         (["--compat", "always"], "compat must be one of none, official, got 'always'"),
-        ([*OFFICIAL, "--recipe", "scalediff"], "compat 'official' knows the solver euler only"),
+        ([*OFFICIAL, "--recipe", "scalediff"], "run.compat = 'official' is read with sampling.solver = 'euler' only"),
     ):
         wrong = generate(run, models["xl"], demofusion(), *words)
         assert wrong.exit_code == 1
@@ -214,7 +214,7 @@ def test_edges_are_brought_where_they_are_shown(monkeypatch: pytest.MonkeyPatch)
     reporter: Any = SimpleNamespace(announce=lambda *words: said.append(words))
 
     def bring(before: Any, *structures: str) -> Any:
-        plan = SimpleNamespace(recipe=SimpleNamespace(structures=structures))
+        plan = SimpleNamespace(recipe=SimpleNamespace(structure=SimpleNamespace(shown=structures)))
         sitting: Any = SimpleNamespace(
             prepared=SimpleNamespace(plan=plan), before=before, store="store", lease="lease", stop_if_asked="stop"
         )
