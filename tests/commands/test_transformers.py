@@ -68,7 +68,7 @@ def test_neighbourhood_attention(run: Run, tmp_path: Path, models: dict[str, Pat
         'tiles.attend = "neighbourhood"\ntiles.attention_window = 8\n'
         "tiles.attention_jitter = true\nsampling.steps = 2\n"
     )
-    recipe = nearby.replace("steps", "tiles.window = 16\ntiles.region = 16\nsteps")
+    recipe = nearby.replace("sampling", "tiles.window = 16\ntiles.region = 16\nsampling")
     (tmp_path / "mine.toml").write_text(recipe)
     options = ["--model", str(models[kind]), "--scale", "8", "--workers", "0", "--recipe"]
     result = run("upscale", "in.png", "out.png", *options, "mine.toml", quick=False)
