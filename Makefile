@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 # the CPU build where it can be had; any torch 2.13.0 does
 TORCH := torch==2.13.0
 
-.PHONY: demo test fast check clean
+.PHONY: demo test fast check docs clean
 
 $(VENV)/.runtime: pyproject.toml requirements.txt
 	$(PYTHON) -m venv $(VENV)
@@ -33,6 +33,9 @@ check: $(VENV)/.test
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+
+docs: $(VENV)/.runtime
+	$(BIN)/python -m pipeline.plan.tables docs/recipes.md
 
 clean:
 	rm -rf demo $(VENV)

@@ -14,8 +14,9 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 
 from actors.artifacts.blobs import crc_of
-from actors.artifacts.resume import ACTIVE, Beside, array_names, kept_beside
+from actors.artifacts.resume import ACTIVE
 from actors.artifacts.sums import JournalledSums, as_task, is_task
+from actors.artifacts.table import Kept
 from actors.executors.protocol import Event, Executor, TaskFailed, WorkerJoined, WorkerLost
 from actors.schedule.coordinator import Coordinator, Finished
 from actors.schedule.task import CONTRIBUTING, Hello, Item, Kind, Outcome
@@ -108,14 +109,14 @@ class Session:
     given: Mapping[str, int] = field(default_factory=dict)
     """crc32c of blobs that the driver put into the store, by name"""
     sums: JournalledSums = field(init=False)
-    beside: Beside = field(init=False)
+    kept: Kept = field(init=False)
     golden: int | None = field(default=None, init=False)
     """crc32c of what the first worker of the run predicted; None where none has come yet"""
     delete_after: float = field(default=0.0, init=False)
     """time.monotonic() before which the store is not asked to delete: it was away"""
 
     def __post_init__(self) -> None:
-        self.beside = kept_beside(self.plan)
+        self.kept = Kept(self.plan)
         self.sums = JournalledSums(self.coordinator.graph, self.given)
         for record in self.store.journal.replay():
             if is_task(record):
@@ -288,7 +289,7 @@ def _clean_up(session: Session, retired: set[Kind]) -> None:
 def _delete_garbage(session: Session, most: int) -> None:
     session.delete_after = time.monotonic() + RETRY_SECONDS
     with _put_off("deleting what is not read again"):
-        _delete(session.store, session.coordinator.items.garbage, session.beside, most, session.lease.check)
+        _delete(session.store, session.coordinator.items.garbage, session.kept, most, session.lease.check)
         session.delete_after = 0.0
 
 
@@ -299,10 +300,10 @@ def delete_leftovers(store: RunStore, plan: Plan, coordinator: Coordinator, leas
     """
     garbage = coordinator.items.garbage
     with _put_off("deleting what is not read again"):
-        _delete(store, garbage, kept_beside(plan), len(garbage), lease.check)
+        _delete(store, garbage, Kept(plan), len(garbage), lease.check)
 
 
-def _delete(store: RunStore, garbage: list[Item], beside: Beside, most: int, check: Callable[[], None]) -> None:
+def _delete(store: RunStore, garbage: list[Item], kept: Kept, most: int, check: Callable[[], None]) -> None:
     """Delete so many items, the last first; what the store refuses to delete stays on the list.
 
     ``check`` raises FencedError where a newer coordinator has taken over, which may count on them.
@@ -311,7 +312,7 @@ def _delete(store: RunStore, garbage: list[Item], beside: Beside, most: int, che
         if number % MOST_DELETED == 0:
             check()
         item = garbage[-1]
-        for name in array_names(item, beside):
+        for name in kept.names(item):
             store.open_array(name).delete(item.region)
         garbage.pop()
 

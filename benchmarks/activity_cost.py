@@ -60,7 +60,8 @@ def start_ray(place: str) -> Iterator[int]:
 
 def run(low: Path, folder: Path, recipe: str, options: argparse.Namespace, workers: int) -> dict[str, Any]:
     """One run in a Ray that is there; seconds from the first worker's arrival."""
-    text = f'preset = "{recipe}"\nsteps = {options.steps}\nwindow = {options.window}\nregion = {options.region}\n'
+    text = f'preset = "{recipe}"\nsampling.steps = {options.steps}\n'
+    text += f"tiles.window = {options.window}\ntiles.region = {options.region}\n"
     (folder / f"{recipe}.toml").write_text(text)
     job = Job(
         input=str(low),

@@ -24,7 +24,7 @@ from tests.support.tiny import tiny_vae, write_stable_diffusion, write_vit
 from tests.support.tiny_taggers import write_tagger
 from tests.support.tiny_transformers import write_flux, write_stable_diffusion_3
 
-SIZES = {"small": (44, 60), "tiny": (20, 24), "odd": (50, 77)}
+SIZES = {"small": (44, 60), "tiny": (20, 24), "odd": (50, 77), "long": (34, 18)}
 """height and width of the pictures that are enlarged"""
 VOCABULARY = "water\nroof\nsand\nroad\n"
 LORA_LAYERS = ("mid_block.attentions.0.proj_in", "mid_block.attentions.0.transformer_blocks.0.attn1.to_q")

@@ -21,6 +21,7 @@ from cluster.job import Job
 from cluster.runs.sitting import Prepared
 from cluster.runs.upscale import upscale
 from pipeline.models.registry import describe_model, load_backbone
+from pipeline.plan.flat import dotted
 from pipeline.plan.plan import Plan
 from training.degradations import SCALE
 
@@ -59,7 +60,8 @@ def recipe_method(words: str, *, model: str, threads: int) -> Method:
     """
     given = dict(word.split("=", 1) for word in words.split())
     once, memory = given.pop("tags", None) == "whole", given.pop("textures", None)
-    text = "".join(f"{key} = {_toml(value)}\n" for key, value in given.items())
+    # the results that are kept here name recipes in the short form of old
+    text = "".join(f"{dotted(key)} = {_toml(value)}\n" for key, value in given.items())
     tomllib.loads(text)
 
     def run(low: torch.Tensor) -> Restored:

@@ -223,7 +223,7 @@ def main() -> None:
     options = parser.parse_args()
     examples, paths = load_examples(options), find_pictures(options.data, options.sets)
     card = describe_model(options.model)
-    backbone: Any = load_backbone(card, device="cpu", dtype=card.geometry.dtype)
+    backbone: Any = load_backbone(card, device="cpu", dtype=card.defaults.dtype)
     middle = [example.truth for example in examples if example.degradation == "clean"]
     large = [centre_crop(p, 4096, bool(options.halved) and p.parent.name.startswith(options.halved)) for p in paths]
     record = {

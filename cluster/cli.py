@@ -1,4 +1,4 @@
-"""Command line: ``gigatile upscale | generate | plan | status | prompts | compare | textures | decode | export``."""
+"""Command line: ``gigatile COMMAND``, such as upscale, generate, plan, recipes, status, prompts, textures, export."""
 
 from __future__ import annotations
 
@@ -127,6 +127,22 @@ def plan(job: Job, as_json: JsonOpt = False) -> None:
 
 
 @app.command()
+def recipes(
+    settings: Annotated[bool, typer.Option("--settings", help="every setting of a recipe, not the presets")] = False,
+    as_json: JsonOpt = False,
+) -> None:
+    """List the presets with the papers that they implement, or what a recipe can say."""
+    from cluster.terminal import recipes as listing
+
+    if as_json and settings:
+        raise typer.BadParameter("--json lists presets: leave --settings out")
+    if as_json:
+        print(json.dumps(listing.presets_json()))
+        return
+    out.print(listing.settings() if settings else listing.presets())
+
+
+@app.command()
 def status(
     run: RunArg,
     as_json: JsonOpt = False,
@@ -205,7 +221,7 @@ def textures(
 ) -> None:
     """Make a memory of reference textures, for `upscale --textures`."""
     from cluster.pictures.textures import Order, build_memory
-    from cluster.runs.settings import parse_settings
+    from cluster.runs.settings import parse_strict
 
     def show(done: int, total: int) -> None:
         if done % 50 == 0 or done == total:
@@ -217,7 +233,7 @@ def textures(
             output=output,
             model=model,
             allow_pickle=allow_pickle,
-            strict=parse_settings(settings, of_model=True).strict,
+            strict=parse_strict(settings),
             scale=scale,
             side=side,
             pairs=pairs,

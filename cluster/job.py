@@ -6,6 +6,10 @@ import re
 from dataclasses import dataclass, field
 from typing import Any
 
+from pipeline.plan.settings import Run
+from pipeline.prompts.settings import Prompts
+from pipeline.sampling.settings import Guidance, Sampling
+from pipeline.settings import by_name
 from storage.home import expand_home
 from storage.objects.address import Address
 
@@ -19,6 +23,21 @@ def _option(default: Any, text: str) -> Any:
     return field(default=default, metadata={"help": text})
 
 
+def _setting(name: str) -> Any:
+    """An option that is a setting of the recipe, in the recipe's own words."""
+    return _option(None, SHOWN[name].about.meaning.replace("``", ""))
+
+
+SHOWN = by_name((Sampling, Prompts, Guidance, Run))
+OPTIONS = {
+    "steps": "sampling.steps",
+    "seed": "run.seed",
+    "prompt": "prompts.text",
+    "negative": "prompts.negative",
+    "guidance": "guidance.weight",
+    "compat": "run.compat",
+}
+"""options and arguments that are settings, which they set"""
 _PATHS = ("output", "recipe", "model", "tagger", "vocabulary", "vit", "input", "difficulty", "textures", "tags")
 """fields that may name a local file or folder: a home directory, ~, is meant wherever the shell leaves it"""
 
@@ -34,14 +53,15 @@ class Work:
     )
     allow_pickle: bool = _option(False, "let the model's weights be pickles, which can run code of whoever made them")
     run: str | None = _option(None, "folder or s3://, gs://, az:// URL of the run; beside OUTPUT if not given")
-    steps: int | None = _option(None, "sampler steps")
-    seed: int | None = _option(None, "seed of all noise")
+    steps: int | None = _setting("sampling.steps")
+    seed: int | None = _setting("run.seed")
     settings: list[str] | None = field(
         default=None,
         metadata={
             "flag": "--set",
             "metavar": "KEY=VALUE",
-            "help": "a key of the recipe, or model.strict, with its value as in TOML; may be given many times",
+            "help": "a setting of the recipe, see `gigatile recipes --settings`, with its value as in TOML, such as "
+            "sampling.steps=8; may be given many times",
         },
     )
     tagger: str | None = _option(
@@ -117,11 +137,9 @@ class TextJob(Work):
 
     prompt: str = _argument("PROMPT", "what the picture shows", 0)
     size: str = _option("", "output pixels, WIDTHxHEIGHT, such as 4096x4096; the model's own if not given")
-    negative: str | None = _option(None, "what guidance moves away from")
-    guidance: float | None = _option(None, "weight of guidance")
-    compat: str | None = _option(
-        None, "official: repeat the defects of the published code of DemoFusion and AccDiffusion, to compare with it"
-    )
+    negative: str | None = _setting("prompts.negative")
+    guidance: float | None = _setting("guidance.weight")
+    compat: str | None = _setting("run.compat")
 
     def pixels(self) -> tuple[int, int] | None:
         """Height and width; None for the model's own. Raises ValueError with an example."""

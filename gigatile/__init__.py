@@ -4,8 +4,8 @@
 >>> gigatile.Recipe.__name__
 'Recipe'
 
->>> result = gigatile.upscale("scene.tif", "scene-x4.tif", recipe={"preset": "yoda", "steps": 8})  # doctest: +SKIP
->>> result.run.status()["state"]                                                                  # doctest: +SKIP
+>>> result = gigatile.upscale("scene.tif", "x4.tif", recipe={"preset": "yoda", "run.seed": 8})  # doctest: +SKIP
+>>> result.run.status()["state"]  # doctest: +SKIP
 'finished'
 
 The same call resumes what was begun, as the same command does, and returns at once where all is done. Libraries are

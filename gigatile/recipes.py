@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from cluster.job import Work
-from pipeline.plan.recipe import Recipe
+from pipeline.plan.recipe import SETTINGS, Recipe
 
 AnyJob = TypeVar("AnyJob", bound=Work)
 
@@ -46,8 +46,7 @@ def _taken_apart(recipe: str | Path | Mapping[str, Any] | Recipe) -> tuple[str, 
 def _as_table(recipe: Recipe) -> dict[str, Any]:
     """What differs from a recipe in which nothing is set."""
     plain = Recipe()
-    names = [field.name for field in dataclasses.fields(Recipe)]
-    return {name: getattr(recipe, name) for name in names if getattr(recipe, name) != getattr(plain, name)}
+    return {name: recipe.value(name) for name in ("name", *SETTINGS) if recipe.value(name) != plain.value(name)}
 
 
 def _flat(table: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:

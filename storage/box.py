@@ -178,6 +178,20 @@ class RegionGrid:
 
     def overlapping(self, box: Box) -> Iterator[int]:
         """Regions that share a pixel with ``box``, row-major."""
-        for row in range(box.top // self.side, (box.bottom - 1) // self.side + 1):
-            for col in range(box.left // self.side, (box.right - 1) // self.side + 1):
+        for row in self.rows_of(box):
+            for col in self.cols_of(box):
                 yield self.index(row, col)
+
+    def rows_of(self, box: Box) -> range:
+        """Rows of regions that share a pixel with ``box``."""
+        return range(box.top // self.side, (box.bottom - 1) // self.side + 1)
+
+    def cols_of(self, box: Box) -> range:
+        """Columns of regions that share a pixel with ``box``.
+
+        >>> grid = RegionGrid(height=10, width=17, side=8)
+        >>> box = Box(top=0, left=7, height=8, width=2)
+        >>> grid.rows_of(box), grid.cols_of(box)
+        (range(0, 1), range(0, 2))
+        """
+        return range(box.left // self.side, (box.right - 1) // self.side + 1)

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from dataclasses import fields, is_dataclass
 from functools import cache
-from typing import Any
+from types import NoneType, UnionType
+from typing import Any, Union, get_args, get_origin, get_type_hints
 
 from pydantic import TypeAdapter, ValidationError
 
@@ -27,6 +29,44 @@ def checked_json(data: bytes, kind: Any, *, where: str) -> Any:
     except ValidationError as error:
         raise ValueError(f"{where}: {first_fault(error)}") from None
     return table
+
+
+def from_table(kind: Any, table: Any) -> Any:
+    """A dataclass of what ``dataclasses.asdict`` and JSON made of it, checked by ``checked_json`` before.
+
+    Nothing is converted but lists to tuples: a whole number stays one, so that the record of what comes back has the
+    same bytes. Raises KeyError or TypeError for members that are missing or unknown.
+
+    >>> from_table(tuple[int, ...] | None, [1, 2])
+    (1, 2)
+    """
+    origin, args = get_origin(kind), get_args(kind)
+    if isinstance(kind, type) and is_dataclass(kind):
+        hints = _hints(kind)
+        return kind(**{name: from_table(hints.get(name, Any), value) for name, value in table.items()})
+    if origin is tuple:
+        kinds = args[:1] * len(table) if args[-1] is ... else args
+        return tuple(from_table(one, value) for one, value in zip(kinds, table, strict=True))
+    if origin is dict:
+        return {key: from_table(args[1], value) for key, value in table.items()}
+    if origin in (Union, UnionType):
+        return None if table is None else from_table(_member(args, table), table)
+    return table
+
+
+@cache
+def _hints(kind: Any) -> dict[str, Any]:
+    return get_type_hints(kind)
+
+
+def _member(kinds: tuple[Any, ...], table: Any) -> Any:
+    """Which of a union's types a value is of: of several dataclasses, the one with its members."""
+    there = [kind for kind in kinds if kind is not NoneType]
+    if isinstance(table, dict):
+        there = [
+            kind for kind in there if is_dataclass(kind) and {one.name for one in fields(kind)} == table.keys()
+        ] or there
+    return there[0]
 
 
 def first_fault(error: ValidationError) -> str:

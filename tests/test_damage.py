@@ -180,7 +180,10 @@ def test_tags_and_recipes_of_users(tmp_path: Path) -> None:
 def test_toml_of_users(tmp_path: Path) -> None:
     path = tmp_path / "r.toml"
     model = b'base = "x/y"\n[[controls]]\nmodel = "a/b"\nscale = 0.8\n[[loras]]\nmodel = "c/d"\n'
-    recipe = b'preset = "yoda"\nsteps = 6\nprompt = "a, b"\nvalue_range = [0, 255]\nguidance = 1.5\n'
+    recipe = (
+        b'preset = "yoda"\nsampling.steps = 6\nprompts.text = "a, b"\n'
+        b"codec.value_range = [0, 255]\nguidance.weight = 1.5\n"
+    )
     for seed, (data, read) in enumerate([(model, read_model_file), (recipe, load_recipe)]):
         draw = random.Random(seed)
         for _ in range(300):

@@ -19,8 +19,8 @@ from ip_adapter import adapter_modules
 from safetensors.torch import load_file
 
 from pipeline.models.attachments.image_adapter import read_adapter
-from pipeline.models.embedded.generator import Generator
-from pipeline.models.embedded.loading import GENERATOR, TEXTURES
+from pipeline.models.embedded.generator import GENERATOR, Generator
+from pipeline.models.embedded.loading import TEXTURES
 from pipeline.models.embedded.restoration import RestorationModule
 from pipeline.models.embedded.tagger import Tagger
 from pipeline.models.embedded.texture_encoder import TextureEncoder

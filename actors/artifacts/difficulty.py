@@ -13,8 +13,7 @@ from pipeline.plan.plan import Plan
 from storage.box import Box
 from storage.run import RunStore
 
-DIFFICULTY_MAP = "cond/difficulty-map"
-"""the user's own, in input pixels"""
+from .layout import DIFFICULTY_MAP
 
 
 class DifficultyMaps:
@@ -47,6 +46,6 @@ class DifficultyMaps:
                 assert plan.attention is not None
                 assert self._vit is not None
                 self._reader = load_attention(
-                    self._vit, plan.attention, heads=plan.recipe.heads, device=plan.device.kind
+                    self._vit, plan.attention, heads=plan.recipe.difficulty.heads, device=plan.device.kind
                 )
             return self._reader.read(self._read_rgb, plan.source, window)

@@ -14,7 +14,7 @@ from pipeline.plan.plan import Plan
 from storage.box import Box
 from storage.run import RunStore
 
-EDGES = "cond/edges"
+from .layout import EDGES
 
 
 def read_edges(store: RunStore, plan: Plan) -> Callable[[Box], np.ndarray]:

@@ -20,13 +20,7 @@ from storage.box import Box
 from storage.run import RunStore
 
 from .blobs import Blobs, damaged_blob
-
-TEXTURES_BLOB = "cond/textures.npz"
-
-
-def image_prompt_blob(region: int) -> str:
-    """Where the image prompts of a region's tiles are kept."""
-    return f"cond/image-prompts/{region:06d}.npz"
+from .layout import TEXTURES_BLOB, image_prompt_blob
 
 
 class StoredImagePrompts:

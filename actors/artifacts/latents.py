@@ -39,7 +39,7 @@ class States:
         """``[c, y, x] float32``; draw 0 is the stage's first, draw s + 1 what step s adds."""
         plan = self._plan
         return keyed_noise(
-            box, channels=plan.geometry.channels, seed=plan.recipe.seed, stage=plan.stage.index, draw=draw
+            box, channels=plan.geometry.channels, seed=plan.recipe.run.seed, stage=plan.stage.index, draw=draw
         )
 
     def at(self, step: int, box: Box) -> np.ndarray:
@@ -47,7 +47,7 @@ class States:
 
         (1 - c) z + c (the noised start), c = cosine ** skip (DemoFusion, section 3.2: skip residual).
         """
-        z, power = self.latents(step).read(box), self._plan.recipe.skip
+        z, power = self.latents(step).read(box), self._plan.recipe.sampling.skip
         if not power or step == self._plan.num_steps:
             return z
         weight = np.float32(cosine_weight(self._plan.timesteps[step], power))

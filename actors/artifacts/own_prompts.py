@@ -41,7 +41,7 @@ class OwnPrompts:
     def embed(self) -> int:
         """Write the embeddings; returns their crc32c."""
         recipe = self._plan.recipe
-        negative, prompt = (self._limit.cut(text).prompt for text in (recipe.negative_prompt, recipe.prompt))
+        negative, prompt = (self._limit.cut(text).prompt for text in (recipe.prompts.negative, recipe.prompts.text))
         with self._in_backbone() as backbone:
             table = embed_own(backbone, negative, prompt)
         arrays: dict[str, Any] = {name: tensor.numpy() for name, tensor in table.items()}

@@ -27,15 +27,10 @@ from storage.errors import CorruptRegionError, MissingRegionError
 from storage.run import RunStore
 
 from .blobs import Blobs, Sums
+from .layout import PROMPTS_ARRAY, prompt_blob
 
-PROMPTS_ARRAY = "cond/prompt"
 REMEMBERED = 128
 """records that a process keeps: some hundred kilobytes each, with the embeddings of a large text encoder"""
-
-
-def prompt_blob(key: int) -> str:
-    """Where a distinct prompt is kept."""
-    return f"cond/prompts/{key:016x}.npz"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

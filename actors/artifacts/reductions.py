@@ -5,26 +5,14 @@ from __future__ import annotations
 import numpy as np
 
 from pipeline.plan.plan import Plan
-from pipeline.plan.reductions import chain_end, chain_previous, list_reductions, share_length
+from pipeline.plan.reductions import chain_end, chain_previous, list_reductions
 from pipeline.tasks.reduce import Reducer, Table, table_from_bytes, table_to_bytes
 from storage.arrays import RegionArray
-from storage.box import Box, RegionGrid
+from storage.box import Box
 from storage.run import RunStore
 
 from .blobs import Blobs, crc_of, damaged_blob
-from .layout import statistics_blob
-
-
-def moments_name(k: int) -> str:
-    """Array of the shares of reduction ``k``: ``[length, rows, columns]`` of the plan's regions."""
-    return f"moments/{k:04d}"
-
-
-def create_moments(store: RunStore, plan: Plan) -> None:
-    """Create the arrays of all reductions' shares."""
-    grid = RegionGrid(height=plan.regions.rows, width=plan.regions.cols, side=1)
-    for k, reduction in enumerate(list_reductions(plan)):
-        store.array(moments_name(k), channels=share_length(plan, reduction), grid=grid, dtype="float64")
+from .layout import moments_name, statistics_blob
 
 
 class StoredReductions:

@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from actors.schedule.graph import Graph
+from actors.schedule.graph import Graph, product
 from actors.schedule.task import Item, Kind, Task
 from storage.journal import Record
 
 from .blobs import BLOBS, Sums
-from .layout import PROMPT_BLOB, statistics_blob
+from .table import blob_name
 
 
 class JournalledSums:
@@ -37,14 +37,14 @@ class JournalledSums:
     def _items(self, task: Task) -> Iterable[Item]:
         yield from self._graph.inputs(task)
         if task.kind is Kind.DENOISE:
-            for region in self._graph.prompting(task.region):
-                yield Item("coarse", 0, region)
+            # its tiles' own prompts, without which its latents were not begun
+            yield Item("coarse", 0, task.region)
 
 
 def blob_sums(task: Task, crc32c: int, extra: Mapping[str, Any]) -> dict[str, int]:
     """The checksums of the blobs that a task made or found, by name."""
-    own = {Kind.EMBED: PROMPT_BLOB, Kind.REDUCE: statistics_blob(task.step)}.get(task.kind)
-    return ({} if own is None else {own: crc32c}) | dict(extra.get(BLOBS, {}))
+    name = blob_name(product(task))
+    return ({} if name is None else {name: crc32c}) | dict(extra.get(BLOBS, {}))
 
 
 def record_sums(records: Iterable[Record]) -> dict[str, int]:

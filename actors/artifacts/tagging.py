@@ -6,15 +6,14 @@ import json
 import socket
 from collections.abc import Callable
 
-from pipeline.models.protocol import Backbone, RestoringBackbone
+from pipeline.models.protocol import Backbone, TaggingBackbone
 from pipeline.plan.plan import Plan
 from pipeline.prompts.tagging import Tagger, TaggerCard
 from pipeline.taggers.loading import describe_tagger, load_tagger
 from pipeline.tasks.local_prompts import Tags
 
 from .blobs import Blobs
-
-GLOBAL_TAGS_BLOB = "cond/global-tags.json"
+from .layout import GLOBAL_TAGS_BLOB
 
 
 class LazyTagger:
@@ -41,12 +40,12 @@ class LazyTagger:
     def get(self, backbone: Backbone) -> Tagger:
         """``backbone``: whose own tagger it is, where the plan has no other."""
         if self._card is None:
-            assert isinstance(backbone, RestoringBackbone)
+            assert isinstance(backbone, TaggingBackbone)
             return backbone
         if self._tagger is None:
             plan = self._plan
             assert plan.tagger is not None
-            captions = plan.recipe.captions
+            captions = plan.recipe.prompts.captions
             self._tagger = load_tagger(self._card, plan.tagger, device=plan.device.kind, captions=captions)
         return self._tagger
 

@@ -15,26 +15,12 @@ from pipeline.plan.plan import Plan
 from pipeline.prompts.text_limit import TextLimit
 from pipeline.prompts.words import WordMasks, mask_words
 from pipeline.tasks.contribution import Contribution
-from pipeline.tasks.word_sums import average_words, cell_grid, map_shape
+from pipeline.tasks.word_sums import average_words, map_shape
 from storage.archive import archive_from_bytes, archive_to_bytes
 from storage.run import RunStore
 
 from .blobs import Blobs, damaged_blob
-
-WORDS_BLOB = "cond/words.npz"
-
-
-def words_name(step: int) -> str:
-    """Array of the maps summed over the steps before ``step``: ``[T, rows, columns]`` of cells, beside z."""
-    return f"words/s{step:04d}"
-
-
-def create_words(store: RunStore, plan: Plan) -> None:
-    """Create the arrays of the sums, where a plan has them."""
-    if plan.recipe.collect_words:
-        tokens, cell = map_shape(plan.geometry)
-        for step in range(1, plan.num_steps + 1):
-            store.array(words_name(step), channels=tokens, grid=cell_grid(plan.regions, cell), dtype="float32")
+from .layout import WORDS_BLOB, words_name
 
 
 def read_words(store: RunStore, plan: Plan) -> bytes:
@@ -68,6 +54,6 @@ class StoredWords:
                 if data is None:
                     raise damaged_blob(self._store, WORDS_BLOB)
                 maps = archive_from_bytes(data)["maps"]
-                prompt = self._limit.cut(self._plan.recipe.prompt).prompt
+                prompt = self._limit.cut(self._plan.recipe.prompts.text).prompt
                 self._masks = mask_words(prompt, self._limit.split(prompt), maps)
             return self._masks

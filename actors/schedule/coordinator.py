@@ -74,15 +74,17 @@ class Coordinator:
     ) -> None:
         """``active``: see Workload."""
         self.graph, self.patience, self.workload = graph, patience, Workload(active or {})
-        self.available = set(available)
-        self.todo = graph.needed(self.available)
-        self.items = Items(graph, self.available, self.todo, patience.kept_steps)
-        self.num_left = Counter(task.kind for task in self.todo)
+        there = set(available)
+        self.todo = graph.needed(there)
+        self.items = Items(graph, there, self.todo, patience.kept_steps)
+        self.available = self.items.available
+        self.num_left = Counter({kind: self.todo.num[kind] for kind in Kind})
         """tasks still to be done, by kind"""
         self.members: dict[str, Member] = {}
         self.uncommitted: list[Finished] = []
         self.requeues: dict[str, int] = defaultdict(int)
         self._finished: set[Task] = set()
+        """whose records are not in the journal yet"""
         self._ready: dict[Kind, list[tuple[tuple[int, int, int, int], Task]]] = {kind: [] for kind in Kind}
         """a heap for each kind: workers that cannot prepare do not wade through what waits to be prepared"""
         self._queued: set[Task] = set()
@@ -91,8 +93,7 @@ class Coordinator:
         """the worker of each failure of a task"""
         self._denoising: set[Task] = set()
         self._next_attempt = 0
-        for task in self.todo:
-            self._offer(task)
+        self._offer_first(there)
 
     # -- what the loop asks ------------------------------------------------------------------------------------------
 
@@ -224,6 +225,19 @@ class Coordinator:
 
     # -- inner parts -------------------------------------------------------------------------------------------------
 
+    def _offer_first(self, there: Iterable[Item]) -> None:
+        """Queue what can run at once: tasks that read nothing, and those that read something of what is there."""
+        for kind, step in self.graph.layers:
+            if not any(edge.steps.reads[step] for edge in self.graph.into(kind)):
+                for task in self.todo.of_step(kind, step):
+                    self._offer(task)
+        for item in there:
+            self._offer_readers(item)
+
+    def _offer_readers(self, item: Item) -> None:
+        for task in self.graph.consumers(item, self.items.live):
+            self._offer(task)
+
     def _offer(self, task: Task, *, again: bool = False) -> None:
         """Queue a task if everything it reads is there and nobody works on it (or somebody does, too slowly)."""
         if task not in self.todo or task in self._queued or task in self._finished:
@@ -245,7 +259,7 @@ class Coordinator:
             steps = {"encode": -3, "decode": self.graph.num_steps}
             early[task.kind] = steps.get(reduction.chain, reduction.layer)
         waited_for = task.kind is Kind.EXCHANGE or (task.kind is Kind.MEASURE and early[task.kind] >= 0)
-        place = -1 if waited_for else self.graph.order[task.region]
+        place = -1 if waited_for else self.graph.place(task.region)
         first = task.kind in (Kind.MERGE, Kind.REDUCE)
         return (0 if first else 1, early.get(task.kind, task.step), place, task.region)
 
@@ -346,15 +360,11 @@ class Coordinator:
 
     def _complete(self, task: Task) -> None:
         self.todo.discard(task)
+        self._finished.discard(task)
         self.num_left[task.kind] -= 1
         item = self.graph.product(task)
         self.items.add(item)
-        for consumer in self.graph.consumers(item):
-            self._offer(consumer)
-        for region in self.graph.conditioned_regions(item):
-            for step in self.items.steps_at[region]:
-                for reader in self.graph.consumers(Item("z", step, region)):
-                    self._offer(reader)
+        self._offer_readers(item)
 
     def _lose(self, merge: Task) -> None:
         """The contributions a merge read are gone: make them again. Their z is still there: this merge has not run."""

@@ -2,41 +2,42 @@
 
 from __future__ import annotations
 
-from collections import Counter, defaultdict
+from collections import Counter
+from collections.abc import Collection
 
 from .graph import Graph
+from .marks import Marks
 from .task import CONTRIBUTING, Item, Kind, Task
 
 
 class Items:
     """The items that are there; what becomes garbage among them waits in ``garbage`` and ``released``."""
 
-    def __init__(self, graph: Graph, available: set[Item], todo: set[Task], kept_steps: int) -> None:
-        """``available`` and ``todo`` are the coordinator's own, and change with it; ``kept_steps``: see Patience."""
-        self.graph, self.available, self.todo, self._kept_steps = graph, available, todo, kept_steps
+    def __init__(self, graph: Graph, there: Collection[Item], todo: Marks[Task], kept_steps: int) -> None:
+        """``there``: at the start; ``todo`` is the coordinator's own, and changes with it; ``kept_steps``: see
+        Patience."""
+        self.graph, self.todo, self._kept_steps = graph, todo, kept_steps
+        self.available = graph.mark_items(there)
         self.held: set[Item] = set()
         """contributions of tiles"""
-        self.steps_at: dict[int, set[int]] = defaultdict(set)
-        """steps whose latents are there, by region"""
+        self.live: Counter[int] = Counter()
+        """regions whose latents are there, by step, of the steps with any"""
         self.garbage: list[Item] = []
         """z items and moments that no task will read again: their arrays' regions can be deleted"""
         self.released: list[Task] = []
         """contributing tasks whose results can be dropped"""
         self._num_measured: Counter[int] = Counter()
         """regions whose moments are there, by reduction: to look at each of them every time would be quadratic"""
-        for item in available:
+        for item in there:
             self._note(item)
-        for item in list(available):
+        for item in there:
             self._retire_old(item)
 
     def serve(self, task: Task) -> bool:
         """Whether all that a task reads is there."""
         if task.kind is Kind.REDUCE and self._num_measured[task.step] < self.graph.num_regions:
             return False
-        gate = self.graph.gate(task)
-        if gate is not None and gate not in self.available:
-            return False
-        return all(item in self.available for item in self.graph.inputs(task))
+        return all(item in self.available for item in self.graph.reads(task))
 
     def add(self, item: Item) -> None:
         """An item is there now."""
@@ -46,17 +47,20 @@ class Items:
 
     def _note(self, item: Item) -> None:
         if item.kind == "z":
-            self.steps_at[item.region].add(item.step)
+            self.live[item.step] += 1
         elif item.kind == "moments":
             self._num_measured[item.step] += 1
         elif item.kind == "contribution":
             self.held.add(item)
 
     def remove(self, item: Item) -> None:
-        self.available.discard(item)
+        """An item is there no more; it was there."""
+        self.available.remove(item)
         self.held.discard(item)
         if item.kind == "z":
-            self.steps_at[item.region].discard(item.step)
+            self.live[item.step] -= 1
+            if not self.live[item.step]:
+                del self.live[item.step]
         elif item.kind == "moments":
             self._num_measured[item.step] -= 1
 

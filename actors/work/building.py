@@ -47,8 +47,8 @@ def build_worker(setup: WorkerSetup) -> Worker:
     card = describe_model(setup.model, allow_pickle=setup.allow_pickle, strict=not plan.dropped)
     check_model(card, plan)
     recipe = plan.recipe
-    assert recipe.dtype is not None
-    backbone = load_backbone(card, device=plan.device.kind, dtype=recipe.dtype, options=recipe.options)
+    assert recipe.model.dtype is not None
+    backbone = load_backbone(card, device=plan.device.kind, dtype=recipe.model.dtype, options=recipe.model.options)
     limit = load_text_limit(card.location, card.geometry.text_tokens)
     before = None if setup.before is None else Before(setup.before, plan)
     return Worker(setup.store, plan, backbone, limit, LazyTagger(setup.tagger, plan), setup.vit, before)

@@ -43,7 +43,7 @@ class Conditions:
         plan = self._plan
         places = {tile: place for place, tile in enumerate(owned)}
         prompts = self._prompts(region, seen, places)
-        images = self._images.read(region) if plan.recipe.image_prompts != "none" else None
+        images = self._images.read(region) if plan.recipe.image_prompts.source != "none" else None
 
         def gather(tiles: list[Tile]) -> tuple[Conditioning, PromptTable]:
             under = None
@@ -67,14 +67,14 @@ class Conditions:
         if self._plan.has_places:
             inside = read_places(self._plan, seen, self._local_prompts)
             return lambda tiles: inside.rows(tiles, own)
-        if self._plan.recipe.prompts != "global":
+        if self._plan.recipe.prompts.source != "global":
             local = self._local_prompts(region)
             return lambda tiles: local.rows([places[tile] for tile in tiles], own)
         return lambda tiles: own
 
     def _structure(self, tiles: list[Tile]) -> dict[str, torch.Tensor] | None:
         """What ControlNets are shown of a batch."""
-        names = self._plan.recipe.structures
+        names = self._plan.recipe.structure.shown
         if not names:
             return None
         shown = [self._preparer.structure(tile.box) for tile in tiles]

@@ -51,7 +51,7 @@ class LocalPlaces:
         return place_prompts(
             plan.prompt_tiles,
             plan.regions.canvas,
-            plan.recipe.blend,
+            plan.recipe.tiles.blend,
             tile.box,
             lambda window: said.index(self.keys[window][which]),
             rows,

@@ -6,7 +6,6 @@ Messages are tasks and small outcomes. Pixels and latents go through the store, 
 from __future__ import annotations
 
 import dataclasses
-import functools
 import os
 import resource
 import socket
@@ -23,21 +22,31 @@ import torch
 from actors.artifacts.blobs import BLOBS, Blobs, Sums
 from actors.artifacts.difficulty import DifficultyMaps
 from actors.artifacts.edges import read_edges
-from actors.artifacts.image_prompts import StoredImagePrompts, image_prompt_blob
+from actors.artifacts.image_prompts import StoredImagePrompts
 from actors.artifacts.latents import States
-from actors.artifacts.layout import COARSE, DIFFICULTY, OUT, PIXELS, history_name
+from actors.artifacts.layout import (
+    COARSE,
+    DIFFICULTY,
+    GLOBAL_TAGS_BLOB,
+    OUT,
+    PIXELS,
+    PROMPTS_ARRAY,
+    history_name,
+    image_prompt_blob,
+    words_name,
+)
 from actors.artifacts.own_prompts import OwnPrompts
 from actors.artifacts.previous import Before
-from actors.artifacts.prompts import PROMPTS_ARRAY, PromptStore, RegionPrompts
+from actors.artifacts.prompts import PromptStore, RegionPrompts
 from actors.artifacts.reductions import StoredReductions
-from actors.artifacts.tagging import GLOBAL_TAGS_BLOB, GlobalTags, LazyTagger
-from actors.artifacts.words import StoredWords, words_name
+from actors.artifacts.tagging import GlobalTags, LazyTagger
+from actors.artifacts.words import StoredWords
 from actors.schedule.task import Hello, Kind, Outcome, Task
 from pipeline.geometry.noise import keyed_noise
 from pipeline.geometry.tiles import Tile
-from pipeline.imaging.colour import match_colour, transfer_colour
 from pipeline.imaging.finite import TOO_STRONG, at, check_weights, finite, finite_table
-from pipeline.imaging.pixels import from_rgb, to_rgb
+from pipeline.imaging.moments import Rescaling
+from pipeline.imaging.pixels import to_rgb
 from pipeline.models.protocol import Backbone, Conditioning, WordMaps, num_branches
 from pipeline.plan.device import describe_device, package_versions
 from pipeline.plan.plan import Plan
@@ -46,15 +55,16 @@ from pipeline.prompts.tagging import Tagger
 from pipeline.prompts.text_limit import TextLimit
 from pipeline.sampling.guidance import guide_prediction
 from pipeline.tasks.activity import active_pixels, active_tiles, count_active
-from pipeline.tasks.codec import Codec, decode_box
+from pipeline.tasks.codec import Codec
 from pipeline.tasks.combine import combine, tiles_at
 from pipeline.tasks.compat import sample_scales, tile_scales
 from pipeline.tasks.contribution import Contribution
+from pipeline.tasks.decode import Decoder
 from pipeline.tasks.denoise import DENOISER, Idle, PromptTable, cut, denoise_region, predict_tiles, reach
 from pipeline.tasks.local_prompts import Prompter, encode_prompt
 from pipeline.tasks.merge import merge_region
 from pipeline.tasks.prepare import Preparer
-from pipeline.tasks.reduce import Reducer
+from pipeline.tasks.reduce import Reducer, Table
 from pipeline.tasks.rest import mask, rest
 from pipeline.tasks.word_sums import sum_words
 from storage.box import Box
@@ -100,9 +110,15 @@ class Worker:
         self._images = StoredImagePrompts(store, plan, self._preparer, self._in_backbone, blobs)
         self._conditions = Conditions(plan, self._preparer, self._images, self._own_prompts.table, self._local_prompts)
         self._codec = Codec(self._in_backbone)
-        first = functools.partial(getattr, before, "anchor", None)
-        reducer = Reducer(plan, self._preparer, self._codec, self._states.at, first)
+        reducer = Reducer(plan, self._preparer, self._codec, self._states.at, self._first_anchor)
         self._reductions = StoredReductions(store, plan, reducer, blobs)
+        self._decoder = Decoder(
+            plan=plan,
+            codec=self._codec,
+            last=self._reductions.last,
+            enlarged=self._preparer.enlarged,
+            statistics=self._decode_statistics,
+        )
         self._dilated = Exchange(plan, self._states, self._reductions)
 
     def hello(self) -> Hello:
@@ -117,7 +133,7 @@ class Worker:
             fault = str(e)
         return Hello(
             device=dataclasses.asdict(facts),
-            versions=package_versions(),
+            versions=package_versions(self.plan.versions),
             golden=golden,
             fault=fault,
             node=socket.gethostname(),
@@ -191,7 +207,7 @@ class Worker:
 
     def _embed(self) -> tuple[int, dict[str, Any], list[Contribution]]:
         blobs = {}
-        if self.plan.recipe.least_confidence > 0:
+        if self.plan.recipe.prompts.least_confidence > 0:
             self._global_tags.find()
             blobs[GLOBAL_TAGS_BLOB] = self._blobs.sum(GLOBAL_TAGS_BLOB)
         return self._own_prompts.embed(), {BLOBS: blobs} if blobs else {}, []
@@ -201,9 +217,9 @@ class Worker:
         extra: dict[str, Any] = {}
         box = plan.regions.box(region)
         coarse, difficulty = self._preparer.prepare(box, self._reductions.table("encode"))
-        if plan.recipe.prompts != "global" and plan.prompt_tiles.owned_by(box):
+        if plan.recipe.prompts.source != "global" and plan.prompt_tiles.owned_by(box):
             extra[PROMPTS_ARRAY], blobs = self._prompt_locally(region)
-        if plan.recipe.image_prompts != "none" and plan.tiles.owned_by(box):
+        if plan.recipe.image_prompts.source != "none" and plan.tiles.owned_by(box):
             self._images.look(region)
             blobs[image_prompt_blob(region)] = self._blobs.sum(image_prompt_blob(region))
         if difficulty is not None:
@@ -238,7 +254,7 @@ class Worker:
         box = plan.regions.box(region)
         noise = torch.from_numpy(self._states.noise(box, draw=0))
         coarse = None
-        if plan.recipe.start == "image":
+        if plan.recipe.sampling.start == "image":
             coarse = torch.from_numpy(self._states.coarse(box))
         z = self.solver.start(noise, coarse)
         return self._states.latents(0).write(region, z.numpy()), {}, []
@@ -251,7 +267,7 @@ class Worker:
         coarse = self._states.coarse(seen) if plan.denoise_reads_coarse else None
         owned = tiles_at(plan, step, region)
         gather = self._conditions.of(step, region, owned, seen, coarse)
-        words = sum_words(plan, seen) if plan.recipe.collect_words else None
+        words = sum_words(plan, seen) if plan.recipe.prompts.collect_words else None
 
         def predict(tiles: list[Tile], latents: torch.Tensor) -> torch.Tensor:
             given, table = gather(tiles)
@@ -315,11 +331,13 @@ class Worker:
         around = self._states.at(step, wide)
         z = cut(around, wide, box)
         prediction = self._average(step, box, wide, around, contributions)
-        if plan.recipe.activity == "mask":
+        if plan.recipe.difficulty.activity == "mask":
             difficulty, coarse = self.store.open_array(DIFFICULTY).read(box)[0], self._states.coarse(box)
             resting = rest(plan.recipe, self.solver, self.backbone, step, z, coarse)
-            assert plan.recipe.lower_bound is not None
-            active = active_pixels(difficulty, plan.timesteps[step], plan.recipe.lower_bound, plan.refined_from)
+            assert plan.recipe.difficulty.lower_bound is not None
+            active = active_pixels(
+                difficulty, plan.timesteps[step], plan.recipe.difficulty.lower_bound, plan.refined_from
+            )
             prediction = mask(active, prediction, resting)
         history = self._states.history(step).read(box) if self.solver.num_history and step > 0 else None
         noise = self._states.noise(box, draw=step + 1) if self.solver.is_stochastic else None
@@ -328,7 +346,7 @@ class Worker:
         extra = {}
         if history_next is not None and step + 1 < plan.num_steps:
             extra[history_name(step + 1)] = self._states.history(step + 1).write(region, history_next)
-        if plan.recipe.collect_words:
+        if plan.recipe.prompts.collect_words:
             extra[words_name(step + 1)] = self._words.add(step, region, contributions)
         return self._states.latents(step + 1).write(region, z_next), extra, []
 
@@ -343,27 +361,20 @@ class Worker:
         prediction = combine(plan, step, contributions, wide, channels=plan.geometry.channels)
         if not plan.is_guided:
             return prediction
-        coarse, cell = self._states.coarse(wide), plan.recipe.low_cell
+        coarse, cell = self._states.coarse(wide), plan.recipe.guidance.low_cell
         return guide_prediction(self.solver, step, z, prediction, coarse, wide=wide, canvas=canvas, box=box, cell=cell)
 
     def _decode(self, region: int) -> tuple[int, dict[str, Any], list[Contribution]]:
-        plan, geometry = self.plan, self.plan.geometry
-        box = plan.regions.box(region)
-        canvas = plan.regions.canvas
-        wide = box.grown(plan.decode_halo - geometry.decoder_halo, canvas)
-        found = self._reductions.table("decode")
-        decode = functools.partial(self._codec.decode, norms=found.get("norms"))
-        rgb = decode_box(self._reductions.last, decode, geometry, canvas, wide)
-        inside = plan.out_regions.box(region)
-        if plan.recipe.colour == "wavelet":
-            rgb = transfer_colour(rgb, self._preparer.enlarged(wide.scaled(geometry.factor)))
-        elif plan.recipe.colour == "adain":
-            rgb = match_colour(rgb, found)
-        ys, xs = inside.within(wide.scaled(geometry.factor))
-        values = plan.value_range.from_unit(from_rgb(rgb[:, ys, xs], plan.image.num_bands))
-        return self.store.open_array(OUT).write(region, values), {}, []
+        return self.store.open_array(OUT).write(region, self._decoder.decode(region)), {}, []
 
     # -- what the tasks read -----------------------------------------------------------------------------------------
+
+    def _first_anchor(self) -> Rescaling | None:
+        """The stage before's anchor, which knows the first stage's."""
+        return None if self._before is None else self._before.anchor
+
+    def _decode_statistics(self) -> Table:
+        return self._reductions.table("decode")
 
     def _local_prompts(self, region: int) -> RegionPrompts:
         found = self._prompt_store.read(region)

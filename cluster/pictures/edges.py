@@ -10,8 +10,7 @@ from collections.abc import Callable, Iterator
 
 import numpy as np
 
-from actors.artifacts.edges import EDGES
-from actors.artifacts.layout import OUT
+from actors.artifacts.layout import EDGES, OUT
 from pipeline.imaging.edges import LEVELS, find_marks, histogram, join, rim, settle, thresholds
 from pipeline.plan.plan import Plan
 from storage.box import RegionGrid
@@ -44,7 +43,7 @@ def bring_edges(
     counts = np.zeros(LEVELS, dtype=np.int64)
     for region in _by_rows(grid, on_rows):
         counts += histogram(picture.read_region(region))
-    low, high = thresholds(counts, plan.recipe.edge_share)
+    low, high = thresholds(counts, plan.recipe.structure.edge_share)
     lit = join([rim(find_marks(picture.read, grid, region, low, high)) for region in _by_rows(grid, on_rows)], grid)
     checksums = []
     for region in _by_rows(grid, on_rows):

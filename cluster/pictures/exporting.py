@@ -12,8 +12,8 @@ from cluster.job import parse_bands
 from pipeline.plan.plan import Plan
 from pipeline.plan.record import plan_from_json
 from storage.images import check_output, open_image
+from storage.images.formats import losses
 from storage.images.georeference import check_georeference
-from storage.images.picture import losses
 from storage.run import RunStore
 
 from .preview import plain_info

@@ -58,7 +58,7 @@ def decode_step(run: str, step: int, output: str, *, model: str, overwrite: bool
         raise ValueError(f"no region of {store.url} is at step {step}; there is something of steps {kept or 'none'}")
     card = describe_model(model, allow_pickle=allow_pickle, strict=not plan.dropped)
     check_model(card, plan)
-    backbone = load_backbone(card, device="cpu", dtype=plan.recipe.dtype or "float32")
+    backbone = load_backbone(card, device="cpu", dtype=plan.recipe.model.dtype or "float32")
     info, shown = plain_info(plan), Shown(total=plan.regions.num_regions)
     write_image(
         output,

@@ -14,7 +14,14 @@ from torch.nn import functional
 
 from pipeline.imaging.finite import check_weights, finite
 from pipeline.imaging.pixels import to_rgb
-from pipeline.models.protocol import Backbone, LookingBackbone, ModelCard, RestoringBackbone
+from pipeline.models.protocol import (
+    Backbone,
+    LookingBackbone,
+    ModelCard,
+    RestoringBackbone,
+    SteeringBackbone,
+    TaggingBackbone,
+)
 from pipeline.models.registry import describe_model, load_backbone
 from pipeline.prompts.textures import PAIRS, TextureMemory, choose_pairs
 from storage.box import Box
@@ -149,13 +156,20 @@ def _read(places: list[tuple[Path, Box]], trust: bool) -> Iterator[torch.Tensor]
                 yield to_rgb(torch.from_numpy(source.read(box).astype(np.float32) / limit))
 
 
+def _steering(low: torch.Tensor, backbone: Backbone) -> torch.Tensor | None:
+    """[1, phrases, y, x]: what the model's own tagger says all over ``low [1, 3, y, x]``; None where nothing steers."""
+    if not (isinstance(backbone, SteeringBackbone) and isinstance(backbone, TaggingBackbone)):
+        return None
+    words = backbone.steering([dict(backbone.tag(low)[0])])[0]
+    return words[None, :, None, None].expand(1, -1, *low.shape[2:])
+
+
 def coarse_of(pixels: torch.Tensor, backbone: Backbone, scale: int) -> torch.Tensor:
     """The patch ``[3, y, x]`` as a run's coarse picture would show it: shrunk by ``scale`` and enlarged again."""
     low = functional.avg_pool2d(pixels[None], scale)
     if isinstance(backbone, RestoringBackbone):
-        words = backbone.steering([dict(backbone.tag(low)[0])])[0]
-        steered = words[None, :, None, None].expand(1, -1, *low.shape[2:])
-        return finite(backbone.restore(low, steered)[0][0], "the restoration module").clamp(0, 1)
+        restored = backbone.restore(low, _steering(low, backbone))[0][0]
+        return finite(restored, "the restoration module").clamp(0, 1)
     large = functional.interpolate(low, scale_factor=float(scale), mode="bicubic", align_corners=False)
     return large[0].clamp(0, 1)
 

@@ -112,11 +112,11 @@ def decoded_sums(records: list[Record]) -> dict[int, int]:
 
 
 def _check_band(array: RegionArray, row: int, band: np.ndarray, told: dict[int, int]) -> None:
-    """Compare a row of regions with what the journal tells of them."""
+    """Compare a row of regions with what the journal tells of them; one that it does not know is nobody's work."""
     grid = array.grid
     for region in grid.overlapping(grid.band(row)):
         found = checksum(band[:, *grid.box(region).within(grid.band(row))])
-        if told.get(region, found) != found:
+        if told.get(region) != found:
             raise CorruptRegionError(
                 f"region {region} of {array.name} in {array.root.url} is not what the journal says: start the run's "
                 "own command again, which makes it again"
@@ -136,7 +136,8 @@ def export(
 ) -> Exported:
     """Write the decoded pixels to ``path``, some rows at a time, under another name until it is whole.
 
-    ``told``: the journal's crc32c of each region; CorruptRegionError where what is there is something else.
+    ``told``: the journal's crc32c of each region; CorruptRegionError where what is there is something else, or of a
+    region that it does not know.
     ``info`` and ``alpha`` are the input's; ``on_rows`` is called after each ROWS rows or fewer. In memory are one row
     of regions, and copies of those rows alone.
     """
@@ -147,7 +148,8 @@ def export(
         for row in range(grid.rows):
             box = grid.band(row)
             band = array.read(box)
-            _check_band(array, row, band, told or {})
+            if told is not None:
+                _check_band(array, row, band, told)
             for top in range(box.top, box.bottom, ROWS):
                 rows = Box(top=top, left=0, height=min(ROWS, box.bottom - top), width=grid.width)
                 pixels = band[:, *rows.within(box)]

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import dataclasses
 import functools
 import os
 from pathlib import Path
-from typing import Any
 
 from cluster.job import Job, Work
 from cluster.pictures.textures import memory_for
@@ -19,8 +17,6 @@ from pipeline.plan.cost import Price, price
 from pipeline.plan.device import DeviceFacts, package_versions
 from pipeline.plan.facts import ImageFacts
 from pipeline.plan.plan import Plan
-from pipeline.plan.presets import load_recipe, override
-from pipeline.plan.recipe import Recipe
 from pipeline.prompts.geojson import parse_geojson
 from pipeline.prompts.tag_file import TagFile, parse_tags, read_table
 from pipeline.prompts.tagging import Tagging, make_tagging
@@ -31,12 +27,13 @@ from storage.documents import read_text
 from storage.images import ImageSource, check_output, open_image
 from storage.images.georeference import check_georeference
 from storage.images.ground import to_pixels
+from storage.images.source import packages_of
 from storage.links import followed
 from storage.objects.address import Address
 from storage.objects.root import ObjectRoot
 from storage.run import RunStore
 
-from .settings import parse_settings
+from .settings import asked_recipe
 
 
 def open_source(job: Job) -> ImageSource:
@@ -46,26 +43,23 @@ def open_source(job: Job) -> ImageSource:
 
 def make_plan(job: Job, source: ImageSource, device: DeviceFacts) -> Plan:
     """Bind the job's recipe; raises ValueError or FileNotFoundError, one line with the mend."""
-    strict = parse_settings(job.settings).strict
-    model = describe_model(job.model, allow_pickle=job.allow_pickle, strict=strict)
+    recipe = asked_recipe(job)
+    model = describe_model(job.model, allow_pickle=job.allow_pickle, strict=recipe.model.strict)
     return bind(
-        asked_recipe(job),
+        recipe,
         image=describe_image(source, job.band_numbers()),
         scale=job.scale,
         model=model,
         device=device,
-        versions=package_versions(),
+        versions=package_versions() | _reading_packages(job, source),
         given=read_given(job, source, model),
     )
 
 
-def asked_recipe(job: Job) -> Recipe:
-    """The job's recipe with its options, before it is bound."""
-    given: dict[str, Any] = {"steps": job.steps, "seed": job.seed}
-    return dataclasses.replace(
-        override(load_recipe(job.recipe), parse_settings(job.settings).recipe, where="--set"),
-        **{name: value for name, value in given.items() if value is not None},
-    )
+def _reading_packages(job: Job, source: ImageSource) -> dict[str, str]:
+    """Packages beside gigatile that read the job's pictures, with their versions."""
+    beside = {} if job.difficulty is None else packages_of(job.difficulty)
+    return {**source.info.packages, **beside}
 
 
 def read_given(job: Job, source: ImageSource, model: ModelCard) -> Given:
@@ -104,7 +98,7 @@ def read_vit(job: Work) -> AttentionCard | None:
     """The job's vision transformer; None where none is given."""
     if job.vit is None:
         return None
-    return describe_attention(job.vit, allow_pickle=job.allow_pickle, strict=parse_settings(job.settings).strict)
+    return describe_attention(job.vit, allow_pickle=job.allow_pickle, strict=asked_recipe(job).model.strict)
 
 
 def read_tagging(job: Work) -> Tagging | None:
@@ -119,7 +113,7 @@ def read_tagging(job: Work) -> Tagging | None:
         vocabulary = parse_vocabulary(read_text(path), where=job.vocabulary)
     if job.tagger is None:
         return None
-    strict = parse_settings(job.settings).strict
+    strict = asked_recipe(job).model.strict
     return make_tagging(describe_tagger(job.tagger, allow_pickle=job.allow_pickle, strict=strict), vocabulary)
 
 
@@ -141,7 +135,7 @@ def read_tags(job: Job, source: ImageSource) -> TagFile | None:
 def model_notes(plan: Plan) -> tuple[str, ...]:
     """What the user should know of how the model is read: what is dropped, what its scheduler does otherwise."""
     dropped = tuple(f"{line}: it is dropped, as model.strict = false asks" for line in plan.all_dropped)
-    return (*dropped, *scheduler_notes(plan.scheduler, plan.recipe.solver or ""))
+    return (*dropped, *scheduler_notes(plan.scheduler, plan.recipe.sampling.solver or ""))
 
 
 def check_memory(plan: Plan, workers: int, available: int, where: str) -> Price:

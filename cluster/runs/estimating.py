@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
 
 from cluster.job import Work
-from cluster.machines.connect import cluster_speed
+from cluster.machines.placement import backend_of
 from pipeline.models.registry import find_family
 from pipeline.plan.estimate import Estimate, count_flops
-from pipeline.plan.speed import measure_speed
 
 from .sitting import Prepared
 
@@ -20,7 +18,7 @@ def estimate(job: Work, stages: Sequence[Prepared]) -> list[Estimate | None]:
     counts = [count_flops(one.plan, one.cost, family, folder) for one in stages]
     if all(flops is None for flops in counts):
         return [None] * len(counts)
-    speed = _measure(job, stages[0])
+    speed = backend_of(job.address).measure(stages[0].plan)
     return [
         None if flops is None else Estimate(flops=flops, speed=speed, workers=_busy(one))
         for flops, one in zip(counts, stages, strict=True)
@@ -30,16 +28,3 @@ def estimate(job: Work, stages: Sequence[Prepared]) -> list[Estimate | None]:
 def _busy(prepared: Prepared) -> int:
     """Workers that have work at once: no more than there are regions."""
     return min(max(1, prepared.workers), prepared.plan.regions.num_regions)
-
-
-def _measure(job: Work, prepared: Prepared) -> float:
-    """FLOPs a second of one worker: of this machine, or of one of the cluster's."""
-    plan = prepared.plan
-    shape: dict[str, Any] = {
-        "dtype": plan.recipe.dtype or "float32",
-        "width": plan.geometry.width,
-        "side": plan.geometry.window,
-    }
-    if job.address == "local":
-        return measure_speed(plan.device.kind, threads=plan.device.threads, **shape)
-    return cluster_speed(plan.device, **shape)

@@ -5,19 +5,20 @@ See actors/artifacts/series.py for how one is found again.
 
 from __future__ import annotations
 
-import dataclasses
 import functools
 from collections.abc import Callable, Sequence
 from typing import Any
 
 from actors.artifacts.blobs import Blobs
+from actors.artifacts.layout import WORDS_BLOB
 from actors.artifacts.series import check_kind, look_at, run_exists, stage_url
-from actors.artifacts.words import WORDS_BLOB, read_words
+from actors.artifacts.words import read_words
 from actors.drive import Tally
 from actors.schedule.graph import Graph
 from cluster.console.whereabouts import check_outputs
 from cluster.job import TextJob
-from cluster.machines.placement import object_bytes, place
+from cluster.machines.placement import place
+from cluster.machines.pools import object_bytes
 from cluster.pictures.edges import bring_edges
 from cluster.pictures.preview import plain_info
 from cluster.pictures.transfer import Exported
@@ -25,8 +26,6 @@ from pipeline.models.registry import describe_model
 from pipeline.plan.binding import Given
 from pipeline.plan.device import DeviceFacts, package_versions
 from pipeline.plan.plan import Plan
-from pipeline.plan.presets import load_recipe, override
-from pipeline.plan.recipe import Recipe
 from pipeline.plan.record import plan_from_json
 from pipeline.plan.stages import bind_series
 from storage.images import check_output
@@ -38,36 +37,26 @@ from .binding import check_disk, check_memory, check_run_place, model_notes, rea
 from .foresight import foresee
 from .prompts import find_cuts
 from .reporting import Reporter
-from .settings import parse_settings
+from .settings import asked_recipe, outdated
 from .sitting import Prepared, Result, Sitting, already_finished, hand_out_image, leased, match_run, sit
 from .unread import find_vain
 
 
 def make_plans(job: TextJob, device: DeviceFacts) -> tuple[Plan, ...]:
     """Bind the job's recipe, a plan a stage; raises ValueError or FileNotFoundError, one line with the mend."""
-    settings = parse_settings(job.settings)
-    model = describe_model(job.model, allow_pickle=job.allow_pickle, strict=settings.strict)
+    recipe = asked_recipe(job)
+    model = describe_model(job.model, allow_pickle=job.allow_pickle, strict=recipe.model.strict)
     geometry = model.geometry
     side = geometry.window * geometry.factor
     height, width = job.pixels() or (side, side)
     return bind_series(
-        asked_recipe(job),
+        recipe,
         height=height,
         width=width,
         model=model,
         device=device,
         versions=package_versions(),
         given=Given(attention=read_vit(job), tagger=read_tagging(job)),
-    )
-
-
-def asked_recipe(job: TextJob) -> Recipe:
-    """The job's recipe with its options, before it is bound."""
-    given: dict[str, Any] = {"steps": job.steps, "seed": job.seed, "guidance": job.guidance}
-    given |= {"prompt": job.prompt, "negative_prompt": job.negative, "compat": job.compat}
-    return dataclasses.replace(
-        override(load_recipe(job.recipe), parse_settings(job.settings).recipe, where="--set"),
-        **{name: value for name, value in given.items() if value is not None},
     )
 
 
@@ -82,7 +71,7 @@ def prepare(job: TextJob) -> tuple[Prepared, ...]:
         if plan.stage.index == 0:
             cuts = find_cuts(plan, job.model, allow_pickle=job.allow_pickle)
             foreseen = foresee(plan, job.model, allow_pickle=job.allow_pickle)
-            warnings = (*model_notes(plan), *cuts, *find_vain(job, asked_recipe(job), plans), *foreseen)
+            warnings = (*model_notes(plan), *cuts, *find_vain(job, asked_recipe(job), plans), *foreseen, *outdated(job))
         prepared.append(Prepared(plan=plan, cost=cost, workers=there.workers, warnings=warnings))
     return tuple(prepared)
 
@@ -148,7 +137,7 @@ def _sit_at(sitting_of: Callable[..., Sitting], stage: Prepared, stores: Sequenc
     store, before = stores[-1], stores[-2] if len(stores) > 1 else None
     with leased(store, stage.plan) as lease:
         given = {}
-        if stage.plan.recipe.prompts == "attention":
+        if stage.plan.recipe.prompts.source == "attention":
             first = plan_from_json(stores[0].read_plan() or b"")
             given = {WORDS_BLOB: Blobs(store).put(WORDS_BLOB, read_words(stores[0], first))}
         sitting = sitting_of(prepared=stage, store=store, lease=lease, before=before, given=given)
@@ -168,7 +157,7 @@ def check_picture(job: TextJob) -> None:
 def _bring_in(sitting: Sitting, reporter: Reporter, records: list[Record]) -> None:
     """The edges of the stage before, where ControlNets are shown them; words are in the plan."""
     plan, before = sitting.prepared.plan, sitting.before
-    if before is not None and "edges" in plan.recipe.structures:
+    if before is not None and "edges" in plan.recipe.structure.shown:
         reporter.announce("edges", "of the stage before")
         bring_edges(sitting.store, plan, before, sitting.lease, records, on_rows=sitting.stop_if_asked)
 

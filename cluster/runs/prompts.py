@@ -10,7 +10,8 @@ from typing import Any
 
 import numpy as np
 
-from actors.artifacts.prompts import PROMPTS_ARRAY, prompt_blob, read_prompt
+from actors.artifacts.layout import PROMPTS_ARRAY, prompt_blob
+from actors.artifacts.prompts import read_prompt
 from actors.artifacts.series import open_begun
 from actors.artifacts.sums import record_sums
 from pipeline.geometry.tiles import Tile
@@ -61,9 +62,9 @@ def open_prompts(run: str) -> tuple[RunStore, Plan]:
     """
     store, record = open_begun(run)
     plan = plan_from_json(record, where=f"{store.url}/plan.json")
-    if plan.recipe.prompts == "global":
+    if plan.recipe.prompts.source == "global":
         raise ValueError(
-            f"the tiles of {store.url} have no prompts of their own: all have {plan.recipe.prompt!r}; "
+            f"the tiles of {store.url} have no prompts of their own: all have {plan.recipe.prompts.text!r}; "
             "expected a run with prompts 'local', 'file' or 'attention'"
         )
     return store, plan
@@ -137,11 +138,13 @@ def find_cuts(plan: Plan, model: str, *, allow_pickle: bool = False) -> tuple[st
 
     ``model``: as the user named it. Local prompts are known once their tiles are tagged; their table tells of cuts.
     """
-    if plan.geometry.text_tokens is None:
+    if not plan.geometry.reads_text:
         return ()
     limit = load_text_limit(str(locate_configs(model, allow_pickle=allow_pickle)), plan.geometry.text_tokens)
     recipe, lines = plan.recipe, []
-    read = {"prompt": recipe.prompt} | ({"negative_prompt": recipe.negative_prompt} if reads_negative(plan) else {})
+    read = {"prompts.text": recipe.prompts.text}
+    if reads_negative(plan):
+        read["prompts.negative"] = recipe.prompts.negative
     for name, text in read.items():
         if dropped := limit.cut(text).dropped:
             lines.append(f"{name} is longer than the model reads; these fall off: {', '.join(dropped)}")

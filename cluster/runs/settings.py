@@ -1,59 +1,61 @@
-"""``--set KEY=VALUE``: keys of the recipe, and of how the model is read; values as TOML has them."""
+"""``--set KEY=VALUE`` and the options that are settings of a recipe: what a job asks for before it is bound."""
 
 from __future__ import annotations
 
-import dataclasses
-import difflib
 from collections.abc import Sequence
-from dataclasses import dataclass, field
 from typing import Any
 
-from pipeline.plan.recipe import Recipe
+from cluster.job import OPTIONS, Work
+from pipeline.plan.flat import FLAT, dotted, outdated_line
+from pipeline.plan.presets import checked_settings, flat_names, load_recipe, nearest, override
+from pipeline.plan.recipe import SETTINGS, Recipe
 from storage.documents import parse_toml
 
-MODEL = {"model.strict": True}
-"""keys of how the model is read -> their defaults, whose type a value must have"""
+STRICT = "model.strict"
+"""the one setting of commands that read a model and have no recipe"""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Settings:
-    """What was set, with every key known."""
-
-    recipe: dict[str, Any] = field(default_factory=dict)
-    """keys of the recipe; their values are checked where they meet it"""
-    strict: bool = True
-    """whether weights and settings of a model that nobody reads are refused"""
+def asked_recipe(job: Work) -> Recipe:
+    """The job's recipe with ``--set`` and its options, which go before both. Raises ValueError, one line."""
+    recipe = override(load_recipe(job.recipe), parse_settings(job.settings), where="--set")
+    given = {setting: getattr(job, option, None) for option, setting in OPTIONS.items()}
+    return recipe.with_settings({setting: value for setting, value in given.items() if value is not None})
 
 
-def parse_settings(given: Sequence[str] | None, *, of_model: bool = False) -> Settings:
-    """What ``--set`` was given, each as KEY=VALUE; ``of_model``: of a command without a recipe.
+def outdated(job: Work) -> list[str]:
+    """A line for the recipe's file, and one for ``--set``, where they use names of the release before."""
+    files, words = flat_names(job.recipe), [key for key in parse_settings(job.settings) if key in FLAT]
+    return [outdated_line(names, where=where) for names, where in ((files, job.recipe), (words, "--set")) if names]
 
-    Raises ValueError, one line, with the nearest known key.
 
-    >>> parse_settings(["steps=8", "model.strict=false", "solver=euler"])
-    Settings(recipe={'steps': 8, 'solver': 'euler'}, strict=False)
+def parse_settings(given: Sequence[str] | None) -> dict[str, Any]:
+    """What ``--set`` was given, each as KEY=VALUE: keys as they stand there, values as TOML has them.
+
+    The values are checked where they meet the recipe. Raises ValueError, one line, with the nearest known key.
+
+    >>> parse_settings(["sampling.steps=8", "model.strict=false", "sampling.solver=euler"])
+    {'sampling.steps': 8, 'model.strict': False, 'sampling.solver': 'euler'}
     """
-    kinds = {} if of_model else {one.name: str(one.type) for one in dataclasses.fields(Recipe)}
     table: dict[str, Any] = {}
     for one in given or ():
         key, between, text = (part.strip() for part in one.partition("="))
         if not between or not text:
-            raise ValueError(f"--set {one}: expected KEY=VALUE, such as steps=8 or model.strict=false")
-        if key not in kinds and key not in MODEL:
-            near = difflib.get_close_matches(key, [*kinds, *MODEL], n=1)
-            hint = (
-                f"did you mean {near[0]}?"
-                if near
-                else f"known keys: {'' if of_model else 'those of a recipe, and '}model.strict"
-            )
-            raise ValueError(f"--set {one}: unknown key {key!r}; {hint}")
-        if key in table:
-            raise ValueError(f"--set {one}: {key} is set twice: leave one of them out")
-        table[key] = _value(one, text, is_text=kinds.get(key, "").startswith("str"))
-    strict = table.pop("model.strict", True)
-    if not isinstance(strict, bool):
-        raise ValueError(f"--set model.strict={strict}: model.strict must be true or false")
-    return Settings(recipe=table, strict=strict)
+            raise ValueError(f"--set {one}: expected KEY=VALUE, such as sampling.steps=8 or model.strict=false")
+        name = dotted(key)
+        if name not in (*SETTINGS, "name"):
+            raise ValueError(f"--set {one}: unknown key {key!r}; {nearest(key, more=SETTINGS)}")
+        if name in map(dotted, table):
+            raise ValueError(f"--set {one}: {name} is set twice: leave one of them out")
+        table[key] = _value(one, text, is_text=name == "name" or SETTINGS[name].kind == "str")
+    return table
+
+
+def parse_strict(given: Sequence[str] | None) -> bool:
+    """Whether what nobody reads of a model is refused, by the ``--set`` of a command without a recipe."""
+    table = parse_settings(given)
+    if others := [key for key in table if key != STRICT]:
+        raise ValueError(f"--set {others[0]}: this command has no recipe, it knows {STRICT} alone: leave it out")
+    return bool(checked_settings(table, where="--set").get(STRICT, True))
 
 
 def _value(one: str, text: str, *, is_text: bool) -> Any:

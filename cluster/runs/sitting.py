@@ -9,8 +9,9 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from typing import Any
 
-from actors.artifacts.resume import create_arrays, find_available
+from actors.artifacts.resume import find_available
 from actors.artifacts.spared import Seen, count_seen
+from actors.artifacts.table import create_arrays
 from actors.drive import Session, StoppedError, Tally, delete_leftovers, drive
 from actors.heartbeat import keep_beating, raise_if_fenced
 from actors.schedule.coordinator import Coordinator
@@ -21,7 +22,8 @@ from cluster.console.ending import tell_error, this_command
 from cluster.console.screen import Terminal
 from cluster.console.surroundings import owner
 from cluster.job import Work
-from cluster.machines.placement import start_executor
+from cluster.machines.backend import Start
+from cluster.machines.placement import backend_of
 from cluster.pictures.transfer import EXPORT, Exported, decoded_sums, export
 from pipeline.plan.cost import Price
 from pipeline.plan.plan import Plan
@@ -121,9 +123,9 @@ def sit(
         reporter.announce("checking", "what the run holds")
         records = store.journal.replay()
         check()
-        create_arrays(store, plan, graph)
+        create_arrays(store, plan)
         found = find_available(store, plan, graph, records, on_checked=on_checked, check=check)
-        patience = Patience(kept_steps=plan.recipe.keep_steps or 0)
+        patience = Patience(kept_steps=plan.recipe.run.keep_steps or 0)
         coordinator = Coordinator(graph, found.available, patience, found.active)
         reporter.left = {kind: coordinator.num_left[kind] for kind in reporter.totals}
         if coordinator.done:
@@ -172,7 +174,8 @@ def _drive(sitting: Sitting, graph: Graph, coordinator: Coordinator, reporter: R
         tagger=job.tagger,
         before=sitting.before,
     )
-    executor, vigil = start_executor(job, sitting.prepared.workers, plan, setup, graph, sitting.room)
+    start = Start(job=job, workers=sitting.prepared.workers, plan=plan, setup=setup, graph=graph, room=sitting.room)
+    executor, vigil = backend_of(job.address).start(start)
     session = Session(
         store=sitting.store,
         plan=plan,

@@ -7,9 +7,7 @@ from collections.abc import Callable
 from typing import Any
 
 from actors.artifacts.blobs import Blobs
-from actors.artifacts.difficulty import DIFFICULTY_MAP
-from actors.artifacts.image_prompts import TEXTURES_BLOB
-from actors.artifacts.layout import PIXELS
+from actors.artifacts.layout import DIFFICULTY_MAP, PIXELS, TEXTURES_BLOB
 from actors.artifacts.series import check_kind, look_at, run_exists
 from actors.drive import Tally
 from cluster.console.whereabouts import check_outputs
@@ -19,13 +17,12 @@ from cluster.pictures.textures import read_memory, to_memory
 from cluster.pictures.transfer import Exported, ingest
 from pipeline.plan.plan import Plan
 from storage.images import ImageSource
-from storage.images.picture import losses
+from storage.images.formats import losses
 from storage.journal import Record
 from storage.objects.address import Address
 from storage.run import RunStore
 
 from .binding import (
-    asked_recipe,
     check_disk,
     check_memory,
     check_target,
@@ -37,6 +34,7 @@ from .binding import (
 from .foresight import foresee
 from .prompts import find_cuts
 from .reporting import Reporter
+from .settings import asked_recipe, outdated
 from .sitting import Prepared, Result, Sitting, already_finished, hand_out_image, leased, match_run, sit
 from .unread import find_vain
 
@@ -49,7 +47,7 @@ def prepare(job: Job, source: ImageSource) -> Prepared:
     cuts = find_cuts(plan, job.model, allow_pickle=job.allow_pickle)
     vain = find_vain(job, asked_recipe(job), [plan])
     foreseen = foresee(plan, job.model, allow_pickle=job.allow_pickle)
-    warnings = (*model_notes(plan), *cuts, *vain, *foreseen, *losses(job.output, source.info))
+    warnings = (*model_notes(plan), *cuts, *vain, *foreseen, *losses(job.output, source.info), *outdated(job))
     return Prepared(plan=plan, cost=cost, workers=there.workers, warnings=warnings)
 
 

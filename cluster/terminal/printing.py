@@ -24,7 +24,8 @@ out = Terminal()
 
 SPARED = (
     "the recipe spared nearly all of the work that it could: the picture is hardly more than its first enlargement; "
-    "lower difficulty_power, raise lower_bound or group_bounds, or use activity = 'all'"
+    "lower difficulty.power, raise difficulty.lower_bound or difficulty.group_bounds, or use "
+    "difficulty.activity = 'all'"
 )
 """what is said after a run whose difficulty was low all over"""
 
@@ -76,9 +77,9 @@ def print_plan(prepared: Prepared, run_url: str) -> None:
         "plan": plan.hash,
     }
     recipe = plan.recipe
-    if recipe.attend != "tiles":
+    if recipe.tiles.attend != "tiles":
         prompts = f", prompts of {plan.prompt_tiles.num_tiles} windows inside" if plan.has_places else ""
-        rows["attention"] = f"over neighbourhoods of {recipe.attention_window} latent pixels a side{prompts}"
+        rows["attention"] = f"over neighbourhoods of {recipe.tiles.attention_window} latent pixels a side{prompts}"
     if plan.tagger is not None:
         words = f"{len(plan.tagger.phrases)} phrases and {len(plan.tagger.degradations)} of damage"
         rows["tagger"] = plan.tagger.kind + (f", {words}" if plan.tagger.phrases else "")
@@ -89,16 +90,17 @@ def print_plan(prepared: Prepared, run_url: str) -> None:
 def _work_rows(plan: Plan, cost: Price) -> dict[str, str]:
     recipe, regions, tiles = plan.recipe, plan.regions, plan.tiles
     return {
-        "recipe": f"{recipe.name}, {recipe.solver}, {plan.num_steps} steps, guidance {recipe.guidance:g}, "
-        f"start {recipe.start}, coarse {recipe.coarse}, prompts {recipe.prompts}, seed {recipe.seed}",
+        "recipe": f"{recipe.name}, {recipe.sampling.solver}, {plan.num_steps} steps, "
+        f"guidance {recipe.guidance.weight:g}, start {recipe.sampling.start}, coarse {recipe.sampling.coarse}, "
+        f"prompts {recipe.prompts.source}, seed {recipe.run.seed}",
         "activity": _activity(recipe),
         "image": f"{plan.image.height} x {plan.image.width} -> {_size(plan)}, {plan.image.num_bands} bands of "
         f"{plan.image.dtype}",
         "regions": f"{regions.rows} x {regions.cols} of {regions.side} latent pixels",
         "tiles": f"{tiles.num_tiles} of {tiles.tile_height} x {tiles.tile_width} latent pixels a step, "
-        f"batches of {recipe.batch}",
+        f"batches of {recipe.model.batch}",
         "forwards": f"{cost.forwards} tiles through the model{_least(plan, cost)}, {cost.region_steps} region-steps",
-        "codec": f"norms {recipe.codec_norm}, the encoder {cost.encodes:.3g} and the decoder {cost.decodes:.3g} times "
+        "codec": f"norms {recipe.codec.norm}, the encoder {cost.encodes:.3g} and the decoder {cost.decodes:.3g} times "
         "over the canvas",
     }
 
@@ -110,11 +112,11 @@ def _least(plan: Plan, cost: Price) -> str:
 
 def _activity(recipe: Recipe) -> str:
     """Which tiles work when, in words."""
-    if recipe.activity == "all":
+    if recipe.difficulty.activity == "all":
         return "all"
-    words = f"{recipe.activity}, by {recipe.difficulty}"
-    if recipe.group_steps is not None:
-        groups = zip(recipe.group_steps, recipe.group_times, strict=True)
+    words = f"{recipe.difficulty.activity}, by {recipe.difficulty.source}"
+    if recipe.difficulty.group_steps is not None:
+        groups = zip(recipe.difficulty.group_steps, recipe.difficulty.group_times, strict=True)
         words += "; steps of simple, medium and hard tiles: " + ", ".join(f"{n} from {t:g} on" for n, t in groups)
     return words
 
@@ -128,7 +130,7 @@ def _workers(count: int) -> str:
 
 
 def _device(plan: Plan) -> str:
-    return f"{plan.device.kind} ({plan.device.name}), {plan.device.threads} thread(s), {plan.recipe.dtype}"
+    return f"{plan.device.kind} ({plan.device.name}), {plan.device.threads} thread(s), {plan.recipe.model.dtype}"
 
 
 def print_series(stages: Sequence[Prepared], run_url: str) -> None:
@@ -136,10 +138,10 @@ def print_series(stages: Sequence[Prepared], run_url: str) -> None:
     last = stages[-1].plan
     recipe, canvas = last.recipe, last.regions.canvas.scaled(last.geometry.factor)
     is_cut = canvas.shape != (last.height_out, last.width_out)
-    official = ", as the published code has it" if recipe.compat == "official" else ""
+    official = ", as the published code has it" if recipe.run.compat == "official" else ""
     rows = {
-        "recipe": f"{recipe.name}, {recipe.solver}, guidance {recipe.guidance:g}, blend {recipe.blend}, "
-        f"seed {recipe.seed}{official}",
+        "recipe": f"{recipe.name}, {recipe.sampling.solver}, guidance {recipe.guidance.weight:g}, "
+        f"blend {recipe.tiles.blend}, seed {recipe.run.seed}{official}",
         "output": _size(last) + (f", computed as {canvas.height} x {canvas.width} and cut" if is_cut else ""),
         "device": f"{_device(last)}, {_workers(stages[0].workers)}",
         "run": run_url,
@@ -206,7 +208,7 @@ def print_prompts(plan: Plan, found: Sequence[tuple[str, TilePrompts]], *, head:
     """A table of prompts, each with what stands in its first column under ``head``."""
     table = Table(head, "prompt", "negative prompt", "fell off")
     for first, one in found:
-        negative = plan.recipe.negative_prompt if one.negative is None else one.negative.kept
+        negative = plan.recipe.prompts.negative if one.negative is None else one.negative.kept
         cells = (first, one.prompt.kept, negative, ", ".join(one.dropped))
         table.add_row(*(visible(cell) for cell in cells))
     out.print(table)

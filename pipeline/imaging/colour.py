@@ -16,7 +16,6 @@ from torch.nn import functional
 
 from .moments import Moments, moments
 
-COLOURS = ("none", "wavelet", "adain")
 CHANNELS = 3
 LEAST_VARIANCE = 1e-5
 """added to a channel's variance: an even picture has a deviation too"""

@@ -18,7 +18,7 @@ from storage.errors import NotFiniteError
 
 Values = TypeVar("Values", np.ndarray, torch.Tensor)
 
-MEND = 'try dtype = "float32" in a recipe; if that is no help, the weights are damaged: copy the model again'
+MEND = 'try model.dtype = "float32" in a recipe; if that is no help, the weights are damaged: copy the model again'
 DEPTH = 4
 """objects in objects that are looked through for networks"""
 TOO_STRONG = "try less guidance, weaker attachments, or more steps"

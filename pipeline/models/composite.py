@@ -5,7 +5,6 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import json
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -22,22 +21,14 @@ from pipeline.models.attention.neighbourhood import knows_attention
 from pipeline.models.files.configs import read_config
 from pipeline.models.files.hub import locate
 from pipeline.models.files.model_file import SIGHTS, ImageAdapter, ModelFile
-from pipeline.models.files.networks import skeleton
 from pipeline.models.files.strictness import Unread, settle
 from pipeline.models.files.weights import fingerprint_files, num_parameters, weight_files
 
-from .families import flux, stable_diffusion_3
+from .family import CONTROLS, IMAGE_ADAPTER, Family
 from .protocol import ModelCard
 
-BARE: dict[str, Callable[[Path], dict[str, Any]]] = {
-    "stable_diffusion": skeleton,
-    "stable_diffusion_3": stable_diffusion_3.skeleton,
-    "flux": flux.skeleton,
-}
-"""families that something can be attached to -> their networks, without weights"""
 
-
-def attach(card: ModelCard, file: ModelFile, *, strict: bool = True) -> ModelCard:
+def attach(card: ModelCard, file: ModelFile, family: Family, *, strict: bool = True) -> ModelCard:
     """The card of the base with all of ``file`` attached; the base's own card where there is nothing to attach.
 
     Raises FileNotFoundError or ValueError, one line, for what is missing or does not fit the base, and, where
@@ -45,29 +36,36 @@ def attach(card: ModelCard, file: ModelFile, *, strict: bool = True) -> ModelCar
     """
     if not (file.controls or file.loras or file.image_adapter):
         return card
-    if card.family not in BARE:
+    if family.networks is None:
         raise ValueError(f"model {card.name}: attachments need a Stable Diffusion or FLUX base, not {card.family}")
-    if card.family != "stable_diffusion" and (file.controls or file.image_adapter):
+    asked = {CONTROLS: file.controls, IMAGE_ADAPTER: file.image_adapter}
+    if any(given and kind not in family.attaches for kind, given in asked.items()):
         raise ValueError(
             f"model {card.name}: ControlNets and IP-Adapters need a Stable Diffusion 1.x, 2.x or SDXL base, "
             f"{file.base} is {card.family}: leave them out"
         )
     file = _located(file, card.name)
-    found, left = _checked(file, card)
+    networks = family.networks(Path(card.location)) if file.loras or file.image_adapter else {}
+    found, left = _checked(file, card, networks)
     adapter = file.image_adapter
     sights = tuple(name for name in SIGHTS if any(one.sees == name for one in file.controls))
     geometry = dataclasses.replace(
         card.geometry,
         image_width=None if adapter is None else image_width(Path(adapter.model)),
         structures=sights,
-        structure="both" if len(sights) == 2 else (sights or ("none",))[0],
         attends_nearby=card.geometry.attends_nearby and _knows_controls(file, card.name),
-        parameters=card.geometry.parameters + sum(num_parameters(path) for path in found if path.suffix != ".json"),
+        cost=dataclasses.replace(
+            card.geometry.cost,
+            parameters=card.geometry.cost.parameters
+            + sum(num_parameters(path) for path in found if path.suffix != ".json"),
+        ),
     )
+    shown = "both" if len(sights) == 2 else (sights or ("none",))[0]
+    defaults = dataclasses.replace(card.defaults, structure=shown)
     dropped = (*card.dropped, *settle(left, f"model {card.name}", strict=strict))
     fingerprint, sight = _fingerprint(card, file, found), None if adapter is None else _sight(adapter)
     return dataclasses.replace(
-        card, geometry=geometry, fingerprint=fingerprint, file=file, sight=sight, dropped=dropped
+        card, geometry=geometry, defaults=defaults, fingerprint=fingerprint, file=file, sight=sight, dropped=dropped
     )
 
 
@@ -91,10 +89,12 @@ def _located(file: ModelFile, name: str) -> ModelFile:
     )
 
 
-def _checked(file: ModelFile, card: ModelCard) -> tuple[list[Path], list[Unread]]:
-    """Every attachment's files, configs and weights, in order, once all of them fit the base; what nobody reads."""
+def _checked(file: ModelFile, card: ModelCard, networks: dict[str, Any]) -> tuple[list[Path], list[Unread]]:
+    """Every attachment's files, configs and weights, in order, once all of them fit the base; what nobody reads.
+
+    ``networks``: the base's, on the meta device, where something is to be held against them.
+    """
     folder, found, left = Path(card.location), list[Path](), list[Unread]()
-    networks = BARE[card.family](folder) if file.loras or file.image_adapter else {}
     unet = read_config(folder / "unet" / "config.json", card.name) if file.controls else {}
     for control in file.controls:
         where = Path(control.model)

@@ -6,7 +6,7 @@ Shape legend: B batch, C latent channels, h w latent pixels, H W output pixels (
 from __future__ import annotations
 
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Protocol, runtime_checkable
 
 import torch
@@ -14,10 +14,53 @@ import torch
 from pipeline.models.autoencoder.group_norm import GroupNorms
 from pipeline.prompts.places import PromptPlaces
 
+LIVE_FEATURES = 32
+"""feature maps of the denoiser's width alive at once at the latent's resolution: of the embedded model 26 and of FLUX's
+shape 30 were measured, on one native window and on 2 x 2 of them with neighbourhood attention"""
+LIVE_FEATURES_UNET = 52
+"""the same of Stable Diffusion's shape, which attends at the full resolution: 50 were measured, 43 of SDXL's"""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Defaults:
+    """How a model wants to be run where a recipe leaves it open."""
+
+    overlap: int
+    """latent pixels that neighbouring tiles share"""
+    steps: int
+    """number of sampler steps"""
+    guidance: float
+    """weight of classifier-free guidance"""
+    batch: int
+    """tiles in one forward pass"""
+    dtype: str
+    """number format of weights and activations"""
+    structure: str = "none"
+    """what its ControlNets are shown: ``none``, ``image``, ``edges`` or ``both``"""
+    text_steps: int | None = None
+    """number of steps for a picture from words alone, where it is another"""
+    text_guidance: float | None = None
+    """weight of guidance for it, likewise"""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Cost:
+    """What running a model is priced by."""
+
+    width: int
+    """feature channels of the denoiser at the latent's own resolution: what its activations are priced by"""
+    live_features: int = LIVE_FEATURES_UNET
+    """maps of so many channels that are alive at once there"""
+    parameters: int = 0
+    """number of weights, all parts together"""
+    encoder_measuring: float = 0.0
+    """runs of the encoder that measuring its norms one after another costs"""
+    decoder_measuring: float = 0.0
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LatentGeometry:
-    """What a model's latents look like and how it wants to be run."""
+    """What a model's latents look like, and what it reads."""
 
     channels: int
     """latent channels"""
@@ -25,8 +68,6 @@ class LatentGeometry:
     """output pixels along each axis of one latent pixel"""
     window: int
     """latent pixels a side that the backbone sees at its native size"""
-    overlap: int
-    """latent pixels that neighbouring tiles share by default"""
     multiple: int
     """sides of a tile in latent pixels are multiples of this"""
     encoder_halo: int
@@ -35,12 +76,11 @@ class LatentGeometry:
     """latent pixels round a window that can still change the window's pixels"""
     codec_window: int
     """latent pixels a side that the autoencoder is run on at once, without its halo"""
+    cost: Cost
     reads_coarse: bool = False
     """whether predict needs the coarse latent: the enlarged input, encoded"""
     structures: tuple[str, ...] = ()
     """what its ControlNets read, each of ``image`` and ``edges`` at most once; empty for a model without one"""
-    structure: str = "none"
-    """default of what they are shown: ``none``, ``image``, ``edges`` or ``both``"""
     zero_negative: bool = False
     """whether guidance without a negative prompt moves away from zeros (SDXL), not from the embedding of no words"""
     reads_crops: bool = False
@@ -49,26 +89,18 @@ class LatentGeometry:
     """width of the embedding of an image prompt; None for a model that reads no images"""
     restorer_halo: int | None = None
     """input pixels round a window that its restoration module can see; None for a model without one"""
+    steers: bool = False
+    """whether words steer its restoration module: SteeringBackbone"""
+    spreads: bool = False
+    """whether it knows how far pictures lie from their coarse latents: SpreadingBackbone"""
+    tags: bool = False
+    """whether it has a tagger of its own: TaggingBackbone"""
     text_tokens: int | None = None
     """tokens of a prompt; None for a model that reads no text"""
     native_scale: int | None = None
     """the one scale the model was trained to enlarge by; None where any whole number will do"""
-    steps: int
-    """default number of sampler steps"""
-    guidance: float
-    """default weight of classifier-free guidance"""
-    batch: int
-    """default tiles in one forward pass"""
-    dtype: str
-    """default number format of weights and activations"""
-    parameters: int = 0
-    """number of weights, all parts together"""
-    width: int
-    """feature channels of the denoiser at the latent's own resolution: what its activations are priced by"""
-    text_steps: int | None = None
-    """default number of steps for a picture from words alone, where it is another"""
-    text_guidance: float | None = None
-    """default weight of guidance for it, likewise"""
+    is_channels_last: bool = False
+    """whether its networks always lie in memory by pixels, whatever a recipe asks for"""
     embeds_guidance: bool = False
     """whether the weight of guidance is an input of the denoiser, as in latent consistency models: one branch does"""
     encoder_norms: int = 0
@@ -76,9 +108,6 @@ class LatentGeometry:
     decoder_norms: int = 0
     norm_groups: int = 0
     """channel groups of each of them"""
-    encoder_measuring: float = 0.0
-    """runs of the encoder that measuring its norms one after another costs"""
-    decoder_measuring: float = 0.0
     patch: int | None = None
     """latent pixels a side of one token of its transformer; None for a U-Net"""
     even_levels: bool = False
@@ -90,6 +119,26 @@ class LatentGeometry:
     word_cell: int | None = None
     """latent pixels a side of one position of its maps of attention to words; None for a model without cross-attention
     """
+
+    @property
+    def restores(self) -> bool:
+        """Whether it has a restoration module: RestoringBackbone."""
+        return self.restorer_halo is not None
+
+    @property
+    def looks(self) -> bool:
+        """Whether images can prompt it: LookingBackbone."""
+        return self.image_width is not None
+
+    @property
+    def reads_text(self) -> bool:
+        """Whether words can prompt it."""
+        return self.text_tokens is not None
+
+    @property
+    def tells_words(self) -> bool:
+        """Whether its attention to the words of a prompt can be recorded: ReadingBackbone."""
+        return self.word_cell is not None
 
     def canvas_side(self, pixels: int) -> int:
         """Latent pixels along an axis of the canvas that holds so many pixels of the output."""
@@ -108,6 +157,7 @@ class ModelCard:
     location: str
     """folder that holds the parts, on this machine"""
     geometry: LatentGeometry
+    defaults: Defaults
     scheduler: dict[str, Any]
     """the scheduler's config, as in scheduler/scheduler_config.json"""
     fingerprint: str
@@ -126,6 +176,8 @@ class ModelCard:
     """sha256 over what looks at image prompts; None for a model that reads no images, or reads many tokens of each"""
     dropped: tuple[str, ...] = ()
     """what of its files nobody reads, a line each; only where the user let it pass"""
+    packages: dict[str, str] = field(default_factory=dict)
+    """the package that its family comes from, with its version; empty where that is gigatile"""
 
     @property
     def strict(self) -> bool:
@@ -207,7 +259,7 @@ class LookingBackbone(Backbone, Protocol):
 
 @runtime_checkable
 class RestoringBackbone(Backbone, Protocol):
-    """A backbone with a restoration module and a tagger of its own."""
+    """A backbone with a restoration module; see LatentGeometry.restores."""
 
     def restore(self, low: torch.Tensor, words: torch.Tensor | None = None) -> tuple[torch.Tensor, torch.Tensor]:
         """Input ``[B, 3, y, x]`` in [0, 1] -> a first enlargement ``[B, 3, y * scale, x * scale]``, not clipped, and
@@ -217,14 +269,29 @@ class RestoringBackbone(Backbone, Protocol):
         """
         ...
 
+
+@runtime_checkable
+class SpreadingBackbone(Backbone, Protocol):
+    """A backbone that knows how far pictures lie from their coarse latents; see LatentGeometry.spreads."""
+
     def spread(self, coarse: torch.Tensor) -> torch.Tensor:
         """The deviation of true latents round coarse ones, of the shape of ``coarse [B, C, h, w]``: how much is still
         to be invented at each place."""
         ...
 
+
+@runtime_checkable
+class SteeringBackbone(RestoringBackbone, Protocol):
+    """A backbone whose restoration module words steer; see LatentGeometry.steers."""
+
     def steering(self, said: list[dict[str, float]]) -> torch.Tensor:
         """[prompts, phrases]: how sure each prompt's phrases are, of those that steer the restoration module."""
         ...
+
+
+@runtime_checkable
+class TaggingBackbone(Backbone, Protocol):
+    """A backbone with a tagger of its own; see LatentGeometry.tags."""
 
     def tag(self, low: torch.Tensor) -> list[list[tuple[str, float]]]:
         """Phrases that hold for each of ``low [B, 3, y, x]``, with their probabilities, the surest first."""

@@ -25,39 +25,25 @@ from pipeline.models.files.single_file import check_checkpoint, find_configs
 from pipeline.models.files.strictness import Unread, settle, unread_of_part, unread_settings
 from pipeline.models.files.weights import fingerprint_files, num_parameters, weight_files
 from pipeline.sampling.model_scheduler import check_scheduler, finite_settings
+from storage.registry import Registry
 
 from .composite import attach
 from .embedded import loading as embedded
 from .families import analytic, flux, stable_diffusion, stable_diffusion_3
+from .family import Family
 from .protocol import Backbone, ModelCard
 
 EMBEDDED = Path(__file__).resolve().parent / "embedded" / "weights"
 """the model that ships with the package"""
 
-FAMILIES = {
-    "GigatileSuperResolver": embedded,
-    "StableDiffusionPipeline": stable_diffusion,
-    "StableDiffusionImg2ImgPipeline": stable_diffusion,
-    "LatentConsistencyModelPipeline": stable_diffusion,
-    "LatentConsistencyModelImg2ImgPipeline": stable_diffusion,
-    "StableDiffusionUpscalePipeline": None,
-    "StableDiffusionXLPipeline": stable_diffusion,
-    "StableDiffusionXLImg2ImgPipeline": stable_diffusion,
-    "StableDiffusion3Pipeline": stable_diffusion_3,
-    "StableDiffusion3Img2ImgPipeline": stable_diffusion_3,
-    "FluxPipeline": flux,
-    "FluxImg2ImgPipeline": flux,
-}
-"""pipeline class in model_index.json -> the adapter that runs its parts"""
-
-
-CONTROLLED = (
-    "StableDiffusionControlNetPipeline",
-    "StableDiffusionControlNetImg2ImgPipeline",
-    "StableDiffusionXLControlNetPipeline",
-    "StableDiffusionXLControlNetImg2ImgPipeline",
+FAMILIES: Registry[Family] = Registry(
+    what="model family",
+    group="gigatile.models",
+    kind=Family,
+    built_in=(embedded.FAMILY, stable_diffusion.FAMILY, stable_diffusion_3.FAMILY, flux.FAMILY, analytic.FAMILY),
+    names_of=lambda family: family.names,
 )
-"""pipelines with a ControlNet of their own, which a model file reads: their folders do not say what it is shown"""
+"""by the pipeline class in model_index.json, or by the model's name where it needs no files"""
 
 
 def describe_model(name: str, *, allow_pickle: bool = False, strict: bool = True) -> ModelCard:
@@ -67,20 +53,22 @@ def describe_model(name: str, *, allow_pickle: bool = False, strict: bool = True
     of a family without an adapter, does not fit the others, or is a pickle and none is allowed; where ``strict`` holds,
     also for weights and settings that nothing here reads. Else the card says what is dropped.
     """
-    if name == "analytic":
-        return analytic.CARD
+    if (alone := _needs_no_files(name)) is not None and alone.card is not None:
+        return dataclasses.replace(alone.card, packages=FAMILIES.packages(name))
     file = read_model_file(name, allow_pickle=allow_pickle)
-    card = attach(_describe_base(name, file, strict=strict), file, strict=strict)
+    family, base = _describe_base(name, file, strict=strict)
+    card = attach(base, file, family, strict=strict)
     return _with_few_steps(card, find_few_steps(name, allow_pickle=allow_pickle))
 
 
 def find_few_steps(name: str, *, allow_pickle: bool = False) -> FewSteps | None:
     """Whether a model that was described before is one of few steps; reads no weight."""
-    if name == "analytic":
+    if _needs_no_files(name) is not None:
         return None
     file = read_model_file(name, allow_pickle=allow_pickle)
     folder = _locate_base(name, file)[0]
-    if _family(read_config(folder / "model_index.json", name)) not in (stable_diffusion, stable_diffusion_3):
+    family = _family(read_config(folder / "model_index.json", name))
+    if family is None or not family.is_distilled_by_name:
         return None
     scheduler = read_config(folder / "scheduler" / "scheduler_config.json", name)
     return recognise(scheduler, find_names(name, folder, file))
@@ -90,8 +78,8 @@ def _with_few_steps(card: ModelCard, found: FewSteps | None) -> ModelCard:
     """The card with the defaults of a model of few steps; a latent consistency model's own stay."""
     if found is None or card.geometry.embeds_guidance:
         return card
-    geometry = dataclasses.replace(card.geometry, steps=found.steps, guidance=1.0)
-    return dataclasses.replace(card, geometry=geometry, few_steps=found)
+    defaults = dataclasses.replace(card.defaults, steps=found.steps, guidance=1.0)
+    return dataclasses.replace(card, defaults=defaults, few_steps=found)
 
 
 def locate_configs(name: str, *, allow_pickle: bool = False) -> Path:
@@ -99,23 +87,25 @@ def locate_configs(name: str, *, allow_pickle: bool = False) -> Path:
     return _locate_base(name, read_model_file(name, allow_pickle=allow_pickle))[0]
 
 
-def find_family(name: str, *, allow_pickle: bool = False) -> tuple[str, Path]:
-    """The adapter of a model that was described before, and the folder of its configs; reads no weight."""
-    if name == "analytic":
-        return "analytic", Path()
+def find_family(name: str, *, allow_pickle: bool = False) -> tuple[Family, Path]:
+    """The family of a model that was described before, and the folder of its configs; reads no weight."""
+    if (alone := _needs_no_files(name)) is not None:
+        return alone, Path()
     folder = locate_configs(name, allow_pickle=allow_pickle)
-    return _family_name(_family(read_config(folder / "model_index.json", name))), folder
+    family = _family(read_config(folder / "model_index.json", name))
+    assert family is not None
+    return family, folder
 
 
-def _family(index: dict[str, Any]) -> Any:
-    """The adapter of a pipeline; None where there is none."""
-    said = str(index.get("_class_name"))
-    return stable_diffusion if said in CONTROLLED else FAMILIES.get(said)
+def _needs_no_files(name: str) -> Family | None:
+    """The family of a model without files by that name; None where there is none."""
+    family = FAMILIES.find(name)
+    return None if family is None or family.card is None or family.name != name else family
 
 
-def _family_name(adapter: Any) -> str:
-    """``flux`` of pipeline.models.families.flux."""
-    return "embedded" if adapter is embedded else str(adapter.__name__.rpartition(".")[2])
+def _family(index: dict[str, Any]) -> Family | None:
+    """Of a pipeline; None where there is none. Raises ValueError, one line, where an installed one is broken."""
+    return FAMILIES.find(str(index.get("_class_name")))
 
 
 def _locate_base(name: str, file: ModelFile, *, strict: bool = False) -> tuple[Path, Path | None]:
@@ -127,58 +117,61 @@ def _locate_base(name: str, file: ModelFile, *, strict: bool = False) -> tuple[P
     return found, None
 
 
-def _describe_base(name: str, file: ModelFile, *, strict: bool) -> ModelCard:
+def _describe_base(name: str, file: ModelFile, *, strict: bool) -> tuple[Family, ModelCard]:
     folder, checkpoint = _locate_base(name, file, strict=strict)
     index = read_config(folder / "model_index.json", name)
     family = _checked_family(name, file, index, folder, checkpoint)
-    missing = [part for part in family.parts(index) if not (folder / part).is_file()]
-    if missing:
-        raise FileNotFoundError(f"model {name}: lacks {', '.join(missing)}; expected a folder in diffusers' format")
-    configs = {**{part: folder / part for part in family.parts(index)}, **tokenizer_files(folder, name)}
-    kinds = family.kinds(folder, index)
-    check_demands(folder, kinds, name)
-    scheduler = finite_settings(read_config(folder / "scheduler" / "scheduler_config.json", name), name)
-    check_scheduler(scheduler, name)
-    try:
-        geometry = family.read_geometry(folder, index)
-    except KeyError as e:
-        raise ValueError(f"model {name}: its configs lack {e.args[0]!r}; copy the model again") from e
-    weights, left = _weights(name, file, folder, checkpoint, family.weighted_parts(index))
-    geometry = dataclasses.replace(geometry, parameters=sum(num_parameters(path) for path in weights.values()))
-    left += _unread(name, folder, kinds, [] if checkpoint is not None else list(weights.values()))
-    left += unread_of_index(index, [*family.weighted_parts(index), *(["controlnet"] if file.controls else [])])
-    return ModelCard(
-        name=name,
-        family=_family_name(family),
-        location=str(folder),
-        geometry=geometry,
-        scheduler=scheduler,
-        vocabulary=embedded.read_vocabulary(folder) if family is embedded else None,
-        degradations=embedded.read_degradations(folder) if family is embedded else (),
-        sight=embedded.read_sight(folder, index) if family is embedded else None,
-        fingerprint=fingerprint_files({**configs, **weights}),
-        checkpoint=None if checkpoint is None else str(checkpoint),
-        dropped=settle(left, f"model {name}", strict=strict),
-    )
+    with FAMILIES.blaming(str(index["_class_name"])):
+        missing = [part for part in family.parts(index) if not (folder / part).is_file()]
+        if missing:
+            raise FileNotFoundError(f"model {name}: lacks {', '.join(missing)}; expected a folder in diffusers' format")
+        configs = {**{part: folder / part for part in family.parts(index)}, **tokenizer_files(folder, name)}
+        kinds = family.kinds(folder, index)
+        check_demands(folder, kinds, name)
+        scheduler = finite_settings(read_config(folder / "scheduler" / "scheduler_config.json", name), name)
+        check_scheduler(scheduler, name)
+        try:
+            geometry, defaults = family.read_geometry(folder, index), family.read_defaults(folder, index)
+        except KeyError as e:
+            raise ValueError(f"model {name}: its configs lack {e.args[0]!r}; copy the model again") from e
+        weights, left = _weights(name, file, folder, checkpoint, family.weighted_parts(index))
+        cost = dataclasses.replace(geometry.cost, parameters=sum(num_parameters(path) for path in weights.values()))
+        left += _unread(name, folder, kinds, [] if checkpoint is not None else list(weights.values()))
+        left += unread_of_index(index, [*family.weighted_parts(index), *(["controlnet"] if file.controls else [])])
+        card = ModelCard(
+            name=name,
+            family=family.name,
+            location=str(folder),
+            geometry=dataclasses.replace(geometry, cost=cost),
+            defaults=defaults,
+            scheduler=scheduler,
+            fingerprint=fingerprint_files({**configs, **weights}),
+            checkpoint=None if checkpoint is None else str(checkpoint),
+            dropped=settle(left, f"model {name}", strict=strict),
+            packages=FAMILIES.packages(str(index["_class_name"])),
+            **family.facts(folder, index),
+        )
+    return family, card
 
 
-def _checked_family(name: str, file: ModelFile, index: dict[str, Any], folder: Path, checkpoint: Path | None) -> Any:
-    """The adapter of a pipeline. Raises ValueError, one line, where there is none that reads it as it is given."""
+def _checked_family(name: str, file: ModelFile, index: dict[str, Any], folder: Path, checkpoint: Path | None) -> Family:
+    """The family of a pipeline. Raises ValueError, one line, where there is none that reads it as it is given."""
     said, family = str(index.get("_class_name")), _family(index)
     check_index(index, name)
-    if said in CONTROLLED and not file.controls and checkpoint is None:
+    if family is not None and said in family.controlled and not file.controls and checkpoint is None:
         nets = sorted(path.name for path in folder.glob("controlnet*") if path.is_dir()) or ["controlnet"]
         lines = ", ".join(f'{{model = "{folder / net}", sees = "image"}}' for net in nets)
         raise ValueError(
             f"model {name}: {said} does not say what its ControlNet is shown: give a model file (TOML) with "
             f'base = "{folder}" and controls = [{lines}], where sees is "image" or "edges"'
         )
-    if checkpoint is not None and family not in (None, stable_diffusion):
+    if checkpoint is not None and family is not None and not family.reads_single_files:
         raise ValueError(
             f"model {name}: a single file of {index.get('_class_name')} is not read: give a folder in diffusers' format"
         )
     if family is None:
-        known = ", ".join(key for key, adapter in FAMILIES.items() if adapter)
+        not_asked = {name for one in FAMILIES.known() for name in (*one.controlled, *([one.name] if one.card else []))}
+        known = ", ".join(name for name in FAMILIES.names() if name not in not_asked)
         raise ValueError(f"model {name}: no adapter for {index.get('_class_name')}; there is one for {known}")
     return family
 
@@ -211,11 +204,10 @@ def _unread(name: str, folder: Path, kinds: dict[str, Any], weights: list[Path])
 
 def load_backbone(card: ModelCard, *, device: str, dtype: str, options: Options = PLAIN) -> Backbone:
     """One replica on ``device`` (cpu or cuda) with weights in ``dtype``."""
-    if card.family == "analytic":
-        return analytic.AnalyticBackbone()
-    adapters = {_family_name(adapter): adapter for adapter in FAMILIES.values() if adapter}
-    adapter: Any = adapters[card.family]
     # one line of progress is the program's own
     transformers_logging.disable_progress_bar()
     diffusers_logging.disable_progress_bar()
-    return adapter.load(card, device=device, dtype=getattr(torch, dtype), options=options)
+    # the card was made by it, in this process
+    family = next(one for one in FAMILIES.known() if one.name == card.family)
+    with FAMILIES.blaming(family.names[0]):
+        return family.load(card, device=device, dtype=getattr(torch, dtype), options=options)

@@ -9,9 +9,10 @@ from typing import Any
 from pipeline.geometry.tiles import check_reach, plan_tiles
 from pipeline.models.protocol import AttentionCard, ModelCard
 from pipeline.prompts.tag_file import TagFile
-from pipeline.prompts.tagging import MOST, THRESHOLDS, Tagging
+from pipeline.prompts.tagging import Tagging
 from pipeline.sampling.groups import LEAST_DEFAULT_STEPS, default_group_steps, paper_group_steps
 from pipeline.sampling.model_scheduler import solver_of
+from pipeline.sampling.solvers import SOLVERS
 from storage.box import RegionGrid
 
 from .checks import (
@@ -58,7 +59,7 @@ class Companion:
     given: str
     """field of Given"""
     field: str
-    """field of the recipe"""
+    """setting of the recipe"""
     value: str
     instead_of: tuple[str | None, ...]
     """values that the thing alone turns into ``value``"""
@@ -71,7 +72,7 @@ class Companion:
 COMPANIONS = (
     Companion(
         given="tags",
-        field="prompts",
+        field="prompts.source",
         value="file",
         instead_of=(None, "local", "attention"),
         option="--tags",
@@ -80,7 +81,7 @@ COMPANIONS = (
     ),
     Companion(
         given="difficulty_map",
-        field="difficulty",
+        field="difficulty.source",
         value="file",
         instead_of=(None,),
         option="--difficulty",
@@ -89,7 +90,7 @@ COMPANIONS = (
     ),
     Companion(
         given="attention",
-        field="difficulty",
+        field="difficulty.source",
         value="attention",
         instead_of=(None,),
         option="--vit",
@@ -98,7 +99,7 @@ COMPANIONS = (
     ),
     Companion(
         given="textures",
-        field="image_prompts",
+        field="image_prompts.source",
         value="textures",
         instead_of=("none",),
         option="--textures",
@@ -111,15 +112,15 @@ COMPANIONS = (
 def _follow(recipe: Recipe, given: Given) -> Recipe:
     """The recipe, with what it leaves open as the things given ask for it."""
     for one in COMPANIONS:
-        if getattr(given, one.given) is not None and getattr(recipe, one.field) in one.instead_of:
-            recipe = dataclasses.replace(recipe, **{one.field: one.value})  # type: ignore[arg-type]
+        if getattr(given, one.given) is not None and recipe.value(one.field) in one.instead_of:
+            recipe = recipe.with_settings({one.field: one.value})
     return recipe
 
 
 def _check_companions(recipe: Recipe, given: Given) -> None:
     """Refuse a thing that nobody reads, and its absence where it is to be read."""
     for one in COMPANIONS:
-        is_there, said = getattr(given, one.given) is not None, getattr(recipe, one.field)
+        is_there, said = getattr(given, one.given) is not None, recipe.value(one.field)
         if (said == one.value) != is_there:
             raise ValueError(
                 f"recipe: {one.what} ({one.option}) and {one.field} = {one.value!r} go together, got "
@@ -144,7 +145,7 @@ def bind(
         check_scale(scale, model)
     height, width = (geometry.canvas_side(side * scale) for side in (image.height, image.width))
     check_smallest(image.height, image.width, scale, geometry)
-    one_window = max(height, width) <= min(geometry.codec_window, recipe.region)
+    one_window = max(height, width) <= min(geometry.codec_window, recipe.tiles.region)
     settled = _settle(_follow(recipe, given), model, image, given.tagger, one_window=one_window)
     degradations = _degradations(model, given.tags, given.tagger)
     check_parts(settled, model)
@@ -162,11 +163,12 @@ def bind(
     check_options(settled, model, device)
     check_window(settled, geometry)
     check_attend(settled, model)
-    assert settled.window is not None
-    assert settled.overlap is not None
-    tiles = plan_tiles(height, width, window=settled.window, stride=settled.window - settled.overlap)
-    regions = RegionGrid(height=height, width=width, side=settled.region)
+    assert settled.tiles.window is not None
+    assert settled.tiles.overlap is not None
+    tiles = plan_tiles(height, width, window=settled.tiles.window, stride=settled.tiles.window - settled.tiles.overlap)
+    regions = RegionGrid(height=height, width=width, side=settled.tiles.region)
     check_reach(tiles, regions)
+    assert settled.sampling.solver is not None
     plan = Plan(
         recipe=settled,
         image=image,
@@ -176,15 +178,22 @@ def bind(
         model_fingerprint=model.fingerprint,
         dropped=model.dropped,
         device=device,
-        versions=versions,
+        versions=versions | _outside_packages(settled.sampling.solver, model, given.tagger),
         regions=regions,
         tiles=tiles,
         timesteps=(),
         stage=stage,
-        degradations=degradations if settled.prompts != "global" else (),
+        degradations=degradations if settled.prompts.source != "global" else (),
         **{field.name: getattr(given, field.name) for field in dataclasses.fields(given)},
     )
-    return dataclasses.replace(plan, timesteps=plan.solver().timesteps)
+    # equal plans have equal records: where nothing was dropped, it does not matter whether it might have been
+    strict = settled.with_settings({"model.strict": not plan.all_dropped})
+    return dataclasses.replace(plan, recipe=strict, timesteps=plan.solver().timesteps)
+
+
+def _outside_packages(solver: str, model: ModelCard, tagger: Tagging | None) -> dict[str, str]:
+    """Those beside gigatile's own that the result's bits depend on, with their versions."""
+    return SOLVERS.packages(solver) | model.packages | ({} if tagger is None else tagger.packages)
 
 
 def _degradations(model: ModelCard, tags: TagFile | None, tagger: Tagging | None) -> tuple[str, ...]:
@@ -200,47 +209,42 @@ def _settle(recipe: Recipe, model: ModelCard, image: ImageFacts, tagger: Tagging
     ``one_window``: the autoencoder sees the whole canvas at once.
     """
     geometry = model.geometry
-    is_nearby = recipe.attend == "neighbourhood"
-    window = recipe.window or (recipe.region if is_nearby else geometry.window)
-    reach = recipe.attention_window or min(geometry.window, window)
+    is_nearby = recipe.tiles.attend == "neighbourhood"
+    window = recipe.tiles.window or (recipe.tiles.region if is_nearby else geometry.window)
+    reach = recipe.tiles.attention_window or min(geometry.window, window)
     defaults: dict[str, Any] = {
-        "steps": geometry.steps,
-        "guidance": geometry.guidance,
-        "solver": solver_of(model.scheduler),
-        "coarse": "bicubic" if geometry.restorer_halo is None else "restored",
-        "prompts": "global" if geometry.restorer_halo is None and tagger is None else "local",
-        "tag_threshold": 0.0 if tagger is None else THRESHOLDS[tagger.kind],
-        "most_tags": 0 if tagger is None else MOST[tagger.kind],
-        "start": "noise" if geometry.reads_coarse and recipe.activity == "all" else "image",
-        "structure": geometry.structure,
-        "crops": "tile" if geometry.reads_crops and recipe.stages == "linear" else "none",
-        "window": window,
-        "overlap": min(reach // 2 if is_nearby else geometry.overlap, window // 2),
-        "attention_window": reach if is_nearby else None,
-        "batch": 1 if is_nearby else geometry.batch,
-        "dtype": geometry.dtype,
-        "codec_norm": "window" if one_window or not geometry.decoder_norms else "fast",
-        "value_range": (0.0, 255.0 if image.dtype == "uint8" else 65535.0),
+        "sampling.steps": model.defaults.steps,
+        "guidance.weight": model.defaults.guidance,
+        "sampling.solver": solver_of(model.scheduler),
+        "sampling.coarse": "restored" if geometry.restores else "bicubic",
+        "prompts.source": "local" if geometry.tags or tagger is not None else "global",
+        "prompts.tag_threshold": 0.0 if tagger is None else tagger.manner.threshold,
+        "prompts.most_tags": 0 if tagger is None else tagger.manner.most,
+        "sampling.start": "noise" if geometry.reads_coarse and recipe.difficulty.activity == "all" else "image",
+        "structure.controls": model.defaults.structure,
+        "prompts.crops": "tile" if geometry.reads_crops and recipe.stages.growth == "linear" else "none",
+        "tiles.window": window,
+        "tiles.overlap": min(reach // 2 if is_nearby else model.defaults.overlap, window // 2),
+        "tiles.attention_window": reach if is_nearby else None,
+        "model.batch": 1 if is_nearby else model.defaults.batch,
+        "model.dtype": model.defaults.dtype,
+        "codec.norm": "window" if one_window or not geometry.decoder_norms else "fast",
+        "codec.value_range": (0.0, 255.0 if image.dtype == "uint8" else 65535.0),
     }
-    if recipe.activity == "all":
-        defaults |= {"difficulty": "none", **NO_DIFFICULTY}
-        if recipe.difficulty not in (None, "none"):
-            raise ValueError(
-                f"recipe: difficulty {recipe.difficulty!r} is read by activity 'groups' and 'mask' only: choose one "
-                "of them (the presets patchscaler and yoda do), or leave the difficulty out"
-            )
+    if recipe.difficulty.activity == "all":
+        defaults |= {"difficulty.source": "none", **NO_DIFFICULTY}
     else:
-        source = recipe.difficulty or ("gradient" if geometry.restorer_halo is None else "confidence")
-        defaults |= {"difficulty": source, **source_defaults(recipe, source)}
-    if recipe.activity == "groups":
-        counts = recipe.group_steps or group_steps_of(recipe, geometry.steps)
-        defaults |= {"steps": counts[2], "group_steps": counts}
-    open_fields = {key: value for key, value in defaults.items() if getattr(recipe, key) is None}
-    return dataclasses.replace(recipe, **open_fields)
+        source = recipe.difficulty.source or ("confidence" if geometry.restores else "gradient")
+        defaults |= {"difficulty.source": source, **source_defaults(recipe, source)}
+    if recipe.difficulty.activity == "groups":
+        counts = recipe.difficulty.group_steps or group_steps_of(recipe, model.defaults.steps)
+        defaults |= {"sampling.steps": counts[2], "difficulty.group_steps": counts}
+    open_fields = {key: value for key, value in defaults.items() if recipe.value(key) is None}
+    return recipe.with_settings(open_fields)
 
 
 def group_steps_of(recipe: Recipe, steps: int) -> tuple[int, int, int]:
     """Steps of simple, medium and hard tiles where the recipe leaves them open; ``steps``: the model's default."""
-    if recipe.group_numbers == "paper":
-        return paper_group_steps(recipe.steps or PAPER_STEPS, recipe.group_times)
-    return default_group_steps(recipe.steps or max(LEAST_DEFAULT_STEPS, steps))
+    if recipe.difficulty.group_numbers == "paper":
+        return paper_group_steps(recipe.sampling.steps or PAPER_STEPS, recipe.difficulty.group_times)
+    return default_group_steps(recipe.sampling.steps or max(LEAST_DEFAULT_STEPS, steps))

@@ -11,11 +11,6 @@ from .reductions import list_reductions, shrink
 
 _BYTES = {"float32": 4, "bfloat16": 2, "float16": 2}
 
-LIVE_FEATURES = 32
-"""feature maps of the denoiser's width alive at once at the latent's resolution: of the embedded model 26 and of FLUX's
-shape 30 were measured, on one native window and on 2 x 2 of them with neighbourhood attention"""
-LIVE_FEATURES_UNET = 52
-"""the same of Stable Diffusion's shape, which attends at the full resolution: 50 were measured, 43 of SDXL's"""
 GATHERED = 6
 """copies of a dilation window at once: as read, padded, blurred along one axis and both, taken apart, and summed up"""
 CODEC_CHANNELS = 420
@@ -68,7 +63,7 @@ def price(plan: Plan) -> Price:
         decodes=_runs(plan, "decoder") if plan.stage.decodes else 0.0,
         disk_peak=_disk_peak(plan),
         memory_worker=LIBRARIES + _weights(plan) + max(denoise_bytes(plan), _codec_bytes(plan)),
-        memory_model=geometry.parameters * _BYTES[recipe.dtype or "float32"],
+        memory_model=geometry.cost.parameters * _BYTES[recipe.model.dtype or "float32"],
     )
 
 
@@ -82,7 +77,7 @@ def _runs(plan: Plan, part: str) -> float:
     if "norm" in kinds:
         # a pass ends at the norm that it measures
         geometry = plan.geometry
-        runs += geometry.encoder_measuring if part == "encoder" else geometry.decoder_measuring
+        runs += geometry.cost.encoder_measuring if part == "encoder" else geometry.cost.decoder_measuring
     return runs
 
 
@@ -93,12 +88,12 @@ def latent_bytes(plan: Plan) -> int:
 
 def _disk_peak(plan: Plan) -> int:
     copies = 3 + plan.solver().num_history + int(plan.uses_coarse)
-    if plan.recipe.keep_steps:
-        copies += plan.num_steps // plan.recipe.keep_steps
+    if plan.recipe.run.keep_steps:
+        copies += plan.num_steps // plan.recipe.run.keep_steps
     sample = 1 if plan.image.dtype == "uint8" else 2
     pixels = plan.image.num_bands * sample * (plan.image.height * plan.image.width + plan.height_out * plan.width_out)
     edges = 0
-    if plan.stage.before is not None and "edges" in plan.recipe.structures:
+    if plan.stage.before is not None and "edges" in plan.recipe.structure.shown:
         edges = plan.stage.height_before * plan.stage.width_before * plan.geometry.factor**2
     return copies * latent_bytes(plan) + pixels + edges
 
@@ -106,32 +101,26 @@ def _disk_peak(plan: Plan) -> int:
 def _weights(plan: Plan) -> int:
     # loading holds the file's own copy of the largest part beside the converted one
     tagger = 0 if plan.tagger is None else plan.tagger.parameters * _BYTES["float32"]
-    return int(1.5 * (plan.geometry.parameters * _BYTES[plan.recipe.dtype or "float32"] + tagger))
+    return int(1.5 * (plan.geometry.cost.parameters * _BYTES[plan.recipe.model.dtype or "float32"] + tagger))
 
 
 def denoise_bytes(plan: Plan) -> int:
     """Peak bytes of one step's activations and arrays, beside weights and libraries."""
-    settings, size, geometry = plan.denoise_settings, _BYTES[plan.recipe.dtype or "float32"], plan.geometry
+    settings, size, geometry = plan.denoise_settings, _BYTES[plan.recipe.model.dtype or "float32"], plan.geometry
     seen, gathered = settings.tiles.tile_height * settings.tiles.tile_width, 0
     if (dilation := plan.dilation) is not None:
         height, width = dilation.sample_shape
         seen = max(seen, height * width)
         gathered = GATHERED * geometry.channels * dilation.windows.tile_height * dilation.windows.tile_width * 4
-    features = settings.batch * seen * geometry.width * _live_features(plan) * size
+    features = settings.batch * seen * geometry.cost.width * geometry.cost.live_features * size
     reach = geometry.channels * (plan.regions.side + settings.tiles.tile_width) ** 2 * 4
     return features + max(6 * reach, gathered)
-
-
-def _live_features(plan: Plan) -> int:
-    # the embedded model is known by its restoration module, transformers by their patches
-    is_unet = plan.geometry.patch is None and plan.geometry.restorer_halo is None
-    return LIVE_FEATURES_UNET if is_unet else LIVE_FEATURES
 
 
 def _codec_bytes(plan: Plan) -> int:
     geometry = plan.geometry
     side = min(geometry.codec_window, plan.regions.side, max(plan.regions.height, plan.regions.width))
     side = (side + 2 * max(geometry.encoder_halo, geometry.decoder_halo)) * geometry.factor
-    size = _BYTES[plan.recipe.dtype or "float32"]
+    size = _BYTES[plan.recipe.model.dtype or "float32"]
     region_out = 3 * (plan.regions.side * geometry.factor) ** 2 * 4
     return side * side * CODEC_CHANNELS * size + 2 * region_out

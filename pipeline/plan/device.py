@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import os
 import platform
+from collections.abc import Iterable
 from dataclasses import dataclass
-from importlib.metadata import version
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 import torch
@@ -16,6 +17,8 @@ PACKAGES = ("torch", "diffusers", "transformers", "tokenizers", "numpy", "pillow
 """packages, besides gigatile, whose version can change a bit of the result: the last three scale what taggers see and
 find edges"""
 
+ABSENT = "not installed"
+"""in place of a version"""
 _CPU_FLAGS = ("avx2", "avx512f", "avx512_bf16", "avx512_fp16", "amx_bf16", "asimd", "bf16", "sve")
 """instruction sets by which the CPU libraries choose their kernels"""
 
@@ -52,9 +55,30 @@ def _cpu_flags() -> list[str]:
     return [flag for flag in _CPU_FLAGS if flag in flags]
 
 
-def package_versions() -> dict[str, str]:
-    """Versions of the packages that a result's bits depend on."""
-    return {"gigatile": __version__, **{name: version(name) for name in PACKAGES}}
+def package_versions(also: Iterable[str] = ()) -> dict[str, str]:
+    """Versions of the packages that a result's bits depend on; ``also``: those beside gigatile's own.
+
+    ABSENT stands for one that is not installed.
+    """
+    others = [name for name in also if name != "gigatile" and name not in PACKAGES]
+    return {"gigatile": __version__, **{name: version(name) for name in PACKAGES}, **dict(map(_installed, others))}
+
+
+def _installed(name: str) -> tuple[str, str]:
+    try:
+        return name, version(name)
+    except PackageNotFoundError:
+        return name, ABSENT
+
+
+def check_packages(versions: dict[str, str], where: str) -> None:
+    """Refuse a plan record that was made with a package that is not here. Raises ValueError, one line."""
+    for name, found in package_versions(versions).items():
+        if found == ABSENT:
+            raise ValueError(
+                f"{where}: made with the package {name} {versions[name]}, which is not installed here: install it, on "
+                "every node"
+            )
 
 
 def make_deterministic(threads: int) -> None:

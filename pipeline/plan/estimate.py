@@ -8,7 +8,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from pipeline.models.flops import Pass, count_codec, count_pass
+from pipeline.models.family import Family, Pass
+from pipeline.models.flops import count_codec, count_pass
 
 from .cost import Price
 from .plan import Plan
@@ -29,16 +30,14 @@ class Estimate:
         return self.flops / (self.speed * self.workers)
 
 
-def count_flops(plan: Plan, cost: Price, family: str, folder: Path) -> float | None:
+def count_flops(plan: Plan, cost: Price, family: Family, folder: Path) -> float | None:
     """FLOPs of a whole plan, the model's passes and the autoencoder's; None for a family that is not counted.
 
-    ``family``, ``folder``: the model's adapter and the folder of its configs. Where tiles rest, it is the most.
+    ``family``, ``folder``: the model's, and the folder of its configs. Where tiles rest, it is the most.
     """
     recipe, tiles, tokens = plan.recipe, plan.tiles, plan.geometry.text_tokens or 0
-    near = None if recipe.attend == "tiles" else recipe.attention_window
-    # the embedded model has one ControlNet for all of them
-    shows = min(1, len(recipe.structures)) if family == "embedded" else len(recipe.structures)
-    imagines = family == "embedded" and not plan.model_reads_coarse
+    near = None if recipe.tiles.attend == "tiles" else recipe.tiles.attention_window
+    shows, imagines = len(recipe.structure.shown), not plan.model_reads_coarse
     tile = Pass(height=tiles.tile_height, width=tiles.tile_width, neighbourhood=near, shows=shows, imagines=imagines)
     each = count_pass(family, folder, tokens, tile)
     if each is None:
@@ -55,7 +54,7 @@ def count_flops(plan: Plan, cost: Price, family: str, folder: Path) -> float | N
     return total
 
 
-def _count_canvas(plan: Plan, family: str, folder: Path, part: str) -> int:
+def _count_canvas(plan: Plan, family: Family, folder: Path, part: str) -> int:
     """FLOPs of one part of the autoencoder over the canvas, window by window, halos among them."""
     geometry, regions = plan.geometry, plan.regions
     halo = geometry.encoder_halo if part == "encoder" else geometry.decoder_halo

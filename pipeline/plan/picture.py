@@ -13,7 +13,7 @@ def surviving_share(plan: Plan) -> float:
 
     0 where a run begins from noise alone.
     """
-    return float(plan.solver().level(0)[0]) if plan.recipe.start == "image" else 0.0
+    return float(plan.solver().level(0)[0]) if plan.recipe.sampling.start == "image" else 0.0
 
 
 def is_shown(plan: Plan) -> bool:
@@ -21,16 +21,16 @@ def is_shown(plan: Plan) -> bool:
     recipe = plan.recipe
     return (
         plan.model_reads_coarse
-        or bool(recipe.structures)
-        or recipe.image_prompts != "none"
-        or recipe.skip > 0
+        or bool(recipe.structure.shown)
+        or recipe.image_prompts.source != "none"
+        or recipe.sampling.skip > 0
         or plan.is_guided
     )
 
 
 def find_lost_picture(plan: Plan) -> tuple[str, ...]:
     """A line where next to nothing of the input reaches the model; a picture from words has none to lose."""
-    if plan.stage.from_text or plan.geometry.text_tokens is None or is_shown(plan):
+    if plan.stage.from_text or not plan.geometry.reads_text or is_shown(plan):
         return ()
     share = surviving_share(plan)
     if share >= LEAST_SHARE:

@@ -29,7 +29,7 @@ from .facts import ONLY_STAGE, DenoiseSettings, ImageFacts, Stage
 from .recipe import Recipe
 from .sources import is_relative
 
-FORMAT = 6
+FORMAT = 7
 """version of the plan record; a change to how results are computed raises it"""
 
 
@@ -77,24 +77,24 @@ class Plan:
     @property
     def prompt_tiles(self) -> TileGrid:
         """Windows with prompts of their own: the tiles, or windows of native size that half overlap inside them."""
-        side = self.recipe.attention_window
-        if self.recipe.attend == "tiles" or side is None:
+        side = self.recipe.tiles.attention_window
+        if self.recipe.tiles.attend == "tiles" or side is None:
             return self.tiles
         return plan_tiles(self.regions.height, self.regions.width, window=side, stride=side // 2)
 
     @property
     def has_places(self) -> bool:
         """Whether a tile holds many windows with prompts of their own."""
-        return self.recipe.attend != "tiles" and self.recipe.prompts != "global"
+        return self.recipe.tiles.attend != "tiles" and self.recipe.prompts.source != "global"
 
     def neighbourhood(self, step: int) -> Neighbourhood | None:
         """What self-attention reaches over; None where that is a whole tile."""
         recipe = self.recipe
-        if recipe.attend == "tiles" or recipe.attention_window is None:
+        if recipe.tiles.attend == "tiles" or recipe.tiles.attention_window is None:
             return None
         return Neighbourhood(
-            window=recipe.attention_window,
-            key=(recipe.seed, self.stage.index, step) if recipe.attention_jitter else None,
+            window=recipe.tiles.attention_window,
+            key=(recipe.run.seed, self.stage.index, step) if recipe.tiles.attention_jitter else None,
         )
 
     @property
@@ -117,8 +117,8 @@ class Plan:
 
     @property
     def value_range(self) -> ValueRange:
-        assert self.recipe.value_range is not None
-        low, high = self.recipe.value_range
+        assert self.recipe.codec.value_range is not None
+        low, high = self.recipe.codec.value_range
         return ValueRange(low=low, high=high, dtype=self.image.dtype)
 
     @property
@@ -134,50 +134,50 @@ class Plan:
     @property
     def denoise_reads_coarse(self) -> bool:
         """Whether a step needs the coarse latent: the model reads it, inactive places follow it, or it is mixed in."""
-        return self.model_reads_coarse or self.has_difficulty or self.recipe.skip > 0
+        return self.model_reads_coarse or self.has_difficulty or self.recipe.sampling.skip > 0
 
     @property
     def dilation(self) -> Dilation | None:
         """The windows of dilated samples; None where the recipe takes none."""
         recipe, geometry = self.recipe, self.geometry
-        if not recipe.dilated:
+        if not recipe.dilation.power:
             return None
         return plan_dilation(
             self.regions.height,
             self.regions.width,
             native=geometry.window,
             multiple=geometry.multiple,
-            side=recipe.dilation_window,
-            zeros=recipe.compat == "official",
+            side=recipe.dilation.window,
+            zeros=recipe.run.compat == "official",
         )
 
     @property
     def jitter(self) -> int:
         """Latent pixels that a tile may move each way."""
-        assert self.recipe.window is not None
-        assert self.recipe.overlap is not None
-        window, overlap = self.recipe.window, self.recipe.overlap
-        return 0 if self.recipe.jitter == "none" else jitter_radius(window, window - overlap)
+        assert self.recipe.tiles.window is not None
+        assert self.recipe.tiles.overlap is not None
+        window, overlap = self.recipe.tiles.window, self.recipe.tiles.overlap
+        return 0 if self.recipe.tiles.jitter == "none" else jitter_radius(window, window - overlap)
 
     @property
     def decode_halo(self) -> int:
         """Latent pixels round a region that its output depends on: the decoder's reach, and the colour's."""
-        colour = -(-COLOUR_REACH // self.geometry.factor) if self.recipe.colour == "wavelet" else 0
+        colour = -(-COLOUR_REACH // self.geometry.factor) if self.recipe.codec.colour == "wavelet" else 0
         return self.geometry.decoder_halo + colour
 
     @property
     def is_guided(self) -> bool:
         """Whether merges draw predictions to the coarse latent."""
-        return self.recipe.guide != "none"
+        return self.recipe.guidance.guide != "none"
 
     def merge_window(self, box: Box) -> Box:
         """What of the canvas the merge of a region's ``box`` depends on: itself, and what its guide sees round it."""
-        return low_pass_window(self.regions.canvas, box, self.recipe.low_cell) if self.is_guided else box
+        return low_pass_window(self.regions.canvas, box, self.recipe.guidance.low_cell) if self.is_guided else box
 
     @property
     def has_difficulty(self) -> bool:
         """Whether the run keeps a map of difficulty."""
-        return self.recipe.activity != "all"
+        return self.recipe.difficulty.activity != "all"
 
     @property
     def is_relative(self) -> bool:
@@ -187,56 +187,62 @@ class Plan:
     @property
     def refined_from(self) -> float:
         """With activity ``mask``, the timestep from which on every place is refined."""
-        return refined_from(self.timesteps, self.recipe.lower_bound or 0.0)
+        return refined_from(self.timesteps, self.recipe.difficulty.lower_bound or 0.0)
 
     @property
     def least_steps(self) -> int:
         """Steps in which the model sees every tile, however easy it is."""
         recipe = self.recipe
-        if recipe.activity == "all":
+        if recipe.difficulty.activity == "all":
             return self.num_steps
-        begin = recipe.group_times[0] if recipe.activity == "groups" else self.refined_from
+        begin = recipe.difficulty.group_times[0] if recipe.difficulty.activity == "groups" else self.refined_from
         return sum(timestep <= begin for timestep in self.timesteps)
 
     @property
     def uses_coarse(self) -> bool:
         """Whether there is a coarse latent at all; making it is the task that makes the local prompts too."""
-        is_read = self.denoise_reads_coarse or self.is_guided or self.recipe.start == "image"
-        return is_read or self.recipe.prompts != "global"
+        is_read = self.denoise_reads_coarse or self.is_guided or self.recipe.sampling.start == "image"
+        return is_read or self.recipe.prompts.source != "global"
 
     @property
     def lifts_latents(self) -> bool:
         """Whether the coarse latent is the stage before's, enlarged: nothing is encoded then."""
-        return self.stage.before is not None and self.recipe.lift == "latent"
+        return self.stage.before is not None and self.recipe.stages.lift == "latent"
 
     @property
     def denoise_settings(self) -> DenoiseSettings:
-        assert self.recipe.batch is not None
-        assert self.recipe.guidance is not None
+        assert self.recipe.model.batch is not None
+        assert self.recipe.guidance.weight is not None
         return DenoiseSettings(
             tiles=self.tiles,
             regions=self.regions,
-            batch=self.recipe.batch,
-            guidance=self.recipe.guidance,
-            blend=self.recipe.blend,
+            batch=self.recipe.model.batch,
+            guidance=self.recipe.guidance.weight,
+            blend=self.recipe.tiles.blend,
         )
 
     @property
     def _strength(self) -> float:
         """Share of the steps that run."""
-        return self.recipe.strength * self.recipe.restart if self.recipe.start == "image" else 1.0
+        return (
+            self.recipe.sampling.strength * self.recipe.sampling.restart
+            if self.recipe.sampling.start == "image"
+            else 1.0
+        )
 
     def solver(self) -> Solver:
         recipe = self.recipe
-        assert recipe.solver is not None
-        assert recipe.steps is not None
+        assert recipe.sampling.solver is not None
+        assert recipe.sampling.steps is not None
         return build_solver(
-            recipe.solver,
+            recipe.sampling.solver,
             self.scheduler,
-            steps=recipe.steps,
+            steps=recipe.sampling.steps,
             strength=self._strength,
-            spacing=recipe.spacing,
-            times=group_grid(recipe.group_times, recipe.group_steps) if recipe.group_steps else None,
+            spacing=recipe.sampling.spacing,
+            times=group_grid(recipe.difficulty.group_times, recipe.difficulty.group_steps)
+            if recipe.difficulty.group_steps
+            else None,
             flow=self._flow_levels(),
         )
 
@@ -246,7 +252,8 @@ class Plan:
         if patch is None:
             return None
         sides = (
-            min(side, self.recipe.attention_window or side) for side in (self.tiles.tile_height, self.tiles.tile_width)
+            min(side, self.recipe.tiles.attention_window or side)
+            for side in (self.tiles.tile_height, self.tiles.tile_width)
         )
         tokens = math.prod(side // patch for side in sides)
         return FlowLevels(tokens=tokens, even=self.geometry.even_levels)

@@ -1,115 +1,23 @@
-"""Recipes by name, and from TOML files."""
+"""Recipes by name, and from TOML files: the presets are such files themselves, in the folder ``recipes``."""
 
 from __future__ import annotations
 
-import dataclasses
 import difflib
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from storage.documents import read_toml
 
-from .recipe import Recipe
+from .flat import FLAT, dotted
+from .recipe import SECTIONS, SETTINGS, Recipe
 
-ZOOMED_IN: dict[str, Any] = {"prompts": "local", "start": "image", "blend": "uniform", "colour": "wavelet"}
-"""Zoomed In, Diffused Out (arXiv 2411.12072): a prompt a tile, from the noised coarse latent, in its colours"""
-
-DEMOFUSION: dict[str, Any] = {
-    "stages": "linear",
-    "start": "image",
-    "skip": 3.0,
-    "dilated": 1.0,
-    "jitter": "step",
-    "anchor": True,
-    "blend": "uniform",
-}
-"""DemoFusion (arXiv 2311.16973): progressive stages, skip residual, dilated sampling; its cosine_scale_1 and 2"""
-
-ACCDIFFUSION: dict[str, Any] = {**DEMOFUSION, "interaction": True, "prompts": "attention", "jitter": "stage"}
-"""AccDiffusion v2 (arXiv 2412.02099): a tile's words by attention, samples that exchange pixels; edges of the stage
-before go to a ControlNet for edges where the model has one"""
-
-SCALEDIFF: dict[str, Any] = {
-    "stages": "double",
-    "start": "image",
-    "restart": 0.4,
-    "lift": "mixed",
-    "guide": "structure",
-    "attend": "neighbourhood",
-    "crops": "none",
-}
-"""ScaleDiff (arXiv 2510.25818): neighbourhood attention, latent frequency mixing, structure guidance"""
-
-GIGATILE: dict[str, Any] = {
-    "stages": "double",
-    "start": "image",
-    "attend": "neighbourhood",
-    "prompts": "local",
-    "activity": "groups",
-    "guide": "structure",
-}
-"""ours: local prompts inside neighbourhood attention, steps by difficulty, structure guidance"""
-
-DULL = "blurry, ugly, duplicate, poorly drawn, deformed, mosaic"
-"""the negative prompt of DemoFusion's authors, which the others took over"""
-
-PRESETS: dict[str, dict[str, Any]] = {
-    "multidiffusion": {"name": "multidiffusion"},
-    "zoomed-in": {"name": "zoomed-in", **ZOOMED_IN},
-    "zoomed-in-seesr": {
-        "name": "zoomed-in-seesr",
-        **ZOOMED_IN,
-        "colour": "adain",
-        "tags_first": True,
-        "solver": "ddpm",
-        "steps": 50,
-        "guidance": 5.5,
-        "prompt": "clean, high-resolution, 8k",
-        "negative_prompt": "dotted, noise, blur, lowres, smooth",
-    },
-    "patchscaler": {
-        "name": "patchscaler",
-        "activity": "groups",
-        "start": "image",
-        "group_numbers": "paper",
-        "idle_spread": 0.0,
-        "texture_likeness": True,
-        "colour": "wavelet",
-    },
-    "patchscaler-fast": {"name": "patchscaler-fast", "activity": "groups", "start": "image"},
-    "yoda": {"name": "yoda", "activity": "mask", "start": "image"},
-    "demofusion": {"name": "demofusion", **DEMOFUSION},
-    "accdiffusion-v2": {"name": "accdiffusion-v2", **ACCDIFFUSION},
-    "accdiffusion-v2-sdxl": {
-        "name": "accdiffusion-v2-sdxl",
-        **ACCDIFFUSION,
-        "solver": "euler",
-        "steps": 50,
-        "guidance": 7.5,
-        "negative_prompt": DULL,
-    },
-    "scalediff": {"name": "scalediff", **SCALEDIFF},
-    "scalediff-sdxl": {
-        "name": "scalediff-sdxl",
-        **SCALEDIFF,
-        "steps": 50,
-        "guidance": 7.5,
-        "negative_prompt": DULL,
-    },
-    "scalediff-flux": {
-        "name": "scalediff-flux",
-        **SCALEDIFF,
-        "steps": 30,
-        "guidance": 3.5,
-        "restart": 0.6,
-        "low_band": 0.25,
-    },
-    "gigatile": {"name": "gigatile", **GIGATILE},
-}
-"""preset name -> switches. MultiDiffusion is overlapping tiles whose predictions are averaged at every step; the
-numbers of zoomed-in-seesr are its authors', for Stable Diffusion 2 and its kin; those of patchscaler are the paper's;
-what depends on the source of difficulty is in sources.py; idle_spread was chosen on seven evaluation pictures of the
-embedded model"""
+FOLDER = Path(__file__).parent / "recipes"
+PLAIN = "multidiffusion"
+"""the preset that a file starts from where it names none: every setting at its default"""
+BESIDE = {"preset": "the preset to start from", "name": "what it is called", "paper": "", "about": ""}
+"""keys of a file that are no settings"""
 
 _KINDS: dict[str, tuple[type, ...]] = {
     "int": (int,),
@@ -122,61 +30,160 @@ _KINDS: dict[str, tuple[type, ...]] = {
 }
 
 
-def parse_recipe(table: dict[str, Any], *, where: str) -> Recipe:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Preset:
+    """A recipe that ships."""
+
+    name: str
+    paper: str
+    """what it implements; empty for what is ours"""
+    about: str
+    """what it switches on"""
+    start: str | None
+    """the preset that it starts from"""
+    settings: Mapping[str, Any]
+    """what it says otherwise than the defaults, ``section.field`` -> value, with those of the preset it starts from"""
+
+    @property
+    def recipe(self) -> Recipe:
+        return Recipe().with_settings({"name": self.name, **self.settings})
+
+
+def _read_presets(paths: Iterable[Path]) -> dict[str, Preset]:
+    tables = {path.stem: (read_toml(path), str(path)) for path in sorted(paths)}
+    found: dict[str, Preset] = {}
+    while len(found) < len(tables):
+        ready = {
+            name: one
+            for name, one in tables.items()
+            if name not in found and one[0].get("preset", name) in (*found, name)
+        }
+        if not ready:
+            raise ValueError(f"{FOLDER}: presets start from one another, or from none that is there")
+        for name, (table, where) in ready.items():
+            start = found.get(table.get("preset", ""))
+            own = {key: value for key, value in table.items() if key not in BESIDE}
+            found[name] = Preset(
+                name=name,
+                paper=table["paper"],
+                about=table["about"],
+                start=None if start is None else start.name,
+                settings={**({} if start is None else start.settings), **checked_settings(own, where=where)},
+            )
+    return {name: found[name] for name in sorted(found, key=lambda name: (name != PLAIN, name))}
+
+
+def parse_recipe(table: Mapping[str, Any], *, where: str) -> Recipe:
     """Make a recipe of loose keys and values; ``preset`` names the one to start from.
 
     Raises ValueError with the place, the key, what was expected and the nearest known key.
 
-    >>> parse_recipe({"preset": "multidiffusion", "steps": 4}, where="here").steps
+    >>> parse_recipe({"preset": "multidiffusion", "sampling": {"steps": 4}}, where="here").sampling.steps
     4
     """
-    given = dict(table)
-    preset = given.pop("preset", "multidiffusion")
+    beside = {key: value for key, value in table.items() if key in BESIDE}
+    preset = beside.get("preset", PLAIN)
     if not isinstance(preset, str) or preset not in PRESETS:
         raise ValueError(f"{where}: preset must be one of {', '.join(PRESETS)}, got {preset!r}")
-    return Recipe(**{**PRESETS[preset], **_checked(given, where, more=("preset",))})
+    for key, value in beside.items():
+        if not isinstance(value, str):
+            raise ValueError(f"{where}: {key} must be of type str, got {value!r}")
+    own = checked_settings({key: value for key, value in table.items() if key not in BESIDE}, where=where)
+    name = beside.get("name", preset)
+    return Recipe().with_settings({**PRESETS[preset].settings, **own, "name": name})
 
 
-def override(recipe: Recipe, table: dict[str, Any], *, where: str) -> Recipe:
-    """The recipe with keys of loose ``table`` in place of its own; errors as parse_recipe's.
+def override(recipe: Recipe, table: Mapping[str, Any], *, where: str) -> Recipe:
+    """The recipe with settings of loose ``table`` in place of its own; errors as parse_recipe's.
 
-    >>> override(Recipe(), {"steps": 4}, where="here").steps
+    >>> override(Recipe(), {"sampling.steps": 4}, where="here").sampling.steps
     4
     """
-    return dataclasses.replace(recipe, **_checked(table, where))
+    return recipe.with_settings(checked_settings(table, where=where))
 
 
-def _checked(table: dict[str, Any], where: str, more: tuple[str, ...] = ()) -> dict[str, Any]:
-    """Keys of a recipe with values of their kinds; ``more``: keys that are known beside, for the hint."""
-    given = dict(table)
-    fields = {field.name: str(field.type) for field in dataclasses.fields(Recipe)}
-    for key, value in given.items():
-        if key not in fields:
-            near = difflib.get_close_matches(key, [*fields, *more], n=1)
-            hint = f"did you mean {near[0]}?" if near else f"known keys: {', '.join(sorted(fields))}"
-            raise ValueError(f"{where}: unknown key {key!r}; {hint}")
-        kind = fields[key].removesuffix(" | None")
-        if isinstance(value, bool) != (kind == "bool") or not isinstance(value, _KINDS[kind]):
-            raise ValueError(f"{where}: {key} must be of type {kind}, got {value!r}")
-        if kind.startswith("tuple"):
-            given[key] = _numbers(value, kind, key, where)
-    return given
+def checked_settings(table: Mapping[str, Any], *, where: str) -> dict[str, Any]:
+    """Settings by ``section.field``, with values of their kinds, of tables of sections, dotted and flat names."""
+    found: dict[str, Any] = {}
+    for key, value in spread_settings(table, where=where):
+        name = dotted(key)
+        if name not in (*SETTINGS, "name"):
+            raise ValueError(f"{where}: unknown key {key!r}; {nearest(key)}")
+        if name in found:
+            raise ValueError(f"{where}: {name} is given twice, once by the name of the release before: leave one out")
+        found[name] = _checked(name, value, where)
+    return found
 
 
-def _numbers(value: Any, kind: str, key: str, where: str) -> tuple[float, ...]:
+def spread_settings(table: Mapping[str, Any], *, where: str) -> list[tuple[str, Any]]:
+    """Every setting of a table as the file names it, flat or ``section.field``; the names are not looked up."""
+    sections = {one.section for one in SECTIONS}
+    found: list[tuple[str, Any]] = []
+    for key, value in table.items():
+        if isinstance(value, Mapping) and key not in sections:
+            near = difflib.get_close_matches(key, sections, n=1)
+            hint = f"did you mean [{near[0]}]?" if near else f"known: {', '.join(one.section for one in SECTIONS)}"
+            raise ValueError(f"{where}: unknown section [{key}]; {hint}")
+        if isinstance(value, Mapping):
+            found += ((f"{key}.{field}", one) for field, one in value.items())
+        else:
+            found.append((key, value))
+    return found
+
+
+def nearest(key: str, more: Iterable[str] = ()) -> str:
+    """What a user may have meant by an unknown key, in words; ``more``: keys that are known beside.
+
+    >>> nearest("stpes"), nearest("tiles.windw"), nearest("tiles.steps")
+    ('did you mean sampling.steps?', 'did you mean tiles.window?', 'did you mean sampling.steps?')
+    """
+    names = [*SETTINGS, *FLAT, *(more or BESIDE)]
+    near = difflib.get_close_matches(key, names, n=1)
+    last = {name.rpartition(".")[2]: name for name in reversed(SETTINGS)} | FLAT
+    near = [last[key.rpartition(".")[2]]] if key.rpartition(".")[2] in last else near
+    if near:
+        return f"did you mean {dotted(near[0])}?"
+    return "known keys are section.field, such as sampling.steps: see `gigatile recipes --settings`"
+
+
+def _checked(name: str, value: Any, where: str) -> Any:
+    kind = SETTINGS[name].kind if name in SETTINGS else "str"
+    if isinstance(value, bool) != (kind == "bool") or not isinstance(value, _KINDS[kind]):
+        raise ValueError(f"{where}: {name} must be of type {kind}, got {value!r}")
+    return _numbers(value, kind, name, where) if kind.startswith("tuple") else value
+
+
+def _numbers(value: Any, kind: str, name: str, where: str) -> tuple[float, ...]:
     whole, count = "int" in kind, kind.count(",") + 1
     allowed = int if whole else int | float
     if len(value) != count or not all(isinstance(v, allowed) and not isinstance(v, bool) for v in value):
         named = f"{('', '', 'two', 'three')[count]} {'whole ' if whole else ''}numbers"
-        raise ValueError(f"{where}: {key} must be {named}, got {value!r}")
+        raise ValueError(f"{where}: {name} must be {named}, got {value!r}")
     return tuple(value) if whole else tuple(float(v) for v in value)
+
+
+def load_table(name_or_path: str) -> tuple[dict[str, Any], str]:
+    """The table of a preset by its name, or of a TOML file, and where it stands. Raises ValueError with the mend."""
+    if name_or_path in PRESETS:
+        return {"preset": name_or_path}, "recipe"
+    path = Path(name_or_path)
+    if not path.is_file():
+        raise ValueError(f"recipe: {name_or_path!r} is neither a preset ({', '.join(PRESETS)}) nor a file")
+    return read_toml(path), str(path)
 
 
 def load_recipe(name_or_path: str) -> Recipe:
     """A preset by its name, or a recipe from a TOML file. Raises ValueError with the mend."""
-    if name_or_path in PRESETS:
-        return parse_recipe({"preset": name_or_path}, where="recipe")
-    path = Path(name_or_path)
-    if not path.is_file():
-        raise ValueError(f"recipe: {name_or_path!r} is neither a preset ({', '.join(PRESETS)}) nor a file")
-    return parse_recipe(read_toml(path), where=str(path))
+    table, where = load_table(name_or_path)
+    return parse_recipe(table, where=where)
+
+
+def flat_names(name_or_path: str) -> list[str]:
+    """Names of the release before that a recipe's file uses. Raises ValueError as load_recipe does."""
+    table, where = load_table(name_or_path)
+    return [key for key, _ in spread_settings(table, where=where) if key in FLAT]
+
+
+PRESETS: dict[str, Preset] = _read_presets(FOLDER.glob("*.toml"))
+"""by name. The numbers of patchscaler are the paper's; what depends on the source of difficulty is in sources.py;
+idle_spread was chosen on seven evaluation pictures of the embedded model"""

@@ -5,18 +5,11 @@ from __future__ import annotations
 import dataclasses
 from typing import Any
 
-from pipeline.geometry.tiles import TileGrid
-from pipeline.models.protocol import AttentionCard, LatentGeometry
-from pipeline.prompts.tag_file import tag_file_from_table
-from pipeline.prompts.tagging import Tagging
-from storage.box import RegionGrid
 from storage.documents import parse_json
-from storage.records import checked_json
+from storage.records import checked_json, from_table
 
-from .device import DeviceFacts
-from .facts import ImageFacts, Stage
+from .device import check_packages
 from .plan import FORMAT, Plan
-from .recipe import Recipe
 
 
 def plan_from_json(data: bytes, *, where: str = "plan.json") -> Plan:
@@ -37,56 +30,18 @@ def plan_from_json(data: bytes, *, where: str = "plan.json") -> Plan:
         table = checked_json(data, Plan, where=where)
     except ValueError as e:
         raise ValueError(f"{e}: {DAMAGED}") from e
+    # before a solver or a tagger that is another package's is asked for
+    check_packages(table.get("versions", {}), where)
     try:
-        return _plan_from_table(table)
+        plan: Plan = from_table(Plan, table)
     except KeyError as e:
         raise ValueError(f"{where}: lacks {e}: {DAMAGED}") from e
     except (TypeError, ValueError) as e:
         raise ValueError(f"{where}: {e}: {DAMAGED}") from e
+    return plan
 
 
 DAMAGED = "the record is damaged; restore it from a copy, or start the run's own command again"
-
-
-def _plan_from_table(table: dict[str, Any]) -> Plan:
-    tiles, geometry = dict(table["tiles"]), table["geometry"]
-    recipe: dict[str, Any] = {
-        name: tuple(value) if isinstance(value, list) else value for name, value in table["recipe"].items()
-    }
-    tiles |= {"tops": tuple(tiles["tops"]), "lefts": tuple(tiles["lefts"])}
-    return Plan(
-        **{
-            **table,
-            "recipe": Recipe(**recipe),
-            "image": ImageFacts(**table["image"]),
-            "geometry": LatentGeometry(**{**geometry, "structures": tuple(geometry["structures"])}),
-            "device": DeviceFacts(**table["device"]),
-            "regions": RegionGrid(**table["regions"]),
-            "tiles": TileGrid(**tiles),
-            "timesteps": tuple(table["timesteps"]),
-            "attention": _attention_from(table["attention"]),
-            "difficulty_map": _maybe(ImageFacts, table["difficulty_map"]),
-            "tags": None if table["tags"] is None else tag_file_from_table(table["tags"]),
-            "tagger": _tagging_from(table["tagger"]),
-            "degradations": tuple(table["degradations"]),
-            "dropped": tuple(table["dropped"]),
-            "stage": Stage(**table["stage"]),
-        }
-    )
-
-
-def _maybe(kind: Any, table: dict[str, Any] | None) -> Any:
-    return None if table is None else kind(**table)
-
-
-def _attention_from(table: dict[str, Any] | None) -> AttentionCard | None:
-    return None if table is None else AttentionCard(**{**table, "dropped": tuple(table["dropped"])})
-
-
-def _tagging_from(table: dict[str, Any] | None) -> Tagging | None:
-    if table is None:
-        return None
-    return Tagging(**{**table, **{name: tuple(table[name]) for name in ("phrases", "degradations", "dropped")}})
 
 
 def differing_fields(mine: Plan, stored: Plan) -> list[str]:

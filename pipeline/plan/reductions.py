@@ -49,13 +49,13 @@ def list_reductions(plan: Plan) -> tuple[Reduction, ...]:
             if plan.dilation is not None:
                 steps = range(plan.num_steps)
                 found += [Reduction(chain=step_chain(step), kind="blur", layer=step) for step in steps]
-            if plan.recipe.anchor and plan.stage.count > 1:
+            if plan.recipe.stages.anchor and plan.stage.count > 1:
                 found.append(Reduction(chain=chain, kind="anchor"))
-        if plan.recipe.codec_norm == "fast" and num:
+        if plan.recipe.codec.norm == "fast" and num:
             found.append(Reduction(chain=chain, kind="shrunk"))
-        if plan.recipe.codec_norm == "exact":
+        if plan.recipe.codec.norm == "exact":
             found += [Reduction(chain=chain, kind="norm", layer=layer) for layer in range(num)]
-    if plan.recipe.colour == "adain" and plan.stage.decodes:
+    if plan.recipe.codec.colour == "adain" and plan.stage.decodes:
         found.append(Reduction(chain="decode", kind="colour"))
     return tuple(found)
 

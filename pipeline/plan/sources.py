@@ -59,27 +59,29 @@ NUMBERS: dict[str, Numbers] = {
 
 def is_relative(recipe: Recipe) -> bool:
     """Whether the map of difficulty is divided by its largest value over the whole picture."""
-    return recipe.difficulty in NUMBERS and recipe.activity in NUMBERS[recipe.difficulty].relative
+    return (
+        recipe.difficulty.source in NUMBERS and recipe.difficulty.activity in NUMBERS[recipe.difficulty.source].relative
+    )
 
 
 def source_defaults(recipe: Recipe, source: str) -> dict[str, Any]:
     """What the fields that speak of difficulty are where the recipe leaves them open; ``source`` is never ``none``."""
     numbers = NUMBERS[source]
-    is_paper = recipe.group_numbers == "paper" and source == "confidence"
-    cell = numbers.mask_cell if recipe.activity == "mask" else numbers.group_cell
+    is_paper = recipe.difficulty.group_numbers == "paper" and source == "confidence"
+    cell = numbers.mask_cell if recipe.difficulty.activity == "mask" else numbers.group_cell
     return {
         # squares end where regions do
-        "difficulty_cell": math.gcd(cell, recipe.region),
-        "difficulty_power": numbers.power if recipe.activity == "mask" else 1.0,
-        "lower_bound": numbers.lower_bound,
-        "group_bounds": PAPER_BOUNDS if is_paper else numbers.bounds,
+        "difficulty.cell": math.gcd(cell, recipe.tiles.region),
+        "difficulty.power": numbers.power if recipe.difficulty.activity == "mask" else 1.0,
+        "difficulty.lower_bound": numbers.lower_bound,
+        "difficulty.group_bounds": PAPER_BOUNDS if is_paper else numbers.bounds,
     }
 
 
 NO_DIFFICULTY: dict[str, Any] = {
-    "difficulty_cell": 1,
-    "difficulty_power": 1.0,
-    "lower_bound": 0.1,
-    "group_bounds": (0.35, 0.15),
+    "difficulty.cell": 1,
+    "difficulty.power": 1.0,
+    "difficulty.lower_bound": 0.1,
+    "difficulty.group_bounds": (0.35, 0.15),
 }
 """the same where nothing is read"""

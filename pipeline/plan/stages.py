@@ -10,19 +10,19 @@ was asked for. So the canvases must have one shape: see ``double_sizes``.
 
 from __future__ import annotations
 
-import dataclasses
 import math
 from typing import Any
 
-from pipeline.models.protocol import LatentGeometry, ModelCard
+from pipeline.models.protocol import Defaults, LatentGeometry, ModelCard
+from pipeline.settings import SPREAD, WITHOUT
 
 from .binding import NOTHING, Given, bind
 from .checks import check_compat
 from .device import DeviceFacts
 from .facts import ImageFacts, Stage
 from .plan import Plan
-from .prompt_checks import LOCAL_FIELDS, check_attention
-from .recipe import Recipe
+from .prompt_checks import check_attention
+from .recipe import SETTINGS, Recipe
 from .sources import PAPER_STEPS
 
 SHAPE = 0.005
@@ -33,44 +33,6 @@ LEAST_SIDE, MOST_SIDE = 0.88, 1.12
 """of the ideal shorter side: what is looked at for a better shape"""
 WORDS_ONLY = "words alone"
 """what stands for an image's checksum where there is none"""
-PLAIN: dict[str, Any] = {
-    "start": "noise",
-    "skip": 0.0,
-    "dilated": 0.0,
-    "dilation_window": None,
-    "interaction": False,
-    "jitter": "none",
-    "structure": "none",
-    "image_prompts": "none",
-    "prompts": "global",
-    **LOCAL_FIELDS,
-    "captions": "short",
-    "activity": "all",
-    "difficulty": None,
-    "group_steps": None,
-    "colour": "none",
-    "guide": "none",
-    "attend": "tiles",
-    "attention_window": None,
-    "attention_jitter": False,
-    "window": None,
-    "overlap": None,
-}
-"""what the first stage goes without: there is no picture yet, and it is of one window"""
-SPREAD = frozenset(
-    {
-        "dilated",
-        "dilation_window",
-        "interaction",
-        "jitter",
-        "attend",
-        "attention_window",
-        "attention_jitter",
-        "window",
-        "overlap",
-    }
-)
-"""what of these a picture made at once, of many windows, has all the same"""
 
 
 def stage_sizes(
@@ -157,7 +119,8 @@ def check_shape(sizes: tuple[tuple[int, int], ...], model: ModelCard) -> None:
     if min(first_height, first_width) < least:
         raise ValueError(
             f"--size {width}x{height}: its first stage would be {first_width}x{first_height}, and the model "
-            f"{model.name} needs at least {least} pixels a side: give sides nearer to each other, or stages = 'one'"
+            f"{model.name} needs at least {least} pixels a side: give sides nearer to each other, or "
+            "stages.growth = 'one'"
         )
 
 
@@ -179,11 +142,11 @@ def bind_series(
     native = geometry.window * geometry.factor
     unit, longest = geometry.multiple * geometry.factor, geometry.largest_window
     longest = None if longest is None else longest * geometry.factor
-    sizes = stage_sizes(height, width, native=native, growth=recipe.stages, unit=unit, longest=longest)
+    sizes = stage_sizes(height, width, native=native, growth=recipe.stages.growth, unit=unit, longest=longest)
     check_shape(sizes, model)
-    recipe = _settle_text(recipe, geometry)
+    recipe = _settle_text(recipe, model)
     recipes = [_stage_recipe(recipe, index, num=len(sizes)) for index in range(len(sizes))]
-    if recipe.stages == "double":
+    if recipe.stages.growth == "double":
         recipes[0] = _in_one_window(recipes[0], sizes[0], geometry)
     plans: list[Plan] = []
     for index, (rows, cols) in enumerate(sizes):
@@ -222,53 +185,64 @@ def bind_series(
 
 def check_text(model: ModelCard) -> None:
     """Refuse a model that makes no picture from words."""
-    if model.geometry.text_tokens is None:
+    if not model.geometry.reads_text:
         raise ValueError(f"model {model.name}: reads no text, so it makes no pictures from words: give another --model")
 
 
 def reads_pixels(recipe: Recipe) -> bool:
     """Whether a stage reads the picture of the stage before, not its latents alone."""
     return (
-        recipe.lift != "latent"
-        or bool(recipe.structures)
-        or recipe.image_prompts != "none"
-        or recipe.activity != "all"
-        or recipe.prompts == "local"
-        or recipe.colour != "none"
+        recipe.stages.lift != "latent"
+        or bool(recipe.structure.shown)
+        or recipe.image_prompts.source != "none"
+        or recipe.difficulty.activity != "all"
+        or recipe.prompts.source == "local"
+        or recipe.codec.colour != "none"
     )
 
 
-def _settle_text(recipe: Recipe, geometry: LatentGeometry) -> Recipe:
+def _settle_text(recipe: Recipe, model: ModelCard) -> Recipe:
+    own = model.defaults
     defaults: dict[str, Any] = {
         # those of hard tiles, where tiles have their own
-        "steps": _text_steps(recipe, geometry),
-        "guidance": geometry.guidance if geometry.text_guidance is None else geometry.text_guidance,
-        "prompts": "global",
-        "coarse": "bicubic",
-        "structure": geometry.structure,
+        "sampling.steps": _text_steps(recipe, own),
+        "guidance.weight": own.guidance if own.text_guidance is None else own.text_guidance,
+        "prompts.source": "global",
+        "sampling.coarse": "bicubic",
+        "structure.controls": own.structure,
         # a restoration module judges images that it enlarges: a stage is as large as it is wanted
-        "difficulty": None if recipe.activity == "all" else "gradient",
-        "overlap": (recipe.window or geometry.window) // 2 if recipe.attend == "tiles" else None,
+        "difficulty.source": None if recipe.difficulty.activity == "all" else "gradient",
+        "tiles.overlap": (recipe.tiles.window or model.geometry.window) // 2
+        if recipe.tiles.attend == "tiles"
+        else None,
     }
-    return dataclasses.replace(
-        recipe, **{name: value for name, value in defaults.items() if getattr(recipe, name) is None}
-    )
+    return recipe.with_settings({name: value for name, value in defaults.items() if recipe.value(name) is None})
 
 
-def _text_steps(recipe: Recipe, geometry: LatentGeometry) -> int:
-    if recipe.group_steps:
-        return recipe.group_steps[2]
-    if recipe.activity == "groups" and recipe.group_numbers == "paper":
+def _text_steps(recipe: Recipe, own: Defaults) -> int:
+    if recipe.difficulty.group_steps:
+        return recipe.difficulty.group_steps[2]
+    if recipe.difficulty.activity == "groups" and recipe.difficulty.group_numbers == "paper":
         return PAPER_STEPS
-    return geometry.text_steps or geometry.steps
+    return own.text_steps or own.steps
 
 
 def _stage_recipe(recipe: Recipe, index: int, *, num: int) -> Recipe:
     if index > 0:
-        return dataclasses.replace(recipe, start="image")
-    collects = recipe.collect_words or (recipe.prompts == "attention" and num > 1)
-    without = {name: value for name, value in PLAIN.items() if recipe.stages != "one" or name not in SPREAD}
-    return dataclasses.replace(recipe, **{**without, "collect_words": collects})
+        return recipe.with_settings({"sampling.start": "image"})
+    collects = recipe.prompts.collect_words or (recipe.prompts.source == "attention" and num > 1)
+    return recipe.with_settings(
+        {**first_stage(at_once=recipe.stages.growth == "one"), "prompts.collect_words": collects}
+    )
+
+
+def first_stage(*, at_once: bool) -> dict[str, Any]:
+    """What the first stage has in place of what it goes without: there is no picture yet, and it is of one window.
+
+    ``at_once``: it is the whole picture, of as many windows as that takes.
+    """
+    away = (WITHOUT,) if at_once else (WITHOUT, SPREAD)
+    return {name: one.about.plain for name, one in SETTINGS.items() if one.about.first in away}
 
 
 def _in_one_window(recipe: Recipe, size: tuple[int, int], geometry: LatentGeometry) -> Recipe:
@@ -276,8 +250,9 @@ def _in_one_window(recipe: Recipe, size: tuple[int, int], geometry: LatentGeomet
     side = max(geometry.window, *(geometry.canvas_side(pixels) for pixels in size))
     if side == geometry.window:
         return recipe
-    step = math.lcm(geometry.multiple, recipe.low_cell)
-    return dataclasses.replace(recipe, window=side, region=max(recipe.region, -(-side // step) * step))
+    step = math.lcm(geometry.multiple, recipe.guidance.low_cell)
+    region = max(recipe.tiles.region, -(-side // step) * step)
+    return recipe.with_settings({"tiles.window": side, "tiles.region": region})
 
 
 def _before(plan: Plan) -> dict[str, Any]:

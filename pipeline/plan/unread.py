@@ -15,10 +15,11 @@ from typing import Any
 
 from pipeline.models.files.model_file import ModelFile
 from pipeline.models.protocol import num_branches
+from pipeline.settings import Condition
 
 from .plan import Plan
 from .presets import PRESETS
-from .recipe import Recipe
+from .recipe import SETTINGS, Recipe
 
 MARKUP = {
     "weights": re.compile(r"\([^()]*:\s*-?\d*\.?\d+\s*\)|\({2,}[^()]+\){2,}|[\w)](?:\+{2,}|-{2,})(?=[\s,]|$)"),
@@ -67,8 +68,8 @@ class Case:
         """Whether the user asked for it, beyond the preset."""
         if setting.startswith("-"):
             return setting in self.options
-        base = Recipe(**PRESETS.get(self.asked.name, {}))
-        return bool(getattr(self.asked, setting) != getattr(base, setting))
+        base = PRESETS[self.asked.name].recipe if self.asked.name in PRESETS else Recipe()
+        return bool(self.asked.value(setting) != base.value(setting))
 
     def all(self, holds: Callable[[Plan], bool]) -> bool:
         """Of the plans of all stages."""
@@ -102,29 +103,28 @@ def find_unread(case: Case) -> list[str]:
 def _replaced(case: Case, known: set[str]) -> list[str]:
     """What was asked for and became something else in every stage, whichever field it is."""
     lines = []
-    for one in dataclasses.fields(Recipe):
-        value = getattr(case.asked, one.name)
-        is_asked = one.name != "name" and value is not None and case.is_given(one.name) and one.name not in known
-        found = [getattr(plan.recipe, one.name) for plan in case.plans]
-        if is_asked and value not in found:
+    for name in SETTINGS:
+        value = case.asked.value(name)
+        found = [plan.recipe.value(name) for plan in case.plans]
+        if value is not None and case.is_given(name) and name not in known and value not in found:
             why = "it reads the stage before, and this picture is made in one" if case.is_single else "see the plan"
-            lines.append(f"{one.name} = {value!r} is not what runs, {found[-1]!r} is: {why}")
+            lines.append(f"{name} = {value!r} is not what runs, {found[-1]!r} is: {why}")
     return lines
 
 
 def reads_negative(plan: Plan) -> bool:
     """Whether predictions move away from the negative prompt."""
-    assert plan.recipe.guidance is not None
-    return plan.geometry.text_tokens is not None and num_branches(plan.geometry, plan.recipe.guidance) > 1
+    assert plan.recipe.guidance.weight is not None
+    return plan.geometry.reads_text and num_branches(plan.geometry, plan.recipe.guidance.weight) > 1
 
 
 def _no_negative(case: Case) -> str:
-    if case.plan.geometry.text_tokens is None:
+    if not case.plan.geometry.reads_text:
         return "nobody reads it: the model reads no text"
-    why = f"guidance {case.recipe.guidance:g} moves away from nothing"
+    why = f"guidance.weight {case.recipe.guidance.weight:g} moves away from nothing"
     if case.plan.geometry.embeds_guidance:
         why = "the model reads the weight of guidance itself, in one branch"
-    is_tagged = case.recipe.prompts in ("local", "file")
+    is_tagged = case.recipe.prompts.source in ("local", "file")
     return f"it only keeps tags from being said: {why}" if is_tagged else f"nobody reads it: {why}"
 
 
@@ -136,11 +136,11 @@ def _markup(text: str) -> str | None:
 
 def _spelt(field: str) -> Row:
     def text(case: Case) -> str:
-        return str(getattr(case.recipe, field))
+        return str(case.recipe.value(field))
 
     return Row(
         setting=field,
-        when=lambda case: case.plan.geometry.text_tokens is not None and _markup(text(case)) is not None,
+        when=lambda case: case.plan.geometry.reads_text and _markup(text(case)) is not None,
         why=lambda case: (
             f"weights and other markup are not read, they go to the encoder as letters: {_markup(text(case))}"
         ),
@@ -157,7 +157,7 @@ def _has_same_times(setting: str, neutral: Any) -> Callable[[Case], bool]:
     """Whether a setting leaves every timestep where it is."""
 
     def same(plan: Plan) -> bool:
-        other = dataclasses.replace(plan, recipe=dataclasses.replace(plan.recipe, **{setting: neutral}))
+        other = dataclasses.replace(plan, recipe=plan.recipe.with_settings({setting: neutral}))
         return other.solver().timesteps == plan.timesteps
 
     return lambda case: case.all(same)
@@ -166,16 +166,21 @@ def _has_same_times(setting: str, neutral: Any) -> Callable[[Case], bool]:
 def _hears_one(case: Case) -> bool:
     """Whether both branches of guidance are told the same, so that it adds nothing."""
     recipe, geometry = case.recipe, case.plan.geometry
-    if geometry.embeds_guidance or recipe.guidance == 1.0 or recipe.image_prompts != "none":
+    if geometry.embeds_guidance or recipe.guidance.weight == 1.0 or recipe.image_prompts.source != "none":
         return False
-    if geometry.text_tokens is None:
+    if not geometry.reads_text:
         return True
-    return recipe.prompts == "global" and recipe.prompt == recipe.negative_prompt and not geometry.zero_negative
+    is_same = recipe.prompts.text == recipe.prompts.negative and not geometry.zero_negative
+    return recipe.prompts.source == "global" and is_same
 
 
-def _lacks(*names: str) -> Callable[[Case], bool]:
-    """Whether prompts are none of ``names`` at any stage."""
-    return lambda case: case.all(lambda plan: plan.recipe.prompts not in names)
+def _derived(name: str, condition: Condition) -> Row:
+    """The row of a setting that is read with another one only."""
+    return Row(
+        setting=name,
+        when=lambda case: case.all(lambda plan: not condition.holds(plan.recipe.value(condition.setting))),
+        why=f"{condition.why} ({condition})" if condition.why else f"it is read with {condition}",
+    )
 
 
 def _is_one_tile(case: Case) -> bool:
@@ -184,18 +189,18 @@ def _is_one_tile(case: Case) -> bool:
 
 def _fits_native(case: Case) -> bool:
     def fits(plan: Plan) -> bool:
-        reach = plan.recipe.attention_window or plan.geometry.window
-        return plan.recipe.attend == "tiles" or max(plan.regions.height, plan.regions.width) <= reach
+        reach = plan.recipe.tiles.attention_window or plan.geometry.window
+        return plan.recipe.tiles.attend == "tiles" or max(plan.regions.height, plan.regions.width) <= reach
 
     return case.all(fits)
 
 
 def _is_still(case: Case) -> bool:
-    return case.all(lambda plan: plan.jitter == 0 or (plan.tiles.num_tiles == 1 and plan.recipe.compat == "none"))
+    return case.all(lambda plan: plan.jitter == 0 or (plan.tiles.num_tiles == 1 and plan.recipe.run.compat == "none"))
 
 
 def _sees_no_edges(case: Case) -> bool:
-    return not any(plan.stage.before and "edges" in plan.recipe.structures for plan in case.plans)
+    return not any(plan.stage.before and "edges" in plan.recipe.structure.shown for plan in case.plans)
 
 
 def _idle_controls(case: Case) -> list[str]:
@@ -204,29 +209,28 @@ def _idle_controls(case: Case) -> list[str]:
         return []
     idle = []
     for control in case.file.controls:
-        steps = [plan for plan in case.plans if control.sees in plan.recipe.structures]
+        steps = [plan for plan in case.plans if control.sees in plan.recipe.structure.shown]
         acts = any(control.acts_at((step, plan.num_steps)) for plan in steps for step in range(plan.num_steps))
         if not acts or control.scale == 0:
             idle.append(f"the ControlNet for the {control.sees}")
     return idle
 
 
-_NO_GROUPS = "it is read by activity 'groups'"
-_NO_DILATION = "no dilated samples are taken"
 _ONE_STAGE = "the run of an image is one stage"
-_NO_TEXTURES = "it is read with image_prompts = 'textures' (--textures)"
 _NO_STAGE = "it looks at the picture of the stage before, and this picture is made in one"
 
 ROWS: tuple[Row, ...] = (
+    # -- what stands beside the settings
+    *(_derived(name, condition) for name, one in SETTINGS.items() for condition in one.about.read_with),
     # -- words
     Row(
-        setting="negative_prompt",
-        when=lambda case: bool(case.recipe.negative_prompt) and not case.all(reads_negative),
+        setting="prompts.negative",
+        when=lambda case: bool(case.recipe.prompts.negative) and not case.all(reads_negative),
         why=_no_negative,
         is_words=True,
     ),
-    _spelt("prompt"),
-    _spelt("negative_prompt"),
+    _spelt("prompts.text"),
+    _spelt("prompts.negative"),
     Row(
         setting="--tags",
         when=lambda case: _tag_markup(case) is not None,
@@ -236,56 +240,36 @@ ROWS: tuple[Row, ...] = (
         is_words=True,
     ),
     Row(
-        setting="prompt",
-        when=lambda case: case.plan.geometry.text_tokens is None,
+        setting="prompts.text",
+        when=lambda case: not case.plan.geometry.reads_text,
         why="the model reads no text",
     ),
-    Row(setting="guidance", when=_hears_one, why="the model is told the same with and without the prompt"),
-    Row(setting="tag_threshold", when=_lacks("local"), why="no tagger is asked (prompts = 'local')"),
-    Row(setting="most_tags", when=_lacks("local", "file"), why="tiles have no tags"),
-    Row(setting="tags_first", when=_lacks("local", "file"), why="tiles have no tags"),
-    Row(setting="word_share", when=_lacks("attention"), why="it is read with prompts = 'attention'"),
+    Row(setting="guidance.weight", when=_hears_one, why="the model is told the same with and without the prompt"),
     # -- beginning and time
     Row(
-        setting="coarse",
-        when=lambda case: not case.plan.uses_coarse and case.recipe.image_prompts != "textures",
+        setting="sampling.coarse",
+        when=lambda case: not case.plan.uses_coarse and case.recipe.image_prompts.source != "textures",
         why="nothing reads the enlarged input but the decoder's colours",
     ),
     Row(
-        setting="start",
-        when=lambda case: len(case.plans) > 1 and case.asked.start == "noise",
+        setting="sampling.start",
+        when=lambda case: len(case.plans) > 1 and case.asked.sampling.start == "noise",
         why="stages after the first begin from the one before",
     ),
-    Row(setting="strength", when=_has_same_times("strength", 1.0), why="the same steps run without it"),
-    Row(setting="restart", when=_has_same_times("restart", 1.0), why="the same steps run without it"),
     Row(
-        setting="spacing",
-        when=_has_same_times("spacing", "model"),
-        why=lambda case: f"the timesteps of {case.recipe.solver} lie there anyway",
+        setting="sampling.strength", when=_has_same_times("sampling.strength", 1.0), why="the same steps run without it"
+    ),
+    Row(setting="sampling.restart", when=_has_same_times("sampling.restart", 1.0), why="the same steps run without it"),
+    Row(
+        setting="sampling.spacing",
+        when=_has_same_times("sampling.spacing", "model"),
+        why=lambda case: f"the timesteps of {case.recipe.sampling.solver} lie there anyway",
     ),
     # -- difficulty
     Row(
-        setting="heads",
-        when=lambda case: case.recipe.difficulty != "attention",
-        why="no vision transformer is asked (--vit)",
-    ),
-    *(
-        Row(
-            setting=name,
-            when=lambda case: case.recipe.activity == "all",
-            why="no difficulty is read (activity 'groups' or 'mask')",
-        )
-        for name in ("difficulty_cell", "difficulty_power")
-    ),
-    Row(
-        setting="idle_spread",
-        when=lambda case: case.recipe.activity == "all" or case.plan.geometry.restorer_halo is None,
-        why="it is read where tiles wait, by models with a restoration module",
-    ),
-    Row(setting="lower_bound", when=lambda case: case.recipe.activity != "mask", why="it is read by activity 'mask'"),
-    *(
-        Row(setting=name, when=lambda case: case.recipe.activity != "groups", why=_NO_GROUPS)
-        for name in ("group_bounds", "group_times", "group_numbers")
+        setting="difficulty.idle_spread",
+        when=lambda case: not case.plan.geometry.spreads,
+        why="it is read by models with a restoration module",
     ),
     Row(
         setting="--difficulty",
@@ -294,18 +278,14 @@ ROWS: tuple[Row, ...] = (
     ),
     # -- pictures that are shown
     Row(
-        setting="edge_share",
+        setting="structure.edge_share",
         when=_sees_no_edges,
         why="it is for edges of the stage before, shown to a ControlNet",
     ),
     Row(
-        setting="low_band",
-        when=lambda case: case.all(lambda plan: plan.recipe.guide == "none" and not _mixes(plan)),
-        why="it is read by guide = 'structure' and lift = 'mixed'",
-    ),
-    *(
-        Row(setting=name, when=lambda case: case.recipe.image_prompts != "textures", why=_NO_TEXTURES)
-        for name in ("texture_count", "texture_likeness")
+        setting="guidance.low_band",
+        when=lambda case: case.all(lambda plan: plan.recipe.guidance.guide == "none" and not _mixes(plan)),
+        why="it is read by guidance.guide = 'structure' and stages.lift = 'mixed'",
     ),
     Row(
         setting="--textures",
@@ -318,51 +298,45 @@ ROWS: tuple[Row, ...] = (
     ),
     # -- stages
     Row(
-        setting="stages",
+        setting="stages.growth",
         when=lambda case: not case.is_text and not case.plan.geometry.reads_crops,
         why=_ONE_STAGE,
     ),
-    *(Row(setting=name, when=lambda case: not case.is_text, why=_ONE_STAGE) for name in ("lift", "anchor")),
+    *(
+        Row(setting=name, when=lambda case: not case.is_text, why=_ONE_STAGE)
+        for name in ("stages.lift", "stages.anchor")
+    ),
     *(
         Row(setting=name, when=lambda case: case.is_single, why="this picture is made in one stage")
-        for name in ("lift", "anchor")
+        for name in ("stages.lift", "stages.anchor")
     ),
     *(Row(setting=name, when=lambda case: case.is_single, why=_NO_STAGE) for name in ("--tagger", "--vit")),
     # -- tiles
-    *(
-        Row(setting=name, when=lambda case: case.all(lambda plan: not plan.recipe.dilated), why=_NO_DILATION)
-        for name in ("blur", "blur_power")
-    ),
-    Row(
-        setting="interaction_group",
-        when=lambda case: case.all(lambda plan: not plan.recipe.interaction),
-        why="samples exchange nothing (interaction)",
-    ),
-    Row(setting="jitter", when=_is_still, why="the tiles have nowhere to move to"),
-    Row(
-        setting="compat_batch",
-        when=lambda case: case.recipe.compat == "none",
-        why="it is read with compat = 'official'",
-    ),
-    *(Row(setting=name, when=_is_one_tile, why="the canvas is one tile") for name in ("blend", "overlap")),
+    Row(setting="tiles.jitter", when=_is_still, why="the tiles have nowhere to move to"),
+    *(Row(setting=name, when=_is_one_tile, why="the canvas is one tile") for name in ("tiles.blend", "tiles.overlap")),
     *(
         Row(setting=name, when=_fits_native, why="a neighbourhood holds the canvas")
-        for name in ("attend", "attention_window", "attention_jitter")
+        for name in ("tiles.attend", "tiles.attention_window", "tiles.attention_jitter")
     ),
     # -- how it runs
     Row(
-        setting="channels_last",
-        when=lambda case: case.plan.geometry.restorer_halo is not None or not case.plan.geometry.parameters,
+        setting="model.channels_last",
+        when=lambda case: case.plan.geometry.is_channels_last or not case.plan.geometry.cost.parameters,
         why="the embedded model's networks always are, the analytic one has none",
     ),
     *(
-        Row(setting=name, when=lambda case: not case.plan.geometry.parameters, why="the model has no network")
-        for name in ("attention", "dtype")
+        Row(setting=name, when=lambda case: not case.plan.geometry.cost.parameters, why="the model has no network")
+        for name in ("model.attention", "model.dtype")
     ),
     Row(
         setting="--tagger-gpu",
         when=lambda case: case.plan.device.kind != "cuda" or case.options.get("--workers") == 0,
         why="it shares GPUs out among workers, and there are none here",
+    ),
+    Row(
+        setting="model.strict",
+        when=lambda case: not any(plan.all_dropped for plan in case.plans),
+        why="all that the model's files hold is read",
     ),
     # -- a model file
     Row(
@@ -379,14 +353,18 @@ ROWS: tuple[Row, ...] = (
     ),
     Row(
         setting="model file",
-        when=lambda case: _adapter(case) is not None and case.all(lambda plan: plan.recipe.image_prompts == "none"),
-        why="nobody reads its image_adapter: image_prompts are 'none' (use 'tile' or --textures)",
+        when=lambda case: (
+            _adapter(case) is not None and case.all(lambda plan: plan.recipe.image_prompts.source == "none")
+        ),
+        why="nobody reads its image_adapter: image_prompts.source is 'none' (use 'tile' or --textures)",
         is_words=True,
     ),
     Row(
         setting="model file",
         when=lambda case: (
-            (adapter := _adapter(case)) is not None and adapter.scale == 0 and case.recipe.image_prompts != "none"
+            (adapter := _adapter(case)) is not None
+            and adapter.scale == 0
+            and case.recipe.image_prompts.source != "none"
         ),
         why="its image_adapter has a scale of 0: image prompts have no weight",
         is_words=True,
@@ -396,7 +374,7 @@ ROWS: tuple[Row, ...] = (
 
 
 def _mixes(plan: Plan) -> bool:
-    return plan.stage.before is not None and plan.recipe.lift == "mixed"
+    return plan.stage.before is not None and plan.recipe.stages.lift == "mixed"
 
 
 def _adapter(case: Case) -> Any:

@@ -7,7 +7,6 @@ parts, the cut leaves edges along the box that are walked both ways: they add no
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
 
 from storage.box import Box
 
@@ -40,11 +39,6 @@ class Shape:
         (8.0, 4.0)
         """
         return sum(_area(tuple(_clip(ring, box) for ring in rings)) for rings in self.polygons)
-
-
-def shape_from_table(table: dict[str, Any]) -> Shape:
-    """The inverse of ``dataclasses.asdict``, by way of JSON."""
-    return Shape(polygons=tuple(tuple(tuple((y, x) for y, x in ring) for ring in rings) for rings in table["polygons"]))
 
 
 def _area(rings: tuple[Ring, ...]) -> float:

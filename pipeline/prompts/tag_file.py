@@ -21,7 +21,7 @@ import numpy as np
 from storage.box import Box
 from storage.documents import read_json
 
-from .polygon import Shape, shape_from_table
+from .polygon import Shape
 
 COVER = 0.25
 """a box speaks for a crop if it covers this share of it, or lies in it by half"""
@@ -69,16 +69,6 @@ def _common(part: Box | Shape, crop: Box) -> float:
         return part.area_in(crop)
     common = part.intersection(crop)
     return 0 if common is None else common.area
-
-
-def tag_file_from_table(table: dict[str, Any]) -> TagFile:
-    """The inverse of ``dataclasses.asdict``, by way of JSON."""
-    return TagFile(
-        entries=tuple(
-            (shape_from_table(part) if "polygons" in part else Box(**part), tags) for part, tags in table["entries"]
-        ),
-        degradations=tuple(table["degradations"]),
-    )
 
 
 def read_table(path: Path) -> Any:

@@ -7,24 +7,42 @@ Florence-2) write a sentence.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Protocol
 
 import torch
 
 from .vocabulary import Vocabulary, default_vocabulary
 
-ZERO_SHOT = ("siglip", "clip")
-CAPTIONERS = ("blip", "florence2")
-KINDS = (*ZERO_SHOT, *CAPTIONERS)
-"""``model_type`` of a transformers config that there is a tagger for"""
 
-THRESHOLDS = {"embedded": 0.0, "siglip": 0.02, "clip": 0.5, "blip": 0.0, "florence2": 0.0}
-"""least probability of a phrase that is said, where a recipe leaves it open. SigLIP's sigmoid is low for short words;
-CLIP's is against a neutral sentence, so one half is the even point; neither is calibrated on our pictures. The embedded
-one has its own"""
-MOST = {"embedded": 0, "siglip": 8, "clip": 8, "blip": 0, "florence2": 0}
-"""most phrases of content, where a recipe leaves it open; 0 says all"""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Manner:
+    """How a kind of tagger speaks, and what a recipe that leaves it open takes of that."""
+
+    threshold: float = 0.0
+    """least probability of a phrase that is said"""
+    most: int = 0
+    """most phrases of content; 0 says all"""
+    takes_vocabulary: bool = False
+    """whether it chooses from phrases that it is given"""
+    writes: bool = False
+    """whether it says any words there are, in sentences"""
+    details: bool = False
+    """whether it knows detailed captions beside short ones"""
+
+
+PLAIN = Manner()
+"""says all phrases of its own"""
+MANNERS = {
+    "embedded": PLAIN,
+    # a sigmoid is low for short words
+    "siglip": Manner(threshold=0.02, most=8, takes_vocabulary=True),
+    # against a neutral sentence one half is the even point
+    "clip": Manner(threshold=0.5, most=8, takes_vocabulary=True),
+    "blip": Manner(writes=True),
+    "florence2": Manner(writes=True, details=True),
+}
+"""of gigatile's own kinds; thresholds are not calibrated on our pictures, and the embedded one has its own"""
 CLEAN = "clean"
 """the one word that speaks of neither content nor damage"""
 
@@ -44,7 +62,7 @@ class TaggerCard:
     name: str
     """what the user asked for: embedded, a folder or a hub id"""
     kind: str
-    """embedded, or one of KINDS"""
+    """which kind loads it: see pipeline.taggers.kind"""
     location: str
     """its folder"""
     fingerprint: str
@@ -57,6 +75,9 @@ class TaggerCard:
     """of damage, likewise"""
     dropped: tuple[str, ...] = ()
     """what of its files nobody reads, a line each; only where the user let it pass"""
+    manner: Manner = PLAIN
+    packages: dict[str, str] = field(default_factory=dict)
+    """the package that its kind comes from, with its version; empty where that is gigatile"""
 
     @property
     def strict(self) -> bool:
@@ -77,11 +98,14 @@ class Tagging:
     """of damage, likewise"""
     dropped: tuple[str, ...] = ()
     """what of its files nobody reads, a line each"""
+    manner: Manner = PLAIN
+    packages: dict[str, str] = field(default_factory=dict)
+    """see TaggerCard"""
 
 
 def make_tagging(card: TaggerCard, vocabulary: Vocabulary | None) -> Tagging:
     """A tagger with its vocabulary, the package's own where none is given; ValueError for one that reads none."""
-    if card.kind not in ZERO_SHOT:
+    if not card.manner.takes_vocabulary:
         if vocabulary is not None:
             raise ValueError(
                 f"--vocabulary: the tagger {card.name} ({card.kind}) says its own words: leave the vocabulary out"
@@ -95,6 +119,8 @@ def make_tagging(card: TaggerCard, vocabulary: Vocabulary | None) -> Tagging:
         phrases=vocabulary.phrases,
         degradations=vocabulary.degradations,
         dropped=card.dropped,
+        manner=card.manner,
+        packages=card.packages,
     )
 
 

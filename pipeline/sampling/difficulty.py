@@ -18,7 +18,6 @@ from torch.nn import functional
 
 from storage.box import Box
 
-SOURCES = ("none", "confidence", "gradient", "attention", "file")
 REACH = 5
 """input pixels round a place that the gradient source looks at"""
 HALF = 4e-4

@@ -18,8 +18,6 @@ from storage.box import Box
 
 from .solver import Solver
 
-GUIDES = ("none", "structure")
-
 
 def guide_gain(solver: Solver, step: int) -> float:
     """How much of the low band is the reference's: from 1 down to nearly 0 as noise goes.

@@ -14,7 +14,8 @@ from typing import Any
 
 import diffusers
 
-from .solvers import SOLVERS, SPACINGS, solver_name
+from .settings import SPACINGS
+from .solvers import ROWS, find_solver, solver_name
 
 STAND_INS: dict[str, str] = {
     **dict.fromkeys(
@@ -81,15 +82,22 @@ HARMLESS = ("tensor_format",)
 
 
 @functools.cache
-def _defaults(class_name: str) -> dict[str, Any]:
-    """The settings of a scheduler of diffusers with their defaults."""
-    parameters = inspect.signature(getattr(diffusers, class_name).__init__).parameters
+def _defaults(kind: Any) -> dict[str, Any]:
+    """The settings of a scheduler, a class or the name of one of diffusers', with their defaults."""
+    if isinstance(kind, str):
+        kind = getattr(diffusers, kind)
+    parameters = inspect.signature(kind.__init__).parameters
     return {name: one.default for name, one in parameters.items() if name not in ("self", "kwargs")}
+
+
+def _offered() -> set[str]:
+    """Schedulers that gigatile's own solvers are."""
+    return {row.class_name for row in ROWS}
 
 
 def _classes() -> set[str]:
     """Schedulers that a model may come with."""
-    return {cls for cls, _ in SOLVERS.values()} | STAND_INS.keys()
+    return _offered() | STAND_INS.keys()
 
 
 @functools.cache
@@ -118,7 +126,7 @@ def finite_settings(config: dict[str, Any], name: str) -> dict[str, Any]:
 
 def check_scheduler(config: dict[str, Any], name: str) -> None:
     """Refuse a model's scheduler whose noise levels are not known here. Raises ValueError, one line with the mend."""
-    found, offered = str(config.get("_class_name")), {cls for cls, _ in SOLVERS.values()}
+    found, offered = str(config.get("_class_name")), _offered()
     where = f"model {name}: scheduler/scheduler_config.json"
     if found not in offered and found not in STAND_INS:
         why = " (its noise levels are those of EDM, as Playground v2.5's and CosXL's are)" if "EDM" in found else ""
@@ -143,17 +151,17 @@ def check_scheduler(config: dict[str, Any], name: str) -> None:
 def _relevant(class_name: str) -> set[str]:
     """Settings that the scheduler itself reads, or those of the solver in its place."""
     name = STAND_INS.get(class_name)
-    return {*_defaults(class_name), *(_defaults(SOLVERS[name][0]) if name else ())}
+    return {*_defaults(class_name), *(_defaults(find_solver(name).kind) if name else ())}
 
 
 def _check_buildable(config: dict[str, Any], where: str) -> None:
     """A scheduler checks some of its settings itself, by exceptions of many kinds."""
-    class_name, settings = SOLVERS[solver_of(config)]
+    row = find_solver(solver_of(config))
     try:
-        getattr(diffusers, class_name).from_config({**config, **settings})
+        row.kind.from_config({**config, **row.settings})
     except Exception as e:
         reason = (str(e).strip() or type(e).__name__).splitlines()[0]
-        raise ValueError(f"{where} makes no {class_name} ({reason})") from e
+        raise ValueError(f"{where} makes no {row.class_name} ({reason})") from e
 
 
 def solver_of(config: dict[str, Any]) -> str:
@@ -167,22 +175,22 @@ def solver_of(config: dict[str, Any]) -> str:
 def scheduler_notes(config: dict[str, Any], solver: str) -> tuple[str, ...]:
     """What of a model's scheduler config ``solver`` does otherwise, a line each, for a warning."""
     found = str(config.get("_class_name"))
-    if not hasattr(diffusers, found) or solver not in SOLVERS:
+    if not hasattr(diffusers, found):
         return ()
-    lines = []
+    row, lines = find_solver(solver), []
     stand_in = STAND_INS.get(found)
     if stand_in == solver:
         lines.append(f"the model's {found} is not offered: {solver} instead, at the same noise levels")
-    class_name, own = SOLVERS[solver][0], _defaults(found)
+    own = _defaults(found)
     unread = [
         f"{key} = {config[key]!r}"
         for key in LEVELS
-        if key in own and config.get(key) not in (None, own[key], False) and key not in _defaults(class_name)
+        if key in own and config.get(key) not in (None, own[key], False) and key not in _defaults(row.kind)
     ]
     if unread:
         lines.append(f"the solver {solver} lays its noise levels without the model's {', '.join(unread)}")
-    if class_name == found:
-        for key, value in SOLVERS[solver][1].items():
+    if row.class_name == found:
+        for key, value in row.settings.items():
             said = config.get(key)
             if said is not None and said != value and not (key == "algorithm_type" and solver_of(config) != solver):
                 lines.append(f"the model's scheduler says {key} = {said!r}: the solver {solver} takes {value!r}")

@@ -8,19 +8,15 @@ from __future__ import annotations
 
 import copy
 import inspect
-import threading
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import dataclass
-from fractions import Fraction
 from typing import Any
 
-import diffusers
-import numpy as np
 import torch
 
 from .levels import FlowLevels, set_levels
-from .solvers import FLOW_ONLY, HISTORY, SOLVERS, STOCHASTIC
+from .memory import History, given_noise, keeps_ratio, put_at, set_times
+from .solvers import SOLVERS, SolverRow, find_solver
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -30,13 +26,17 @@ class Solver:
     Shapes: z, prediction and noise are ``[c, y, x] float32``; history is a tuple of tensors of the same shape.
     """
 
-    name: str
+    row: SolverRow
     scheduler: Any
     """a diffusers scheduler with its timesteps set; a template, copied for each step"""
     first_step: int = 0
     """index into the scheduler's timesteps of step 0 of the plan (above 0 where the start is a noised image)"""
     has_own_times: bool = False
     """whether the timesteps were given one by one, and may lie unevenly"""
+
+    @property
+    def name(self) -> str:
+        return self.row.name
 
     @property
     def timesteps(self) -> tuple[float, ...]:
@@ -48,12 +48,12 @@ class Solver:
 
     @property
     def num_history(self) -> int:
-        return HISTORY.get(self.name, 0)
+        return self.row.num_history
 
     @property
     def is_stochastic(self) -> bool:
         """Whether a step needs noise."""
-        return self.name in STOCHASTIC
+        return self.row.is_stochastic
 
     def timestep(self, step: int) -> torch.Tensor:
         """The timestep of ``step`` as the scheduler and the backbone want it: a tensor without axes."""
@@ -80,7 +80,7 @@ class Solver:
     def noised(self, step: int, clean: torch.Tensor, noise: torch.Tensor) -> torch.Tensor:
         """z at ``step`` of a known picture: ``clean`` and ``noise`` of z's shape."""
         alpha, sigma = self.level(step)
-        if hasattr(self.scheduler, "is_scale_input_called"):
+        if keeps_ratio(self.scheduler):
             # these solvers keep z = x_0 + (sigma / alpha) e
             return clean + (sigma / alpha) * noise
         return alpha * clean + sigma * noise
@@ -124,18 +124,18 @@ class Solver:
     @property
     def prediction_type(self) -> str:
         """What the model predicts: ``epsilon``, ``v_prediction``, ``sample``, or ``flow``, noise less x_0."""
-        return "flow" if self.name in FLOW_ONLY else str(self.scheduler.config.prediction_type)
+        return "flow" if self.row.is_flow else str(self.scheduler.config.prediction_type)
 
     def _in_model_terms(self, step: int, z: torch.Tensor) -> torch.Tensor:
         """z as alpha x_0 + sigma noise; some solvers keep x_0 + (sigma / alpha) noise."""
-        return self.level(step)[0] * z if hasattr(self.scheduler, "is_scale_input_called") else z
+        return self.level(step)[0] * z if keeps_ratio(self.scheduler) else z
 
     def level(self, step: int) -> tuple[torch.Tensor, torch.Tensor]:
         """alpha and sigma of z at ``step``: z = alpha x_0 + sigma noise, in the model's own terms."""
         scheduler = self.scheduler
         if hasattr(scheduler, "sigmas"):
             ratio = scheduler.sigmas[self.first_step + step]
-            if self.name in FLOW_ONLY:
+            if self.row.is_flow:
                 return 1 - ratio, ratio
             alpha = (ratio**2 + 1) ** -0.5
             return alpha, ratio * alpha
@@ -153,102 +153,43 @@ class Solver:
         step: int,
         z: torch.Tensor,
         prediction: torch.Tensor,
-        history: tuple[torch.Tensor, ...] = (),
+        history: History = (),
         noise: torch.Tensor | None = None,
-    ) -> tuple[torch.Tensor, tuple[torch.Tensor, ...]]:
+    ) -> tuple[torch.Tensor, History]:
         """z and history at ``step`` + 1. Raises ValueError where a stochastic solver is given no noise."""
-        if self.name in STOCHASTIC and noise is None:
+        if self.is_stochastic and noise is None:
             raise ValueError(f"{self.name} adds noise at every step and was given none")
         scheduler = self._at(step)
         self._restore(scheduler, step, history)
         accepts = inspect.signature(scheduler.step).parameters
         options: dict[str, Any] = {"return_dict": False}
-        if "variance_noise" in accepts and self.name in STOCHASTIC:
+        if "variance_noise" in accepts and self.is_stochastic:
             assert noise is not None
             options["variance_noise"] = noise[None]
-        with _given_noise(scheduler, None if "variance_noise" in options or noise is None else noise[None]):
+        with given_noise(scheduler, None if "variance_noise" in options or noise is None else noise[None]):
             z_next = scheduler.step(prediction[None], self.timestep(step), z[None], **options)[0][0]
-        return z_next, self._remember(scheduler, z)
+        return z_next, () if self.row.memory is None else self.row.memory.remember(scheduler, z)
 
     def _at(self, step: int) -> Any:
         scheduler = copy.copy(self.scheduler)
-        if hasattr(scheduler, "_step_index"):
-            scheduler._step_index = self.first_step + step
-        elif self.has_own_times and self.name == "ddim":
-            # this one divides all of the time by its number of steps to find the next: say what makes that right here
-            here = int(self.timestep(step))
-            after = int(self.timestep(step + 1)) if step + 1 < self.num_steps else -1
-            scheduler.num_inference_steps = Fraction(scheduler.config.num_train_timesteps, here - after)
+        put_at(scheduler, self.first_step + step)
+        if self.has_own_times and self.row.put_between is not None:
+            self.row.put_between(scheduler, self.first_step + step)
         return scheduler
 
-    def _restore(self, scheduler: Any, step: int, history: tuple[torch.Tensor, ...]) -> None:
+    def _restore(self, scheduler: Any, step: int, history: History) -> None:
         """Put back what the scheduler would remember after ``step`` steps of its own."""
-        if hasattr(scheduler, "is_scale_input_called"):
-            scheduler.is_scale_input_called = True
-        if self.num_history == 0:
+        memory = self.row.memory
+        if memory is None:
             return
-        if step > 0 and len(history) != self.num_history:
-            raise ValueError(f"{self.name} carries {self.num_history} tensors at step {step}, got {len(history)}")
-        order = scheduler.config.solver_order
-        scheduler.lower_order_nums = min(step, order)
-        scheduler.model_outputs = [None] * order
-        if self.name == "unipc":
-            self._restore_unipc(scheduler, step, history)
-        elif step > 0:
-            scheduler.model_outputs[-1] = history[0][None]
-
-    def _restore_unipc(self, scheduler: Any, step: int, history: tuple[torch.Tensor, ...]) -> None:
-        order, index = scheduler.config.solver_order, self.first_step + step
-        scheduler.timestep_list = [None] * order
-        scheduler.last_sample = None
-        if step == 0:
-            return
-        for back in range(1, min(step, order) + 1):
-            scheduler.timestep_list[-back] = self.scheduler.timesteps[index - back]
-            scheduler.model_outputs[-back] = history[back - 1][None]
-        scheduler.last_sample = history[2][None]
-        order_left = order
-        if scheduler.config.lower_order_final:
-            order_left = min(order, len(scheduler.timesteps) - (index - 1))
-        scheduler.this_order = min(order_left, min(step - 1, order) + 1)
-
-    def _remember(self, scheduler: Any, z: torch.Tensor) -> tuple[torch.Tensor, ...]:
-        if self.num_history == 0:
-            return ()
-        if self.name != "unipc":
-            return (scheduler.model_outputs[-1][0],)
-        before = scheduler.model_outputs[-2]
-        # a multistep solver has no second-last output after its first step: zeros keep the array's shape
-        return (
-            scheduler.model_outputs[-1][0],
-            torch.zeros_like(z) if before is None else before[0],
-            scheduler.last_sample[0],
-        )
+        if step > 0 and len(history) != memory.tensors:
+            raise ValueError(f"{self.name} carries {memory.tensors} tensors at step {step}, got {len(history)}")
+        memory.restore(scheduler, step, self.first_step + step, history)
 
 
 def _marginal(alpha: torch.Tensor, sigma: torch.Tensor, spread: torch.Tensor) -> torch.Tensor:
     """Deviation at a level of pictures that lie round a known one with deviation ``spread``."""
     return (alpha**2 * spread**2 + sigma**2).sqrt()
-
-
-_DRAWING = threading.Lock()
-"""held while a module of diffusers draws by our function: a worker's two threads may step at once"""
-
-
-@contextmanager
-def _given_noise(scheduler: Any, noise: torch.Tensor | None) -> Iterator[None]:
-    """Let a scheduler that only knows generators use ``noise``: its module draws by one function, swapped meanwhile."""
-    module: Any = inspect.getmodule(type(scheduler))
-    if noise is None or not hasattr(module, "randn_tensor"):
-        yield
-        return
-    with _DRAWING:
-        drawn = module.randn_tensor
-        module.randn_tensor = lambda *_args, **_options: noise
-        try:
-            yield
-        finally:
-            module.randn_tensor = drawn
 
 
 def build_solver(
@@ -269,21 +210,24 @@ def build_solver(
     flow matching. Raises ValueError for an unknown solver, one that does not fit the model's prediction type, a spacing
     that it does not know, or a strength that leaves no step.
     """
-    if name not in SOLVERS:
-        raise ValueError(f"a solver is one of {', '.join(SOLVERS)}, got {name!r}")
+    row = find_solver(name)
     is_flow_model = "FlowMatch" in str(scheduler_config.get("_class_name", ""))
-    if is_flow_model != (name in FLOW_ONLY):
-        fitting = FLOW_ONLY if is_flow_model else tuple(set(SOLVERS) - set(FLOW_ONLY))
+    if is_flow_model != row.is_flow:
+        fitting = [one.name for one in SOLVERS.known() if one.is_flow == is_flow_model]
         raise ValueError(f"the solver {name} does not fit this model; one of {', '.join(sorted(fitting))} does")
-    class_name, settings = SOLVERS[name]
+    settings = dict(row.settings)
     if spacing != "model":
         if is_flow_model:
             raise ValueError(f"the model itself lays the levels of {name}: leave out spacing = {spacing!r}")
-        settings = {**settings, "timestep_spacing": spacing}
-    scheduler = getattr(diffusers, class_name).from_config({**scheduler_config, **settings})
+        settings["timestep_spacing"] = spacing
+    with SOLVERS.blaming(name):
+        scheduler = row.kind.from_config({**scheduler_config, **settings})
     if times is not None:
-        _set_times(scheduler, name, times)
-        return Solver(name=name, scheduler=scheduler, has_own_times=True)
+        if row.is_told_times:
+            scheduler.set_timesteps(timesteps=list(times))
+        else:
+            set_times(scheduler, times, is_flow=row.is_flow)
+        return Solver(row=row, scheduler=scheduler, has_own_times=True)
     if is_flow_model:
         set_levels(scheduler, steps, flow)
     else:
@@ -291,26 +235,4 @@ def build_solver(
     kept = min(steps, round(steps * strength))
     if kept < 1:
         raise ValueError(f"a strength of {strength} leaves none of {steps} steps: raise one of them")
-    return Solver(name=name, scheduler=scheduler, first_step=steps - kept)
-
-
-def _set_times(scheduler: Any, name: str, times: Sequence[int]) -> None:
-    """Give a scheduler uneven timesteps: most of diffusers' own can be told, in a way of its own each."""
-    if name == "ddpm":
-        scheduler.set_timesteps(timesteps=list(times))
-        return
-    there = np.asarray(times, dtype=np.float64)
-    if name in FLOW_ONLY:
-        # times are levels here, so no shift has a say
-        scheduler.set_timesteps(len(times), mu=0.0)
-        levels = there / scheduler.config.num_train_timesteps
-    else:
-        scheduler.set_timesteps(len(times))
-        levels = None
-    if levels is None and hasattr(scheduler, "sigmas"):
-        squared = scheduler.alphas_cumprod.double().numpy()
-        levels = (((1 - squared) / squared) ** 0.5)[list(times)]
-    if levels is not None:
-        last = float(scheduler.sigmas[-1])
-        scheduler.sigmas = torch.from_numpy(np.append(levels, last).astype(np.float32))
-    scheduler.timesteps = torch.from_numpy(there).to(scheduler.timesteps.dtype)
+    return Solver(row=row, scheduler=scheduler, first_step=steps - kept)

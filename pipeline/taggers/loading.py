@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from pathlib import Path
 from typing import Any
 
@@ -10,26 +11,51 @@ from transformers import BlipForConditionalGeneration, CLIPModel, Florence2ForCo
 from pipeline.models.files.configs import read_config
 from pipeline.models.files.hub import locate
 from pipeline.models.files.model_file import CHECKPOINTS
-from pipeline.models.files.strictness import settle, unread_of_part
+from pipeline.models.files.strictness import Unread, settle, unread_of_part
 from pipeline.models.files.weights import fingerprint_files, num_parameters, weight_files
-from pipeline.prompts.tagging import KINDS, ZERO_SHOT, Tagger, TaggerCard, Tagging
+from pipeline.prompts.tagging import MANNERS, Tagger, TaggerCard, Tagging
 from pipeline.prompts.tokenizer import read_tokenizer
+from storage.registry import Registry
 
 from . import embedded
 from .captioner import load_captioner
+from .kind import Load, TaggerKind
 from .zero_shot import load_zero_shot
 
 SUFFIXES = (".json", ".txt", ".model", ".safetensors")
 """of the files that a tagger is made of"""
 
 
-CLASSES: dict[str, Any] = {
-    "siglip": SiglipModel,
-    "clip": CLIPModel,
-    "blip": BlipForConditionalGeneration,
-    "florence2": Florence2ForConditionalGeneration,
-}
-"""kind -> the class of its network"""
+def _load_embedded(card: TaggerCard, tagging: Tagging, *, device: str, captions: str) -> Tagger:
+    return embedded.EmbeddedTagger(Path(card.location), device)
+
+
+def _load_zero_shot(card: TaggerCard, tagging: Tagging, *, device: str, captions: str) -> Tagger:
+    return load_zero_shot(Path(card.location), tagging, device=device)
+
+
+def _load_captioner(card: TaggerCard, tagging: Tagging, *, device: str, captions: str) -> Tagger:
+    return load_captioner(Path(card.location), card.kind, device=device, captions=captions, strict=card.strict)
+
+
+def _kind(name: str, load: Load, network: Any) -> TaggerKind:
+    return TaggerKind(name=name, load=load, network=network, manner=MANNERS[name])
+
+
+TAGGERS: Registry[TaggerKind] = Registry(
+    what="tagger",
+    group="gigatile.taggers",
+    kind=TaggerKind,
+    built_in=(
+        TaggerKind(name=embedded.NAME, load=_load_embedded, describe=embedded.describe_embedded),
+        _kind("siglip", _load_zero_shot, SiglipModel),
+        _kind("clip", _load_zero_shot, CLIPModel),
+        _kind("blip", _load_captioner, BlipForConditionalGeneration),
+        _kind("florence2", _load_captioner, Florence2ForConditionalGeneration),
+    ),
+    names_of=lambda kind: (kind.name,),
+)
+"""by ``model_type``, or by the name of one that needs no files"""
 
 
 def describe_tagger(name: str, *, allow_pickle: bool = False, strict: bool = True) -> TaggerCard:
@@ -38,8 +64,10 @@ def describe_tagger(name: str, *, allow_pickle: bool = False, strict: bool = Tru
     Raises FileNotFoundError or ValueError, one line with the mend, where it is missing, damaged or of another kind;
     where ``strict`` holds, also for weights and settings that nothing here reads.
     """
-    if name == embedded.NAME:
-        return embedded.describe_embedded()
+    alone = TAGGERS.find(name)
+    if alone is not None and alone.describe is not None:
+        with TAGGERS.blaming(name):
+            return dataclasses.replace(alone.describe(), manner=alone.manner, packages=TAGGERS.packages(name))
     folder = locate(name, name, allow_pickle=allow_pickle, what="tagger")
     if folder.is_file():
         raise ValueError(f"tagger {name}: {_what_file(folder)}")
@@ -47,32 +75,42 @@ def describe_tagger(name: str, *, allow_pickle: bool = False, strict: bool = Tru
     if odd and not (folder / "config.json").is_file():
         raise ValueError(f"tagger {name}: {_what_file(folder / odd[0])}")
     config = read_config(folder / "config.json", name, what="tagger")
-    kind = str(config.get("model_type"))
-    if kind not in KINDS:
-        raise ValueError(f"tagger {name}: no tagger for models of type {kind!r}; there is one for {', '.join(KINDS)}")
-    if kind == "florence2" and "auto_map" in config:
+    said = str(config.get("model_type"))
+    kind = TAGGERS.find(said)
+    if kind is None or kind.describe is not None:
+        raise ValueError(f"tagger {name}: no tagger for models of type {said!r}; there is one for {_types()}")
+    if said == "florence2" and "auto_map" in config:
         raise ValueError(
             f"tagger {name}: Florence-2 as its authors first wrote it, with code of its own; expected it converted for "
             "transformers, such as florence-community/Florence-2-base"
         )
-    if not any((folder / file).is_file() for file in ("preprocessor_config.json", "processor_config.json")):
-        raise FileNotFoundError(f"tagger {name}: lacks preprocessor_config.json; copy the whole model")
+    if kind.network is not None:
+        _check_processor(folder, name)
     files = sorted(path for path in folder.iterdir() if path.suffix in SUFFIXES)
     weights = [path for path in files if path.name.startswith("model") and path.suffix == ".safetensors"]
     if not weights:
         weights = _pickles(folder, name, allow_pickle=allow_pickle)
         files = sorted([*files, *weights])
-    _check_tokenizer(folder, name)
+    left = list[Unread]()
+    if kind.network is not None:
+        _check_tokenizer(folder, name)
+        left = unread_of_part(kind.network, folder, weights, f"tagger {name}", what="the tagger")
     parameters = sum(num_parameters(path) for path in weights)
-    left = unread_of_part(CLASSES[kind], folder, weights, f"tagger {name}", what="the tagger")
     return TaggerCard(
         name=name,
-        kind=kind,
+        kind=said,
         location=str(folder),
         fingerprint=fingerprint_files({path.name: path for path in files}),
         parameters=parameters,
         dropped=settle(left, f"tagger {name}", strict=strict),
+        manner=kind.manner,
+        packages=TAGGERS.packages(said),
     )
+
+
+def _types() -> str:
+    alone = [kind.name for kind in TAGGERS.known() if kind.describe is not None]
+    return ", ".join(name for name in TAGGERS.names() if name not in alone)
 
 
 def _pickles(folder: Path, name: str, *, allow_pickle: bool) -> list[Path]:
@@ -94,7 +132,12 @@ def _what_file(path: Path) -> str:
     found = "is a single file"
     if _is_ram(path.name):
         found = "looks like RAM or DAPE (Recognize Anything), which is not read"
-    return f"{path.name} {found}; expected a folder in transformers' format of one of {', '.join(KINDS)}"
+    return f"{path.name} {found}; expected a folder in transformers' format of one of {_types()}"
+
+
+def _check_processor(folder: Path, name: str) -> None:
+    if not any((folder / file).is_file() for file in ("preprocessor_config.json", "processor_config.json")):
+        raise FileNotFoundError(f"tagger {name}: lacks preprocessor_config.json; copy the whole model")
 
 
 def _check_tokenizer(folder: Path, name: str) -> None:
@@ -110,8 +153,7 @@ def load_tagger(card: TaggerCard, tagging: Tagging, *, device: str, captions: st
 
     ``captions``: ``short`` or ``detailed``, for captioners that know both.
     """
-    if card.kind == "embedded":
-        return embedded.EmbeddedTagger(Path(card.location), device)
-    if card.kind in ZERO_SHOT:
-        return load_zero_shot(Path(card.location), tagging, device=device)
-    return load_captioner(Path(card.location), card.kind, device=device, captions=captions, strict=card.strict)
+    kind = TAGGERS.find(card.kind)
+    assert kind is not None, "it was described"
+    with TAGGERS.blaming(card.kind):
+        return kind.load(card, tagging, device=device, captions=captions)

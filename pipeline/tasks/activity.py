@@ -44,13 +44,13 @@ def active_pixels(difficulty: np.ndarray, timestep: float, lower_bound: float, f
 def is_tile_active(recipe: Recipe, difficulty: np.ndarray, timestep: float, floor: float = 0.0) -> bool:
     """Whether the model sees a tile at a timestep; ``difficulty`` [y, x] is the tile's own part of the map, ``floor``
     what ``refined_from`` says. The recipe has no field left open."""
-    if recipe.activity == "groups":
-        assert recipe.group_bounds is not None
+    if recipe.difficulty.activity == "groups":
+        assert recipe.difficulty.group_bounds is not None
         mean = float(difficulty.mean(dtype=np.float64))
-        return bool(recipe.group_times[group_of(mean, recipe.group_bounds)] >= timestep)
-    if recipe.activity == "mask":
-        assert recipe.lower_bound is not None
-        return bool(active_pixels(difficulty, timestep, recipe.lower_bound, floor).any())
+        return bool(recipe.difficulty.group_times[group_of(mean, recipe.difficulty.group_bounds)] >= timestep)
+    if recipe.difficulty.activity == "mask":
+        assert recipe.difficulty.lower_bound is not None
+        return bool(active_pixels(difficulty, timestep, recipe.difficulty.lower_bound, floor).any())
     return True
 
 
@@ -62,7 +62,7 @@ def count_active(
     An estimate, for scheduling only: what a tile covers beyond the box is not looked at.
     """
     parts = [part.within(box) for tile in tiles if (part := tile.box.intersection(box))]
-    floor = refined_from(times, recipe.lower_bound or 0.0)
+    floor = refined_from(times, recipe.difficulty.lower_bound or 0.0)
     return [sum(is_tile_active(recipe, difficulty[part], timestep, floor) for part in parts) for timestep in times]
 
 

@@ -25,17 +25,17 @@ def tiles_at(plan: Plan, step: int, region: int) -> list[Tile]:
 def _moved(plan: Plan, step: int, tile: Tile) -> Tile:
     if not plan.jitter:
         return tile
-    drawn_at = step if plan.recipe.jitter == "step" else 0
-    by = draw_jitter(plan.recipe.seed, plan.stage.index, drawn_at, tile, plan.jitter)
-    return move(tile, plan.tiles, by, plan.regions.canvas, beyond=plan.recipe.compat == "official")
+    drawn_at = step if plan.recipe.tiles.jitter == "step" else 0
+    by = draw_jitter(plan.recipe.run.seed, plan.stage.index, drawn_at, tile, plan.jitter)
+    return move(tile, plan.tiles, by, plan.regions.canvas, beyond=plan.recipe.run.compat == "official")
 
 
 def tile_weights(plan: Plan, step: int, box: Box) -> np.ndarray:
     """The sum of all tiles' weights at a step over a box: ``[y, x] float32``, positive everywhere."""
     tiles, canvas = plan.tiles, plan.regions.canvas
     if not plan.jitter:
-        return weight_sum(plan.recipe.blend, tiles, canvas, box)
-    weight = tile_weight(plan.recipe.blend, tiles.tile_height, tiles.tile_width).astype(np.float64)
+        return weight_sum(plan.recipe.tiles.blend, tiles, canvas, box)
+    weight = tile_weight(plan.recipe.tiles.blend, tiles.tile_height, tiles.tile_width).astype(np.float64)
     total = np.zeros(box.shape)
     # a tile's corner is what owns it: those that can reach the box begin less than a tile before it
     before = Box(
@@ -65,6 +65,6 @@ def combine(plan: Plan, step: int, contributions: Sequence[Contribution], box: B
         return prediction
     samples = [one for one in contributions if one.is_dilated]
     dilated = average(samples, box, dilation.weight_sum(plan.regions.canvas, box), channels)
-    share = np.float32(cosine_weight(plan.timesteps[step], plan.recipe.dilated))
+    share = np.float32(cosine_weight(plan.timesteps[step], plan.recipe.dilation.power))
     combined: np.ndarray = (1 - share) * prediction + share * dilated
     return combined

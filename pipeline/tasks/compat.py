@@ -18,9 +18,9 @@ from pipeline.sampling.solver import Solver
 
 def tile_scales(plan: Plan, solver: Solver, step: int, tiles: Sequence[Tile]) -> torch.Tensor | None:
     """[B]: what the published code multiplies each tile's latents by; None where a recipe does not ask for it."""
-    if plan.recipe.compat != "official":
+    if plan.recipe.run.compat != "official":
         return None
-    cols, size = len(plan.tiles.lefts), plan.recipe.compat_batch
+    cols, size = len(plan.tiles.lefts), plan.recipe.run.compat_batch
     steps = []
     for tile in tiles:
         is_first = (tile.row * cols + tile.col) // size == 0
@@ -31,7 +31,7 @@ def tile_scales(plan: Plan, solver: Solver, step: int, tiles: Sequence[Tile]) ->
 
 def sample_scales(plan: Plan, solver: Solver, step: int, count: int) -> torch.Tensor | None:
     """[count]: likewise of dilated samples."""
-    return None if plan.recipe.compat != "official" else _scales(solver, [step + 1] * count)
+    return None if plan.recipe.run.compat != "official" else _scales(solver, [step + 1] * count)
 
 
 def _scales(solver: Solver, steps: Sequence[int]) -> torch.Tensor:

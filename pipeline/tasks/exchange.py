@@ -36,7 +36,7 @@ def blur(plan: Plan, step: int, read: Callable[[Box], np.ndarray], box: Box) -> 
     """The latents ``[c, y, x]`` of a box as dilated samples see them at a step, not yet restored."""
     dilation, recipe = plan.dilation, plan.recipe
     assert dilation is not None
-    deviation = blur_deviation(plan.timesteps[step], recipe.blur, recipe.blur_power)
+    deviation = blur_deviation(plan.timesteps[step], recipe.dilation.blur, recipe.dilation.blur_power)
     zeros = dilation.zeros
     return blur_box(read, plan.regions.canvas, box, factor=dilation.factor, deviation=deviation, zeros=zeros)
 
@@ -83,16 +83,16 @@ def window_bijection(plan: Plan, step: int, window: int) -> np.ndarray | None:
     """Which sample's pixel each sample of a dilation window shows; None for a recipe without window interaction."""
     dilation, recipe = plan.dilation, plan.recipe
     assert dilation is not None
-    if not recipe.interaction:
+    if not recipe.dilation.interaction:
         return None
     return draw_bijection(
         dilation.num_samples,
         *dilation.sample_shape,
-        seed=recipe.seed,
+        seed=recipe.run.seed,
         stage=plan.stage.index,
         step=step,
         window=window,
-        group=recipe.interaction_group,
+        group=recipe.dilation.interaction_group,
     )
 
 

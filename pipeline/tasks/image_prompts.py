@@ -68,8 +68,8 @@ def look_at_tiles(
             assert isinstance(backbone, LookingBackbone)
             seen = finite(backbone.look(pixels[None]), "the image encoder", at(tile.box))
         if memory is not None:
-            values, likeness = memory.likest(seen[0].numpy(), plan.recipe.texture_count)
-            if plan.recipe.texture_likeness:
+            values, likeness = memory.likest(seen[0].numpy(), plan.recipe.image_prompts.count)
+            if plan.recipe.image_prompts.likeness:
                 # what is unlike is no texture of this tile at all
                 values = values * likeness.clip(0, 1)[:, None]
             seen = torch.from_numpy(values)

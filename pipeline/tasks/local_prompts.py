@@ -20,7 +20,7 @@ from pipeline.geometry.blend import axis_window
 from pipeline.geometry.tiles import Tile
 from pipeline.imaging.finite import at, finite, finite_table
 from pipeline.imaging.pixels import source_window
-from pipeline.models.protocol import Backbone, RestoringBackbone
+from pipeline.models.protocol import Backbone, SteeringBackbone
 from pipeline.plan.plan import Plan
 from pipeline.prompts.context import LEAST_SIDE, read_shrunk, spread_tiles, widen
 from pipeline.prompts.record import PromptRecord
@@ -109,21 +109,21 @@ class Prompter:
 
     def _said(self, tile: Tile) -> dict[str, float]:
         plan = self.plan
-        if plan.recipe.prompts == "global":
-            return say([], plan.recipe.prompt)
-        if plan.recipe.prompts == "attention":
-            return say([], self._word_masks().prompt_of(tile.box, plan.regions.canvas, plan.recipe.word_share))
+        if plan.recipe.prompts.source == "global":
+            return say([], plan.recipe.prompts.text)
+        if plan.recipe.prompts.source == "attention":
+            return say([], self._word_masks().prompt_of(tile.box, plan.regions.canvas, plan.recipe.prompts.word_share))
         crop = tagged_crop(tile, plan.scale, plan.geometry.factor, plan.source)
         tags = self._own_tags(crop)
-        for level in range(1, plan.recipe.parents + 1):
+        for level in range(1, plan.recipe.prompts.parents + 1):
             tags += self._parent_tags(crop, level, {phrase for phrase, _ in tags})
-        return say(tags, plan.recipe.prompt, tags_first=plan.recipe.tags_first)
+        return say(tags, plan.recipe.prompts.text, tags_first=plan.recipe.prompts.tags_first)
 
     def _own_tags(self, crop: Box) -> Tags:
         """A tile's own tags, the surest first; where none of content is sure enough, the whole image's content."""
         found = self._tags(crop)
         content, damage = self._content(found), [pair for pair in found if not self._is_content(pair[0])]
-        if max((sure for _, sure in content), default=0.0) < self.plan.recipe.least_confidence:
+        if max((sure for _, sure in content), default=0.0) < self.plan.recipe.prompts.least_confidence:
             return sorted(self._global_tags() + damage, key=lambda pair: -pair[1])
         return [pair for pair in found if pair in content or pair in damage]
 
@@ -142,7 +142,7 @@ class Prompter:
 
     def _content(self, tags: Tags) -> Tags:
         """The surest phrases of content."""
-        return [pair for pair in tags if self._is_content(pair[0])][: self.plan.recipe.most_tags or None]
+        return [pair for pair in tags if self._is_content(pair[0])][: self.plan.recipe.prompts.most_tags or None]
 
     def _is_content(self, phrase: str) -> bool:
         return is_content(phrase, self.plan.degradations)
@@ -155,16 +155,16 @@ class Prompter:
         with self._in_tagger() as tagger:
             found = tagger.tag(low[None])[0]
         finite(np.array([sure for _, sure in found]), "the tagger", at(crop, "input pixels"))
-        least = self.plan.recipe.tag_threshold
+        least = self.plan.recipe.prompts.tag_threshold
         assert least is not None
         return [(phrase, sure) for phrase, sure in found if sure >= least]
 
     def prompt(self, tile: Tile) -> TilePrompt:
         """What a tile's prediction is guided towards and away from. No tag is both: the user's own words count."""
         recipe = self.plan.recipe
-        own, away = say([], recipe.prompt), split_phrases(recipe.negative_prompt)
+        own, away = say([], recipe.prompts.text), split_phrases(recipe.prompts.negative)
         said = [phrase for phrase in self.said(tile) if phrase in own or phrase not in away]
-        if recipe.degradations == "prompt":
+        if recipe.prompts.degradations == "prompt":
             return TilePrompt(", ".join(said))
         damage = [phrase for phrase in said if phrase in self.plan.degradations and phrase not in own]
         prompt = ", ".join(phrase for phrase in said if phrase not in damage)
@@ -178,9 +178,9 @@ class Prompter:
         # before the model is taken: it reads pixels, and takes the model itself
         said = [self.said(tile) for tile in tiles]
         with self._in_backbone() as backbone:
-            assert isinstance(backbone, RestoringBackbone)
+            assert isinstance(backbone, SteeringBackbone)
             words = backbone.steering(said)
-        return blend_words(words, tiles, plan.recipe.blend, *places)
+        return blend_words(words, tiles, plan.recipe.tiles.blend, *places)
 
 
 def encode_prompt(backbone: Backbone, limit: TextLimit, text: str) -> PromptRecord:

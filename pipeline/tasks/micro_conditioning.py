@@ -30,7 +30,7 @@ def told_crops(plan: Plan, boxes: Sequence[Box]) -> torch.Tensor | None:
 
     See ``crop_numbers``; without crops height, width, 0, 0, height, width of the first stage.
     """
-    if plan.recipe.crops == "tile":
+    if plan.recipe.prompts.crops == "tile":
         return crop_numbers(plan, boxes)
     size = (plan.stage.height_first, plan.stage.width_first)
     if not plan.geometry.reads_crops or not all(size):
@@ -48,6 +48,6 @@ def crop_numbers(plan: Plan, boxes: Sequence[Box]) -> torch.Tensor:
     size, factor = (plan.height_out, plan.width_out), plan.geometry.factor
     if plan.stage.count > 1:
         size = (plan.stage.height_final, plan.stage.width_final)
-    padding = plan.jitter if plan.recipe.compat == "official" else 0
+    padding = plan.jitter if plan.recipe.run.compat == "official" else 0
     corners = [(0, 0) if box is WHOLE else (box.top + padding, box.left + padding) for box in boxes]
     return torch.tensor([[*size, top * factor, left * factor, *size] for top, left in corners]).float()

@@ -68,12 +68,12 @@ class Preparer:
         self._lifted, self._edges = lifted, edges
         self._read_rgb, self._in_backbone, self._codec = read_rgb, in_backbone, Codec(in_backbone)
         recipe = plan.recipe
-        self._is_lifted = lifted is not None and recipe.lift != "pixels"
+        self._is_lifted = lifted is not None and recipe.stages.lift != "pixels"
         """whether the coarse latent is not simply the enlarged picture's"""
-        self._restores = recipe.coarse == "restored" or recipe.difficulty == "confidence"
+        self._restores = recipe.sampling.coarse == "restored" or recipe.difficulty.source == "confidence"
         halo = plan.geometry.restorer_halo if self._restores else 0
         assert halo is not None
-        self._halo = max(halo, CUBIC_REACH, REACH if recipe.difficulty == "gradient" else 0)
+        self._halo = max(halo, CUBIC_REACH, REACH if recipe.difficulty.source == "gradient" else 0)
 
     def prepare(self, box: Box, known: Mapping[str, np.ndarray] = NOTHING) -> tuple[np.ndarray, np.ndarray | None]:
         """The coarse latent ``[c, h, w]`` of a box, and its difficulty ``[1, h, w]`` in [0, 1] where a recipe asks.
@@ -113,8 +113,8 @@ class Preparer:
             halo, canvas = plan.geometry.encoder_halo, plan.regions.canvas
             windows = [cell.grown(halo, canvas) for cell in cells(box, plan.geometry.codec_window)]
         for wide in windows:
-            self._mark(found, box, self._see(wide, restores=plan.recipe.difficulty == "confidence"), wide)
-        cells_of_box = finite(weigh(found, plan.recipe.difficulty_cell or 1, 1.0), "the map of difficulty", at(box))
+            self._mark(found, box, self._see(wide, restores=plan.recipe.difficulty.source == "confidence"), wide)
+        cells_of_box = finite(weigh(found, plan.recipe.difficulty.cell or 1, 1.0), "the map of difficulty", at(box))
         return float(cells_of_box.max())
 
     def _mark(self, difficulty: np.ndarray, box: Box, seen: _Seen, wide: Box) -> None:
@@ -127,22 +127,22 @@ class Preparer:
     def _weigh(self, difficulty: np.ndarray, known: Mapping[str, np.ndarray]) -> np.ndarray:
         """Averaged over squares, in units of the picture's peak where it is relative, and raised to its power."""
         recipe = self.plan.recipe
-        assert recipe.difficulty_cell is not None
-        assert recipe.difficulty_power is not None
+        assert recipe.difficulty.cell is not None
+        assert recipe.difficulty.power is not None
         if not self.plan.is_relative:
-            return weigh(difficulty, recipe.difficulty_cell, recipe.difficulty_power)
-        shares = weigh(difficulty, recipe.difficulty_cell, 1.0) / max(np.float32(known["peak"][0]), SMALLEST)
-        weighed: np.ndarray = shares.clip(0, 1) ** np.float32(recipe.difficulty_power)
+            return weigh(difficulty, recipe.difficulty.cell, recipe.difficulty.power)
+        shares = weigh(difficulty, recipe.difficulty.cell, 1.0) / max(np.float32(known["peak"][0]), SMALLEST)
+        weighed: np.ndarray = shares.clip(0, 1) ** np.float32(recipe.difficulty.power)
         return weighed
 
     def _lift(self, box: Box, encoded: Callable[[Box], np.ndarray]) -> np.ndarray:
         """The coarse latent: the enlarged picture's, the latent of the stage before, or a mixture of both."""
-        plan, lift = self.plan, self.plan.recipe.lift
+        plan, lift = self.plan, self.plan.recipe.stages.lift
         if self._lifted is None or lift == "pixels":
             return encoded(box)
         if lift == "latent":
             return self._lifted(box)
-        canvas, cell = plan.regions.canvas, plan.recipe.low_cell
+        canvas, cell = plan.regions.canvas, plan.recipe.guidance.low_cell
         wide = neighbourhood(canvas, box, cell)
         # once, of all that is read: the low-pass and the box itself read parts of it
         latents = functools.partial(cut, encoded(wide), wide)
@@ -165,14 +165,14 @@ class Preparer:
     def _enlarge(self, seen: _Seen, wide: Box) -> torch.Tensor:
         """The first enlargement of the box of latent pixels that was seen: RGB ``[3, H, W]`` in [0, 1]."""
         plan = self.plan
-        if plan.recipe.coarse == "restored":
+        if plan.recipe.sampling.coarse == "restored":
             assert seen.restored is not None
             return seen.restored
         return enlarge(seen.low, seen.window, wide.scaled(plan.geometry.factor), plan.scale).clamp(0, 1)
 
     def _judge(self, seen: _Seen) -> np.ndarray:
         """The difficulty [y, x] of the input's pixels that were seen."""
-        source = self.plan.recipe.difficulty
+        source = self.plan.recipe.difficulty.source
         assert source is not None
         if source == "gradient":
             return from_gradient(seen.low.clamp(0, 1))
@@ -208,7 +208,7 @@ class Preparer:
         pixels = self.enlarged(wide.scaled(factor))
         ys, xs = box.scaled(factor).within(wide.scaled(factor))
         makers: dict[str, Callable[[], torch.Tensor]] = {"image": lambda: pixels, "edges": lambda: canny_edges(pixels)}
-        return {name: makers[name]()[:, ys, xs] for name in plan.recipe.structures}
+        return {name: makers[name]()[:, ys, xs] for name in plan.recipe.structure.shown}
 
     def _given_edges(self, box_out: Box) -> dict[str, torch.Tensor]:
         """Structure of a box of the output with the edges that are there already."""
@@ -217,17 +217,17 @@ class Preparer:
             "image": self.enlarged,
             "edges": lambda box: torch.from_numpy(self._edges(box)),  # type: ignore[misc]
         }
-        return {name: makers[name](box_out) for name in self.plan.recipe.structures}
+        return {name: makers[name](box_out) for name in self.plan.recipe.structure.shown}
 
     def _restore(self, low: torch.Tensor, window: Box, box_out: Box) -> tuple[torch.Tensor, torch.Tensor]:
         """RGB ``[3, H, W]`` in [0, 1] of ``box_out``, and the confidence ``[1, y, x]`` over the window."""
-        words = self.prompter.steering(window)
+        words = self.prompter.steering(window)[None] if self.plan.geometry.steers else None
         sure: list[torch.Tensor] = []
 
         def restore(pixels: torch.Tensor) -> torch.Tensor:
             with self._in_backbone() as backbone:
                 assert isinstance(backbone, RestoringBackbone)
-                restored, confidence = backbone.restore(pixels, words[None])
+                restored, confidence = backbone.restore(pixels, words)
             finite(restored, "the restoration module", at(window, "input pixels"))
             sure.append(finite(confidence[0], "the restoration module's confidence", at(window, "input pixels")))
             return restored

@@ -6,7 +6,7 @@ import numpy as np
 import torch
 
 from pipeline.imaging.finite import finite
-from pipeline.models.protocol import Backbone, RestoringBackbone
+from pipeline.models.protocol import Backbone, SpreadingBackbone
 from pipeline.plan.recipe import Recipe
 from pipeline.sampling.solver import Solver
 
@@ -17,12 +17,12 @@ def rest(
     """The prediction ``[c, y, x] float32`` that leads z to the coarse latent; both of that shape.
 
     Where the model knows how far pictures lie from their coarse latents, the state keeps a share of their energy
-    (Recipe.idle_spread), so a place that becomes active has detail to begin from.
+    (difficulty.idle_spread), so a place that becomes active has detail to begin from.
     """
     clean = torch.from_numpy(coarse)
     spread = None
-    if isinstance(backbone, RestoringBackbone):
-        spread = recipe.idle_spread * finite(backbone.spread(clean[None])[0], "the spread of coarse latents")
+    if isinstance(backbone, SpreadingBackbone):
+        spread = recipe.difficulty.idle_spread * finite(backbone.spread(clean[None])[0], "the spread of coarse latents")
     found: np.ndarray = solver.towards(step, torch.from_numpy(z), clean, spread).numpy()
     return found
 

@@ -85,7 +85,7 @@ def sum_words(plan: Plan, seen: Box) -> WordSums:
     if plan.jitter:
         by = plan.jitter
         seen = Box(top=seen.top - by, left=seen.left - by, height=seen.height + 2 * by, width=seen.width + 2 * by)
-    return WordSums(tokens=tokens, cell=cell, blend=plan.recipe.blend, seen=seen)
+    return WordSums(tokens=tokens, cell=cell, blend=plan.recipe.tiles.blend, seen=seen)
 
 
 def _spread(window: np.ndarray, start: int, cell: int) -> np.ndarray:

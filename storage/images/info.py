@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 
 from storage.box import Box
 
@@ -36,6 +37,9 @@ class ImageInfo:
     """dots an inch along x and y"""
     files: tuple[str, ...] = ()
     """every file that the image hangs on, absolute, ``path`` first: a VRT's sources, masks, world files; () for one"""
+
+    packages: Mapping[str, str] = field(default_factory=dict)
+    """the package that reads it, with its version; empty where gigatile does"""
 
     @property
     def canvas(self) -> Box:

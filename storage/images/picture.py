@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import logging
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 
 from storage.box import Box
 
-from .formats import Format, format_of
 from .info import ImageInfo
+from .limits import Format
 from .opacity import ReadOpacity
 
 log = logging.getLogger(__name__)
@@ -57,16 +56,6 @@ class Picture:
         nodata = self.info.nodata
         fits = nodata is not None and nodata in range(np.iinfo(self.dtype).max + 1)
         return nodata if fits and not self.wanted.is_lossy else None
-
-
-def losses(path: str, info: ImageInfo) -> list[str]:
-    """What the format of ``path`` cannot hold of the input, a line each: to be said before a run."""
-    wanted, lines = format_of(Path(path)), []
-    if info.has_alpha and not wanted.has_alpha:
-        lines.append(f"{path}: {wanted.driver} has no transparency, so the input's is left out; choose .tif or .png")
-    if info.nodata is not None and wanted.is_lossy:
-        lines.append(f"{path}: {wanted.driver} has no nodata value, so the input's is left out; choose .tif or .png")
-    return lines
 
 
 def usable_profile(info: ImageInfo, num_colours: int) -> bytes | None:

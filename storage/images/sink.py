@@ -6,29 +6,25 @@ import math
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import replace
 from itertools import chain
 from pathlib import Path
 
 import numpy as np
-import rasterio.shutil
 
-from storage.errors import CorruptRegionError, ImageError, StorageFullError
+from storage.box import Box
+from storage.errors import FULL, CorruptRegionError, ImageError, StorageFullError
 
-from .density import stamp_png
-from .formats import check_fits, format_of
+from .blocks import complete
+from .formats import check_fits, package_of, writer_of
 from .gdal import CACHE_MB, GDAL_ERRORS, gdal, reason
 from .info import ImageInfo
-from .jpeg import STRIP_ROWS, write_jpeg
 from .opacity import ReadOpacity
 from .output import check_output
 from .picture import Picture, usable_profile
 from .staging import no_room, staged
 from .target import real_target
-from .tiff import TILE, Blocks, read_back, read_strips, write_tiff
+from .tiff import TILE, Blocks
 
-_JPEG_QUALITY = 95
-_PNG_LEVEL = 4
 _ROWS_OF_TILES = 1.25
 """cache for blocks that cut tiles in two: the tile comes back before it has left the cache"""
 
@@ -53,11 +49,12 @@ def write_image(
     """
     inputs = [info.path, *info.files] if info.path else []
     check_output(path, overwrite=overwrite, inputs=inputs)
-    target, wanted = real_target(path), format_of(Path(path))
+    target, writer = real_target(path), writer_of(Path(path))
+    wanted = writer.format
     pixels, blocks = _peek(blocks)
     check_fits(Path(path), height=height, width=width, dtype=str(pixels.dtype))
     if alpha is not None and not wanted.has_alpha:
-        alpha = None  # said by picture.losses before the run
+        alpha = None  # said by formats.losses before the run
     picture = Picture(
         info=info,
         scale=scale,
@@ -70,49 +67,16 @@ def write_image(
         wanted=wanted,
     )
     cache_mb = max(CACHE_MB, math.ceil(_ROWS_OF_TILES * _row_of_tiles_mb(picture)))
-    with staged(target, spare=inputs) as staging, _translating(target, staging), gdal(cache_mb=cache_mb):
-        _write(staging, picture, blocks)
-
-
-def _write(staging: Path, picture: Picture, blocks: Blocks) -> None:
-    if picture.wanted.driver == "GTiff":
-        total = write_tiff(staging, picture, blocks, COMPRESS="DEFLATE", BIGTIFF="IF_SAFER")
-        _check_written(staging, total)
-        return
-    scratch = staging.with_name(f"{staging.name}.scratch")
-    total = write_tiff(scratch, picture, blocks, COMPRESS="ZSTD", ZSTD_LEVEL=1, BIGTIFF="YES")
-    if picture.wanted.is_lossy:
-        _check_written(scratch, total)
-        strips = read_strips(scratch, STRIP_ROWS)
-        write_jpeg(staging, strips, height=picture.height, quality=_JPEG_QUALITY, icc=picture.icc, dpi=picture.dpi)
-        read_back(staging)
-    else:
-        # The profile comes with the scratch file: as an option, rasterio's copy would turn its base64 to upper case.
-        rasterio.shutil.copy(str(scratch), str(staging), driver="PNG", ZLEVEL=_PNG_LEVEL)
-        if picture.dpi:
-            stamp_png(staging, picture.dpi)
-        _check_written(staging, total)
-    _write_sidecar(staging, picture)
-
-
-def _check_written(path: Path, total: int) -> None:
-    if read_back(path) != total:
-        raise OSError("what was written reads back with other values; the disk is full or damaged")
-
-
-def _write_sidecar(staging: Path, picture: Picture) -> None:
-    """Keep what PNG and JPEG cannot hold in the ``.aux.xml`` beside them that GDAL reads."""
-    sidecar = staging.with_name(f"{staging.name}.aux.xml")
-    sidecar.unlink(missing_ok=True)
-    if picture.info.geo.is_empty and not any(picture.info.descriptions):
-        return
-    speck = staging.with_name(f"{staging.name}.speck.tif")
-    small = replace(picture, height=1, width=1, alpha=None)
-    pixel = np.zeros((picture.num_colours, 1, 1), picture.dtype)
-    write_tiff(speck, small, [(small.canvas, pixel)])
-    carrier = staging.with_name(f"{staging.name}.speck")
-    rasterio.shutil.copy(str(speck), str(carrier), driver=picture.wanted.driver)
-    carrier.with_name(f"{carrier.name}.aux.xml").replace(sidecar)
+    source = _Source(complete(blocks, picture))
+    with (
+        staged(target, spare=inputs) as staging,
+        _translating(target, staging),
+        _blaming(package_of(Path(path)), target, source),
+        gdal(cache_mb=cache_mb),
+    ):
+        writer.write(staging, picture, source)
+        if next(iter(source), None) is not None or not staging.is_file():
+            raise OSError(f"{type(writer).__name__} has not written all of the picture")
 
 
 def _row_of_tiles_mb(picture: Picture) -> float:
@@ -125,6 +89,41 @@ def _peek(blocks: Blocks) -> tuple[np.ndarray, Blocks]:
     if first is None:
         raise ValueError("there are no blocks to write")
     return first[1], chain([first], remaining)
+
+
+class _Source:
+    """Blocks that keep the error that ended them."""
+
+    def __init__(self, blocks: Iterator[tuple[Box, np.ndarray]]) -> None:
+        self._blocks = blocks
+        self.error: BaseException | None = None
+
+    def __iter__(self) -> Iterator[tuple[Box, np.ndarray]]:
+        return self
+
+    def __next__(self) -> tuple[Box, np.ndarray]:
+        try:
+            return next(self._blocks)
+        except StopIteration:
+            raise
+        except BaseException as error:
+            self.error = error
+            raise
+
+
+@contextmanager
+def _blaming(package: str | None, target: Path, source: _Source) -> Iterator[None]:
+    """Turn what a writer of another package raises into one line that names it; what the blocks raise passes."""
+    try:
+        yield
+    except Exception as error:
+        is_full = isinstance(error, OSError) and error.errno in FULL
+        if package is None or error is source.error or is_full:
+            raise
+        reason = " ".join(str(error).split()) or "no reason given"
+        raise ImageError(
+            f"cannot write {target}: the writer of the package {package} failed ({type(error).__name__}: {reason})"
+        ) from error
 
 
 @contextmanager

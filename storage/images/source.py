@@ -6,7 +6,6 @@ import logging
 import os
 import struct
 import threading
-from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any
 
@@ -21,20 +20,21 @@ from .gdal import GDAL_ERRORS, gdal, reason
 from .georeference import read_georeference
 from .header import Header, read_header
 from .info import ImageInfo
+from .kinds import drivers_for, head_of
 from .layout import Layout, read_layout
+from .opened import ImageSource
 from .orientation import Orientation
-from .place import find_place
+from .place import Place, find_place
+from .readers.reader import READERS, Reader, suffix_of
+from .readers.source import ReaderSource
 
 log = logging.getLogger(__name__)
 
 _MAX_INTERLACED_BYTES = 1 << 30
 
 
-class ImageSource:
-    """An open image. Threads may share it (each gets its own handle); it does not pickle. Close it, or use ``with``.
-
-    Read PNG and JPEG files in increasing row order: going back means decoding from the first row again.
-    """
+class GdalSource(ImageSource):
+    """A file that GDAL reads; each thread gets a handle of its own."""
 
     def __init__(self, consent: Consent, bands: tuple[int, ...] | None) -> None:
         self._consent = consent
@@ -52,12 +52,6 @@ class ImageSource:
             self.close()
             raise
 
-    def __enter__(self) -> ImageSource:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.close()
-
     def close(self) -> None:
         with self._lock:
             for handle in self._handles:
@@ -74,16 +68,7 @@ class ImageSource:
                 self._handles.append(raster)
         return self._local.raster
 
-    def fingerprint(self) -> str:
-        """The sha256 of the bytes of all files that the image hangs on; see identity.py."""
-        return self.info.fingerprint()
-
-    def read(self, box: Box) -> np.ndarray:
-        """The pixels in ``box``, ``[num_bands, box.height, box.width]``, uint8 or uint16.
-
-        Float files come out as uint16, 0 to 1 stretched to 0 to 65535. Raises ImageError where the file is damaged, or
-        holds floats outside [0, 1].
-        """
+    def _read(self, box: Box) -> np.ndarray:
         stored = self._read_stored(box, list(self._layout.bands))
         if stored.dtype.kind == "f":
             stored = self._from_floats(stored, box)
@@ -94,14 +79,7 @@ class ImageSource:
             stored = stored * np.uint8(self._layout.factor)
         return self._orientation.upright(stored)
 
-    def rows(self, height: int) -> Iterator[tuple[Box, np.ndarray]]:
-        """The whole image from top to bottom, as full-width windows of ``height`` rows (the last may be lower)."""
-        for top in range(0, self.info.height, height):
-            box = Box(top=top, left=0, height=min(height, self.info.height - top), width=self.info.width)
-            yield box, self.read(box)
-
     def alpha(self, box: Box) -> np.ndarray | None:
-        """Opacity in ``box``, ``[box.height, box.width]`` uint8, 255 opaque; None where the image has none."""
         layout = self._layout
         if layout.alpha == "none":
             return None
@@ -165,15 +143,39 @@ def open_image(
         raise ImageError(f"{where} is a pipe or a device; expected an image file: write the image to a file first")
     if where.stat().st_size == 0:
         raise ImageError(f"{where} is empty; expected an image: get the file again")
+    if (reader := reader_of(place)) is not None:
+        return ReaderSource(reader, where, bands)
     consent = ask(place, trust=trust)
     if place.kind and place.beside():
         log.warning("%s: what lies beside it in the archive (%s) is not read", place.path, place.beside()[0])
     try:
-        return ImageSource(consent, bands)
+        return GdalSource(consent, bands)
     except GDAL_ERRORS as error:
         raise ImageError(
             f"{where} is no image that can be read: {reason(error)}; expected PNG, JPEG or TIFF"
         ) from error
+
+
+def reader_of(place: Place) -> Reader | None:
+    """What another package offers for a file that is of no kind known here; None where GDAL is to be asked.
+
+    Raises ImageError, one line, where that package is broken.
+    """
+    if place.kind or suffix_of(place.file) not in READERS.names():
+        return None
+    with place.open() as file:
+        if drivers_for(place.name, head_of(file)):
+            return None
+    try:
+        return READERS.find(suffix_of(place.file))
+    except ValueError as error:
+        raise ImageError(f"{place.path} cannot be read: {error}") from error
+
+
+def packages_of(path: str | os.PathLike[str]) -> dict[str, str]:
+    """The package beside gigatile that reads a file, with its version; empty where gigatile does."""
+    place = find_place(str(path))
+    return {} if reader_of(place) is None else READERS.packages(suffix_of(place.file))
 
 
 def _describe(path: str, raster: Any, bands: tuple[int, ...] | None) -> tuple[Layout, Orientation, ImageInfo]:

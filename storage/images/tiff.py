@@ -18,7 +18,6 @@ from storage.box import Box
 
 from .gdal import open_raster
 from .georeference import write_georeference
-from .opacity import enlarged_opacity
 from .picture import Picture
 
 Blocks = Iterable[tuple[Box, np.ndarray]]
@@ -28,7 +27,10 @@ _ROWS_READ = 128
 
 
 def write_tiff(path: Path, picture: Picture, blocks: Blocks, **options: Any) -> int:
-    """Write the blocks as a tiled TIFF ``path``; returns the sum of all values. ``options`` are GDAL's."""
+    """Write blocks, opacity included, as a tiled TIFF ``path``; returns the sum of all values.
+
+    ``options`` are GDAL's.
+    """
     profile = {
         "driver": "GTiff",
         "height": picture.height,
@@ -47,10 +49,8 @@ def write_tiff(path: Path, picture: Picture, blocks: Blocks, **options: Any) -> 
     with open_raster(str(path), "w", **profile) as raster:
         total = 0
         _write_metadata(raster, picture)
-        for box, pixels in _checked(blocks, picture):
-            window = Window(box.left, box.top, box.width, box.height)
-            pixels = _with_alpha(pixels, box, picture)
-            raster.write(pixels, window=window)
+        for box, pixels in blocks:
+            raster.write(pixels, window=Window(box.left, box.top, box.width, box.height))
             total += _total(pixels)
     return total
 
@@ -67,6 +67,12 @@ def read_back(path: Path) -> int:
     return sum(_total(strip) for strip in read_strips(path, _ROWS_READ))
 
 
+def check_written(path: Path, total: int) -> None:
+    """Raise OSError where the values of a finished file have another sum."""
+    if read_back(path) != total:
+        raise OSError("what was written reads back with other values; the disk is full or damaged")
+
+
 def _write_metadata(raster: Any, picture: Picture) -> None:
     info = picture.info
     write_georeference(raster, info.geo.scaled(picture.scale))
@@ -80,36 +86,6 @@ def _write_metadata(raster: Any, picture: Picture) -> None:
     if picture.dpi:
         x, y = picture.dpi
         raster.update_tags(TIFFTAG_XRESOLUTION=x, TIFFTAG_YRESOLUTION=y, TIFFTAG_RESOLUTIONUNIT=2)
-
-
-def _checked(blocks: Blocks, picture: Picture) -> Iterator[tuple[Box, np.ndarray]]:
-    """Pass the blocks on; ValueError where they are out of order, outside, or not all there."""
-    canvas = picture.canvas
-    top = area = 0
-    for box, pixels in blocks:
-        if (
-            not canvas.contains(box)
-            or pixels.shape != (picture.num_colours, *box.shape)
-            or str(pixels.dtype) != picture.dtype
-        ):
-            raise ValueError(f"a block of {pixels.dtype} {pixels.shape} at {box} does not fit {picture.dtype} {canvas}")
-        if box.top < top:
-            raise ValueError(f"blocks come top to bottom: {box} came after row {top}")
-        top, area = box.top, area + box.area
-        yield box, pixels
-    if area != canvas.area:
-        raise ValueError(
-            f"the blocks cover {area} pixels, the image {picture.height} x {picture.width} has {canvas.area}"
-        )
-
-
-def _with_alpha(pixels: np.ndarray, box: Box, picture: Picture) -> np.ndarray:
-    if picture.alpha is None:
-        return pixels
-    opacity = enlarged_opacity(picture.alpha, box, picture.scale, picture.info.canvas)
-    if picture.dtype == "uint16":
-        opacity = opacity.astype(np.uint16) * 257
-    return np.concatenate([pixels, opacity[None]])
 
 
 def _total(pixels: np.ndarray) -> int:

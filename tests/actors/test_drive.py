@@ -4,24 +4,27 @@ from __future__ import annotations
 
 import dataclasses
 import functools
+import itertools
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
 from actors.artifacts.layout import latent_name
-from actors.drive import GOLDEN_BLOB, Session, WrongWorkerError
+from actors.drive import GOLDEN_BLOB, MOST_DELETED, Session, StoppedError, WrongWorkerError, delete_leftovers
 from actors.executors.local import LocalExecutor
 from actors.executors.protocol import Executor
 from actors.schedule.coordinator import Attempt, TaskFailedError
 from actors.schedule.graph import Graph
 from actors.schedule.patience import Patience
-from actors.schedule.task import CONTRIBUTING, Hello, Kind
+from actors.schedule.task import CONTRIBUTING, Hello, Item, Kind
 from actors.work.building import WorkerSetup, build_worker
 from actors.work.worker import Worker
 from storage.arrays import RegionArray
 from storage.errors import FencedError, NotFiniteError, StorageFullError
+from storage.journal import Journal, Record
 from storage.lease import Lease
 from storage.run import RunStore
 from tests.support.crew import Crew
@@ -251,3 +254,84 @@ def test_a_task_that_fails_everywhere_ends_the_run(
     assert len(tried) == 3
     assert len(set(tried)) == (3 if renews or size > 2 else size)
     assert crews[0].renewed == (tried[:2] if renews else [])
+
+
+class Shelf:
+    """A store that deletes all but some regions, and notes what happens."""
+
+    def __init__(self, stuck: set[int] = frozenset()) -> None:  # type: ignore[assignment]
+        self.stuck, self.notes = stuck, []
+
+    def open_array(self, name: str) -> Any:
+        return SimpleNamespace(delete=lambda region: self._delete(name, region))
+
+    def _delete(self, name: str, region: int) -> None:
+        if region in self.stuck:
+            raise OSError("away")
+        self.notes.append((name, region))
+
+    def check(self) -> None:
+        self.notes.append("lease")
+
+
+def leftovers(shelf: Shelf, garbage: list[Item], case: Case) -> None:
+    coordinator: Any = SimpleNamespace(items=SimpleNamespace(garbage=garbage))
+    store: Any = shelf
+    lease: Any = SimpleNamespace(check=shelf.check)
+    delete_leftovers(store, case.plan, coordinator, lease)
+
+
+def test_what_the_store_refuses_to_delete_stays_on_the_list(case: Case) -> None:
+    """The last first; what is gone is off the list at once, and the rest is tried another time."""
+    garbage, shelf = [Item("z", 1, region) for region in range(5)], Shelf({2})
+    leftovers(shelf, garbage, case)
+    assert garbage == [Item("z", 1, region) for region in range(3)]
+    assert shelf.notes == ["lease", ("z/0/s0001", 4), ("z/0/s0001", 3)]
+    shelf.stuck.clear()
+    leftovers(shelf, garbage, case)
+    assert garbage == []
+
+
+def test_nothing_is_deleted_without_a_look_at_the_lease(case: Case) -> None:
+    """Before the first, and again after each so many."""
+    count = 2 * MOST_DELETED + 1
+    garbage, shelf = [Item("z", 0, region) for region in range(count)], Shelf()
+    leftovers(shelf, garbage, case)
+    looks = [number for number, note in enumerate(shelf.notes) if note == "lease"]
+    assert looks == [0, MOST_DELETED + 1, 2 * MOST_DELETED + 2]
+    assert len(shelf.notes) == count + 3
+
+    class Fenced(Shelf):
+        def check(self) -> None:
+            raise FencedError("taken over")
+
+    fenced, kept = Fenced(), [Item("z", 0, 1)]
+    with pytest.raises(FencedError):
+        leftovers(fenced, kept, case)
+    assert (kept, fenced.notes) == ([Item("z", 0, 1)], [])
+
+
+def test_a_run_that_is_asked_to_stop_stops_with_all_that_is_finished_in_its_journal(
+    wide: Case, tmp_path: Path, crews: list[Crew], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The last entry is written as it ends, before the executor is closed."""
+    order: list[str] = []
+    close, append = Crew.close, Journal.append
+
+    def closing(self: Crew) -> None:
+        order.append("closed")
+        close(self)
+
+    def appending(self: Journal, records: list[Record], generation: int) -> None:
+        order.extend(record.kind for record in records)
+        append(self, records, generation)
+
+    monkeypatch.setattr(Crew, "close", closing)
+    monkeypatch.setattr(Journal, "append", appending)
+    for name in ("HUNGRY_DELAY", "JOURNAL_DELAY"):
+        monkeypatch.setattr(f"actors.drive.{name}", 1e9)
+    store = wide.begin(str(tmp_path / "run"))
+    turns = itertools.count()
+    with pytest.raises(StoppedError):
+        sit(wide, store, call(crews, 2), should_stop=lambda: next(turns) >= 3)
+    assert order == ["golden", "prepare", "prepare", "closed"]

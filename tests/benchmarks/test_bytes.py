@@ -180,7 +180,7 @@ def test_the_matrix_is_whole() -> None:
     assert set(PRESETS) == set(KNOWN)
     for preset in KNOWN:
         assert {f"embedded/preset-{preset}", f"sd/preset-{preset}"} <= {cell.name for cell in cells}
-    assert set(SOLVERS) <= {cell.recipe.get("solver") for cell in cells}
+    assert set(SOLVERS.names()) <= {cell.recipe.get("solver") for cell in cells}
     for cell in cells:
         parse_recipe(dict(cell.recipe), where=cell.name)
         assert cell.recipe["keep_steps"] > 0, cell.name

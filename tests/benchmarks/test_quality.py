@@ -91,7 +91,7 @@ def test_recipes_are_words(folder: Path) -> None:
     run = recipe_method("steps=1 prompts=global prompt=strong_blur", model="embedded", threads=1)
     restored = run(torch.rand(3, 24, 24, generator=torch.Generator().manual_seed(0)))
     assert restored.plan is not None
-    assert restored.plan.recipe.prompt == "strong blur"
+    assert restored.plan.recipe.prompts.text == "strong blur"
     assert restored.pixels.shape == (3, 96, 96)
 
 

@@ -27,13 +27,13 @@ ROOT = Path(__file__).resolve().parent.parent.parent
 
 RECIPE = """
 preset = "multidiffusion"
-region = 16
-window = 16
-overlap = 6
-steps = 12
-guidance = 2.0
-batch = 2
-solver = "unipc"
+tiles.region = 16
+tiles.window = 16
+tiles.overlap = 6
+sampling.steps = 12
+guidance.weight = 2.0
+model.batch = 2
+sampling.solver = "unipc"
 """
 
 

@@ -49,8 +49,8 @@ def begin_and_hold(job: TextJob, run: Path, merges: int) -> None:
 @pytest.mark.parametrize("preset", ["accdiffusion-v2", "scalediff"])
 def test_killed_in_the_second_stage(tmp_path: Path, server: ForkServerContext, model: str, preset: str) -> None:
     recipe = tmp_path / "mine.toml"
-    numbers = "steps = 4\nregion = 16\nbatch = 2\nrestart = 1.0\n"
-    recipe.write_text(f'preset = "{preset}"\nsolver = "euler"\nspacing = "leading"\n{numbers}')
+    numbers = "sampling.steps = 4\ntiles.region = 16\nmodel.batch = 2\nsampling.restart = 1.0\n"
+    recipe.write_text(f'preset = "{preset}"\nsampling.solver = "euler"\nsampling.spacing = "leading"\n{numbers}')
     whole = TextJob(
         prompt="a, b",
         output=str(tmp_path / "whole.png"),

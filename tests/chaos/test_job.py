@@ -202,7 +202,7 @@ def check_readme_lines(head: Head, s3_url: str, tmp_path: Path) -> None:
 
 def test_a_stopped_job_submitted_again_ends_with_the_same_hash(head: Head, s3_url: str, tmp_path: Path) -> None:
     write_stable_diffusion(tmp_path / "model")
-    (tmp_path / "recipe.toml").write_text(RECIPE.replace("steps = 12", "steps = 20"))
+    (tmp_path / "recipe.toml").write_text(RECIPE.replace("sampling.steps = 12", "sampling.steps = 20"))
     Image.fromarray(picture(100, 120).transpose(1, 2, 0)).save(tmp_path / "in.png")
     run = tmp_path / "job.png.run"
     with head.client([*command(tmp_path, "job.png", 2), "--address", "auto"]) as ask:

@@ -15,12 +15,12 @@ from typing import Any
 
 import pytest
 
-from pipeline.plan.presets import PRESETS
 from pipeline.prompts.tag_file import TagFile
 from storage.box import Box
 from storage.run import RunStore
 from tests.support.composite import write_composite
 from tests.support.killing import count_merges, hold, kill_after
+from tests.support.presets import PRESETS
 from tests.support.runs import Case, digest, make_case, sit
 
 pytestmark = pytest.mark.chaos

@@ -106,7 +106,7 @@ def test_stopped_and_resumed(run: Run, tmp_path: Path, image: np.ndarray, monkey
 @pytest.mark.usefixtures("image")
 def test_pixels_damaged_when_all_is_prepared(run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Decoding reads them for the colours: the sitting that resumes puts them there again."""
-    (tmp_path / "colour.toml").write_text("colour = 'wavelet'")
+    (tmp_path / "colour.toml").write_text("codec.colour = 'wavelet'")
     words = ["--recipe", "colour.toml"]
     expected = sha_of(run("upscale", "in.png", "whole.png", *words))
     with monkeypatch.context() as patch:
@@ -145,7 +145,7 @@ def test_status(run: Run) -> None:
 
 @pytest.mark.usefixtures("image")
 def test_decode_a_step(run: Run, tmp_path: Path) -> None:
-    (tmp_path / "keep.toml").write_text("keep_steps = 1")
+    (tmp_path / "keep.toml").write_text("run.keep_steps = 1")
     result = run("upscale", "in.png", "out.png", "--recipe", "keep.toml")
     assert result.exit_code == 0, result.output
     shown = run("decode", "out.png.run", "--step", "2", "--model", "analytic", "--output", "last.png")

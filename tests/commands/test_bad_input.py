@@ -16,6 +16,7 @@ from PIL import Image
 from typer.testing import Result
 
 from actors.heartbeat import keep_beating
+from pipeline.models import registry
 from pipeline.models.families import analytic
 from storage.run import RunStore
 from tests.support.composite import write_composite
@@ -187,7 +188,8 @@ def test_scale(run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Non
     import dataclasses
 
     fixed = dataclasses.replace(analytic.CARD, geometry=dataclasses.replace(analytic.GEOMETRY, native_scale=4))
-    monkeypatch.setattr(analytic, "CARD", fixed)
+    family = dataclasses.replace(analytic.FAMILY, card=fixed)
+    monkeypatch.setattr(registry, "FAMILIES", dataclasses.replace(registry.FAMILIES, built_in=(family,)))
     one_line(run("upscale", "in.png", "out.png", "--scale", "3"), "scale 3", "enlarges by 4")
     nothing_left(tmp_path)
 
@@ -196,44 +198,50 @@ def test_scale(run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Non
     ("text", "parts"),
     [
         ("stpes = 4", ["stpes", "steps"]),
-        ("steps = 'four'", ["steps", "int"]),
-        ("steps = = 4", ["TOML"]),
-        ("solver = 'heun'", ["solver", "ddim"]),
-        ("solver = 'flow-euler'", ["flow-euler", "fit"]),
-        ("window = 16\noverlap = 16", ["overlap"]),
-        ("region = 16", ["region"]),
-        ("structure = 'edges'", ["structure", "ControlNet", "analytic", "'none'"]),
-        ("attention = 'fast'", ["attention", "auto, math, flash", "fast"]),
-        ("attention = 'cudnn'", ["attention", "needs a GPU", "math"]),
-        ("compile = true", ["compile", "analytic", "no network"]),
-        ("compile = 1", ["compile", "bool"]),
-        ("steps = true", ["steps", "int"]),
-        ("image_prompts = 'tile'", ["image_prompts", "IP-Adapter", "analytic", "'none'"]),
-        ("crops = 'tile'", ["crops", "SDXL", "analytic", "'none'"]),
-        ("collect_words = true", ["collect_words", "cross-attention", "analytic", "'global'"]),
-        ("prompts = 'local'", ["prompts", "tagger", "'global'"]),
-        ("dilation_window = 96", ["dilation_window", "give dilated a power"]),
-        ("dilated = 1.0\ndilation_window = 48", ["dilation_window", "multiple of the model's window", "48"]),
-        ("interaction = true", ["interaction", "give dilated a power"]),
-        ("compat = 'official'\nsolver = 'ddim'", ["compat", "euler only", "ddim"]),
-        ("lift = 'words'", ["lift", "latent, pixels, mixed"]),
-        ("jitter = 'always'", ["jitter", "none, step, stage"]),
-        ("skip = -1.0", ["skip", "at least 0"]),
-        ("activity = 'mask'\ndifficulty = 'confidence'", ["difficulty", "restoration module", "'gradient'"]),
-        ("activity = 'some'", ["activity", "groups"]),
-        ("difficulty = 'gradient'", ["difficulty", "activity"]),
-        ("group_bounds = [0.2, 0.4]", ["group_bounds", "fall"]),
-        ("group_times = [700, 400, 1000]", ["group_times", "rise"]),
-        ("lower_bound = 2", ["lower_bound", "at most 1"]),
-        ("colour = 'sepia'", ["colour", "wavelet"]),
-        ("guide = 'edges'", ["guide", "none, structure", "edges"]),
-        ("guide = 'structure'\nlow_band = 0.3", ["low_band", "one over a whole number", "0.3"]),
-        ("guide = 'structure'\nregion = 100", ["region", "multiple of 1 / low_band, here 8", "100"]),
-        ("attend = 'nearby'", ["attend", "tiles, neighbourhood"]),
-        ("attend = 'neighbourhood'", ["attend", "U-Net", "analytic", "'tiles'"]),
-        ("attend = 'neighbourhood'\ncompile = true", ["compile", "leave compile out"]),
-        ("attention_window = 64", ["attention_window", "attend 'neighbourhood'"]),
-        ("attention_jitter = true", ["attention_jitter", "attend 'neighbourhood'"]),
+        ("sampling.steps = 'four'", ["steps", "int"]),
+        ("sampling.steps = = 4", ["TOML"]),
+        ("sampling.solver = 'heun'", ["solver", "ddim"]),
+        ("sampling.solver = 'flow-euler'", ["flow-euler", "fit"]),
+        ("tiles.window = 16\ntiles.overlap = 16", ["overlap"]),
+        ("tiles.region = 16", ["region"]),
+        ("structure.controls = 'edges'", ["structure", "ControlNet", "analytic", "'none'"]),
+        ("model.attention = 'fast'", ["attention", "auto, math, flash", "fast"]),
+        ("model.attention = 'cudnn'", ["attention", "needs a GPU", "math"]),
+        ("model.compile = true", ["compile", "analytic", "no network"]),
+        ("model.compile = 1", ["compile", "bool"]),
+        ("sampling.steps = true", ["steps", "int"]),
+        ("image_prompts.source = 'tile'", ["image_prompts", "IP-Adapter", "analytic", "'none'"]),
+        ("prompts.crops = 'tile'", ["crops", "SDXL", "analytic", "'none'"]),
+        ("prompts.collect_words = true", ["collect_words", "cross-attention", "analytic", "'global'"]),
+        ("prompts.source = 'local'", ["prompts", "tagger", "'global'"]),
+        ("dilation.window = 96", ["dilation.window", "dilation.power"]),
+        ("dilation.power = 1.0\ndilation.window = 48", ["dilation.window", "multiple of the model's window", "48"]),
+        ("dilation.interaction = true", ["interaction", "dilation.power"]),
+        ("run.compat = 'official'\nsampling.solver = 'ddim'", ["compat", "sampling.solver = 'euler' only", "ddim"]),
+        ("stages.lift = 'words'", ["lift", "latent, pixels, mixed"]),
+        ("tiles.jitter = 'always'", ["jitter", "none, step, stage"]),
+        ("sampling.skip = -1.0", ["skip", "at least 0"]),
+        (
+            "difficulty.activity = 'mask'\ndifficulty.source = 'confidence'",
+            ["difficulty", "restoration module", "'gradient'"],
+        ),
+        ("difficulty.activity = 'some'", ["activity", "groups"]),
+        ("difficulty.source = 'gradient'", ["difficulty", "activity"]),
+        ("difficulty.group_bounds = [0.2, 0.4]", ["group_bounds", "fall"]),
+        ("difficulty.group_times = [700, 400, 1000]", ["group_times", "rise"]),
+        ("difficulty.lower_bound = 2", ["lower_bound", "at most 1"]),
+        ("codec.colour = 'sepia'", ["colour", "wavelet"]),
+        ("guidance.guide = 'edges'", ["guide", "none, structure", "edges"]),
+        ("guidance.guide = 'structure'\nguidance.low_band = 0.3", ["low_band", "one over a whole number", "0.3"]),
+        (
+            "guidance.guide = 'structure'\ntiles.region = 100",
+            ["region", "multiple of 1 / guidance.low_band, here 8", "100"],
+        ),
+        ("tiles.attend = 'nearby'", ["attend", "tiles, neighbourhood"]),
+        ("tiles.attend = 'neighbourhood'", ["attend", "U-Net", "analytic", "'tiles'"]),
+        ("tiles.attend = 'neighbourhood'\nmodel.compile = true", ["compile", "exclude one another"]),
+        ("tiles.attention_window = 64", ["attention_window", "tiles.attend = 'neighbourhood' only"]),
+        ("tiles.attention_jitter = true", ["attention_jitter", "tiles.attend = 'neighbourhood' only"]),
     ],
 )
 def test_recipe(run: Run, tmp_path: Path, text: str, parts: list[str]) -> None:
@@ -246,7 +254,7 @@ def test_words_that_no_stage_saw(run: Run, tmp_path: Path) -> None:
     """An image has no stage before it; with tags the preset's prompts are theirs."""
     write_stable_diffusion(tmp_path / "sd")
     words = ["upscale", "in.png", "out.png", "--recipe", "accdiffusion-v2", "--model", "sd", "--workers", "0"]
-    one_line(run(*words, quick=False), "prompts = 'attention'", "an image has no such stage", "--tags")
+    one_line(run(*words, quick=False), "prompts.source = 'attention'", "an image has no such stage", "--tags")
     nothing_left(tmp_path, "sd")
 
 
@@ -269,7 +277,7 @@ def test_run_of_another_plan(run: Run, tmp_path: Path) -> None:
     assert run("upscale", "in.png", "out.png", "--run", "r").exit_code == 0
     before = (tmp_path / "out.png").read_bytes()
     result = run("upscale", "in.png", "other.png", "--run", "r", "--seed", "9")
-    one_line(result, "recipe.seed", "9", "0", "--run")
+    one_line(result, "recipe.run.seed", "9", "0", "--run")
     assert (tmp_path / "out.png").read_bytes() == before
     Image.fromarray(picture(30, 50, seed=3).transpose(1, 2, 0)).save(tmp_path / "in.png")
     one_line(run("upscale", "in.png", "other.png", "--run", "r"), "image.sha256")
@@ -362,7 +370,7 @@ def test_model_files(run: Run, tmp_path: Path) -> None:
     base = "base = 'all/base'\n"
     one_line(attempt("bsae = 'all/base'"), "model.toml", "bsae", "base")
     one_line(attempt(f"{base}[[controls]]\nmodel = 'gone'"), "controls.model", "gone", "no such file")
-    (tmp_path / "mine.toml").write_text("structure = 'both'")
+    (tmp_path / "mine.toml").write_text("structure.controls = 'both'")
     only = f"{base}[[controls]]\nmodel = 'all/tile'"
     one_line(attempt(only, "--recipe", "mine.toml"), "structure", "ControlNet for the edges", "'none' or 'image'")
     one_line(attempt(base, "--recipe", "mine.toml"), "structure", "ControlNet", "use 'none'")
@@ -382,7 +390,7 @@ def test_hub_out_of_reach(run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPa
 
 
 def test_memory(run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("cluster.machines.placement.free_memory", lambda: 100 << 20)
+    monkeypatch.setattr("cluster.machines.this_machine.free_memory", lambda: 100 << 20)
     one_line(run("upscale", "in.png", "out.png"), "memory", "0.1 GiB", "workers")
     one_line(run("plan", "in.png", "out.png"), "memory")
     nothing_left(tmp_path)

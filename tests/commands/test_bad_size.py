@@ -49,24 +49,59 @@ def generate(run: Run, model: str, *options: str, recipe: str = "", prompt: str 
             'preset = "demofusion"',
             ["--size 2048x128", "first stage", "128x8", "at least 16", "'one'"],
         ),
-        ("flux", "256x256", 'preset = "accdiffusion-v2"', ["prompts = 'attention'", "cross-attention", "'global'"]),
+        (
+            "flux",
+            "256x256",
+            'preset = "accdiffusion-v2"',
+            ["prompts.source = 'attention'", "cross-attention", "'global'"],
+        ),
         (
             "sd",
             "512x512",
-            "dilated = 1.0\ndilation_window = 24\nstages = 'double'",
-            ["dilation_window", "16", "32", "24"],
+            "dilation.power = 1.0\ndilation.window = 24\nstages.growth = 'double'",
+            ["dilation.window", "16", "32", "24"],
         ),
-        ("sd", "512x512", "dilation_window = 32\nstages = 'double'", ["dilation_window", "give dilated a power"]),
-        ("odd", "256x256", 'preset = "scalediff"\nlow_band = 0.25', ["attend = 'neighbourhood'", "'tiles'"]),
-        ("sd", "256x256", 'compat = "official"\nsolver = "ddim"', ["compat 'official'", "euler", "'ddim'"]),
-        ("sd", "256x256", 'compat = "official"\nstages = "double"', ["compat 'official'", "'ddim'", "use 'euler'"]),
-        ("sd", "256x256", "interaction = true", ["interaction", "give dilated a power"]),
+        (
+            "sd",
+            "512x512",
+            "dilation.window = 32\nstages.growth = 'double'",
+            ["dilation.window", "dilation.power"],
+        ),
+        (
+            "odd",
+            "256x256",
+            'preset = "scalediff"\nguidance.low_band = 0.25',
+            ["tiles.attend = 'neighbourhood'", "'tiles'"],
+        ),
+        (
+            "sd",
+            "256x256",
+            'run.compat = "official"\nsampling.solver = "ddim"',
+            ["run.compat = 'official'", "euler", "'ddim'"],
+        ),
+        (
+            "sd",
+            "256x256",
+            'run.compat = "official"\nstages.growth = "double"',
+            ["run.compat = 'official'", "'ddim'", "sampling.solver = 'euler' only"],
+        ),
+        ("sd", "256x256", "dilation.interaction = true", ["interaction", "dilation.power"]),
         ("analytic", "256x256", "", ["model analytic", "reads no text", "--model"]),
-        ("sd", "256x256", 'structure = "edges"\nstages = "double"', ["structure = 'edges'", "ControlNet", "'none'"]),
-        ("sd", "256x256", "edge_share = 1.5", ["edge_share", "between 0 and 1", "1.5"]),
-        ("sd", "256x256", "restart = 0.0", ["restart", "above 0", "0.0"]),
-        ("sd", "256x256", 'stages = "three"', ["stages", "one, linear, double", "three"]),
-        ("sd", "256x256", 'image_prompts = "textures"\nstages = "double"', ["IP-Adapter", "image_prompts"]),
+        (
+            "sd",
+            "256x256",
+            'structure.controls = "edges"\nstages.growth = "double"',
+            ["structure.controls = 'edges'", "ControlNet", "'none'"],
+        ),
+        ("sd", "256x256", "structure.edge_share = 1.5", ["edge_share", "between 0 and 1", "1.5"]),
+        ("sd", "256x256", "sampling.restart = 0.0", ["restart", "above 0", "0.0"]),
+        ("sd", "256x256", 'stages.growth = "three"', ["stages", "one, linear, double", "three"]),
+        (
+            "sd",
+            "256x256",
+            'image_prompts.source = "textures"\nstages.growth = "double"',
+            ["IP-Adapter", "image_prompts"],
+        ),
     ],
 )
 def test_one_line(
@@ -94,7 +129,7 @@ def test_words_that_the_embedded_model_does_not_know(run: Run, tmp_path: Path) -
 def test_a_rounded_size_is_said_so(run: Run, tmp_path: Path, models: dict[str, str]) -> None:
     """And only then: 16 pixels a latent pixel and its even number divide the first size, not the second."""
     for size, line in (("256x192", None), ("250x130", "computed as 144 x 256 and cut")):
-        result = generate(run, models["sd"], "--size", size, "--plan", recipe='stages = "double"')
+        result = generate(run, models["sd"], "--size", size, "--plan", recipe='stages.growth = "double"')
         assert result.exit_code == 0, result.output
         assert ("computed as" in result.stdout) == (line is not None)
         assert line is None or line in result.stdout

@@ -49,7 +49,7 @@ def test_a_map_of_the_users(run: Run, tmp_path: Path) -> None:
     assert result.exit_code == 0, result.output
     store = RunStore.open(str(tmp_path / "out.png.run"))
     plan = plan_from_json(store.read_plan() or b"")
-    assert plan.recipe.difficulty == "file"
+    assert plan.recipe.difficulty.source == "file"
     canvas = plan.regions.canvas
     found, coarse, difficulty = (store.open_array(name).read(canvas) for name in (latent_name(3), COARSE, DIFFICULTY))
     still = difficulty[0] == 0
@@ -71,7 +71,7 @@ def test_a_transformers_attention(run: Run, tmp_path: Path, kind: str) -> None:
     assert result.exit_code == 0, result.output
     store = RunStore.open(str(tmp_path / "out.png.run"))
     plan = plan_from_json(store.read_plan() or b"")
-    assert plan.recipe.difficulty == "attention"
+    assert plan.recipe.difficulty.source == "attention"
     difficulty = store.open_array(DIFFICULTY).read(plan.regions.canvas)
     assert 0 < difficulty.min() < difficulty.max() == 1
 
@@ -88,8 +88,10 @@ def test_refusals(run: Run, tmp_path: Path) -> None:
     refused("--difficulty", "small.png", parts=["--difficulty small.png", "15 x 25", "30 x 50"])
     refused("--difficulty", "nowhere.png", parts=["nowhere.png"])
     refused("--vit", "nowhere", parts=["--vit nowhere"])
-    refused("--difficulty", "map.png", recipe="multidiffusion", parts=["difficulty 'file'", "patchscaler and yoda"])
-    (tmp_path / "file.toml").write_text('preset = "yoda"\ndifficulty = "file"\n')
+    refused(
+        "--difficulty", "map.png", recipe="multidiffusion", parts=["difficulty.source = 'file'", "patchscaler and yoda"]
+    )
+    (tmp_path / "file.toml").write_text('preset = "yoda"\ndifficulty.source = "file"\n')
     refused(recipe="file.toml", parts=["--difficulty", "go together", "none"])
-    (tmp_path / "gradient.toml").write_text('preset = "yoda"\ndifficulty = "gradient"\n')
+    (tmp_path / "gradient.toml").write_text('preset = "yoda"\ndifficulty.source = "gradient"\n')
     refused("--difficulty", "map.png", recipe="gradient.toml", parts=["--difficulty", "go together"])

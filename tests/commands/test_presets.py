@@ -14,9 +14,9 @@ from PIL import Image
 from safetensors.torch import save_file
 from typer.testing import Result
 
-from pipeline.plan.presets import PRESETS
 from tests.support.composite import low_rank, write_composite, write_image_adapter
 from tests.support.original import original_tensors
+from tests.support.presets import PRESETS
 from tests.support.runs import picture
 from tests.support.tiny import write_stable_diffusion
 
@@ -56,12 +56,14 @@ def models(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
 def test_on_stable_diffusion(
     run: Run, tmp_path: Path, tags: Path, models: dict[str, Path], preset: str, kind: str
 ) -> None:
-    (tmp_path / "mine.toml").write_text(f'preset = "{preset}"\nsteps = 3\nwindow = 16\noverlap = 6\nregion = 32\n')
+    (tmp_path / "mine.toml").write_text(
+        f'preset = "{preset}"\nsampling.steps = 3\ntiles.window = 16\ntiles.overlap = 6\ntiles.region = 32\n'
+    )
     words = ["--recipe", "mine.toml", "--tags", "tags.json", "--scale", "2", "--workers", "0"]
     result = run("upscale", "in.png", "out.png", "--model", str(models[kind]), *words, quick=False)
     assert result.exit_code == 0, result.output
     recipe = json.loads((tmp_path / "out.png.run" / "plan.json").read_text())["recipe"]
-    assert (recipe["name"], recipe["prompts"], recipe["structure"]) == (preset, "file", "both")
+    assert (recipe["name"], recipe["prompts"]["source"], recipe["structure"]["controls"]) == (preset, "file", "both")
     with Image.open(tmp_path / "in.png") as low, Image.open(tmp_path / "out.png") as high:
         assert high.size == (2 * low.width, 2 * low.height)
         assert np.asarray(high).std() > 0
@@ -80,14 +82,16 @@ def test_with_everything_attached(run: Run, tmp_path: Path, models: dict[str, Pa
         "[[loras]]\nmodel = 'lora.safetensors'\n" + write_image_adapter(tmp_path / "adapter", folder / "base")
     )
     (tmp_path / "mine.toml").write_text(
-        "steps = 2\nwindow = 16\noverlap = 6\nregion = 16\ncrops = 'tile'\nimage_prompts = 'tile'\nattention = 'math'\n"
-        "channels_last = true\n"
+        "sampling.steps = 2\ntiles.window = 16\ntiles.overlap = 6\ntiles.region = 16\n"
+        "prompts.crops = 'tile'\nimage_prompts.source = 'tile'\nmodel.attention = 'math'\n"
+        "model.channels_last = true\n"
     )
     words = ["--model", "model.toml", "--recipe", "mine.toml", "--scale", "2", "--workers", "0", "--allow-pickle"]
     result = run("upscale", "in.png", "out.png", *words, quick=False)
     assert result.exit_code == 0, result.output
     recipe = json.loads((tmp_path / "out.png.run" / "plan.json").read_text())["recipe"]
-    assert (recipe["structure"], recipe["crops"], recipe["image_prompts"]) == ("both", "tile", "tile")
+    assert (recipe["structure"]["controls"], recipe["prompts"]["crops"]) == ("both", "tile")
+    assert recipe["image_prompts"]["source"] == "tile"
     assert "already finished" in run("upscale", "in.png", "out.png", *words, quick=False).output
     (tmp_path / "model.toml").write_text((tmp_path / "model.toml").read_text().replace("scale = 0.6", "scale = 0.5"))
     changed = run("upscale", "in.png", "out.png", *words, quick=False)
@@ -97,19 +101,22 @@ def test_with_everything_attached(run: Run, tmp_path: Path, models: dict[str, Pa
 
 def test_on_the_embedded_model(run: Run, tmp_path: Path) -> None:
     """One preset; tests/chaos/test_recipes.py runs others on it."""
-    numbers = "steps = 3\nwindow = 32\noverlap = 8\nregion = 64\n"
+    numbers = "sampling.steps = 3\ntiles.window = 32\ntiles.overlap = 8\ntiles.region = 64\n"
     (tmp_path / "mine.toml").write_text(f'preset = "gigatile"\n{numbers}')
     result = run(
         "upscale", "in.png", "out.png", "--model", "embedded", "--recipe", "mine.toml", "--workers", "0", quick=False
     )
     assert result.exit_code == 0, result.output
-    assert json.loads((tmp_path / "out.png.run" / "plan.json").read_text())["recipe"]["prompts"] == "local"
+    assert json.loads((tmp_path / "out.png.run" / "plan.json").read_text())["recipe"]["prompts"]["source"] == "local"
 
 
 def test_the_embedded_tagger_beside_stable_diffusion(run: Run, tmp_path: Path) -> None:
     """The authors' recipe with nothing but a model: words for damage go where the recipe says."""
     write_stable_diffusion(tmp_path / "model")
-    numbers = 'steps = 2\nwindow = 16\noverlap = 6\nregion = 32\nprompt = "a"\nnegative_prompt = "x"\n'
+    numbers = (
+        "sampling.steps = 2\ntiles.window = 16\ntiles.overlap = 6\ntiles.region = 32\n"
+        'prompts.text = "a"\nprompts.negative = "x"\n'
+    )
     (tmp_path / "mine.toml").write_text(f'preset = "zoomed-in-seesr"\n{numbers}degradations = "negative"\n')
     words = ["--model", "model", "--recipe", "mine.toml", "--tagger", "embedded", "--scale", "2", "--workers", "0"]
     result = run("upscale", "in.png", "out.png", *words, quick=False)

@@ -8,8 +8,7 @@ from pathlib import Path
 import numpy as np
 from typer.testing import Result
 
-from actors.artifacts.edges import EDGES
-from actors.artifacts.layout import OUT
+from actors.artifacts.layout import EDGES, OUT
 from cluster.runs.generate import stage_url
 from pipeline.imaging.edges import edges, histogram, thresholds
 from pipeline.plan.record import plan_from_json
@@ -22,7 +21,10 @@ Run = Callable[..., Result]
 
 def test_the_next_stage_has_the_edges_of_the_picture(run: Run, tmp_path: Path) -> None:
     write_composite(tmp_path / "sd")
-    (tmp_path / "mine.toml").write_text('stages = "double"\nstructure = "edges"\nsteps = 1\nwindow = 16\nregion = 32\n')
+    (tmp_path / "mine.toml").write_text(
+        'stages.growth = "double"\nstructure.controls = "edges"\nsampling.steps = 1\n'
+        "tiles.window = 16\ntiles.region = 32\n"
+    )
     words = ["generate", "abc", "out.png", "--size", "256x128", "--recipe", "mine.toml", "--workers", "0"]
     result = run(*words, "--model", "sd/model.toml", quick=False)
     assert result.exit_code == 0, result.output
@@ -39,13 +41,21 @@ def test_the_next_stage_has_the_edges_of_the_picture(run: Run, tmp_path: Path) -
 def test_a_picture_made_at_once_keeps_what_needs_no_picture(run: Run, tmp_path: Path) -> None:
     """Windows, neighbourhoods, dilated samples; guidance by structure waits for a second stage, which never comes."""
     write_stable_diffusion(tmp_path / "sd")
-    spread = 'attend = "neighbourhood"\nattention_window = 16\nwindow = 24\nregion = 24\noverlap = 6\ndilated = 1.0\n'
-    (tmp_path / "mine.toml").write_text(f'{spread}guide = "structure"\nlow_band = 0.125\nsteps = 1\n')
+    spread = (
+        'tiles.attend = "neighbourhood"\ntiles.attention_window = 16\ntiles.window = 24\n'
+        "tiles.region = 24\ntiles.overlap = 6\ndilation.power = 1.0\n"
+    )
+    (tmp_path / "mine.toml").write_text(f'{spread}guide = "structure"\nguidance.low_band = 0.125\nsampling.steps = 1\n')
     words = ["generate", "abc", "out.png", "--size", "256x192", "--recipe", "mine.toml", "--workers", "0"]
     result = run(*words, "--model", "sd", quick=False)
     assert result.exit_code == 0, result.output
     record = RunStore.open(stage_url("out.png.run", 0)).read_plan()
     assert record is not None
     recipe = plan_from_json(record).recipe
-    assert (recipe.attend, recipe.window, recipe.overlap, recipe.dilated) == ("neighbourhood", 24, 6, 1.0)
-    assert (recipe.guide, recipe.start) == ("none", "noise")
+    assert (recipe.tiles.attend, recipe.tiles.window, recipe.tiles.overlap, recipe.dilation.power) == (
+        "neighbourhood",
+        24,
+        6,
+        1.0,
+    )
+    assert (recipe.guidance.guide, recipe.sampling.start) == ("none", "noise")

@@ -41,21 +41,21 @@ def inputs(tmp_path: Path) -> None:
 
 
 def upscale(run: Run, tmp_path: Path, model: Path, recipe: str, *words: str) -> Result:
-    (tmp_path / "mine.toml").write_text(f"window = 8\noverlap = 2\nregion = 16\n{recipe}")
+    (tmp_path / "mine.toml").write_text(f"tiles.window = 8\ntiles.overlap = 2\ntiles.region = 16\n{recipe}")
     options = ["--model", str(model), "--recipe", "mine.toml", "--scale", "8", "--workers", "0", *words]
     return run("upscale", "in.png", "out.png", *options, quick=False)
 
 
 @pytest.mark.parametrize(("preset", "kind"), RUNS)
 def test_presets(run: Run, tmp_path: Path, models: dict[str, Path], preset: str, kind: str) -> None:
-    own = {"patchscaler": "group_steps = [1, 2, 3]", "yoda": "steps = 3\ndifficulty_cell = 8"}
-    numbers = own.get(preset, "steps = 3")
+    own = {"patchscaler": "difficulty.group_steps = [1, 2, 3]", "yoda": "sampling.steps = 3\ndifficulty.cell = 8"}
+    numbers = own.get(preset, "sampling.steps = 3")
     recipe = f'preset = "{preset}"\n{numbers}\n'
     result = upscale(run, tmp_path, models[kind], recipe, "--tags", "tags.json")
     assert result.exit_code == 0, result.output
     plan = json.loads((tmp_path / "out.png.run" / "plan.json").read_text())
-    assert (plan["recipe"]["name"], plan["recipe"]["solver"]) == (preset, "flow-euler")
-    assert plan["recipe"]["prompts"] == "file"
+    assert (plan["recipe"]["name"], plan["recipe"]["sampling"]["solver"]) == (preset, "flow-euler")
+    assert plan["recipe"]["prompts"]["source"] == "file"
     with Image.open(tmp_path / "out.png") as high:
         assert high.size == (136, 96)
         assert np.asarray(high).std() > 0
@@ -64,8 +64,11 @@ def test_presets(run: Run, tmp_path: Path, models: dict[str, Path], preset: str,
 @pytest.mark.parametrize("kind", ["flux", "sd3"])
 def test_neighbourhood_attention(run: Run, tmp_path: Path, models: dict[str, Path], kind: str) -> None:
     """Tiles of 16 latent pixels whose places see 8 a side; the levels are those of 8 a side, of 16 tokens."""
-    nearby = 'attend = "neighbourhood"\nattention_window = 8\nattention_jitter = true\nsteps = 2\n'
-    recipe = nearby.replace("steps", "window = 16\nregion = 16\nsteps")
+    nearby = (
+        'tiles.attend = "neighbourhood"\ntiles.attention_window = 8\n'
+        "tiles.attention_jitter = true\nsampling.steps = 2\n"
+    )
+    recipe = nearby.replace("sampling", "tiles.window = 16\ntiles.region = 16\nsampling")
     (tmp_path / "mine.toml").write_text(recipe)
     options = ["--model", str(models[kind]), "--scale", "8", "--workers", "0", "--recipe"]
     result = run("upscale", "in.png", "out.png", *options, "mine.toml", quick=False)
@@ -73,15 +76,20 @@ def test_neighbourhood_attention(run: Run, tmp_path: Path, models: dict[str, Pat
     with Image.open(tmp_path / "out.png") as high:
         assert high.size == (136, 96)
         assert np.asarray(high).std() > 0
-    (tmp_path / "tiles.toml").write_text("window = 8\noverlap = 2\nregion = 16\nsteps = 2\n")
+    (tmp_path / "tiles.toml").write_text("tiles.window = 8\ntiles.overlap = 2\ntiles.region = 16\nsampling.steps = 2\n")
     assert run("upscale", "in.png", "tiles.png", *options, "tiles.toml", quick=False).exit_code == 0
     plans = [json.loads((tmp_path / f"{name}.png.run" / "plan.json").read_text()) for name in ("out", "tiles")]
     assert plans[0]["timesteps"] == plans[1]["timesteps"]
 
 
 SERIES = {
-    "demofusion": 'preset = "demofusion"\nsteps = 2\nwindow = 16\noverlap = 8\nregion = 32\n',
-    "scalediff": 'preset = "scalediff-flux"\nsteps = 4\nwindow = 24\nregion = 24\nattention_jitter = true\n',
+    "demofusion": (
+        'preset = "demofusion"\nsampling.steps = 2\ntiles.window = 16\ntiles.overlap = 8\ntiles.region = 32\n'
+    ),
+    "scalediff": (
+        'preset = "scalediff-flux"\nsampling.steps = 4\ntiles.window = 24\n'
+        "tiles.region = 24\ntiles.attention_jitter = true\n"
+    ),
 }
 
 
@@ -102,7 +110,7 @@ def test_pictures_from_words(run: Run, tmp_path: Path, models: dict[str, Path], 
 @pytest.mark.parametrize("kind", ["flux", "sd3"])
 def test_local_prompts_inside_neighbourhoods(run: Run, tmp_path: Path, models: dict[str, Path], kind: str) -> None:
     (tmp_path / "mine.toml").write_text(
-        'preset = "gigatile"\nsteps = 3\nwindow = 16\nattention_window = 8\nregion = 16\n'
+        'preset = "gigatile"\nsampling.steps = 3\ntiles.window = 16\ntiles.attention_window = 8\ntiles.region = 16\n'
     )
     options = ["--model", str(models[kind]), "--scale", "8", "--workers", "0", "--recipe", "mine.toml"]
     result = run("upscale", "in.png", "out.png", *options, "--tags", "tags.json", quick=False)
@@ -115,7 +123,10 @@ def test_local_prompts_inside_neighbourhoods(run: Run, tmp_path: Path, models: d
 
 def test_exact_norms_and_colour(run: Run, tmp_path: Path, models: dict[str, Path]) -> None:
     """The result has the enlarged input's mean and deviation in every channel, up to what 8 bits cut off."""
-    recipe = 'preset = "zoomed-in"\nprompts = "global"\nsteps = 2\ncodec_norm = "exact"\ncolour = "adain"\n'
+    recipe = (
+        'preset = "zoomed-in"\nprompts.source = "global"\nsampling.steps = 2\n'
+        'codec.norm = "exact"\ncodec.colour = "adain"\n'
+    )
     result = upscale(run, tmp_path, models["flux"], recipe)
     assert result.exit_code == 0, result.output
     with Image.open(tmp_path / "in.png") as low, Image.open(tmp_path / "out.png") as high:
@@ -129,7 +140,7 @@ def test_exact_norms_and_colour(run: Run, tmp_path: Path, models: dict[str, Path
 
 def test_what_a_prompt_loses_is_listed(run: Run, tmp_path: Path, models: dict[str, Path]) -> None:
     """T5 reads 24 tokens here, and letters are tokens."""
-    recipe = 'preset = "zoomed-in"\nsteps = 1\nprompt = "abcdefgh, ijklmn"\n'
+    recipe = 'preset = "zoomed-in"\nsampling.steps = 1\nprompts.text = "abcdefgh, ijklmn"\n'
     assert upscale(run, tmp_path, models["flux"], recipe, "--tags", "tags.json").exit_code == 0
     table = json.loads(run("prompts", "out.png.run", "--json").stdout)
     assert any("red roof" in one.get("dropped", []) for one in table["prompts"])
@@ -138,13 +149,13 @@ def test_what_a_prompt_loses_is_listed(run: Run, tmp_path: Path, models: dict[st
 @pytest.mark.parametrize(
     ("kind", "line", "said"),
     [
-        ("flux", 'solver = "ddim"', "the solver ddim does not fit this model; one of flow-euler does"),
-        ("flux", 'spacing = "trailing"', "the model itself lays the levels of flow-euler: leave out spacing"),
-        ("flux", "window = 9", "must be multiples of 2"),
-        ("sd3", "window = 32", "window must be at most 24 for this model"),
-        ("flux", 'structure = "edges"', "needs a ControlNet"),
-        ("sd3", 'image_prompts = "tile"', "needs an IP-Adapter"),
-        ("flux", 'crops = "tile"', "needs a model that reads them (SDXL)"),
+        ("flux", 'sampling.solver = "ddim"', "the solver ddim does not fit this model; one of flow-euler does"),
+        ("flux", 'sampling.spacing = "trailing"', "the model itself lays the levels of flow-euler: leave out spacing"),
+        ("flux", "tiles.window = 9", "must be multiples of 2"),
+        ("sd3", "tiles.window = 32", "window must be at most 24 for this model"),
+        ("flux", 'structure.controls = "edges"', "needs a ControlNet"),
+        ("sd3", 'image_prompts.source = "tile"', "needs an IP-Adapter"),
+        ("flux", 'prompts.crops = "tile"', "needs a model that reads them (SDXL)"),
     ],
 )
 def test_refusals(run: Run, tmp_path: Path, models: dict[str, Path], kind: str, line: str, said: str) -> None:

@@ -67,11 +67,11 @@ def test_stopped_and_taken_up_again(image: np.ndarray) -> None:
 
 @pytest.mark.parametrize("make", ["table", "recipe", "file"])
 def test_the_ways_to_give_a_recipe(image: np.ndarray, make: str) -> None:
-    Path("mine.toml").write_text('preset = "multidiffusion"\nblend = "uniform"\nseed = 5\n')
+    Path("mine.toml").write_text('preset = "multidiffusion"\ntiles.blend = "uniform"\nrun.seed = 5\n')
     said = {"preset": "multidiffusion", "blend": "uniform", "seed": 5}
-    ways = {"table": said, "recipe": gigatile.Recipe(blend="uniform", seed=5), "file": Path("mine.toml")}
+    ways = {"table": said, "recipe": gigatile.Recipe.from_flat(blend="uniform", seed=5), "file": Path("mine.toml")}
     planned = gigatile.plan("in.png", "out.png", scale=2, recipe=ways[make], **QUICK)
-    assert (planned.plan.recipe.blend, planned.plan.recipe.seed) == ("uniform", 5)
+    assert (planned.plan.recipe.tiles.blend, planned.plan.recipe.run.seed) == ("uniform", 5)
     assert planned.price.region_steps == planned.plan.regions.num_regions * 2
     assert not Path("out.png.run").exists()
 

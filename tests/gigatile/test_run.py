@@ -16,7 +16,7 @@ __all__ = ["at_home", "image"]
 
 def test_a_run_is_looked_at_and_exported_again(image: np.ndarray) -> None:
     made = gigatile.upscale(
-        "in.png", "a.png", scale=2, workers=0, model="analytic", steps=2, device="cpu", settings=["keep_steps=1"]
+        "in.png", "a.png", scale=2, workers=0, model="analytic", steps=2, device="cpu", settings=["run.keep_steps=1"]
     )
     run = gigatile.Run("a.png.run")
     assert run == made.run

@@ -16,7 +16,7 @@ from pipeline.models.families import analytic
 from pipeline.models.protocol import Conditioning
 from pipeline.plan.facts import DenoiseSettings
 from pipeline.sampling.solver import Solver, build_solver
-from pipeline.sampling.solvers import SOLVERS
+from pipeline.sampling.solvers import find_solver
 from pipeline.tasks.contribution import Contribution
 from pipeline.tasks.denoise import PromptTable, denoise_region, predict_tiles, reach
 from pipeline.tasks.merge import average, merge_region
@@ -42,8 +42,8 @@ class UnetBackbone:
 
 
 def panorama(solver_name: str, noise: torch.Tensor, text: torch.Tensor) -> np.ndarray:
-    class_name, settings = SOLVERS[solver_name]
-    scheduler = getattr(diffusers, class_name).from_config({**tiny_scheduler().config, **settings})
+    row = find_solver(solver_name)
+    scheduler = row.kind.from_config({**tiny_scheduler().config, **row.settings})
     pipe = diffusers.StableDiffusionPanoramaPipeline(
         vae=tiny_vae(),
         text_encoder=None,

@@ -175,7 +175,7 @@ def test_a_latent_consistency_model(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     write_stable_diffusion(tmp_path, lcm=True)
     drawn = [torch.randn(1, 4, 16, 16, generator=torch.Generator().manual_seed(9 + n)) for n in range(STEPS)]
     card = describe_model(str(tmp_path))
-    assert (card.geometry.steps, card.geometry.guidance) == (4, 8.5)
+    assert (card.defaults.steps, card.defaults.guidance) == (4, 8.5)
     backbone, solver = (
         load_backbone(card, device="cpu", dtype="float32"),
         build_solver("lcm", card.scheduler, steps=STEPS),

@@ -88,9 +88,9 @@ def test_marks_of_editors_are_no_text(encoding: str, tmp_path: Path) -> None:
     """Windows' editors write a byte order mark, and CRLF."""
     marks = {"utf-16-le-mark": ("utf-16-le", b"\xff\xfe"), "utf-16-be-mark": ("utf-16-be", b"\xfe\xff")}
     name, mark = marks.get(encoding, (encoding, b""))
-    (tmp_path / "r.toml").write_bytes(mark + 'prompt = "é"\r\nsteps = 1\r\n'.encode(name))
+    (tmp_path / "r.toml").write_bytes(mark + 'prompts.text = "é"\r\nsampling.steps = 1\r\n'.encode(name))
     (tmp_path / "t.json").write_bytes(mark + '{"tags":\r\n["é"]}'.encode(name))
-    assert read_toml(tmp_path / "r.toml") == {"prompt": "é", "steps": 1}
+    assert read_toml(tmp_path / "r.toml") == {"prompts": {"text": "é"}, "sampling": {"steps": 1}}
     assert read_json(tmp_path / "t.json") == {"tags": ["é"]}
 
 

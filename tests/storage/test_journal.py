@@ -234,3 +234,33 @@ class TestPlan:
         newer.claim(2)
         with pytest.raises(FencedError, match=r"generation 2, .* took over .*: this one, generation 1, stops"):
             sleeper.replay()
+
+
+def test_every_entry_survives_a_power_cut(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """On the disk with its name before ``append`` returns; so is what claims the journal."""
+    durable: dict[str, bool] = {}
+    put_new = ObjectRoot.put_new
+
+    def watch(root: ObjectRoot, key: str, data: bytes, *, durable: bool = False, seen: Any = durable) -> bool:
+        seen[key] = durable
+        return put_new(root, key, data, durable=durable)
+
+    monkeypatch.setattr(ObjectRoot, "put_new", watch)
+    journal = Journal(ObjectRoot.open(tmp_path))
+    journal.claim(1)
+    journal.append([record(1)], 1)
+    assert durable == {"journal/00000000": True, "journal/00000001": True}
+
+
+def test_the_checksum_is_of_the_head_and_of_the_records(tmp_path: Path) -> None:
+    """Whose an entry is, is as dear as what it says: each byte of the file counts, but for its last."""
+    Journal(ObjectRoot.open(tmp_path), owner="me").append([record(1)], 1)
+    path = tmp_path / "journal" / "00000000"
+    data = path.read_bytes()
+    for old, new in ((b'"me"', b'"us"'), (b'"generation": 1', b'"generation": 3'), (b'"region":1', b'"region":7')):
+        assert data.count(old) == 1
+        path.write_bytes(data.replace(old, new))
+        with pytest.raises(ValueError, match="journal/00000000 is damaged"):
+            Journal(ObjectRoot.open(tmp_path)).replay()
+    path.write_bytes(data)
+    assert Journal(ObjectRoot.open(tmp_path)).replay() == [record(1)]

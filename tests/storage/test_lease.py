@@ -173,3 +173,33 @@ def test_a_look_tells_of_a_takeover(tmp_path: Path, pass_time: PassTime) -> None
     with pytest.raises(FencedError, match=r"generation 2, newer on .* took over .*: this one, generation 1, stops"):
         sleeper.check()
     newer.check()
+
+
+def test_a_lease_that_was_given_back_leaves_its_release_alone(tmp_path: Path) -> None:
+    """And a lease that was not beats: each beat is another number."""
+    root = ObjectRoot.open(tmp_path)
+    lease = Lease.acquire(root, owner="me")
+    beats = [module.heartbeat(root, 1)]
+    for _ in range(3):
+        lease.beat()
+        beats.append(module.heartbeat(root, 1))
+    assert beats == [b"1", b"2", b"3", b"4"]
+    assert not module.is_released(root, 1)
+    lease.release()
+    assert module.is_released(root, 1)
+    assert sorted(root.list("lease")) == ["lease/0001", "lease/0001.released"]
+    assert module.current_generation(root) == 1
+
+
+def test_a_lease_survives_a_power_cut(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Two could else think that they have the same one."""
+    durable: dict[str, bool] = {}
+    put_new = ObjectRoot.put_new
+
+    def watch(root: ObjectRoot, key: str, data: bytes, *, durable: bool = False, seen: Any = durable) -> bool:
+        seen[key] = durable
+        return put_new(root, key, data, durable=durable)
+
+    monkeypatch.setattr(ObjectRoot, "put_new", watch)
+    Lease.acquire(ObjectRoot.open(tmp_path), owner="me")
+    assert durable == {"lease/0001": True}

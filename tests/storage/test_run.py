@@ -174,3 +174,32 @@ class TestLocal:
         with pytest.raises(FileNotFoundError):
             RunStore.open(str(tmp_path / "absent"), create=False)
         assert list(tmp_path.iterdir()) == []
+
+
+def test_the_plan_and_what_describes_arrays_survive_a_power_cut(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A journal without them would be nobody's."""
+    seen: dict[str, bool] = {}
+    put_new = ObjectRoot.put_new
+
+    def watch(root: ObjectRoot, key: str, data: bytes, *, durable: bool = False) -> bool:
+        seen[key] = durable
+        return put_new(root, key, data, durable=durable)
+
+    store = RunStore.open(str(tmp_path / "run"))
+    monkeypatch.setattr(ObjectRoot, "put_new", watch)
+    store.write_plan(b"{}")
+    store.array("z/0/s0001", channels=1, grid=GRID, dtype="float32")
+    store.put_blob_new("cond/prompts.npz", b"1")
+    assert seen == {"plan.json": True, "z/0/s0001/zarr.json": True, "blobs/cond/prompts.npz": True}
+
+
+def test_a_place_is_probed_before_a_run_begins_there(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Not where one only looks: a reader may not write."""
+    probed: list[str] = []
+    monkeypatch.setattr(ObjectRoot, "probe", lambda root: probed.append(root.url))
+    store = RunStore.open(str(tmp_path / "run"))
+    assert probed == [store.url]
+    RunStore.open(store.url, create=False)
+    assert len(probed) == 1

@@ -37,7 +37,7 @@ def placed(plan: Plan, texts: dict[tuple[int, int], dict[str, torch.Tensor]], to
     ``texts``: both rows of each window's own prompts, by its row and column.
     """
     grid, tiles = plan.prompt_tiles, plan.tiles
-    weight = torch.from_numpy(tile_weight(plan.recipe.blend, grid.tile_height, grid.tile_width))
+    weight = torch.from_numpy(tile_weight(plan.recipe.tiles.blend, grid.tile_height, grid.tile_width))
     maps, rows = [], []
     for (row, col), table in texts.items():
         own = torch.zeros(plan.regions.canvas.shape)

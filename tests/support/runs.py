@@ -16,7 +16,8 @@ import torch
 from diffusers import AutoencoderKL
 
 from actors.artifacts.layout import OUT, PIXELS, latent_name
-from actors.artifacts.resume import create_arrays, find_available
+from actors.artifacts.resume import find_available
+from actors.artifacts.table import create_arrays
 from actors.drive import Session, Tally, drive
 from actors.executors.local import LocalExecutor
 from actors.executors.protocol import Executor
@@ -152,9 +153,9 @@ def sit(
 ) -> Tally:
     """One sitting, by default in this process; resumes what the store holds."""
     graph = Graph(case.plan)
-    create_arrays(store, case.plan, graph)
+    create_arrays(store, case.plan)
     found = find_available(store, case.plan, graph, store.journal.replay())
-    patience = dataclasses.replace(patience or Patience(), kept_steps=case.plan.recipe.keep_steps)
+    patience = dataclasses.replace(patience or Patience(), kept_steps=case.plan.recipe.run.keep_steps)
     coordinator = Coordinator(graph, found.available, patience, found.active)
     setup = case.setup(store)
     lease = store.acquire_lease("test", heartbeat_s=0.05, patience=2)
@@ -203,19 +204,19 @@ def serial(case: Case) -> np.ndarray:
     plan = case.plan
     make_deterministic(1)
     card = describe_model(case.model)
-    backbone = load_backbone(card, device="cpu", dtype=plan.recipe.dtype or "float32")
+    backbone = load_backbone(card, device="cpu", dtype=plan.recipe.model.dtype or "float32")
     solver, canvas = plan.solver(), plan.regions.canvas
     channels = plan.geometry.channels
 
     def noise(draw: int) -> torch.Tensor:
-        return torch.from_numpy(keyed_noise(canvas, channels=channels, seed=plan.recipe.seed, stage=0, draw=draw))
+        return torch.from_numpy(keyed_noise(canvas, channels=channels, seed=plan.recipe.run.seed, stage=0, draw=draw))
 
     low = torch.from_numpy(case.image / np.float32(255))
-    weight = torch.from_numpy(tile_weight(plan.recipe.blend, plan.tiles.tile_height, plan.tiles.tile_width))
+    weight = torch.from_numpy(tile_weight(plan.recipe.tiles.blend, plan.tiles.tile_height, plan.tiles.tile_width))
 
     coarse = backbone.encode(_enlarged(case, backbone, low).clamp(0, 1)[None])
     difficulty = _difficulty(case, backbone, low)
-    z = solver.start(noise(0), coarse[0] if plan.recipe.start == "image" else None)
+    z = solver.start(noise(0), coarse[0] if plan.recipe.sampling.start == "image" else None)
     rows, cols = range(len(plan.prompt_tiles.tops)), range(len(plan.prompt_tiles.lefts))
     tags = Tags(case, backbone, low)
     texts = {(row, col): _embedded(backbone, *tags.both_prompts(row, col)) for row in rows for col in cols}
@@ -252,9 +253,9 @@ def serial(case: Case) -> np.ndarray:
                     total[:, ys, xs] += weight * _still(case, backbone, step, z[:, ys, xs], coarse[0, :, ys, xs])
                 weights[ys, xs] += weight
         prediction = total / weights
-        if plan.recipe.guide == "structure":
+        if plan.recipe.guidance.guide == "structure":
             prediction = _structured(case, step, z, prediction, coarse[0])
-        if plan.recipe.activity == "mask":
+        if plan.recipe.difficulty.activity == "mask":
             prediction = _masked(case, backbone, step, z, prediction, coarse[0], difficulty)
         z, history = solver.step(step, z, prediction, history, noise(step + 1) if solver.is_stochastic else None)
     return z.numpy()
@@ -274,18 +275,18 @@ def _masked(
     for region in range(plan.regions.num_regions):
         ys, xs = plan.regions.box(region).slices
         still[:, ys, xs] = _still(case, backbone, step, z[:, ys, xs], coarse[:, ys, xs])
-    active = (1000 * (difficulty + plan.recipe.lower_bound) >= plan.timesteps[step]) | _is_late(plan, step)
+    active = (1000 * (difficulty + plan.recipe.difficulty.lower_bound) >= plan.timesteps[step]) | _is_late(plan, step)
     return torch.where(active, prediction, still)
 
 
 def _is_late(plan: Plan, step: int) -> bool:
     """Whether a step is among the last, in which a mask spares no place: a share of them, rounded up."""
-    return plan.num_steps - step <= max(1, math.ceil(round(plan.recipe.lower_bound * plan.num_steps, 6)))
+    return plan.num_steps - step <= max(1, math.ceil(round(plan.recipe.difficulty.lower_bound * plan.num_steps, 6)))
 
 
 def _structured(case: Case, step: int, z: torch.Tensor, prediction: torch.Tensor, coarse: torch.Tensor) -> torch.Tensor:
     """ScaleDiff's structure guidance of the whole canvas: x_0, its low band drawn to the coarse latent's, and back."""
-    solver, cell = case.plan.solver(), round(1 / case.plan.recipe.low_band)
+    solver, cell = case.plan.solver(), round(1 / case.plan.recipe.guidance.low_band)
     (a, s), kind = solver.level(step), solver.prediction_type
     gain = s if kind == "flow" else s**2 / solver.level(0)[1] ** 2
     if "euler" in solver.name and kind != "flow":
@@ -320,7 +321,7 @@ def _still(case: Case, backbone: Any, step: int, z: torch.Tensor, coarse: torch.
     solver, recipe = case.plan.solver(), case.plan.recipe
     if not hasattr(backbone, "spread"):
         return solver.towards(step, z, coarse)
-    (a, s), spread = solver.level(step), recipe.idle_spread * backbone.spread(coarse[None])[0]
+    (a, s), spread = solver.level(step), recipe.difficulty.idle_spread * backbone.spread(coarse[None])[0]
     if "euler" in solver.name:
         z = a * z
     n, clean = (z - a * coarse) / (a**2 * spread**2 + s**2).sqrt(), coarse
@@ -343,7 +344,7 @@ def _enlarged(case: Case, backbone: Any, low: torch.Tensor) -> torch.Tensor:
     plan = case.plan
     whole = Box(top=0, left=0, height=plan.image.height, width=plan.image.width)
     canvas = plan.regions.canvas.scaled(plan.geometry.factor)
-    if plan.recipe.coarse == "bicubic":
+    if plan.recipe.sampling.coarse == "bicubic":
         return enlarge(low, whole, canvas, plan.scale)
     words = _steering(case, backbone, low)
     return restore_window(lambda x: backbone.restore(x, words)[0], low, whole, canvas, plan.scale)
@@ -352,9 +353,9 @@ def _enlarged(case: Case, backbone: Any, low: torch.Tensor) -> torch.Tensor:
 def _difficulty(case: Case, backbone: Any, low: torch.Tensor) -> torch.Tensor:
     """[h, w] over the whole canvas; zeros where the recipe asks for none."""
     plan = case.plan
-    if plan.recipe.difficulty == "none":
+    if plan.recipe.difficulty.source == "none":
         return torch.zeros(plan.regions.canvas.shape)
-    if plan.recipe.difficulty == "gradient":
+    if plan.recipe.difficulty.source == "gradient":
         found = torch.from_numpy(from_gradient(low))
     else:
         found = 1 - backbone.restore(low[None], _steering(case, backbone, low))[1][0, 0]
@@ -364,16 +365,16 @@ def _difficulty(case: Case, backbone: Any, low: torch.Tensor) -> torch.Tensor:
         for place, side in zip(places, low.shape[1:], strict=True)
     )
     found = found[ys][:, xs]
-    if plan.recipe.activity != "mask":
+    if plan.recipe.difficulty.activity != "mask":
         return found
-    assert plan.recipe.difficulty_cell == 1
-    return (found / found.max()) ** plan.recipe.difficulty_power
+    assert plan.recipe.difficulty.cell == 1
+    return (found / found.max()) ** plan.recipe.difficulty.power
 
 
 def _structure(case: Case, low: torch.Tensor, ys: slice, xs: slice) -> dict[str, torch.Tensor] | None:
     """The enlarged input under a tile, and edges found with 16 latent pixels more on every side, [1, c, H, W] each."""
     plan, factor = case.plan, case.plan.geometry.factor
-    if plan.recipe.structure == "none":
+    if plan.recipe.structure.controls == "none":
         return None
     whole = Box(top=0, left=0, height=plan.image.height, width=plan.image.width)
     pixels = enlarge(low, whole, plan.regions.canvas.scaled(factor), plan.scale).clamp(0, 1)
@@ -382,13 +383,17 @@ def _structure(case: Case, low: torch.Tensor, ys: slice, xs: slice) -> dict[str,
     edges[:, rows, cols] = canny_edges(pixels[:, rows, cols])
     ys, xs = (slice(s.start * factor, s.stop * factor) for s in (ys, xs))
     found = {"image": pixels[None, :, ys, xs], "edges": edges[None, :, ys, xs]}
-    return found if plan.recipe.structure == "both" else {str(plan.recipe.structure): found[plan.recipe.structure]}
+    return (
+        found
+        if plan.recipe.structure.controls == "both"
+        else {str(plan.recipe.structure.controls): found[plan.recipe.structure.controls]}
+    )
 
 
 def _image(case: Case, backbone: Any, low: torch.Tensor, ys: slice, xs: slice) -> torch.Tensor | None:
     """[1, 1, D]: what the model's eyes see of the enlarged input under a tile."""
     plan, factor = case.plan, case.plan.geometry.factor
-    if plan.recipe.image_prompts == "none":
+    if plan.recipe.image_prompts.source == "none":
         return None
     whole = Box(top=0, left=0, height=plan.image.height, width=plan.image.width)
     pixels = enlarge(low, whole, plan.regions.canvas.scaled(factor), plan.scale).clamp(0, 1)
@@ -398,7 +403,7 @@ def _image(case: Case, backbone: Any, low: torch.Tensor, ys: slice, xs: slice) -
 
 def _crops(plan: Plan, ys: slice, xs: slice) -> torch.Tensor | None:
     """[1, 6]: the tile's place in the whole output, where the recipe tells it."""
-    if plan.recipe.crops == "none":
+    if plan.recipe.prompts.crops == "none":
         return None
     height, width = (plan.scale * side for side in (plan.image.height, plan.image.width))
     top, left = (s.start * plan.geometry.factor for s in (ys, xs))
@@ -408,20 +413,26 @@ def _crops(plan: Plan, ys: slice, xs: slice) -> torch.Tensor | None:
 def _runs(plan: Plan, difficulty: torch.Tensor, ys: slice, xs: slice, step: int) -> bool:
     """Whether the model sees a tile, by the papers' rules."""
     recipe, part, timestep = plan.recipe, difficulty[ys, xs], plan.timesteps[step]
-    if recipe.activity == "groups":
+    if recipe.difficulty.activity == "groups":
         sure = 1 - float(part.mean())
-        simple, medium, hard = recipe.group_times
-        start = simple if sure > recipe.group_bounds[0] else medium if sure > recipe.group_bounds[1] else hard
+        simple, medium, hard = recipe.difficulty.group_times
+        start = (
+            simple
+            if sure > recipe.difficulty.group_bounds[0]
+            else medium
+            if sure > recipe.difficulty.group_bounds[1]
+            else hard
+        )
         return start >= timestep
-    if recipe.activity == "all" or _is_late(plan, step):
+    if recipe.difficulty.activity == "all" or _is_late(plan, step):
         return True
-    return bool((1000 * (part + recipe.lower_bound) >= timestep).any())
+    return bool((1000 * (part + recipe.difficulty.lower_bound) >= timestep).any())
 
 
 def _steering(case: Case, backbone: Any, low: torch.Tensor) -> torch.Tensor:
     """[1, phrases, y, x]: the tiles' words, averaged on the canvas and looked up under each input pixel."""
     plan, tiles = case.plan, case.plan.prompt_tiles
-    weight = torch.from_numpy(tile_weight(plan.recipe.blend, tiles.tile_height, tiles.tile_width))
+    weight = torch.from_numpy(tile_weight(plan.recipe.tiles.blend, tiles.tile_height, tiles.tile_width))
     tags = Tags(case, backbone, low)
     total: Any = 0
     for row, top in enumerate(tiles.tops):
@@ -445,7 +456,7 @@ def _guided(
     text: dict[str, Any],
     given: Conditioning,
 ) -> torch.Tensor:
-    geometry, guidance = case.plan.geometry, case.plan.recipe.guidance
+    geometry, guidance = case.plan.geometry, case.plan.recipe.guidance.weight
     seen = solver.scale_input(tile, step)[None]
     branches = []
     for row in (0, 1):

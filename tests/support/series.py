@@ -9,7 +9,8 @@ from typing import Any
 
 import numpy as np
 
-from actors.artifacts.words import WORDS_BLOB, read_words
+from actors.artifacts.layout import WORDS_BLOB
+from actors.artifacts.words import read_words
 from cluster.pictures.edges import bring_edges
 from pipeline.models.registry import describe_model
 from pipeline.plan.device import describe_device, package_versions
@@ -69,7 +70,7 @@ class Series:
     def sit(self, indices: Sequence[int] | None = None, **options: Any) -> None:
         """Sit through all stages, or some, in order; options as of ``tests.support.runs.sit``."""
         for index in range(len(self.plans)) if indices is None else indices:
-            if self.plans[index].recipe.prompts == "attention":
+            if self.plans[index].recipe.prompts.source == "attention":
                 self.stores[index].put_blob(WORDS_BLOB, read_words(self.stores[0], self.plans[0]))
             self.bring_edges(index)
             sit(self.case(index), self.stores[index], **options)
@@ -77,7 +78,7 @@ class Series:
     def bring_edges(self, index: int, on_rows: Callable[[], None] = lambda: None) -> None:
         """What the driver does before a stage whose ControlNets are shown edges."""
         store, plan = self.stores[index], self.plans[index]
-        if index and "edges" in plan.recipe.structures:
+        if index and "edges" in plan.recipe.structure.shown:
             lease = store.acquire_lease("test", heartbeat_s=0.05, patience=2)
             try:
                 records = store.journal.replay()

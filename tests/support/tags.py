@@ -24,7 +24,7 @@ class Tags:
         if case.tagger is not None:
             card, tagging = describe_tagger(case.tagger), case.plan.tagger
             assert tagging is not None
-            self.tagger = load_tagger(card, tagging, device="cpu", captions=case.plan.recipe.captions)
+            self.tagger = load_tagger(card, tagging, device="cpu", captions=case.plan.recipe.prompts.captions)
 
     def look(self, box: Box, by: int = 1) -> list[tuple[str, float]]:
         """Tags of a crop, of which ``by x by`` pixels count as one."""
@@ -32,14 +32,18 @@ class Tags:
             return self.plan.tags.tags(box)
         pixels = self.low[:, *box.slices]
         pixels = pixels.reshape(3, box.height // by, by, box.width // by, by).mean((2, 4)) if by > 1 else pixels
-        return [pair for pair in self.tagger.tag(pixels[None])[0] if pair[1] >= (self.plan.recipe.tag_threshold or 0)]
+        return [
+            pair
+            for pair in self.tagger.tag(pixels[None])[0]
+            if pair[1] >= (self.plan.recipe.prompts.tag_threshold or 0)
+        ]
 
     def is_content(self, phrase: str) -> bool:
         return phrase not in (*self.plan.degradations, "clean")
 
     def best(self, tags: list[tuple[str, float]]) -> list[tuple[str, float]]:
         content = [pair for pair in tags if self.is_content(pair[0])]
-        return content[: self.plan.recipe.most_tags] if self.plan.recipe.most_tags else content
+        return content[: self.plan.recipe.prompts.most_tags] if self.plan.recipe.prompts.most_tags else content
 
     def crop(self, row: int, col: int) -> Box:
         whole = Box(top=0, left=0, height=self.plan.image.height, width=self.plan.image.width)
@@ -59,21 +63,21 @@ class Tags:
     def said(self, row: int, col: int) -> dict[str, float]:
         """The phrases of one tile's prompt."""
         recipe = self.plan.recipe
-        if recipe.prompts == "global":
-            return say([], recipe.prompt)
+        if recipe.prompts.source == "global":
+            return say([], recipe.prompts.text)
         box = self.crop(row, col)
         tags = self.look(box)
         best = self.best(tags)
         damage = [pair for pair in tags if not self.is_content(pair[0])]
-        if not best or best[0][1] < recipe.least_confidence:
-            best = self.of_all if recipe.least_confidence else best
+        if not best or best[0][1] < recipe.prompts.least_confidence:
+            best = self.of_all if recipe.prompts.least_confidence else best
         words = dict(sorted(best + damage, key=lambda pair: -pair[1]))
         if dict(tags).keys() == words.keys():
             words = dict(tags)
-        for level in range(1, recipe.parents + 1):
+        for level in range(1, recipe.prompts.parents + 1):
             for phrase, sure in self.best(self.parent(box, level)):
                 words.setdefault(phrase, sure / 2**level)
-        return say(list(words.items()), recipe.prompt)
+        return say(list(words.items()), recipe.prompts.text)
 
     def parent(self, box: Box, level: int) -> list[tuple[str, float]]:
         more = 2**level - 1
@@ -87,12 +91,12 @@ class Tags:
     def both_prompts(self, row: int, col: int) -> tuple[str, str]:
         """The negative one and the positive one, as they are encoded."""
         recipe, said = self.plan.recipe, self.said(row, col)
-        negative, prompt = recipe.negative_prompt, recipe.prompt
-        if recipe.prompts != "global":
+        negative, prompt = recipe.prompts.negative, recipe.prompts.text
+        if recipe.prompts.source != "global":
             own, away = ([phrase.strip() for phrase in text.split(",")] for text in (prompt, negative))
             words = [phrase for phrase in said if not (phrase in away and phrase not in own)]
             damage = [phrase for phrase in words if phrase in self.plan.degradations and phrase not in own]
-            if recipe.degradations == "negative":
+            if recipe.prompts.degradations == "negative":
                 words = [phrase for phrase in words if phrase not in damage]
                 negative = ", ".join([negative, *damage] if negative else damage)
             prompt = ", ".join(words)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import json
 from pathlib import Path
 from typing import Any
@@ -165,7 +164,7 @@ def small_plan(
     settings = {"region": 64, "window": 48, "overlap": 16, "steps": 3, **recipe}
     image = ImageFacts(height=height, width=width, num_bands=3, dtype="uint8", sha256=sha256)
     return bind(
-        dataclasses.replace(Recipe(), **settings),
+        Recipe().with_settings(settings),
         image=image,
         scale=scale,
         model=model,

@@ -22,7 +22,7 @@ from transformers.models.blip.image_processing_pil_blip import BlipImageProcesso
 from transformers.models.clip.image_processing_pil_clip import CLIPImageProcessorPil
 from transformers.models.siglip.image_processing_pil_siglip import SiglipImageProcessorPil
 
-from pipeline.prompts.tagging import CAPTIONERS
+from pipeline.prompts.tagging import MANNERS
 
 SPOKEN = """<pad> <s> </s> <unk> a photo of this is with water roof road noise blur , . in the what does image describe
 ? detail shown stone sand"""
@@ -59,7 +59,7 @@ def tiny_tokenizer(**extra: Any) -> PreTrainedTokenizerFast:
 
 
 def write_tagger(folder: Path, kind: str, seed: int = 0) -> Path:
-    """A tagger of one of pipeline.prompts.tagging.KINDS."""
+    """A tagger of one of pipeline.prompts.tagging.MANNERS but the embedded one."""
     torch.manual_seed(seed)
     size = {"height": 32, "width": 32}
     model: Any
@@ -86,7 +86,7 @@ def write_tagger(folder: Path, kind: str, seed: int = 0) -> Path:
     with torch.no_grad():
         # freshly made, the networks hardly see their input
         for weight in model.parameters():
-            weight.mul_((12 if kind in CAPTIONERS else 4) if weight.dim() > 1 else 1)
+            weight.mul_((12 if MANNERS[kind].writes else 4) if weight.dim() > 1 else 1)
     model.eval().save_pretrained(folder)
     tokenizer.save_pretrained(folder)
     images.save_pretrained(folder)

@@ -18,7 +18,7 @@ def test_exports_what_the_package_loads(scripts: dict[str, ModuleType], trained:
     card = describe_model(str(tmp_path))
     backbone = load_backbone(card, device="cpu", dtype="float32")
     geometry = card.geometry
-    assert (geometry.native_scale, geometry.steps, geometry.multiple, geometry.text_steps) == (4, 4, 4, 16)
+    assert (geometry.native_scale, card.defaults.steps, geometry.multiple, card.defaults.text_steps) == (4, 4, 4, 16)
     assert (geometry.encoder_halo, geometry.decoder_halo, geometry.restorer_halo) == (5, 9, 20)
     assert card.vocabulary is not None
     assert {"strong", "blur", "clean", "water"} <= set(card.vocabulary)

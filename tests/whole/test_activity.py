@@ -137,7 +137,7 @@ def test_every_place_has_a_difficulty(whole: tuple[Case, RunStore, Tally]) -> No
     found = store.open_array(DIFFICULTY).read(case.plan.regions.canvas)
     assert 0 <= found.min() < found.max() <= 1
     # in units of the picture's own for a mask
-    assert (found.max() == 1) == (case.plan.recipe.activity == "mask")
+    assert (found.max() == 1) == (case.plan.recipe.difficulty.activity == "mask")
 
 
 @pytest.mark.parametrize("whole", [groups, mask], indirect=True)

@@ -9,8 +9,7 @@ import numpy as np
 import pytest
 import torch
 
-from actors.artifacts.layout import OUT, latent_name
-from actors.artifacts.reductions import moments_name, statistics_blob
+from actors.artifacts.layout import OUT, latent_name, moments_name, statistics_blob
 from actors.drive import StoppedError
 from actors.schedule.task import Kind
 from pipeline.imaging.pixels import enlarge
@@ -147,16 +146,16 @@ def test_stopped_in_either_chain_it_ends_the_same(
 def test_what_is_settled(tmp_path: Path) -> None:
     """A canvas that the autoencoder sees at once needs no statistics of others; a larger one gets the fast way."""
     one = diffusion(tmp_path, region=64).plan
-    assert one.recipe.codec_norm == "window"
+    assert one.recipe.codec.norm == "window"
     assert not list_reductions(one)
     several = diffusion(tmp_path).plan
-    assert several.recipe.codec_norm == "fast"
+    assert several.recipe.codec.norm == "fast"
     assert [(r.chain, r.kind) for r in list_reductions(several)] == [("encode", "shrunk"), ("decode", "shrunk")]
     assert [r.chain for r in list_reductions(diffusion(tmp_path, start="noise").plan)] == ["decode"]
     assert plan_from_json(several.to_json()) == several
     for model in ("embedded", "analytic"):
         plan = make_case(model, height=40, width=40, region=32, window=32).plan
-        assert plan.recipe.codec_norm == "window"
+        assert plan.recipe.codec.norm == "window"
         assert not list_reductions(plan)
 
 
@@ -184,7 +183,7 @@ def test_the_price_is_said(tmp_path: Path) -> None:
     geometry = diffusion(tmp_path).plan.geometry
     assert (window.encodes, window.decodes) == (1, 1)
     assert (fast.encodes, fast.decodes) == (2, 2)
-    assert (exact.encodes, exact.decodes) == (1 + geometry.encoder_measuring, 1 + geometry.decoder_measuring)
-    assert 0.3 * geometry.decoder_norms < geometry.decoder_measuring < geometry.decoder_norms
+    assert (exact.encodes, exact.decodes) == (1 + geometry.cost.encoder_measuring, 1 + geometry.cost.decoder_measuring)
+    assert 0.3 * geometry.decoder_norms < geometry.cost.decoder_measuring < geometry.decoder_norms
     assert price(diffusion(tmp_path, start="noise", colour="adain", codec_norm="window").plan).decodes == 2
     assert price(diffusion(tmp_path, start="noise").plan).encodes == 0

@@ -12,14 +12,14 @@ from pipeline.models.protocol import AttentionCard, ModelCard
 from pipeline.models.registry import describe_model
 from pipeline.plan.binding import Given, bind
 from pipeline.plan.facts import ImageFacts
-from pipeline.plan.presets import PRESETS
 from pipeline.plan.recipe import Recipe
 from pipeline.plan.record import plan_from_json
 from pipeline.plan.stages import bind_series
 from pipeline.prompts.tag_file import TagFile
-from pipeline.sampling.solvers import FLOW_ONLY, SOLVERS
+from pipeline.sampling.solvers import ROWS
 from storage.box import Box
 from tests.support.composite import write_composite, write_image_adapter
+from tests.support.presets import PRESETS
 from tests.support.tiny import DEVICE
 
 INGREDIENTS: dict[str, tuple[Any, ...]] = {
@@ -32,7 +32,7 @@ INGREDIENTS: dict[str, tuple[Any, ...]] = {
     "start": ("noise", "image"),
     "strength": (0.5,),
     "spacing": ("trailing", "leading", "linspace"),
-    "solver": tuple(name for name in SOLVERS if name not in FLOW_ONLY),
+    "solver": tuple(row.name for row in ROWS if not row.is_flow),
     "activity": ("all", "groups", "mask"),
     "difficulty": ("confidence", "gradient", "attention", "file"),
     "difficulty_cell": (1, 16),
@@ -134,7 +134,7 @@ def make_recipe(given: dict[str, Any]) -> Recipe:
         **solver,
         **given,
     }
-    return Recipe(**settings)
+    return Recipe.from_flat(**settings)
 
 
 def beside(given: dict[str, Any]) -> Given:

@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from actors.artifacts.layout import latent_name
-from actors.artifacts.prompts import PROMPTS_ARRAY, read_prompt
+from actors.artifacts.layout import PROMPTS_ARRAY, latent_name
+from actors.artifacts.prompts import read_prompt
 from actors.drive import StoppedError
 from pipeline.tasks.prompt_table import read_block
 from tests.support.runs import Case, digest, make_case, serial, sit

@@ -66,7 +66,7 @@ def test_equals_a_plain_loop_on_a_flow(tmp_path: Path) -> None:
     model = write_stable_diffusion_3(tmp_path / "sd3")
     settings = {"region": 32, "window": 8, "overlap": 4, "steps": 3, "guidance": 2.0, "batch": 2, "keep_steps": 1}
     case = make_case(str(model), height=44, width=60, prompt="abc", guide="structure", low_band=0.25, **settings)
-    assert case.plan.recipe.solver == "flow-euler"
+    assert case.plan.recipe.sampling.solver == "flow-euler"
     found, expected = last(case, run(case, tmp_path / "run")), serial(case)
     assert np.abs(found - expected).max() / np.abs(expected).max() < 1e-4
 
@@ -76,10 +76,10 @@ def merge_whole(case: Case, store: RunStore, step: int) -> np.ndarray:
     plan, worker = case.plan, build_worker(case.setup(store))
     canvas = plan.regions.canvas
     made: list[Contribution] = []
-    for region, reached in enumerate(Graph(plan).destinations):
-        made += worker.run(Task(Kind.DENOISE, step, region), [])[1] if reached else []
+    for task in (Task(Kind.DENOISE, step, region) for region in range(plan.regions.num_regions)):
+        made += worker.run(task, [])[1] if Graph(plan).receivers(task) else []
     z = store.open_array(latent_name(step)).read(canvas)
-    weights = weight_sum(plan.recipe.blend, plan.tiles, canvas, canvas)
+    weights = weight_sum(plan.recipe.tiles.blend, plan.tiles, canvas, canvas)
     prediction = guide_prediction(
         plan.solver(),
         step,
@@ -89,7 +89,7 @@ def merge_whole(case: Case, store: RunStore, step: int) -> np.ndarray:
         wide=canvas,
         canvas=canvas,
         box=canvas,
-        cell=plan.recipe.low_cell,
+        cell=plan.recipe.guidance.low_cell,
     )
     return merge_region(plan.solver(), step, z, prediction, None, None)[0]
 

@@ -9,8 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from actors.artifacts.layout import latent_name
-from actors.artifacts.words import words_name
+from actors.artifacts.layout import latent_name, words_name
 from actors.drive import StoppedError
 from tests.support.runs import MASKED, STAGED, Case, diffusion_case, digest, sit
 

@@ -79,7 +79,7 @@ def test_a_guided_picture_from_words(model: str, tmp_path: Path) -> None:
     distances = {}
     for guide in ("none", "structure"):
         series = grown(model, tmp_path / guide, guide=guide)
-        assert [plan.recipe.guide for plan in series.plans] == ["none", guide]
+        assert [plan.recipe.guidance.guide for plan in series.plans] == ["none", guide]
         plan, store = series.plans[1], series.stores[1]
         last = torch.from_numpy(store.open_array(latent_name(plan.num_steps)).read(plan.regions.canvas))
         distances[guide] = float((_low(last, 8) - _low(torch.from_numpy(coarse(series)), 8)).abs().mean())

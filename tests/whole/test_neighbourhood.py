@@ -14,7 +14,7 @@ from diffusers import UNet2DConditionModel
 from actors.artifacts.layout import latent_name
 from actors.drive import StoppedError
 from actors.schedule.graph import Graph
-from actors.schedule.task import Item
+from actors.schedule.task import Kind, Task
 from pipeline.prompts.tag_file import TagFile
 from storage.box import Box
 from storage.run import RunStore
@@ -61,7 +61,12 @@ def difference(found: np.ndarray, expected: np.ndarray) -> float:
 def test_defaults_follow_the_region_and_the_native_window(tmp_path: Path) -> None:
     """Windows of the region's side that overlap by half a neighbourhood, whose prompts' own windows half overlap."""
     plan = nearby_case(tmp_path, attention_window=None).plan
-    assert (plan.recipe.window, plan.recipe.attention_window, plan.recipe.overlap, plan.recipe.batch) == (24, 16, 8, 1)
+    assert (
+        plan.recipe.tiles.window,
+        plan.recipe.tiles.attention_window,
+        plan.recipe.tiles.overlap,
+        plan.recipe.model.batch,
+    ) == (24, 16, 8, 1)
     assert (plan.tiles.tops, plan.tiles.lefts) == ((0,), (0, 12))
     assert (plan.prompt_tiles.tops, plan.prompt_tiles.lefts) == ((0, 4), (0, 7, 13, 20))
 
@@ -126,7 +131,5 @@ def test_a_task_waits_for_the_prompts_of_all_its_windows(tmp_path: Path) -> None
             for window in case.plan.prompt_tiles.owned_by(case.plan.regions.box(owner))
             if any(window.box.intersection(box) for box in seen)
         }
-        waits = {
-            owner for owner in range(graph.num_regions) if region in graph.conditioned_regions(Item("coarse", 0, owner))
-        }
-        assert owners == waits, region
+        items = graph.inputs(Task(Kind.DENOISE, 0, region))
+        assert owners == {item.region for item in items if item.kind == "coarse"}, region

@@ -42,7 +42,7 @@ def make_oracle(
     plans = series.plans
     last, recipe = plans[-1], plans[-1].recipe
     backbone = load_backbone(describe_model(series.model), device="cpu", dtype="float32")
-    table = embed_own(backbone, recipe.negative_prompt, recipe.prompt)
+    table = embed_own(backbone, recipe.prompts.negative, recipe.prompts.text)
 
     def eps(latents: torch.Tensor, t: float, _name: str, ids: Any, shown: Any) -> torch.Tensor:
         crops = torch.tensor([ids], dtype=torch.float32)
@@ -52,32 +52,32 @@ def make_oracle(
             backbone.predict(latents[None], torch.tensor(t), Conditioning(crops=crops, structure=structure, **row))[0]
             for row in rows
         )
-        return without + float(recipe.guidance or 0) * (with_it - without)
+        return without + float(recipe.guidance.weight or 0) * (with_it - without)
 
     def noise(plan: Plan) -> torch.Tensor:
         return torch.from_numpy(
-            keyed_noise(plan.regions.canvas, channels=4, seed=recipe.seed, stage=plan.stage.index, draw=0)
+            keyed_noise(plan.regions.canvas, channels=4, seed=recipe.run.seed, stage=plan.stage.index, draw=0)
         )
 
     def jitter(phase: int, step: int, view: int) -> tuple[int, int]:
         plan = plans[phase - 1]
         tile = plan.tiles.tile(*divmod(view, len(plan.tiles.lefts)))
-        by = draw_jitter(recipe.seed, phase - 1, step, tile, plan.jitter)
-        moved = move(tile, plan.tiles, by, plan.regions.canvas, beyond=recipe.compat == "official")
+        by = draw_jitter(recipe.run.seed, phase - 1, step, tile, plan.jitter)
+        moved = move(tile, plan.tiles, by, plan.regions.canvas, beyond=recipe.run.compat == "official")
         return moved.box.top - tile.box.top, moved.box.left - tile.box.left
 
     def permutation(phase: int, step: int, group: int) -> torch.Tensor:
         dilation = plans[phase - 1].dilation
         assert dilation is not None
-        size = recipe.interaction_group or dilation.num_samples
+        size = recipe.dilation.interaction_group or dilation.num_samples
         found = draw_bijection(
             dilation.num_samples,
             *dilation.sample_shape,
-            seed=recipe.seed,
+            seed=recipe.run.seed,
             stage=phase - 1,
             step=step,
             window=0,
-            group=recipe.interaction_group,
+            group=recipe.dilation.interaction_group,
         )
         first = group * size
         return torch.from_numpy(found[first : first + size] - first)
@@ -134,7 +134,7 @@ def test_equals_the_plain_loops(
     assert jittered == ("jitter" not in recipe)
     for index, latents in enumerate(expected):
         found = result(series, index)
-        if index and series.plans[index].recipe.anchor:
+        if index and series.plans[index].recipe.stages.anchor:
             found = demofusion.restandardised(found, expected[0].mean(), expected[0].std())
         assert apart(found, latents) < 1e-5
         if index:

@@ -9,9 +9,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from actors.artifacts.layout import COARSE, latent_name
-from actors.artifacts.prompts import PROMPTS_ARRAY, read_prompt
-from actors.artifacts.tagging import GLOBAL_TAGS_BLOB
+from actors.artifacts.layout import COARSE, GLOBAL_TAGS_BLOB, PROMPTS_ARRAY, latent_name
+from actors.artifacts.prompts import read_prompt
 from actors.drive import StoppedError
 from actors.work.building import build_worker
 from pipeline.prompts.vocabulary import Vocabulary

@@ -72,7 +72,7 @@ def test_every_weight_is_priced_and_every_file_counts(models: dict[str, Path], t
     held += sum(
         buffer.numel() for name, buffer in backbone._transformer.named_buffers() if name == "pos_embed.pos_embed"
     )
-    assert card.geometry.parameters == held
+    assert card.geometry.cost.parameters == held
     plan = small_plan(height=40, width=40, model=card, window=16, overlap=8)
     assert price(plan).memory_model == 4 * held
     folder = shutil.copytree(models[kind], tmp_path / kind)

@@ -104,7 +104,9 @@ def level_shape(places: int, height: int, width: int) -> tuple[int, int, int]:
     while height * width > places:
         height, width, factor = -(-height // 2), -(-width // 2), 2 * factor
     if height * width != places:
-        raise ValueError(f"a layer of {places} places is none of a U-Net's over this canvas: it needs attend = 'tiles'")
+        raise ValueError(
+            f"a layer of {places} places is none of a U-Net's over this canvas: it needs tiles.attend = 'tiles'"
+        )
     return height, width, factor
 
 

@@ -19,6 +19,8 @@ from diffusers.models.modeling_utils import ModelMixin
 from torch import nn
 from torch.nn import functional
 
+GENERATOR = "generator"
+"""folder of the part, which a model may lack"""
 COLOURS = 3
 """channels of the latent that hold the colours"""
 REACH = 5

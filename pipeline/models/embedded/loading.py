@@ -16,13 +16,15 @@ from transformers import CLIPTextModel
 from pipeline.models.attention.kernels import PLAIN, Options
 from pipeline.models.attention.neighbourhood import knows_attention
 from pipeline.models.attention.word_maps import word_cell
+from pipeline.models.family import Family
 from pipeline.models.files.weights import fingerprint_files, read_whole, weight_file
-from pipeline.models.protocol import LatentGeometry, ModelCard
+from pipeline.models.protocol import LIVE_FEATURES, Cost, Defaults, LatentGeometry, ModelCard
 from pipeline.prompts.tokenizer import read_tokenizer
 from storage.documents import read_json
 
 from .backbone import STRUCTURES, EmbeddedBackbone, Parts
-from .generator import Generator
+from .flops import count_denoiser, count_latents
+from .generator import GENERATOR, Generator
 from .restoration import RestorationModule
 from .tagger import DEGRADATIONS, Tagger
 from .texture_encoder import TextureEncoder
@@ -31,8 +33,6 @@ WEIGHTED = ("vae", "unet", "text_encoder", "controlnet", "restorer", "tagger")
 """folders of the parts that have weights"""
 TEXTURES = ("texture_encoder", "image_adapter")
 """and of those that texture prompts need, which a model may lack"""
-GENERATOR = "generator"
-"""and the part that makes pictures from words alone, which a model may lack"""
 
 
 KINDS: dict[str, Any] = {
@@ -95,7 +95,6 @@ def read_geometry(folder: Path, index: dict[str, Any]) -> LatentGeometry:
         channels=vae["latent_channels"],
         factor=2 ** (len(vae["encoder_block_out_channels"]) - 1),
         window=own["window"],
-        overlap=own["overlap"],
         multiple=own["multiple"],
         encoder_halo=own["encoder_halo"],
         decoder_halo=own["decoder_halo"],
@@ -104,17 +103,29 @@ def read_geometry(folder: Path, index: dict[str, Any]) -> LatentGeometry:
         structures=tuple(STRUCTURES),
         image_width=width,
         restorer_halo=own["restorer_halo"],
+        steers=True,
+        spreads=True,
+        tags=True,
         text_tokens=configs["text_encoder"]["max_position_embeddings"],
         native_scale=own["native_scale"],
+        cost=Cost(width=configs["unet"]["block_out_channels"][0], live_features=LIVE_FEATURES),
+        is_channels_last=True,
+        attends_nearby=all(knows_attention(configs[part]) for part in ("unet", "controlnet")),
+        word_cell=word_cell(configs["unet"]),
+    )
+
+
+def read_defaults(folder: Path, index: dict[str, Any]) -> Defaults:
+    """What the model's own table says."""
+    own = index["gigatile"]
+    return Defaults(
+        overlap=own["overlap"],
         steps=own["steps"],
         guidance=own["guidance"],
         text_steps=own.get("text_steps"),
         text_guidance=own.get("text_guidance"),
         batch=1,
         dtype=own["dtype"],
-        width=configs["unet"]["block_out_channels"][0],
-        attends_nearby=all(knows_attention(configs[part]) for part in ("unet", "controlnet")),
-        word_cell=word_cell(configs["unet"]),
     )
 
 
@@ -138,6 +149,15 @@ def read_degradations(folder: Path) -> tuple[str, ...]:
     """The tagger's phrases that speak of damage."""
     config = read_json(folder / "tagger" / "config.json")
     return tuple(phrase for phrase in config["phrases"] if phrase in DEGRADATIONS)
+
+
+def read_facts(folder: Path, index: dict[str, Any]) -> dict[str, Any]:
+    """What its card says beside those of other families."""
+    return {
+        "vocabulary": read_vocabulary(folder),
+        "degradations": read_degradations(folder),
+        "sight": read_sight(folder, index),
+    }
 
 
 def load(card: ModelCard, *, device: str, dtype: torch.dtype, options: Options = PLAIN) -> EmbeddedBackbone:
@@ -165,3 +185,18 @@ def load(card: ModelCard, *, device: str, dtype: torch.dtype, options: Options =
         adapter=adapter,
     )
     return EmbeddedBackbone(card.geometry, parts, own, options)
+
+
+FAMILY = Family(
+    name="embedded",
+    class_names=("GigatileSuperResolver",),
+    parts=parts,
+    weighted_parts=weighted_parts,
+    kinds=kinds,
+    read_geometry=read_geometry,
+    read_defaults=read_defaults,
+    facts=read_facts,
+    load=load,
+    count_pass=count_denoiser,
+    count_codec=count_latents,
+)

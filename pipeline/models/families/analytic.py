@@ -8,24 +8,22 @@ from __future__ import annotations
 
 import torch
 
-from pipeline.models.protocol import Conditioning, LatentGeometry, ModelCard
+from pipeline.models.attention.kernels import PLAIN, Options
+from pipeline.models.family import Family
+from pipeline.models.protocol import Conditioning, Cost, Defaults, LatentGeometry, ModelCard
 
 GEOMETRY = LatentGeometry(
     channels=4,
     factor=4,
     window=64,
-    overlap=16,
     multiple=1,
     encoder_halo=0,
     decoder_halo=0,
     codec_window=256,
     reads_coarse=True,
-    steps=8,
-    guidance=1.0,
-    batch=4,
-    dtype="float32",
-    width=8,
+    cost=Cost(width=8),
 )
+DEFAULTS = Defaults(overlap=16, steps=8, guidance=1.0, batch=4, dtype="float32")
 
 SCHEDULER = {
     "_class_name": "DDIMScheduler",
@@ -44,6 +42,7 @@ CARD = ModelCard(
     family="analytic",
     location="",
     geometry=GEOMETRY,
+    defaults=DEFAULTS,
     scheduler=SCHEDULER,
     fingerprint="analytic-1",
 )
@@ -83,3 +82,11 @@ class AnalyticBackbone:
 
     def embed(self, prompts: list[str]) -> dict[str, torch.Tensor]:
         return {}
+
+
+def load(card: ModelCard, *, device: str, dtype: torch.dtype, options: Options = PLAIN) -> AnalyticBackbone:
+    """The one that there is: it computes on the CPU, in float32."""
+    return AnalyticBackbone()
+
+
+FAMILY = Family(name="analytic", card=CARD, load=load)

@@ -15,10 +15,12 @@ from diffusers import AutoencoderKL, FluxTransformer2DModel
 
 from pipeline.models.attachments.lora import merge_all
 from pipeline.models.attention.kernels import PLAIN, Options
-from pipeline.models.autoencoder.autoencoder import codec_geometry
+from pipeline.models.autoencoder.autoencoder import codec_cost, codec_geometry
+from pipeline.models.family import Family, Pass
 from pipeline.models.files.configs import read_config
 from pipeline.models.files.networks import bare, read_network
-from pipeline.models.protocol import LatentGeometry, ModelCard
+from pipeline.models.flops import META, count_autoencoder, count_joint, without_weights, zeros
+from pipeline.models.protocol import LIVE_FEATURES, Cost, Defaults, LatentGeometry, ModelCard
 
 from .joint_transformer import JointTransformer
 from .text_encoder import KINDS, TextEncoder, config_files, folders, num_tokens, read_text_encoder
@@ -55,27 +57,40 @@ def read_geometry(folder: Path, index: dict[str, Any]) -> LatentGeometry:
     configs = {part: read_config(folder / part / "config.json", folder.name) for part in weighted_parts(index)}
     check_parts(folder, configs)
     transformer = configs["transformer"]
-    # no config tells the native size, but the shift of the noise levels is tied to it
-    scheduler = read_config(folder / "scheduler" / "scheduler_config.json", folder.name)
-    window = math.isqrt(scheduler.get("max_image_seq_len", NATIVE_TOKENS)) * PATCH
     embeds = bool(transformer["guidance_embeds"])
     return LatentGeometry(
         **codec_geometry(configs["vae"]),
-        window=window,
-        overlap=window // 2,
+        window=_window(folder),
         multiple=PATCH,
         patch=PATCH,
         even_levels=True,
         attends_nearby=True,
         text_tokens=num_tokens(folder, 2, TEXT_TOKENS[embeds]),
-        # their authors' own numbers: schnell is distilled to few steps without guidance
+        embeds_guidance=embeds,
+        cost=Cost(
+            width=transformer["num_attention_heads"] * transformer["attention_head_dim"] // PATCH**2,
+            live_features=LIVE_FEATURES,
+            **codec_cost(configs["vae"]),
+        ),
+    )
+
+
+def read_defaults(folder: Path, index: dict[str, Any]) -> Defaults:
+    """Their authors' own numbers: schnell is distilled to few steps without guidance."""
+    embeds = read_config(folder / "transformer" / "config.json", folder.name)["guidance_embeds"]
+    return Defaults(
+        overlap=_window(folder) // 2,
         steps=28 if embeds else 4,
         guidance=3.5 if embeds else 1.0,
-        embeds_guidance=embeds,
         batch=1,
         dtype="bfloat16" if torch.cuda.is_available() else "float32",
-        width=transformer["num_attention_heads"] * transformer["attention_head_dim"] // PATCH**2,
     )
+
+
+def _window(folder: Path) -> int:
+    # no config tells the native size, but the shift of the noise levels is tied to it
+    scheduler = read_config(folder / "scheduler" / "scheduler_config.json", folder.name)
+    return math.isqrt(scheduler.get("max_image_seq_len", NATIVE_TOKENS)) * PATCH
 
 
 def check_parts(folder: Path, configs: dict[str, dict[str, Any]]) -> None:
@@ -132,7 +147,23 @@ def load(card: ModelCard, *, device: str, dtype: torch.dtype, options: Options =
     for network in (loaded.vae, loaded.transformer, loaded.clip.network, loaded.sequence.network):
         network.to(device).eval().requires_grad_(False)
     options.prepare(loaded.transformer)
-    return FluxBackbone(card.geometry, loaded, options)
+    return FluxBackbone(card.geometry, loaded, options, card.defaults.guidance)
+
+
+def count_flux(folder: Path, tokens: int, one: Pass) -> int:
+    """FLOPs of one pass; see Family.count_pass."""
+    net = without_weights(folder, transformer=FluxTransformer2DModel)
+    rows, cols, config = one.height // PATCH, one.width // PATCH, net.config
+    return count_joint(
+        net,
+        one,
+        patch=PATCH,
+        hidden_states=zeros(1, rows * cols, config.in_channels),
+        encoder_hidden_states=zeros(1, tokens, config.joint_attention_dim),
+        guidance=zeros(1) if config.guidance_embeds else None,
+        img_ids=image_ids(rows, cols).to(META),
+        txt_ids=zeros(tokens, 3),
+    )
 
 
 def pack(latents: torch.Tensor) -> torch.Tensor:
@@ -158,8 +189,10 @@ class FluxBackbone(JointTransformer):
     """Runs a FLUX model's parts; see Backbone for shapes and ranges. Every tile is a picture of its own: its positions
     begin at 0, so the transformer meets none that it was not trained on."""
 
-    def __init__(self, geometry: LatentGeometry, parts: Parts, options: Options = PLAIN) -> None:
+    def __init__(self, geometry: LatentGeometry, parts: Parts, options: Options, guidance: float) -> None:
+        """``guidance``: its weight where a conditioning tells none."""
         super().__init__(geometry, parts.vae, parts.transformer, options)
+        self._default_guidance = guidance
         self._clip, self._sequence = parts.clip, parts.sequence
 
     def _run(
@@ -189,9 +222,24 @@ class FluxBackbone(JointTransformer):
         """[B] where the weight of guidance is an input."""
         if not self._geometry.embeds_guidance:
             return None
-        return torch.full((batch,), self._geometry.guidance if weight is None else weight, device=device)
+        return torch.full((batch,), self._default_guidance if weight is None else weight, device=device)
 
     @torch.inference_mode()
     def embed(self, prompts: list[str]) -> dict[str, torch.Tensor]:
         pooled = self._clip.run(prompts).pooler_output
         return {"text": self._sequence.sequence(prompts), "pooled": pooled.float().cpu()}
+
+
+FAMILY = Family(
+    name="flux",
+    class_names=("FluxPipeline", "FluxImg2ImgPipeline"),
+    parts=parts,
+    weighted_parts=weighted_parts,
+    kinds=kinds,
+    read_geometry=read_geometry,
+    read_defaults=read_defaults,
+    load=load,
+    networks=skeleton,
+    count_pass=count_flux,
+    count_codec=count_autoencoder,
+)

@@ -18,14 +18,16 @@ from pipeline.models.attachments.lora import merge_all
 from pipeline.models.attention.kernels import PLAIN, Options
 from pipeline.models.attention.neighbourhood import knows_attention, surround
 from pipeline.models.attention.word_maps import record_words, word_cell
-from pipeline.models.autoencoder.autoencoder import Autoencoder, codec_geometry
+from pipeline.models.autoencoder.autoencoder import Autoencoder, codec_cost, codec_geometry
+from pipeline.models.family import CONTROLS, IMAGE_ADAPTER, Family
 from pipeline.models.files.configs import read_config
 from pipeline.models.files.demands import square_side
 from pipeline.models.files.model_file import Control, ModelFile
 from pipeline.models.files.networks import kinds as network_kinds
-from pipeline.models.files.networks import read_networks
+from pipeline.models.files.networks import read_networks, skeleton
 from pipeline.models.files.single_file import read_checkpoint
-from pipeline.models.protocol import Conditioning, LatentGeometry, ModelCard, WordMaps
+from pipeline.models.flops import count_autoencoder, count_unet
+from pipeline.models.protocol import Conditioning, Cost, Defaults, LatentGeometry, ModelCard, WordMaps
 from pipeline.prompts.tokenizer import read_tokenizer
 
 TEXT_PARTS = (("tokenizer", "text_encoder"), ("tokenizer_2", "text_encoder_2"))
@@ -64,27 +66,43 @@ def read_geometry(folder: Path, index: dict[str, Any]) -> LatentGeometry:
     configs = {part: read_config(folder / part / "config.json", folder.name) for part in ("vae", "unet", *encoders)}
     vae, unet, text = (configs[part] for part in ("vae", "unet", "text_encoder"))
     check_parts(folder, vae, unet, sum(configs[encoder]["hidden_size"] for encoder in encoders))
-    window, embeds = square_side(unet["sample_size"]), bool(unet.get("time_cond_proj_dim"))
-    # others are refused by check_demands
-    assert window is not None
+    window = _window(unet)
     return LatentGeometry(
         **codec_geometry(vae),
         window=window,
-        overlap=window // 2,
         multiple=2 ** (len(unet["block_out_channels"]) - 1),
         zero_negative=_is_xl(index) and index.get("force_zeros_for_empty_prompt", True),
         reads_crops=_is_xl(index),
         text_tokens=text.get("max_position_embeddings", 77),
-        # a latent consistency model's own numbers, or the others'
-        steps=4 if embeds else 30,
-        guidance=8.5 if embeds else 5.0,
-        embeds_guidance=embeds,
-        batch=4,
-        dtype="float16" if torch.cuda.is_available() else "float32",
-        width=unet["block_out_channels"][0],
+        embeds_guidance=_embeds_guidance(unet),
+        cost=Cost(width=unet["block_out_channels"][0], **codec_cost(vae)),
         attends_nearby=knows_attention(unet),
         word_cell=word_cell(unet),
     )
+
+
+def read_defaults(folder: Path, index: dict[str, Any]) -> Defaults:
+    """A latent consistency model's own numbers, or the others'."""
+    unet = read_config(folder / "unet" / "config.json", folder.name)
+    embeds = _embeds_guidance(unet)
+    return Defaults(
+        overlap=_window(unet) // 2,
+        steps=4 if embeds else 30,
+        guidance=8.5 if embeds else 5.0,
+        batch=4,
+        dtype="float16" if torch.cuda.is_available() else "float32",
+    )
+
+
+def _window(unet: dict[str, Any]) -> int:
+    window = square_side(unet["sample_size"])
+    # others are refused by check_demands
+    assert window is not None
+    return window
+
+
+def _embeds_guidance(unet: dict[str, Any]) -> bool:
+    return bool(unet.get("time_cond_proj_dim"))
 
 
 def embed_guidance(weights: torch.Tensor, width: int) -> torch.Tensor:
@@ -235,3 +253,34 @@ class StableDiffusionBackbone(Autoencoder):
         if pooled is not None:
             table["pooled"] = pooled.float().cpu()
         return table
+
+
+FAMILY = Family(
+    name="stable_diffusion",
+    class_names=(
+        "StableDiffusionPipeline",
+        "StableDiffusionImg2ImgPipeline",
+        "LatentConsistencyModelPipeline",
+        "LatentConsistencyModelImg2ImgPipeline",
+        "StableDiffusionXLPipeline",
+        "StableDiffusionXLImg2ImgPipeline",
+    ),
+    controlled=(
+        "StableDiffusionControlNetPipeline",
+        "StableDiffusionControlNetImg2ImgPipeline",
+        "StableDiffusionXLControlNetPipeline",
+        "StableDiffusionXLControlNetImg2ImgPipeline",
+    ),
+    parts=parts,
+    weighted_parts=weighted_parts,
+    kinds=kinds,
+    read_geometry=read_geometry,
+    read_defaults=read_defaults,
+    load=load,
+    networks=skeleton,
+    attaches=frozenset({CONTROLS, IMAGE_ADAPTER}),
+    reads_single_files=True,
+    is_distilled_by_name=True,
+    count_pass=count_unet,
+    count_codec=count_autoencoder,
+)

@@ -15,10 +15,12 @@ from torch.nn import functional
 
 from pipeline.models.attachments.lora import merge_all
 from pipeline.models.attention.kernels import PLAIN, Options
-from pipeline.models.autoencoder.autoencoder import codec_geometry
+from pipeline.models.autoencoder.autoencoder import codec_cost, codec_geometry
+from pipeline.models.family import Family, Pass
 from pipeline.models.files.configs import read_config
 from pipeline.models.files.networks import bare, read_network
-from pipeline.models.protocol import LatentGeometry, ModelCard
+from pipeline.models.flops import count_autoencoder, count_joint, without_weights, zeros
+from pipeline.models.protocol import LIVE_FEATURES, Cost, Defaults, LatentGeometry, ModelCard
 
 from .joint_transformer import JointTransformer
 from .text_encoder import KINDS, TextEncoder, config_files, folders, num_tokens, read_text_encoder
@@ -60,17 +62,27 @@ def read_geometry(folder: Path, index: dict[str, Any]) -> LatentGeometry:
     return LatentGeometry(
         **codec_geometry(configs["vae"]),
         window=window,
-        overlap=window // 2,
         multiple=patch,
         patch=patch,
         largest_window=transformer["pos_embed_max_size"] * patch,
         attends_nearby=True,
         text_tokens=num_tokens(folder, 3, SEQUENCE_TOKENS) if has_sequence else num_tokens(folder, 1, CLIP_TOKENS),
+        cost=Cost(
+            width=transformer["num_attention_heads"] * transformer["attention_head_dim"] // patch**2,
+            live_features=LIVE_FEATURES,
+            **codec_cost(configs["vae"]),
+        ),
+    )
+
+
+def read_defaults(folder: Path, index: dict[str, Any]) -> Defaults:
+    """Its authors' numbers."""
+    return Defaults(
+        overlap=read_config(folder / "transformer" / "config.json", folder.name)["sample_size"] // 2,
         steps=28,
         guidance=7.0,
         batch=2,
         dtype="bfloat16" if torch.cuda.is_available() else "float32",
-        width=transformer["num_attention_heads"] * transformer["attention_head_dim"] // patch**2,
     )
 
 
@@ -134,6 +146,19 @@ def load(card: ModelCard, *, device: str, dtype: torch.dtype, options: Options =
     return StableDiffusion3Backbone(card.geometry, loaded, options)
 
 
+def count_transformer(folder: Path, _tokens: int, one: Pass) -> int:
+    """FLOPs of one pass; see Family.count_pass."""
+    net = without_weights(folder, transformer=SD3Transformer2DModel)
+    return count_joint(
+        net,
+        one,
+        patch=net.config.patch_size,
+        hidden_states=zeros(1, net.config.in_channels, one.height, one.width),
+        # both, whether there is a T5 or not
+        encoder_hidden_states=zeros(1, CLIP_TOKENS + SEQUENCE_TOKENS, net.config.joint_attention_dim),
+    )
+
+
 class StableDiffusion3Backbone(JointTransformer):
     """Runs a Stable Diffusion 3 model's parts; see Backbone for shapes and ranges. A tile's positions are the middle of
     the model's table of them."""
@@ -172,3 +197,19 @@ class StableDiffusion3Backbone(JointTransformer):
             sequence = self._sequence.sequence(prompts)
         pooled = torch.cat([output.text_embeds for output in outputs], -1)
         return {"text": torch.cat([states, sequence], 1), "pooled": pooled.float().cpu()}
+
+
+FAMILY = Family(
+    name="stable_diffusion_3",
+    class_names=("StableDiffusion3Pipeline", "StableDiffusion3Img2ImgPipeline"),
+    parts=parts,
+    weighted_parts=weighted_parts,
+    kinds=kinds,
+    read_geometry=read_geometry,
+    read_defaults=read_defaults,
+    load=load,
+    networks=skeleton,
+    is_distilled_by_name=True,
+    count_pass=count_transformer,
+    count_codec=count_autoencoder,
+)

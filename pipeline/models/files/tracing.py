@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable
 from typing import Any
 
 import torch
+from torch.utils._pytree import tree_leaves
 
 
 class Traced(torch.Tensor):
@@ -18,10 +19,15 @@ class Traced(torch.Tensor):
         cls, func: Callable[..., Any], types: Any, args: Any = (), kwargs: dict[str, Any] | None = None
     ) -> Any:
         made = super().__torch_function__(func, types, args, kwargs or {})
-        if isinstance(made, Traced):
-            given = [one for one in args if isinstance(one, Traced)]
-            made.origins = frozenset().union(*(one.origins for one in given))
+        names = frozenset().union(*(one.origins for one in _traced((args, kwargs or {}))))
+        for one in _traced(made):
+            one.origins = names
         return made
+
+
+def _traced(values: Any) -> list[Traced]:
+    """All traced tensors among values, in lists and tables as torch.cat takes them and torch.chunk gives them too."""
+    return [one for one in tree_leaves(values) if isinstance(one, Traced)]
 
 
 def trace(shapes: dict[str, tuple[int, ...]]) -> dict[str, torch.Tensor]:

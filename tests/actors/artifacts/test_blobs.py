@@ -14,10 +14,16 @@ from typing import Any
 import pytest
 
 from actors.artifacts.blobs import Blobs, crc_of
-from actors.artifacts.image_prompts import image_prompt_blob
-from actors.artifacts.layout import COARSE, DIFFICULTY, OUT, PROMPT_BLOB, statistics_blob
-from actors.artifacts.prompts import PROMPTS_ARRAY
-from actors.artifacts.tagging import GLOBAL_TAGS_BLOB
+from actors.artifacts.layout import (
+    COARSE,
+    DIFFICULTY,
+    GLOBAL_TAGS_BLOB,
+    OUT,
+    PROMPT_BLOB,
+    PROMPTS_ARRAY,
+    image_prompt_blob,
+    statistics_blob,
+)
 from actors.drive import GOLDEN_BLOB, StoppedError
 from actors.work import building
 from storage.errors import CorruptRegionError, FencedError, MissingRegionError, RegionConflictError

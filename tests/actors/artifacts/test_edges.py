@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 import torch
 
-from actors.artifacts.edges import EDGES, read_edges
-from actors.artifacts.layout import OUT
+from actors.artifacts.edges import read_edges
+from actors.artifacts.layout import EDGES, OUT
 from actors.drive import StoppedError
 from pipeline.imaging.edges import edges
 from pipeline.plan.cost import price
@@ -132,7 +132,7 @@ def test_damaged_edges_are_found_again(model: str, whole: Series, tmp_path: Path
 def test_edges_count(model: str, whole: Series, tmp_path: Path) -> None:
     """Other thresholds, another picture; the first stage is shown none; disk is counted."""
     plans = plan_series(model, 384, 192, **{**SHOWN, "edge_share": 1.0})
-    assert [plan.recipe.structure for plan in plans] == ["none", "edges", "edges"]
+    assert [plan.recipe.structure.controls for plan in plans] == ["none", "edges", "edges"]
     assert not whole.stores[0].has_array(EDGES)
     stores = (*whole.stores[:2], begin(tmp_path, model, plans).stores[2])
     Series(model=model, plans=plans, stores=stores).bring_edges(2)
@@ -145,7 +145,7 @@ def test_edges_count(model: str, whole: Series, tmp_path: Path) -> None:
 def test_left_open_a_stage_shows_all_that_the_model_attaches(model: str) -> None:
     recipe = {**SHOWN, "structure": None}
     plans = plan_series(model, 256, 256, **{name: value for name, value in recipe.items() if value is not None})
-    assert [plan.recipe.structure for plan in plans] == ["none", "both"]
+    assert [plan.recipe.structure.controls for plan in plans] == ["none", "both"]
     assert plans[0].stage.decodes
 
 

@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 import torch
 
-from actors.artifacts.prompts import PROMPTS_ARRAY, PromptStore, prompt_blob, read_prompt
+from actors.artifacts.layout import PROMPTS_ARRAY, prompt_blob
+from actors.artifacts.prompts import PromptStore, read_prompt
 from pipeline.plan.plan import Plan
 from pipeline.prompts.record import PromptRecord, prompt_key
 from pipeline.tasks.denoise import PromptTable

@@ -9,8 +9,7 @@ import numpy as np
 import pytest
 import torch
 
-from actors.artifacts.layout import OUT, latent_name
-from actors.artifacts.reductions import moments_name, statistics_blob
+from actors.artifacts.layout import OUT, latent_name, moments_name, statistics_blob
 from actors.drive import StoppedError
 from actors.schedule.task import Kind
 from pipeline.imaging.pixels import enlarge

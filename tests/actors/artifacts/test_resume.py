@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import itertools
 import random
 import threading
@@ -183,3 +184,14 @@ def test_damaged_output_is_decoded_again(tmp_path: Path) -> None:
 def test_array_names_are_stable() -> None:
     """People and tools open these arrays with any Zarr reader."""
     assert (latent_name(7), history_name(7), COARSE, OUT) == ("z/0/s0007", "history/0/s0007", "cond/coarse", "out")
+
+
+def test_the_later_of_two_records_of_an_item_counts(case: Case, tmp_path: Path) -> None:
+    """A region that was made again after damage has another record, and its own checksum is the right one."""
+    store = case.begin(str(tmp_path / "run"))
+    sit(case, store)
+    graph, records = Graph(case.plan), store.journal.replay()
+    (out, *_) = [record for record in records if record.kind == Kind.DECODE]
+    older = dataclasses.replace(out, crc32c=out.crc32c ^ 1)
+    assert find_available(store, case.plan, graph, [older, *records]).num_damaged == 0
+    assert find_available(store, case.plan, graph, [*records, older]).num_damaged == 1

@@ -67,7 +67,7 @@ def test_a_run_and_a_series_are_found(url: str, read_only: Callable[[], None]) -
 def test_commands_that_look_work_on_a_store_that_cannot_be_written(
     run: Callable[..., Result], tmp_path: Path, read_only: Callable[[], None]
 ) -> None:
-    (tmp_path / "keep.toml").write_text("keep_steps = 1")
+    (tmp_path / "keep.toml").write_text("run.keep_steps = 1")
     assert run("upscale", "in.png", "out.png", "--recipe", "keep.toml").exit_code == 0
     before = {path for path in tmp_path.rglob("*")}
     read_only()

@@ -12,9 +12,9 @@ import numpy as np
 import pytest
 import torch
 
-from actors.artifacts.layout import latent_name
-from actors.artifacts.prompts import PROMPTS_ARRAY, read_prompt
-from actors.artifacts.words import WORDS_BLOB, read_words, words_name
+from actors.artifacts.layout import PROMPTS_ARRAY, WORDS_BLOB, latent_name, words_name
+from actors.artifacts.prompts import read_prompt
+from actors.artifacts.words import read_words
 from actors.drive import StoppedError
 from pipeline.geometry.blend import tile_weight
 from pipeline.models.attention.word_maps import record_words
@@ -57,8 +57,8 @@ def plain_maps(case: Case, store: RunStore, backbone: Backbone) -> np.ndarray:
     From the latents that the run kept.
     """
     plan, solver = case.plan, case.plan.solver()
-    text = backbone.embed([plan.recipe.prompt])
-    weight = tile_weight(plan.recipe.blend, plan.tiles.tile_height, plan.tiles.tile_width)
+    text = backbone.embed([plan.recipe.prompts.text])
+    weight = tile_weight(plan.recipe.tiles.blend, plan.tiles.tile_height, plan.tiles.tile_width)
     result: Any = 0
     for step in range(STEPS):
         z = torch.from_numpy(store.open_array(latent_name(step)).read(plan.regions.canvas))
@@ -112,7 +112,7 @@ def test_stopped_and_resumed_it_sums_the_same(case: Case, store: RunStore, tmp_p
 def test_a_later_stage_says_what_the_maps_say(tmp_path: Path) -> None:
     """The first word, of two pieces, holds on the left and the second on the right: a tile has its own, or both."""
     plain = diffusion_case(tmp_path, prompt="ab cd", keep_steps=1)
-    recipe = dataclasses.replace(plain.plan.recipe, prompts="attention", word_share=0.6)
+    recipe = plain.plan.recipe.with_settings({"prompts.source": "attention", "prompts.word_share": 0.6})
     case = dataclasses.replace(plain, plan=dataclasses.replace(plain.plan, recipe=recipe))
     store = case.begin(str(tmp_path / "run"))
     maps = np.zeros((16, 8, 8), dtype=np.float32)

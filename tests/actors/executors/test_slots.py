@@ -121,3 +121,44 @@ def test_a_pool_that_is_done_is_not_filled() -> None:
     slots = Slots([tile, prepare])
     slots.close(prepare)
     assert [slot.pool for slot in fill(slots)] == [tile, tile]
+
+
+def test_only_a_worker_that_never_said_hello_failed_to_start() -> None:
+    """Those that worked and are lost, as on a preempted node, say nothing of how workers start."""
+    slots = Slots([pool(2)])
+    one, other = fill(slots)
+    for _ in range(3):
+        slots.vacate(one, 0.0)
+    assert slots.start_failures == 3
+    slots.greet(other)
+    assert slots.start_failures == 0, "somebody came up"
+    for _ in range(5):
+        slots.greet(one)
+        slots.vacate(one, 0.0)
+        assert slots.start_failures == 0
+    slots.vacate(other, 0.0)
+    assert slots.start_failures == 0
+    slots.vacate(other, 0.0)
+    assert slots.start_failures == 1
+
+
+def test_a_place_whose_worker_was_of_use_has_not_failed() -> None:
+    slots = Slots([pool(1)])
+    (slot,) = fill(slots)
+    for _ in range(3):
+        slots.greet(slot)
+        slots.prove(slot)
+        assert slots.vacate(slot, 0.0) == 0
+        assert slot.failures == 0
+    assert [slots.vacate(slot, 0.0) for _ in range(3)] == [1, 2, 4]
+    assert slot.failures == 3
+
+
+def test_one_failed_place_of_many_is_not_hopeless() -> None:
+    slots = Slots([pool(3)])
+    one, *others = fill(slots)
+    slots.vacate(one, 0.0)
+    assert not slots.are_hopeless(one)
+    for other in others:
+        slots.vacate(other, 0.0)
+    assert slots.are_hopeless(one)

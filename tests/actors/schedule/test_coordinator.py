@@ -432,3 +432,104 @@ def test_work_is_a_share_of_the_busiest_step() -> None:
     assert coordinator.workload.share(Task(Kind.DENOISE, 0, 2)) == 1, (
         "a region that nothing is known of is taken to be full"
     )
+
+
+def alone(coordinator: Coordinator, kinds: frozenset[Kind] = ALL) -> list[Task]:
+    """What one worker is given, one after another, each finished and journalled before the next."""
+    coordinator.join("w", kinds)
+    order = []
+    while not coordinator.done:
+        coordinator.assign(0.0)
+        attempt = min(coordinator.members["w"].attempts.values(), key=lambda one: one.number)
+        order.append(attempt.task)
+        coordinator.finish("w", attempt.number, Outcome())
+        commit_all(coordinator)
+    return order
+
+
+def test_a_merge_is_handed_out_before_any_tile() -> None:
+    """As soon as it can be: it frees memory, and unlocks its neighbours."""
+    coordinator = Coordinator(graph(), [], Patience(in_flight=1))
+    order = alone(coordinator)
+    made: set[Task] = set()
+    for number, task in enumerate(order):
+        ready = [
+            merge
+            for merge in order[number:]
+            if merge.kind is Kind.MERGE
+            and all(coordinator.graph.producer(item) in made for item in coordinator.graph.inputs(merge))
+        ]
+        if ready:
+            assert task.kind is Kind.MERGE, f"{task} before {ready[0]}"
+        made.add(task)
+
+
+def test_tiles_come_by_the_lowest_step_and_then_in_the_sweep() -> None:
+    coordinator = Coordinator(graph(), [], Patience(in_flight=1))
+    place = coordinator.graph.place
+    order = [task for task in alone(coordinator) if task.kind is Kind.DENOISE]
+    steps = [task.step for task in order]
+    assert steps == sorted(steps)
+    for step in set(steps):
+        places = [place(task.region) for task in order if task.step == step]
+        assert places == sorted(places)
+
+
+def test_what_all_tiles_wait_for_comes_first() -> None:
+    """Encoding before tiles, preparing before encoding: of two that are both ready."""
+    coordinator = Coordinator(graph(start="image"), [], Patience(in_flight=1))
+    kinds = [task.kind for task in alone(coordinator)]
+    last = {kind: len(kinds) - 1 - kinds[::-1].index(kind) for kind in (Kind.PREPARE, Kind.ENCODE)}
+    assert last[Kind.PREPARE] < kinds.index(Kind.ENCODE)
+    assert last[Kind.ENCODE] < kinds.index(Kind.DENOISE)
+    # what is ready to be decoded waits for what others wait for
+    assert kinds.index(Kind.DECODE) > len(kinds) - 2 * kinds.count(Kind.DECODE)
+
+
+def test_no_worker_gets_one_task_twice() -> None:
+    """Late or not, it is somebody else's to try."""
+    coordinator = Coordinator(graph(), [], Patience(lease_floor=1.0, lease_first=1.0, lease_warmup=0.0, in_flight=4))
+    coordinator.join("slow", ALL)
+    first = {attempt.task for attempt in coordinator.assign(0.0)}
+    assert len(first) == 4
+    assert coordinator.overdue(100.0) == []
+    again = coordinator.assign(100.0)
+    assert not first & {attempt.task for attempt in again}
+    coordinator.join("other", ALL)
+    assert first & {attempt.task for attempt in coordinator.assign(100.0)}
+
+
+def test_three_tries_are_three() -> None:
+    """On one worker after another; two failures are forgiven."""
+    coordinator = Coordinator(graph(), [], Patience(tries=3, in_flight=1))
+    coordinator.join("a", frozenset({Kind.PREPARE}))
+    (attempt,) = coordinator.assign(0.0)
+    for failure in (1, 2):
+        assert coordinator.fail(attempt.worker, attempt.number, "no luck")
+        assert coordinator.requeues["task failed"] == failure
+        again = coordinator.assign(0.0)
+        assert [one.task for one in again] == [attempt.task]
+        attempt = again[0]
+    with pytest.raises(TaskFailedError, match="failed 3 times, last on a: no luck"):
+        coordinator.fail(attempt.worker, attempt.number, "no luck")
+
+
+def test_a_late_task_kills_its_worker_at_the_second_time_only() -> None:
+    coordinator = Coordinator(graph(), [], Patience(lease_floor=60.0, lease_first=60.0, lease_warmup=0.0, in_flight=1))
+    coordinator.join("w", ALL)
+    coordinator.assign(0.0)
+    assert coordinator.overdue(59.0) == []
+    assert coordinator.overdue(61.0) == []
+    assert coordinator.requeues["late"] == 1
+    assert coordinator.overdue(62.0) == []
+    assert coordinator.overdue(1e6) == ["w"]
+
+
+def test_tasks_of_a_lost_worker_are_another_ones() -> None:
+    coordinator = Coordinator(graph(), [], Patience(in_flight=2))
+    coordinator.join("gone", ALL)
+    lost = [attempt.task for attempt in coordinator.assign(0.0)]
+    coordinator.leave("gone")
+    assert coordinator.requeues["worker lost"] == 2
+    coordinator.join("next", ALL)
+    assert [attempt.task for attempt in coordinator.assign(0.0)] == lost

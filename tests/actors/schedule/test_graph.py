@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from actors.schedule.graph import PROMPTS, Graph
-from actors.schedule.task import Kind
+from actors.schedule.task import Kind, Task
 from pipeline.models.families import analytic
 from pipeline.plan.plan import Plan
 from storage.box import Box
@@ -48,9 +48,11 @@ def test_sources_are_the_regions_whose_tiles_overlap(
             for r in range(plan.regions.num_regions)
             if any(t.box.intersection(box) for t in plan.tiles.owned_by(plan.regions.box(r)))
         ]
-        assert set(expected) <= set(graph.sources[target])
-        assert list(graph.sources[target]) == [r for r in range(plan.regions.num_regions) if reaches(plan, r, box)]
-    assert all(len(seen) <= 4 for seen in graph.destinations)
+        read = graph.inputs(Task(Kind.MERGE, 0, target))
+        sources = [item.region for item in read if item.kind == "contribution"]
+        assert set(expected) <= set(sources)
+        assert sources == [r for r in range(plan.regions.num_regions) if reaches(plan, r, box)]
+        assert len(graph.receivers(Task(Kind.DENOISE, 0, target))) <= 4
 
 
 NORMED = dataclasses.replace(
@@ -79,16 +81,14 @@ def test_producer_and_product_are_inverse(recipe: dict[str, Any]) -> None:
 def test_consumers_read_what_they_are_told_of(recipe: dict[str, Any]) -> None:
     graph = Graph(small_plan(**recipe))
     for task in graph.needed(set()):
-        inputs = graph.inputs(task)
-        for item in inputs:
-            states = [read for read in inputs if read.kind == "z" and read.region in graph.conditioned_regions(item)]
-            # what conditions a step is offered again by the latents that wait for it
-            assert task in graph.consumers(item) or (states and all(task in graph.consumers(read) for read in states))
+        for item in graph.inputs(task):
+            assert task in graph.consumers(item)
+            assert task in graph.consumers(item, live={task.step})
 
 
 def test_tags_of_the_whole_image_come_before_those_of_tiles() -> None:
     plan = small_plan()
-    recipe = dataclasses.replace(plan.recipe, prompts="local", least_confidence=0.5)
+    recipe = plan.recipe.with_settings({"prompts.source": "local", "prompts.least_confidence": 0.5})
     graph = Graph(dataclasses.replace(plan, recipe=recipe, geometry=dataclasses.replace(plan.geometry, text_tokens=8)))
     prepares = [task for task in graph.needed(set()) if task.kind is Kind.PREPARE]
     assert len(prepares) == plan.regions.num_regions
@@ -113,7 +113,7 @@ def test_totals_are_the_counts(recipe: dict[str, Any]) -> None:
 def test_sweep_runs_along_the_shorter_side() -> None:
     wide = Graph(small_plan(height=200, width=400))
     assert wide.front == 8, "two rows of four"
-    assert wide.order[1] == 4
+    assert wide.place(1) == 4
 
 
 def test_edges_of_reductions_are_linear_in_regions() -> None:

@@ -78,7 +78,7 @@ def test_what_somebody_else_handles_stays_theirs() -> None:
 @pytest.mark.usefixtures("image")
 def test_a_terminated_command_says_how_to_go_on(run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The signal comes between two tasks, once three merges are in the journal."""
-    Path("mine.toml").write_text("steps = 20\nregion = 16\nwindow = 16\noverlap = 6\n")
+    Path("mine.toml").write_text("sampling.steps = 20\ntiles.region = 16\ntiles.window = 16\ntiles.overlap = 6\n")
     words = ["upscale", "in.png", "out.png", "--model", "analytic", "--recipe", "mine.toml", "--workers", "0"]
     folder = tmp_path / "out.png.run"
 
@@ -111,7 +111,7 @@ os.execv(sys.executable, [sys.executable, "-m", "cluster.cli", *sys.argv[1:]])
 @pytest.mark.usefixtures("image")
 def test_a_closed_terminal_stops_a_run_in_good_order(tmp_path: Path) -> None:
     """The kernel sends SIGHUP, and every word that the command says after it would fail."""
-    Path("mine.toml").write_text("steps = 400\nregion = 16\nwindow = 16\noverlap = 6\n")
+    Path("mine.toml").write_text("sampling.steps = 400\ntiles.region = 16\ntiles.window = 16\ntiles.overlap = 6\n")
     words = ["upscale", "in.png", "out.png", "--model", "analytic", "--recipe", "mine.toml", "--workers", "0"]
     folder = tmp_path / "out.png.run"
     terminal, inner = os.openpty()
@@ -137,3 +137,29 @@ def test_a_closed_terminal_stops_a_run_in_good_order(tmp_path: Path) -> None:
     assert json.loads((folder / "status.json").read_text())["state"] == "stopped"
     assert (folder / "lease" / "0001.released").exists()
     assert count_merges(folder) >= 3
+
+
+@pytest.mark.parametrize(
+    ("signals", "codes"),
+    [
+        (["SIGINT"], []),
+        (["SIGINT", "SIGINT"], [130]),
+        (["SIGTERM", "SIGINT"], [130]),
+        (["SIGTERM", "SIGQUIT"], [130]),
+        # whoever sends it means what was said before: a batch system repeats itself
+        (["SIGINT", "SIGTERM"], []),
+        (["SIGTERM", "SIGTERM"], []),
+        (["SIGHUP", "SIGUSR1"], []),
+    ],
+)
+def test_a_second_one_from_the_keyboard_ends_at_once(
+    monkeypatch: pytest.MonkeyPatch, signals: list[str], codes: list[int]
+) -> None:
+    ended: list[int] = []
+    monkeypatch.setattr(os, "_exit", ended.append)
+    switch = StopSwitch()
+    switch.install()
+    for name in signals:
+        os.kill(os.getpid(), getattr(signal, name))
+        assert switch()
+    assert ended == codes

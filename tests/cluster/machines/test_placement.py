@@ -1,54 +1,55 @@
-"""Which workers a session starts."""
+"""Which backend an address is for."""
 
 from __future__ import annotations
 
-import dataclasses
-from typing import Any
+import re
+from pathlib import Path
 
 import pytest
 
-from actors.schedule.graph import Graph
-from actors.schedule.task import Kind
-from cluster.machines.placement import CONTROL, object_bytes, plan_pools
-from pipeline.plan.device import DeviceFacts
-from pipeline.prompts.tagging import Tagging
-from tests.support.tiny import small_plan
+from cluster.job import Job
+from cluster.machines.connect import UnreachableError
+from cluster.machines.placement import BACKENDS, RAY, backend_of, place
+from tests.support.outside import install
 
-HEAVY = Tagging(kind="blip", fingerprint="0", parameters=5, phrases=(), degradations=())
-EVERYTHING = frozenset(Kind)
+BACKEND = """
+from cluster.machines.backend import Backend
 
+class Elsewhere(Backend):
+    schemes = ("elsewhere",)
 
-def pools(kind: str, heavy: bool, *words: Any) -> list[tuple[str, int, frozenset[Kind], float]]:
-    plan = small_plan(device=DeviceFacts(kind=kind, name="test", threads=2))
-    plan = dataclasses.replace(plan, tagger=HEAVY if heavy else None)
-    return [(pool.name, pool.size, pool.kinds, pool.num_gpus) for pool in plan_pools(plan, *words)]
+    def place(self, job):
+        raise ValueError(f"nothing at {job.address}")
 
+    def start(self, asked):
+        raise AssertionError
 
-@pytest.mark.parametrize("heavy", [False, True])
-def test_tile_workers_do_everything_where_nothing_is_spare(heavy: bool) -> None:
-    assert pools("cpu", heavy, 4, 0) == [("tile", 4, EVERYTHING, 0.0)]
-    assert pools("cuda", heavy, 4, 9) == [("tile", 4, EVERYTHING, 1.0)]
+    def measure(self, plan):
+        return 1.0
 
-
-def test_spare_cpus_prepare() -> None:
-    assert pools("cpu", False, 16, 5) == [("tile", 16, EVERYTHING, 0.0), ("prepare", 2, CONTROL, 0.0)]
+ELSEWHERE = Elsewhere()
+"""
 
 
-def test_a_tagger_of_its_own_lives_in_the_prepare_pool_alone() -> None:
-    """Where that is not too small for the tile workers to have work."""
-    assert pools("cpu", True, 16, 5) == [("tile", 16, EVERYTHING - CONTROL, 0.0), ("prepare", 5, CONTROL, 0.0)]
-    assert pools("cpu", True, 16, 3) == [("tile", 16, EVERYTHING, 0.0), ("prepare", 3, CONTROL, 0.0)]
-    assert pools("cuda", True, 4, 9, 0.25) == [("tile", 4, EVERYTHING - CONTROL, 0.75), ("prepare", 4, CONTROL, 0.25)]
-    assert pools("cuda", True, 4, 0, 0.25) == [("tile", 4, EVERYTHING, 1.0)]
+@pytest.mark.parametrize("address", ["auto", "ray://head:10001", "head:6379", "http://head:8265", "nowhere://x"])
+def test_ray_answers_what_nobody_else_does(address: str) -> None:
+    """It says what it expected."""
+    assert backend_of(address) is RAY
 
 
-def test_shared_memory_holds_what_the_coordinator_lets_live() -> None:
-    """Three times that, for what is dropped late."""
-    plan = small_plan(height=400, width=400)
-    graph = Graph(plan)
-    for workers in (1, 50, 2000):
-        alive = graph.most_alive(workers)
-        assert alive >= max(4 * workers, graph.front)
-        one = plan.geometry.channels * plan.regions.side**2 * 4
-        assert object_bytes(plan, graph, workers) == max(256 << 20, 3 * alive * one)
-    assert object_bytes(plan, graph, 100_000) > 256 << 20
+def test_local_is_this_machine() -> None:
+    assert backend_of("local") is BACKENDS.built_in[0] is not RAY
+
+
+def test_a_scheme_of_another_package(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    text = {"outside_backend.py": BACKEND}
+    install(monkeypatch, tmp_path, {"gigatile.executors": {"elsewhere": "outside_backend:ELSEWHERE"}}, files=text)
+    with pytest.raises(ValueError, match="nothing at elsewhere://there"):
+        place(Job(input="in.png", output="out.png", address="elsewhere://there"))
+    assert backend_of("local") is BACKENDS.built_in[0]
+
+
+@pytest.mark.parametrize("address", ["nowhere://x", "head"])
+def test_an_unknown_scheme_is_one_line(address: str) -> None:
+    with pytest.raises(UnreachableError, match=re.escape("expected local, auto, host:port or ray://host:port")):
+        place(Job(input="in.png", output="out.png", address=address))

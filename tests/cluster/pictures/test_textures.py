@@ -12,7 +12,7 @@ import torch
 from PIL import Image
 from typer.testing import Result
 
-from actors.artifacts.image_prompts import TEXTURES_BLOB
+from actors.artifacts.layout import TEXTURES_BLOB
 from pipeline.models.registry import describe_model, load_backbone
 from pipeline.prompts.textures import memory_from_bytes
 from storage.run import RunStore
@@ -27,7 +27,7 @@ Run = Callable[..., Result]
 pytestmark = pytest.mark.usefixtures("image")
 
 SMALL = ["--scale", "4", "--workers", "0"]
-RECIPE = "steps = 2\nwindow = 16\noverlap = 6\nregion = 32\ntexture_count = 2\n"
+RECIPE = "sampling.steps = 2\ntiles.window = 16\ntiles.overlap = 6\ntiles.region = 32\nimage_prompts.count = 2\n"
 
 
 @pytest.fixture
@@ -76,7 +76,7 @@ def test_a_run_reads_it(run: Run, tmp_path: Path, seeing: Path) -> None:
     assert result.exit_code == 0, result.output
     plan = json.loads((tmp_path / "out.png.run" / "plan.json").read_text())
     data = RunStore.open(str(tmp_path / "out.png.run")).get_blob(TEXTURES_BLOB)
-    assert plan["recipe"]["image_prompts"] == "textures"
+    assert plan["recipe"]["image_prompts"]["source"] == "textures"
     assert memory_from_bytes(data or b"").sha256 == plan["textures"]
     with Image.open(tmp_path / "plain.png") as plain, Image.open(tmp_path / "out.png") as out:
         assert plain.size == out.size
@@ -104,7 +104,7 @@ def test_refusals_of_a_run(run: Run, tmp_path: Path, seeing: Path) -> None:
     run("textures", "pictures", "memory", "--side", "128")
     refused(*model, "--textures", "memory", parts=["made with the model embedded", "make one for it"])
     refused("--model", "base", "--textures", "memory", parts=["needs an IP-Adapter"])
-    (tmp_path / "mine.toml").write_text('image_prompts = "textures"')
+    (tmp_path / "mine.toml").write_text('image_prompts.source = "textures"')
     refused(*model, "--recipe", "mine.toml", parts=["--textures", "go together", "no memory"])
     plus = write_image_adapter(tmp_path / "plus", tmp_path / "base", plus=True)
     (tmp_path / "plus.toml").write_text(f'base = "{tmp_path / "base"}"\n{plus}')

@@ -12,9 +12,12 @@ import pytest
 from actors.artifacts.layout import OUT
 from cluster.pictures import transfer as pixels
 from cluster.pictures.preview import plain_info
+from pipeline.plan.facts import ImageFacts
 from pipeline.plan.plan import Plan
 from storage.box import Box
+from storage.errors import CorruptRegionError
 from storage.images import open_image
+from storage.journal import Record
 from storage.run import RunStore
 from tests.support.runs import picture
 from tests.support.tiny import small_plan
@@ -79,3 +82,73 @@ def test_rows_by_rows(plan: Plan, store: RunStore, tmp_path: Path, monkeypatch: 
     assert again.sha256 == done.sha256
     with open_image(tmp_path / "b.tif") as source:
         np.testing.assert_array_equal(source.alpha(canvas), alpha)
+
+
+def test_what_the_journal_tells_of_decoded_regions() -> None:
+    """The last record of each; other tasks' sums are of other things."""
+    told = [("decode", 0, 7), ("merge", 0, 8), ("decode", 3, 9), ("decode", 0, 5)]
+    records = [
+        Record(kind=kind, stage=0, step=0, region=region, crc32c=crc, attempt=0, worker="w", seconds=0.0)
+        for kind, region, crc in told
+    ]
+    assert pixels.decoded_sums(records) == {0: 5, 3: 9}
+
+
+@pytest.mark.parametrize("fault", ["other bytes", "unknown", "swapped"])
+def test_only_what_the_journal_vouches_for_is_handed_out(
+    plan: Plan, store: RunStore, tmp_path: Path, fault: str
+) -> None:
+    """Any one region is enough, in the last row too, and no file is left."""
+    array = store.open_array(OUT)
+    told: dict[int, int] = {region: array.crc(region) or 0 for region in range(plan.out_regions.num_regions)}
+    path = tmp_path / "out.tif"
+    assert pixels.export(store, plan, plain_info(plan), str(path), told=told, overwrite=False).path == str(path)
+    path.unlink()
+    for region in told:
+        wrong = dict(told)
+        if fault == "unknown":
+            del wrong[region]
+        else:
+            wrong[region] = told[(region + 1) % len(told)] if fault == "swapped" else told[region] ^ 1
+        with pytest.raises(CorruptRegionError, match=f"region {region} of out in .* is not what the journal says"):
+            pixels.export(store, plan, plain_info(plan), str(path), told=wrong, overwrite=False)
+        assert not path.exists()
+
+
+class Source:
+    """A picture by rows, which notes how it is read."""
+
+    def __init__(self, whole: np.ndarray) -> None:
+        self.whole, self.reads = whole, 0
+
+    def rows(self, side: int) -> Any:
+        self.reads += 1
+        height, width = self.whole.shape[1:]
+        for top in range(0, height, side):
+            box = Box(top=top, left=0, height=min(side, height - top), width=width)
+            yield box, self.whole[:, *box.slices]
+
+
+def test_an_image_is_brought_in_once_and_its_record_vouches_for_it(tmp_path: Path) -> None:
+    """In the journal with the checksum of each chunk; a damaged one is brought in again, a whole one is not read."""
+    whole = picture(600, 1100)
+    facts = ImageFacts(height=600, width=1100, num_bands=3, dtype="uint8", sha256="0" * 64)
+    store = RunStore.open(str(tmp_path / "run"))
+    lease = store.acquire_lease("me")
+    source: Any = Source(whole)
+    pixels.ingest(store, "pixels", facts, source, lease, store.journal.replay())
+    array = store.open_array("pixels")
+    np.testing.assert_array_equal(array.read(array.grid.canvas), whole)
+    (record,) = [one for one in store.journal.replay() if one.kind == pixels.INGEST]
+    assert record.extra == {"array": "pixels", "crc32c": [array.crc(region) for region in range(6)]}
+    again = RunStore.open(store.url).journal.replay()
+    assert pixels.is_recorded(array, again)
+    pixels.ingest(store, "pixels", facts, source, lease, again)
+    assert source.reads == 1
+    array.delete(4)
+    array.write(4, np.zeros((3, 88, 512), dtype=np.uint8))
+    assert not pixels.is_recorded(array, again)
+    pixels.ingest(store, "pixels", facts, source, lease, again)
+    assert source.reads == 2
+    np.testing.assert_array_equal(array.read(array.grid.canvas), whole)
+    assert not pixels.is_recorded(array, [])

@@ -6,6 +6,8 @@ import json
 import re
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -13,18 +15,20 @@ from PIL import Image
 from typer.testing import Result
 
 from cluster.console.ending import StopSwitch
+from cluster.job import TextJob
+from cluster.runs import generate as module
 from storage.run import RunStore
 from tests.support.series import tiny_model
 from tests.support.tiny_transformers import write_flux, write_stable_diffusion_3
 
 Run = Callable[..., Result]
-SMALL = "region = 16\nbatch = 2\n"
-UNET = f'{SMALL}solver = "euler"\nspacing = "leading"\n'
+SMALL = "tiles.region = 16\nmodel.batch = 2\n"
+UNET = f'{SMALL}solver = "euler"\nsampling.spacing = "leading"\n'
 RECIPES = {
     ("demofusion", "xl"): f"{UNET}steps = 2\n",
-    ("accdiffusion-v2", "xl"): f"{UNET}steps = 2\nword_share = 0.0\n",
+    ("accdiffusion-v2", "xl"): f"{UNET}steps = 2\nprompts.word_share = 0.0\n",
     ("scalediff", "xl"): f"{UNET}steps = 3\n",
-    ("gigatile", "xl"): "region = 32\nbatch = 2\nsteps = 4\n",
+    ("gigatile", "xl"): "tiles.region = 32\nmodel.batch = 2\nsampling.steps = 4\n",
     ("scalediff", "flux"): f"{SMALL}steps = 3\n",
     ("scalediff", "sd3"): f"{SMALL}steps = 3\n",
 }
@@ -69,7 +73,7 @@ def test_presets(run: Run, tmp_path: Path, models: dict[str, str], preset: str, 
         assert np.asarray(made).std() > 0
     plans = [json.loads((tmp_path / f"out.png.run/stage-{index}/plan.json").read_text()) for index in (0, 1)]
     assert [plan["recipe"]["name"] for plan in plans] == [preset, preset]
-    assert [plan["recipe"]["start"] for plan in plans] == ["noise", "image"]
+    assert [plan["recipe"]["sampling"]["start"] for plan in plans] == ["noise", "image"]
     if preset == "accdiffusion-v2":
         _check_prompts(run)
         again = generate(run, models[kind], recipe, *words)
@@ -104,11 +108,11 @@ def test_a_size_that_the_factor_does_not_divide(run: Run, tmp_path: Path, models
 
 def test_one_stage_with_neighbourhood_attention(run: Run, tmp_path: Path, models: dict[str, str]) -> None:
     """All of the canvas at once: the window is the region's, not one of the native size."""
-    recipe = f'{UNET}attend = "neighbourhood"\nsteps = 1\n'.replace("region = 16", "region = 32")
+    recipe = f'{UNET}attend = "neighbourhood"\nsampling.steps = 1\n'.replace("tiles.region = 16", "tiles.region = 32")
     result = generate(run, models["xl"], recipe)
     assert result.exit_code == 0, result.output
     plan = json.loads((tmp_path / "out.png.run/stage-0/plan.json").read_text())
-    assert (plan["recipe"]["attend"], plan["recipe"]["attention_window"]) == ("neighbourhood", 16)
+    assert (plan["recipe"]["tiles"]["attend"], plan["recipe"]["tiles"]["attention_window"]) == ("neighbourhood", 16)
     assert "1 tiles of 18 x 26 a step" in result.stdout
 
 
@@ -116,7 +120,7 @@ def test_stopped_in_the_second_stage(
     run: Run, tmp_path: Path, models: dict[str, str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Status names the stage; the same command goes on from there, to the same bytes."""
-    recipe = demofusion("keep_steps = 1\n")
+    recipe = demofusion("run.keep_steps = 1\n")
     expected = sha_of(generate(run, models["xl"], recipe))
     begun = tmp_path / "parts.png.run" / "stage-1" / "z" / "0" / "s0001"
     with monkeypatch.context() as patch:
@@ -157,14 +161,14 @@ def test_another_plan_for_the_same_run(run: Run, tmp_path: Path, models: dict[st
     recipe = f"{UNET}steps = 1\n"
     one = ["--size", "128x128"]
     assert generate(run, models["xl"], recipe, *one).exit_code == 0
-    for words, field in ((["--seed", "5"], "recipe.seed"), (["--negative", "c"], "recipe.negative_prompt")):
+    for words, field in ((["--seed", "5"], "recipe.run.seed"), (["--negative", "c"], "recipe.prompts.negative")):
         result = generate(run, models["xl"], recipe, *one, *words)
         assert result.exit_code == 1
         (line,) = result.stderr.strip().splitlines()
         assert f"was begun by another plan: {field}: this command says" in line
         assert "Give another --run, or delete the whole of it: " in line
     other = generate(run, models["xl"], recipe, *one, prompt="c")
-    assert "recipe.prompt: this command says 'c', the run says 'a, b'" in other.stderr
+    assert "recipe.prompts.text: this command says 'c', the run says 'a, b'" in other.stderr
     (tmp_path / "in.png").write_bytes((tmp_path / "out.png").read_bytes())
     mixed = run("upscale", "in.png", "big.png", "--run", "out.png.run")
     assert "--run out.png.run: holds a series of `gigatile generate`: give another" in mixed.stderr
@@ -177,8 +181,49 @@ def test_as_the_published_code(run: Run, models: dict[str, str]) -> None:
     assert "as the published code has it" not in plain.stdout
     for words, said in (
         (["--compat", "always"], "compat must be one of none, official, got 'always'"),
-        ([*OFFICIAL, "--recipe", "scalediff"], "compat 'official' knows the solver euler only"),
+        ([*OFFICIAL, "--recipe", "scalediff"], "run.compat = 'official' is read with sampling.solver = 'euler' only"),
     ):
         wrong = generate(run, models["xl"], demofusion(), *words)
         assert wrong.exit_code == 1
         assert said in wrong.stderr
+
+
+def test_warnings_are_said_once_for_a_series(monkeypatch: pytest.MonkeyPatch) -> None:
+    """With the plan of the first stage: later ones would repeat them."""
+    plans = [SimpleNamespace(stage=SimpleNamespace(index=index)) for index in range(3)]
+    there = SimpleNamespace(device="cpu", workers=2, memory=5, where="here")
+    monkeypatch.setattr(module, "place", lambda _job: there)
+    monkeypatch.setattr(module, "make_plans", lambda _job, _device: plans)
+    monkeypatch.setattr(module, "check_memory", lambda plan, *room: (plan.stage.index, *room))
+    monkeypatch.setattr(module, "model_notes", lambda plan: (f"note {plan.stage.index}",))
+    monkeypatch.setattr(module, "find_cuts", lambda plan, *_, **__: (f"cut {plan.stage.index}",))
+    monkeypatch.setattr(module, "foresee", lambda plan, *_, **__: (f"foreseen {plan.stage.index}",))
+    monkeypatch.setattr(module, "find_vain", lambda _job, _asked, found: (f"vain of {len(found)}",))
+    found = module.prepare(TextJob(prompt="sea", output="a.png"))
+    assert [one.warnings for one in found] == [("note 0", "cut 0", "vain of 3", "foreseen 0"), (), ()]
+    assert [(one.plan, one.cost, one.workers) for one in found] == [
+        (plan, (index, 2, 5, "here"), 2) for index, plan in enumerate(plans)
+    ]
+
+
+def test_edges_are_brought_where_they_are_shown(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of the stage before, which the first has none of; and it is said."""
+    said: list[tuple[str, ...]] = []
+    brought: list[Any] = []
+    monkeypatch.setattr(module, "bring_edges", lambda *given, **options: brought.append((given, options)))
+    reporter: Any = SimpleNamespace(announce=lambda *words: said.append(words))
+
+    def bring(before: Any, *structures: str) -> Any:
+        plan = SimpleNamespace(recipe=SimpleNamespace(structure=SimpleNamespace(shown=structures)))
+        sitting: Any = SimpleNamespace(
+            prepared=SimpleNamespace(plan=plan), before=before, store="store", lease="lease", stop_if_asked="stop"
+        )
+        module._bring_in(sitting, reporter, [])
+        return plan
+
+    bring(None, "edges")
+    bring("before", "image")
+    assert (said, brought) == ([], [])
+    plan = bring("before", "image", "edges")
+    assert said == [("edges", "of the stage before")]
+    assert brought == [(("store", plan, "before", "lease", []), {"on_rows": "stop"})]

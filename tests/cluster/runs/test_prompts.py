@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -13,6 +14,10 @@ from rasterio.transform import Affine
 from rasterio.warp import transform
 from typer.testing import Result
 
+from cluster.runs import prompts as module
+from pipeline.geometry.tiles import plan_tiles
+from pipeline.prompts.text_limit import Cut
+from pipeline.tasks.local_prompts import TilePrompt
 from tests.support.runs import picture
 from tests.support.tiny import write_stable_diffusion
 from tests.support.tiny_taggers import write_tagger
@@ -21,7 +26,10 @@ Run = Callable[..., Result]
 
 pytestmark = pytest.mark.usefixtures("image")
 
-RECIPE = 'steps = 2\nwindow = 16\noverlap = 6\nregion = 32\nguidance = 2.0\nprompt = "{}"\ndegradations = "negative"\n'
+RECIPE = (
+    "sampling.steps = 2\ntiles.window = 16\ntiles.overlap = 6\ntiles.region = 32\n"
+    'guidance.weight = 2.0\nprompts.text = "{}"\nprompts.degradations = "negative"\n'
+)
 WORDS = ["--model", "sd", "--recipe", "mine.toml", "--tagger", "clip", "--vocabulary", "words.txt", "--workers", "0"]
 
 
@@ -30,7 +38,7 @@ def set_up(tmp_path: Path) -> Path:
     write_stable_diffusion(tmp_path / "sd")
     write_tagger(tmp_path / "clip", "clip")
     (tmp_path / "words.txt").write_text("water\nroof\n[degradations]\nnoise\n")
-    (tmp_path / "mine.toml").write_text(RECIPE.format("ab") + "tag_threshold = 0.0\nmost_tags = 1\n")
+    (tmp_path / "mine.toml").write_text(RECIPE.format("ab") + "prompts.tag_threshold = 0.0\nprompts.most_tags = 1\n")
     return tmp_path
 
 
@@ -67,9 +75,9 @@ def test_a_run_with_a_tagger(run: Run, set_up: Path) -> None:
 
 def test_what_falls_off_is_said_before_and_after(run: Run, set_up: Path) -> None:
     """Letters are tokens here: 16 of them with the start and the end."""
-    (set_up / "mine.toml").write_text(RECIPE.format("abcdefgh, ijklmnop, qrs") + "tag_threshold = 0.0\n")
+    (set_up / "mine.toml").write_text(RECIPE.format("abcdefgh, ijklmnop, qrs") + "prompts.tag_threshold = 0.0\n")
     before = run("plan", "in.png", "out.png", *WORDS, quick=False)
-    line = "gigatile: warning: prompt is longer than the model reads; these fall off: ijklmnop, qrs"
+    line = "gigatile: warning: prompts.text is longer than the model reads; these fall off: ijklmnop, qrs"
     assert line in before.stderr
     as_json = run("plan", "in.png", "out.png", "--json", *WORDS, quick=False)
     assert line.endswith(json.loads(as_json.stdout)["warnings"][0])
@@ -84,7 +92,9 @@ def test_what_falls_off_is_said_before_and_after(run: Run, set_up: Path) -> None
 
 
 def test_a_tag_files_words_that_fall_off(run: Run, set_up: Path) -> None:
-    (set_up / "mine.toml").write_text('steps = 2\nwindow = 16\noverlap = 6\nregion = 32\nprompt = "abcdefgh"\n')
+    (set_up / "mine.toml").write_text(
+        'sampling.steps = 2\ntiles.window = 16\ntiles.overlap = 6\ntiles.region = 32\nprompts.text = "abcdefgh"\n'
+    )
     boxes = [{"box": [0, 0, 30, 25], "tags": ["water", "sea"]}, {"box": [0, 25, 30, 25], "tags": ["ice"]}]
     (set_up / "tags.json").write_text(json.dumps({"height": 30, "width": 50, "tags": boxes}))
     words = ["--model", "sd", "--recipe", "mine.toml", "--tags", "tags.json", "--workers", "0"]
@@ -113,14 +123,14 @@ def test_a_run_of_one_prompt_has_no_table(run: Run, tmp_path: Path) -> None:
         (["--tagger", "clip", "--vocabulary", "twice.txt"], ["twice.txt", "line 2", "'Water' is on line 1"]),
         (["--tagger", "clip", "--tags", "tags.json"], ["--tagger", "'file'"]),
         (["--tagger", "clip", "--tagger-gpu", "1.5"], ["--tagger-gpu", "1.5"]),
-        (["--recipe", "local.toml"], ["prompts = 'local'", "needs a tagger", "--tagger"]),
+        (["--recipe", "local.toml"], ["prompts.source = 'local'", "needs a tagger", "--tagger"]),
     ],
 )
 def test_bad_input(run: Run, set_up: Path, words: list[str], parts: list[str]) -> None:
     """One line, and no run begun."""
     (set_up / "empty.txt").write_text("# nothing\n")
     (set_up / "twice.txt").write_text("water\nWater\n")
-    (set_up / "local.toml").write_text('prompts = "local"\n')
+    (set_up / "local.toml").write_text('prompts.source = "local"\n')
     (set_up / "tags.json").write_text(json.dumps({"height": 30, "width": 50, "tags": []}))
     result = run("upscale", "in.png", "out.png", "--model", "sd", "--workers", "0", *words, quick=False)
     assert result.exit_code == 1, result.output
@@ -147,7 +157,7 @@ def test_geojson(run: Run, set_up: Path) -> None:
         "geometry": {"type": "Polygon", "coordinates": [ring]},
     }
     (set_up / "tags.geojson").write_text(json.dumps({"type": "FeatureCollection", "features": [feature]}))
-    (set_up / "mine.toml").write_text("steps = 1\nwindow = 8\noverlap = 2\nregion = 32\n")
+    (set_up / "mine.toml").write_text("sampling.steps = 1\ntiles.window = 8\ntiles.overlap = 2\ntiles.region = 32\n")
     words = ["--model", "sd", "--recipe", "mine.toml", "--tags", "tags.geojson", "--workers", "0"]
     result = run("upscale", "scene.tif", "out.png", *words, quick=False)
     assert result.exit_code == 0, result.output
@@ -158,3 +168,30 @@ def test_geojson(run: Run, set_up: Path) -> None:
         refused = run("plan", name, "other.png", *words, quick=False)
         assert refused.exit_code == 1
         assert message in refused.stderr
+
+
+def test_tiles_with_prompts_that_are_cut_are_counted(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Tiles, not prompts; of both prompts; and what falls off is said once, in its order."""
+    grid = plan_tiles(48, 80, window=16, stride=16)
+    plan: Any = SimpleNamespace(prompt_tiles=grid)
+    limit: Any = SimpleNamespace(cut=lambda text: Cut(text[:3], tuple(text[3:].split())))
+    said = {0: TilePrompt("sea"), 1: TilePrompt("ice roof"), 2: TilePrompt("sea", "dim noise roof")}
+
+    class Prompting:
+        def __init__(self, *_: Any) -> None:
+            pass
+
+        def prompt(self, tile: Any) -> TilePrompt:
+            return said.get(tile.row, TilePrompt("ash"))
+
+    monkeypatch.setattr(module, "Prompter", Prompting)
+    assert (len(grid.tops), len(grid.lefts)) == (3, 5)
+    (line,) = module._cut_tags(plan, limit)
+    assert line == "prompts of 10 tiles are longer than the model reads; these fall off: roof, noise"
+    said[2] = TilePrompt("sea", "dim")
+    assert module._cut_tags(plan, limit)[0].startswith("prompts of 5 tiles")
+    said[1] = TilePrompt("ice")
+    assert module._cut_tags(plan, limit) == []
+    said[0] = TilePrompt("sea mew")
+    monkeypatch.setattr(module, "MOST_LOOKED_AT", 4)
+    assert module._cut_tags(plan, limit)[0].startswith("prompts of 4 tiles")

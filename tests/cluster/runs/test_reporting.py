@@ -75,3 +75,26 @@ def test_a_resumed_session_counts_what_was_done(tmp_path: Path) -> None:
     store = RunStore.open(str(tmp_path / "run"))
     reporter = Reporter(store=store, plan=plan, totals=totals, left=left)
     assert reporter.status(Tally())["fraction"] == 1
+
+
+def test_a_bar_on_a_terminal(tmp_path: Path) -> None:
+    """It is drawn from the beginning, follows the tally, and is over at the end; no plain lines beside it."""
+    plan, text = small_plan(), io.StringIO()
+    totals = Graph(plan).totals()
+    console = Terminal(file=text, force_terminal=True, width=160)
+    reporter = Reporter(
+        store=RunStore.open(str(tmp_path / "run")), plan=plan, totals=totals, left=dict(totals), console=console
+    )
+    with reporter:
+        bar = reporter._bar
+        assert bar is not None
+        assert bar.live.is_started
+        tally = Tally(num_workers=2, first_join=0.0, backbone_seconds=1.0)
+        tally.seconds[Kind.DENOISE] = 6.0
+        tally.done[Kind.DENOISE], tally.done[Kind.MERGE] = 3, 2
+        reporter.tick(tally)
+        (task,) = bar.tasks
+        assert task.fields["text"].startswith(f"{reporter.status(tally)['fraction']:4.0%}, region-steps 2/")
+        assert task.completed == reporter.status(tally)["fraction"] > 0
+    assert not bar.live.is_started
+    assert "region-steps 2/" in text.getvalue()

@@ -2,16 +2,23 @@
 
 from __future__ import annotations
 
+import hashlib
 import logging
+import os
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
-from cluster.runs.sitting import leased
-from storage.lease import Lease
+from cluster.job import Job
+from cluster.pictures.transfer import EXPORT
+from cluster.runs.sitting import already_finished, leased, match_run
+from storage.errors import RunBusyError
+from storage.journal import Record, driver_record
+from storage.lease import Lease, is_released
 from storage.run import RunStore
+from tests.support.tiny import small_plan
 
 
 def test_giving_the_lease_back_hides_no_error(
@@ -28,3 +35,207 @@ def test_giving_the_lease_back_hides_no_error(
         with leased(RunStore.open(str(tmp_path / "run")), plan):
             raise OSError("the first")
     assert "could not be given back: cannot write lease/0001.released" in caplog.text
+
+
+PLAN: Any = SimpleNamespace(hash="0" * 64, to_json=lambda: b"{}")
+
+
+def run_at(folder: Path) -> RunStore:
+    return RunStore.open(str(folder / "run"))
+
+
+@pytest.mark.parametrize("error", [None, ValueError, KeyboardInterrupt, SystemExit])
+def test_the_lease_is_given_back_whatever_ends_a_sitting(tmp_path: Path, error: type[BaseException] | None) -> None:
+    """The next one then begins without a wait; nothing of the first one's heartbeat stays."""
+    store = run_at(tmp_path)
+
+    def sit() -> None:
+        with leased(store, PLAN) as lease:
+            assert lease.generation == 1
+            assert not is_released(store.root, 1)
+            if error is not None:
+                raise error("the end")
+
+    if error is None:
+        sit()
+    else:
+        with pytest.raises(error, match="the end"):
+            sit()
+    assert is_released(store.root, 1)
+    assert set(store.root.list("lease")) == {"lease/0001", "lease/0001.released"}
+
+
+def test_taking_a_run_writes_its_plan_and_sweeps_what_was_left_half_written(tmp_path: Path) -> None:
+    """Ours alone, and once the lease is held: somebody else may be writing before."""
+    store = run_at(tmp_path)
+    ours = ["journal/00000007.0a1b.partial", "z/0/s0001/c/0/1/2#3", "blobs/cond/prompts.npz#1"]
+    theirs = ["notes.partial", "z/film.mkv.partial"]
+    for name in (*ours, *theirs):
+        path = tmp_path / "run" / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.touch()
+    with leased(store, PLAN):
+        assert store.read_plan() == b"{}"
+        assert not any((tmp_path / "run" / name).exists() for name in ours)
+        assert all((tmp_path / "run" / name).exists() for name in theirs)
+
+
+def exported(path: Path, *, named: str | None = None) -> Record:
+    """The journal's record of what is at ``path``."""
+    data = path.read_bytes()
+    facts = {"path": named or os.path.realpath(path), "sha256": "pixels", "size": len(data)}
+    return driver_record(EXPORT, extra={**facts, "file_sha256": hashlib.sha256(data).hexdigest()})
+
+
+def job_for(path: Path, *, overwrite: bool = False) -> Any:
+    return SimpleNamespace(output=str(path), overwrite=overwrite)
+
+
+def test_an_output_that_is_there_whole_is_finished(tmp_path: Path) -> None:
+    path = tmp_path / "out.png"
+    path.write_bytes(b"a picture")
+    found = already_finished(job_for(path), [driver_record("ingest"), exported(path)])
+    assert found is not None
+    assert (found.path, found.sha256) == (str(path), "pixels")
+    assert already_finished(job_for(path), []) is None
+    assert already_finished(job_for(path), [exported(path, named="/elsewhere.png")]) is None
+
+
+@pytest.mark.parametrize("data", [b"a pict", b"a Picture", b"", b"a picture and more"])
+@pytest.mark.parametrize("overwrite", [True, False])
+def test_an_output_that_was_cut_short_or_changed_is_not(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, data: bytes, overwrite: bool
+) -> None:
+    """Written again where that is allowed, else the user is asked: it may be somebody's work."""
+    path = tmp_path / "out.png"
+    path.write_bytes(b"a picture")
+    records = [exported(path)]
+    path.write_bytes(data)
+    if overwrite:
+        assert already_finished(job_for(path, overwrite=True), records) is None
+        assert "was changed since this run wrote it: it is written again" in caplog.text
+    else:
+        with pytest.raises(FileExistsError, match="was changed since this run wrote it: choose another name"):
+            already_finished(job_for(path), records)
+    path.unlink()
+    assert already_finished(job_for(path, overwrite=overwrite), records) is None
+
+
+def test_the_latest_record_of_an_output_counts(tmp_path: Path) -> None:
+    path = tmp_path / "out.png"
+    path.write_bytes(b"first")
+    first = exported(path)
+    path.write_bytes(b"second")
+    assert already_finished(job_for(path), [first, exported(path)]) is not None
+
+
+def test_a_run_of_another_plan_is_told_by_what_differs(tmp_path: Path) -> None:
+    store, plan = run_at(tmp_path), small_plan()
+    assert match_run(store, plan) == []
+    store.write_plan(plan.to_json())
+    assert match_run(run_at(tmp_path), plan) == []
+    with pytest.raises(ValueError, match=r"by another plan: recipe\.\S*seed: this command says 5, the run says 0"):
+        match_run(run_at(tmp_path), small_plan(seed=5))
+
+
+def test_the_journal_names_the_plan_where_its_file_is_damaged(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    plan = small_plan()
+    store = run_at(tmp_path)
+    lease = store.acquire_lease("me", plan=plan.hash)
+    store.write_plan(plan.to_json())
+    store.journal.append([driver_record("golden")], lease.generation)
+    lease.release()
+    (tmp_path / "run" / "plan.json").write_bytes(b"{}")
+    assert [record.kind for record in match_run(run_at(tmp_path), plan)] == ["golden"]
+    assert "is not the plan that the journal names, which is this one: it counts" in caplog.text
+
+
+def test_a_run_of_another_plan_is_refused(tmp_path: Path) -> None:
+    """With what differs, four fields at most; the same plan goes on, and a place without one begins."""
+    store = RunStore.open(str(tmp_path / "run"))
+    plan = small_plan()
+    assert match_run(store, plan) == []
+    store.write_plan(plan.to_json())
+    assert match_run(store, plan) == []
+    other = small_plan(seed=plan.recipe.run.seed + 1)
+    with pytest.raises(
+        ValueError, match=r"was begun by another plan: .*seed.* Give another --run, or delete"
+    ) as caught:
+        match_run(store, other)
+    assert str(tmp_path / "run") in str(caught.value)
+    assert "more. Give" not in str(caught.value)
+    far = small_plan(height=70, width=130, scale=2, seed=9, batch=2, guidance=3.0, prompt="sea")
+    with pytest.raises(ValueError, match=r"; and [1-9][0-9]* more\. Give another") as caught:
+        match_run(store, far)
+    assert str(caught.value).split(": ", 1)[1].count("; and ") == 1
+
+
+def test_a_plan_that_is_lost_is_known_by_the_journal(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    """It is the journal's that counts; and its own stands in plan.json again when the lease is taken."""
+    plan, other = small_plan(), small_plan(seed=99)
+    store = RunStore.open(str(tmp_path / "run"))
+    with leased(store, plan):
+        assert store.read_plan() == plan.to_json()
+    store.root.put("plan.json", other.to_json())
+    with caplog.at_level(logging.WARNING):
+        match_run(store, plan)
+    assert "plan.json is not the plan that the journal names" in caplog.text
+    with pytest.raises(ValueError, match="plan"):
+        match_run(store, other)
+    with leased(store, plan) as lease:
+        assert store.read_plan() == plan.to_json()
+        lease.check()
+    store.root.delete("plan.json")
+    with pytest.raises(ValueError, match="plan"):
+        match_run(store, other)
+    match_run(store, plan)
+
+
+def test_a_lease_is_given_back(tmp_path: Path) -> None:
+    """At the end of the block, however it ends: the next sitting takes the run at once."""
+    store, plan = RunStore.open(str(tmp_path / "run")), small_plan()
+    with leased(store, plan) as lease:
+        with pytest.raises(RunBusyError), leased(store, plan):
+            pass
+        first = lease.generation
+    with pytest.raises(KeyError, match="lost"), leased(store, plan):
+        raise KeyError("lost")
+    with leased(store, plan) as lease:
+        assert lease.generation == first + 2
+
+
+def record(path: Path, sha256: str = "ab", **facts: Any) -> Any:
+    whole = {"path": str(path), "sha256": sha256, "size": 3, "file_sha256": hashlib.sha256(b"abc").hexdigest()}
+    return driver_record("export", extra=whole | facts)
+
+
+def finished(output: Path, records: list[Any], *, overwrite: bool = False) -> str | None:
+    found = already_finished(Job(input="in.png", output=str(output), overwrite=overwrite), records)
+    if found is None:
+        return None
+    assert found.path == str(output)
+    return found.sha256
+
+
+def test_an_output_that_is_there_as_it_was_written(tmp_path: Path) -> None:
+    """The last of the journal's exports to it counts, links followed; of another file it says nothing."""
+    path, other = tmp_path / "a.png", tmp_path / "b.png"
+    path.write_bytes(b"abc")
+    assert finished(path, []) is None
+    assert finished(path, [record(other)]) is None
+    assert finished(other, [record(other)]) is None
+    assert finished(path, [record(path, "old"), record(path, "new"), record(other, "other")]) == "new"
+    (tmp_path / "link.png").symlink_to(path)
+    assert finished(tmp_path / "link.png", [record(path)]) == "ab"
+    assert finished(path, [driver_record("ingest", extra={"array": "a", "crc32c": []})]) is None
+
+
+@pytest.mark.parametrize("content", [b"abd", b"abcd", b""])
+def test_an_output_that_was_changed_since(tmp_path: Path, content: bytes, caplog: pytest.LogCaptureFixture) -> None:
+    """It is somebody's work: written over only where the command says so."""
+    path = tmp_path / "a.png"
+    path.write_bytes(content)
+    with pytest.raises(FileExistsError, match=r"a\.png was changed since this run wrote it: choose another name"):
+        finished(path, [record(path)])
+    assert finished(path, [record(path)], overwrite=True) is None
+    assert "it is written again" in caplog.text

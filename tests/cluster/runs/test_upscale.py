@@ -87,7 +87,7 @@ def test_stopped_outside_the_loop(run: Run, monkeypatch: pytest.MonkeyPatch, nam
 def test_stopped_while_what_is_there_is_read(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
     """A large run is checked for minutes: it says so, and can be stopped meanwhile."""
     words = ["upscale", "in.png", "out.png", "--recipe", "small.toml"]
-    Path("small.toml").write_text("region = 32\nwindow = 32\noverlap = 8")
+    Path("small.toml").write_text("tiles.region = 32\ntiles.window = 32\ntiles.overlap = 8")
     monkeypatch.setattr(threads, "CHUNK", 1)
     assert run(*words).exit_code == 0
     Path("out.png").unlink()
@@ -117,7 +117,7 @@ def test_the_journal_is_read_once(run: Run, monkeypatch: pytest.MonkeyPatch) -> 
     assert set(counts.values()) == {1}
 
 
-@pytest.mark.parametrize("name", ["start_executor", "export", "create_arrays"])
+@pytest.mark.parametrize("name", ["backend_of", "export", "create_arrays"])
 def test_failed(run: Run, monkeypatch: pytest.MonkeyPatch, name: str) -> None:
     """Whatever breaks a sitting, its status says that it failed, and why."""
 
@@ -287,7 +287,7 @@ def test_a_folder_of_other_things_is_no_run(run: Run) -> None:
 
 def test_a_swapped_region_is_not_exported(run: Run) -> None:
     """Whole, with a checksum of its own that is right, and another region's: the journal tells."""
-    Path("small.toml").write_text("region = 32\nwindow = 32\noverlap = 8")
+    Path("small.toml").write_text("tiles.region = 32\ntiles.window = 32\ntiles.overlap = 8")
     assert run("upscale", "in.png", "out.png", "--recipe", "small.toml").exit_code == 0
     chunks = sorted(path for path in Path("out.png.run/out/c").rglob("*") if path.is_file())
     assert len(chunks) > 1

@@ -85,3 +85,56 @@ def _torch_blur(values: np.ndarray, factor: int, deviation: float, zeros: bool) 
         torch.from_numpy(values)[:, None].double(), [factor - 1] * 4, mode="constant" if zeros else "replicate"
     )
     return torch.nn.functional.conv2d(padded, kernel)[:, 0].numpy()
+
+
+def test_a_picture_wider_than_high() -> None:
+    """Every number of a plan by hand: 5 x 7 pixels, two samples an axis, sides of multiples of two."""
+    dilation = plan_dilation(5, 7, native=4, multiple=2, side=None)
+    assert (dilation.factor, dilation.num_samples, dilation.num_windows) == (2, 4, 1)
+    assert dilation.sample_shape == (4, 4)
+    assert dilation.blend == "uniform"
+    assert dilation.window(0) == Box(top=0, left=0, height=5, width=7)
+    np.testing.assert_array_equal(dilation.weight(), np.ones((5, 7), dtype=np.float32))
+    wide = plan_dilation(5, 9, native=3, multiple=1, side=None)
+    assert (wide.factor, wide.sample_shape) == (3, (2, 3))
+
+
+def test_windows_share_an_eighth_and_are_blended() -> None:
+    dilation = plan_dilation(40, 100, native=8, multiple=4, side=32)
+    assert (dilation.factor, dilation.blend) == (4, "cosine")
+    assert (dilation.windows.tops, dilation.windows.lefts) == ((0, 8), (0, 23, 45, 68))
+    assert dilation.window(5) == Box(top=8, left=23, height=32, width=32)
+    expected = np.cos(np.pi * (np.arange(32) - 15.5) / 32)
+    np.testing.assert_allclose(dilation.weight(), np.outer(expected, expected), rtol=1e-5)
+    assert dilation.batches(12) == [(w, k, min(k + 12, 16)) for w in range(8) for k in (0, 12)]
+
+
+@pytest.mark.parametrize("zeros", [True, False])
+def test_samples_and_their_places_by_a_loop(zeros: bool) -> None:
+    """A window that its samples do not divide, 5 x 7 by 3: padding below and right, or above and left with zeros."""
+    dilation = plan_dilation(5, 7, native=3, multiple=2, side=None, zeros=zeros)
+    assert (dilation.factor, dilation.sample_shape) == (3, (2, 4))
+    values = np.arange(1, 36, dtype=np.float32).reshape(1, 5, 7)
+    samples, above, left = gather(dilation, values), (1 if zeros else 0), (5 if zeros else 0)
+    rows, cols = places(dilation, np.arange(9)[:, None, None])
+    for number in range(9):
+        for y in range(2):
+            for x in range(4):
+                row, col = 3 * y + number // 3 - above, 3 * x + number % 3 - left
+                assert (rows[number, y, x], cols[number, y, x]) == (row, col)
+                inside = 0 <= row < 5 and 0 <= col < 7
+                shown = values[0, min(max(row, 0), 4), min(max(col, 0), 6)] if inside or not zeros else 0
+                assert samples[number, 0, y, x] == shown
+
+
+def test_a_blur_of_three_taps() -> None:
+    """exp(-2) : 1 : exp(-2) of deviation one half, along y and x apart."""
+    canvas = Box(top=0, left=0, height=5, width=9)
+    values = np.zeros((1, 5, 9), dtype=np.float32)
+    values[0, 2, 6] = 1
+    blurred = blur_box(lambda box: values[:, *box.slices], canvas, canvas, factor=2, deviation=0.5, zeros=True)
+    tap = np.exp(-2.0)
+    line = np.array([tap, 1, tap]) / (1 + 2 * tap)
+    expected = np.zeros((5, 9))
+    expected[1:4, 5:8] = np.outer(line, line)
+    np.testing.assert_allclose(blurred[0], expected, rtol=1e-6)

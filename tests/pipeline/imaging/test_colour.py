@@ -68,3 +68,24 @@ def test_adain_is_its_definition() -> None:
 def test_adain_leaves_an_even_picture_even() -> None:
     even, reference = torch.full((3, 8, 8), 0.2), torch.full((3, 8, 8), 0.6)
     torch.testing.assert_close(match_colour(even, colour_table(colour_moments(even, reference))), reference)
+
+
+def test_the_table_by_hand() -> None:
+    """Of three pixels, where n - 1 and n are not the same; the least variance is 1e-5; the reference comes second."""
+    found = torch.tensor([[[0.0, 0.3, 0.6]], [[0.5, 0.5, 0.5]], [[0.1, 0.1, 0.4]]])
+    reference = torch.tensor([[[0.2, 0.5, 0.2]], [[0.4, 0.6, 0.8]], [[0.7, 0.7, 0.7]]])
+    table = colour_table(colour_moments(found, reference))
+    variances = [(0.09, 0.03), (0.0, 0.04), (0.03, 0.0)]
+    scale = [((to + 1e-5) / (of + 1e-5)) ** 0.5 for of, to in variances]
+    np.testing.assert_allclose(table["colour.scale"], scale, rtol=1e-5)
+    means = [(0.3, 0.3), (0.5, 0.6), (0.2, 0.7)]
+    shift = [to - of * by for (of, to), by in zip(means, scale, strict=True)]
+    np.testing.assert_allclose(table["colour.shift"], shift, rtol=1e-5)
+
+
+def test_numbers_are_corrected_in_double() -> None:
+    """What cancels would be lost in single precision: 3 x - 2.9999999 of x near 1."""
+    table = {"colour.scale": np.array([3.0, 1.0, 1.0]), "colour.shift": np.array([-2.9999999, 0.0, 0.25])}
+    found = match_colour(torch.ones(3, 1, 2), table)
+    assert found.dtype == torch.float32
+    np.testing.assert_allclose(found[:, 0, 0].numpy(), [1e-7, 1.0, 1.25], rtol=1e-6)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import re
 from collections.abc import Callable
 from pathlib import Path
 from types import SimpleNamespace
@@ -17,6 +18,7 @@ from pipeline.imaging.moments import Moments
 from pipeline.imaging.pixels import ValueRange
 from pipeline.models.protocol import Backbone, Conditioning
 from pipeline.models.registry import describe_model, load_backbone
+from pipeline.plan.flat import dotted
 from pipeline.plan.recipe import Recipe
 from pipeline.plan.reductions import Reduction
 from pipeline.tasks.codec import decode_box, encode_box
@@ -188,5 +190,5 @@ def test_sums_over_the_canvas(monkeypatch: pytest.MonkeyPatch) -> None:
     "settings", [{"guidance": 1e30}, {"value_range": (-1.7e308, 1.7e308)}, {"guidance": np.nan}, {"strength": 1e30}]
 )
 def test_settings_that_leave_the_number_format_are_refused(settings: dict[str, Any]) -> None:
-    with pytest.raises(ValueError, match=f"recipe: {next(iter(settings))} must be"):
-        Recipe(**settings)
+    with pytest.raises(ValueError, match=rf"recipe: {re.escape(dotted(next(iter(settings))))} must be"):
+        Recipe.from_flat(**settings)

@@ -8,7 +8,17 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pipeline.imaging.pixels import ValueRange, decode_window, encode_window, enlarge, from_rgb, source_window, to_rgb
+from pipeline.imaging.pixels import (
+    CUBIC_REACH,
+    ValueRange,
+    decode_window,
+    encode_window,
+    enlarge,
+    from_rgb,
+    restore_window,
+    source_window,
+    to_rgb,
+)
 from storage.box import Box
 
 IMAGE = torch.rand(3, 40, 50, generator=torch.Generator().manual_seed(0))
@@ -74,3 +84,78 @@ def test_codec_windows_with_enough_halo_equal_the_whole() -> None:
     whole = torch.rand(4, 16, 16)
     found = decode_window(up, whole[:, *wide.slices].numpy(), wide, box, factor=4)
     torch.testing.assert_close(found, up(whole[None])[0, :, *box.scaled(4).slices])
+
+
+def test_a_range_that_does_not_begin_at_zero() -> None:
+    span = ValueRange(low=100.0, high=300.0, dtype="uint16")
+    unit = span.to_unit(np.array([[[100, 200, 300, 400, 0]]], dtype=np.uint16))
+    assert unit.dtype == torch.float32
+    assert unit.tolist() == [[[0.0, 0.5, 1.0, 1.5, -0.5]]]
+    found = span.from_unit(torch.tensor([[[0.0, 0.253, 1.0, -1.0, 400.0]]]))
+    assert found.tolist() == [[[100, 151, 300, 0, 65535]]]
+    assert found.dtype == np.uint16
+
+
+def test_bands() -> None:
+    grey, colour = torch.tensor([[[0.25, 0.5]]]), torch.tensor([[[0.1]], [[0.2]], [[0.6]]])
+    assert to_rgb(grey).tolist() == [[[0.25, 0.5]]] * 3
+    assert to_rgb(colour) is colour
+    assert from_rgb(colour, 3) is colour
+    torch.testing.assert_close(from_rgb(colour, 1), torch.tensor([[[0.3]]]))
+
+
+@settings(max_examples=80, deadline=None)
+@given(
+    scale=st.sampled_from([1, 2, 3, 4]),
+    top=st.integers(0, 70),
+    left=st.integers(0, 130),
+    height=st.integers(1, 30),
+    width=st.integers(1, 30),
+    halo=st.integers(0, 4),
+)
+def test_the_pixels_that_a_box_needs_by_a_loop(
+    scale: int, top: int, left: int, height: int, width: int, halo: int
+) -> None:
+    """Those under it, at least the last row and column of an image of 17 x 31, and ``halo`` more."""
+    source = Box(top=0, left=0, height=17, width=31)
+    box = Box(top=top, left=left, height=height, width=width)
+    rows = [min(y // scale, 16) for y in range(box.top, box.bottom)]
+    cols = [min(x // scale, 30) for x in range(box.left, box.right)]
+    found = source_window(box, scale, source, halo)
+    assert (found.top, found.bottom) == (max(0, rows[0] - halo), min(17, rows[-1] + 1 + halo))
+    assert (found.left, found.right) == (max(0, cols[0] - halo), min(31, cols[-1] + 1 + halo))
+    assert source_window(box, scale, source) == source_window(box, scale, source, CUBIC_REACH)
+
+
+def test_beyond_the_image_its_last_row_and_column_repeat() -> None:
+    """An image of 2 x 3, and a box of 4 x 5 round it; the restoration gets what is there, and is cut likewise."""
+    image, window = torch.arange(6.0).view(1, 2, 3), Box(top=0, left=0, height=2, width=3)
+    box = Box(top=0, left=1, height=4, width=5)
+    expected = [[1, 2, 2, 2, 2], *[[4, 5, 5, 5, 5]] * 3]
+    assert enlarge(image, window, box, 1)[0].tolist() == expected
+    seen: list[torch.Tensor] = []
+
+    def double(pixels: torch.Tensor) -> torch.Tensor:
+        seen.append(pixels)
+        return pixels.repeat_interleave(2, 2).repeat_interleave(2, 3) * 10
+
+    restored = restore_window(double, image, window, Box(top=1, left=3, height=4, width=4), 2)
+    assert seen[0].shape == (1, 1, 2, 3)
+    assert restored[0].tolist() == [[10, 20, 20, 20], *[[40, 50, 50, 50]] * 3]
+
+
+def test_codec_windows_are_cut_out_of_their_surroundings() -> None:
+    """Wider than high, farther from the left than from the top: means of 2 x 2 pixels, and each latent twice."""
+    pixels = torch.rand(3, 20, 32, generator=torch.Generator().manual_seed(0))
+    canvas, box = Box(top=0, left=0, height=10, width=16), Box(top=3, left=8, height=2, width=5)
+    wide = box.grown(2, canvas)
+    encoded = encode_window(
+        lambda x: torch.nn.functional.avg_pool2d(x, 2), pixels[:, *wide.scaled(2).slices], wide, box
+    )
+    assert encoded.dtype == np.float32
+    np.testing.assert_allclose(encoded, pixels.view(3, 10, 2, 16, 2).mean((2, 4))[:, 3:5, 8:13].numpy(), rtol=1e-6)
+    latents = np.random.default_rng(0).normal(size=(3, 10, 16)).astype(np.float32)
+    decoded = decode_window(
+        lambda z: z.repeat_interleave(2, 2).repeat_interleave(2, 3), latents[:, *wide.slices], wide, box, factor=2
+    )
+    np.testing.assert_array_equal(decoded.numpy(), latents[:, 3:5, 8:13].repeat(2, 1).repeat(2, 2))

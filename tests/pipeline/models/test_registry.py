@@ -32,7 +32,7 @@ def test_card(folder: Path) -> None:
     unet = diffusers.UNet2DConditionModel.from_pretrained(folder / "unet")
     vae = diffusers.AutoencoderKL.from_pretrained(folder / "vae")
     expected = sum(p.numel() for model in (unet, vae) for p in model.parameters())
-    assert card.geometry.parameters > expected
+    assert card.geometry.cost.parameters > expected
 
 
 def test_fingerprint_sees_one_changed_weight(folder: Path, tmp_path: Path) -> None:

@@ -12,7 +12,8 @@ from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.utils.flop_counter import FlopCounterMode
 
 from pipeline.models.families.stable_diffusion_3 import CLIP_TOKENS, SEQUENCE_TOKENS
-from pipeline.models.flops import Pass, count_codec, count_pass
+from pipeline.models.family import Pass
+from pipeline.models.flops import count_codec, count_pass
 from pipeline.models.protocol import Conditioning, Neighbourhood
 from pipeline.models.registry import describe_model, find_family, load_backbone
 from pipeline.plan.cost import price

@@ -25,7 +25,7 @@ def card(tmp_path_factory: pytest.TempPathFactory) -> ModelCard:
 
 
 def plan(card: ModelCard, **recipe: Any) -> Plan:
-    return bind(Recipe(**recipe), image=FACTS, scale=4, model=card, device=DEVICE, versions={})
+    return bind(Recipe.from_flat(**recipe), image=FACTS, scale=4, model=card, device=DEVICE, versions={})
 
 
 @pytest.mark.parametrize("strength", [1.0, 0.6, 0.3])

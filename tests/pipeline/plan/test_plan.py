@@ -5,14 +5,19 @@ from __future__ import annotations
 import dataclasses
 import json
 import random
+from types import SimpleNamespace
 from typing import Any
 
+import diffusers
 import pytest
+from diffusers import StableDiffusionImg2ImgPipeline
 
 from pipeline.models.families import analytic
 from pipeline.models.registry import describe_model
 from pipeline.plan.cost import latent_bytes, price
+from pipeline.plan.recipe import SETTINGS
 from pipeline.plan.record import differing_fields, plan_from_json
+from storage.box import Box
 from tests.support.damage import mutated
 from tests.support.tiny import small_plan
 
@@ -26,16 +31,16 @@ def test_round_trip_and_hash() -> None:
 
 def test_nothing_is_left_open() -> None:
     """None says that all of a canvas is gathered, that attention reaches over a tile, and that there are no groups."""
-    always = {"dilation_window"}
+    always = {"dilation.window"}
 
     def left_open(**recipe: Any) -> set[str]:
         settled = small_plan(**recipe).recipe
-        return {field.name for field in dataclasses.fields(settled) if getattr(settled, field.name) is None} - always
+        return {name for name in SETTINGS if settled.value(name) is None} - always
 
-    assert left_open() == {"group_steps", "attention_window"}
-    assert left_open(activity="groups") == {"attention_window"}
+    assert left_open() == {"difficulty.group_steps", "tiles.attention_window"}
+    assert left_open(activity="groups") == {"tiles.attention_window"}
     nearby = {"attend": "neighbourhood", "model": describe_model("embedded"), "region": 128, "window": None}
-    assert left_open(**nearby) == {"group_steps"}
+    assert left_open(**nearby) == {"difficulty.group_steps"}
 
 
 @pytest.mark.parametrize(
@@ -47,7 +52,7 @@ def test_whatever_affects_a_byte_changes_the_hash(change: dict[str, object]) -> 
 
 def test_differences_are_named() -> None:
     lines = differing_fields(small_plan(seed=5), small_plan())
-    assert lines == ["recipe.seed: this command says 5, the run says 0"]
+    assert lines == ["recipe.run.seed: this command says 5, the run says 0"]
 
 
 def test_another_format_is_refused() -> None:
@@ -105,7 +110,7 @@ def test_what_a_model_lacks_is_refused(wish: dict[str, str]) -> None:
 
 def test_words_outside_a_closed_vocabulary_are_named() -> None:
     model = dataclasses.replace(analytic.CARD, vocabulary=("water", "strong", "blur"))
-    assert small_plan(model=model, prompt="Strong blur, water").recipe.prompt == "Strong blur, water"
+    assert small_plan(model=model, prompt="Strong blur, water").recipe.prompts.text == "Strong blur, water"
     with pytest.raises(ValueError, match=r"does not know lake, deep; it knows blur, strong, water"):
         small_plan(model=model, prompt="lake, water", negative_prompt="deep")
 
@@ -127,3 +132,101 @@ def test_a_damaged_record_is_one_line_or_a_plan() -> None:
 def test_what_is_no_record_is_one_line(data: bytes) -> None:
     with pytest.raises(ValueError, match=r"^here: "):
         plan_from_json(data, where="here")
+
+
+def img2img_times(class_name: str, steps: int, strength: float, **settings: Any) -> list[float]:
+    """What a diffusers pipeline runs of a model's steps at a strength."""
+    scheduler = getattr(diffusers, class_name).from_config({**analytic.SCHEDULER, **settings})
+    scheduler.set_timesteps(steps)
+    pipeline: Any = StableDiffusionImg2ImgPipeline
+    return pipeline.get_timesteps(SimpleNamespace(scheduler=scheduler), steps, strength, "cpu")[0].tolist()
+
+
+@pytest.mark.parametrize(
+    ("recipe", "strength"),
+    [
+        ({"start": "image", "strength": 0.75}, 0.75),
+        ({"start": "image", "strength": 0.25}, 0.25),
+        ({"start": "image", "restart": 0.5}, 0.5),
+        ({"start": "image", "strength": 0.5, "restart": 0.5}, 0.25),
+        # from noise all steps run, whatever is said of pictures
+        ({"start": "noise", "strength": 0.25, "restart": 0.5}, 1.0),
+        ({}, 1.0),
+    ],
+)
+@pytest.mark.parametrize(("solver", "class_name"), [("ddim", "DDIMScheduler"), ("euler", "EulerDiscreteScheduler")])
+def test_a_plan_runs_the_steps_that_img2img_runs(
+    recipe: dict[str, Any], strength: float, solver: str, class_name: str
+) -> None:
+    """Little strength is few steps, the last ones: as diffusers' own pipeline counts them."""
+    plan = small_plan(steps=8, solver=solver, **recipe)
+    expected = img2img_times(class_name, 8, strength)
+    assert list(plan.timesteps) == expected == list(plan.solver().timesteps)
+    assert plan.num_steps == len(expected) == 8 * strength
+
+
+@pytest.mark.parametrize("spacing", ["leading", "trailing", "linspace"])
+def test_a_plan_lays_its_steps_as_it_is_asked(spacing: str) -> None:
+    plan = small_plan(steps=4, solver="ddim", spacing=spacing)
+    assert list(plan.timesteps) == img2img_times("DDIMScheduler", 4, 1.0, timestep_spacing=spacing)
+
+
+def test_groups_have_a_grid_of_their_own() -> None:
+    recipe: dict[str, Any] = {"activity": "groups", "difficulty": "gradient", "steps": 4, "group_steps": (1, 2, 4)}
+    assert small_plan(**recipe).timesteps == (999, 849, 699, 399)
+
+
+def test_a_plan_of_every_number_is_that_in_every_version() -> None:
+    """Its tiles, regions and steps, written down: a run that began with them goes on with them."""
+    plan = small_plan(height=75, width=125, region=64, window=48, overlap=16, steps=3)
+    assert (plan.tiles.tops, plan.tiles.lefts) == ((0, 27), (0, 26, 51, 77))
+    assert (plan.regions.rows, plan.regions.cols) == (2, 2)
+    assert plan.timesteps == (999, 666, 332)
+    assert (plan.recipe.model.batch, plan.recipe.guidance.weight, plan.recipe.model.dtype) == (4, 1.0, "float32")
+    assert plan.to_json() == json.dumps(json.loads(plan.to_json()), sort_keys=True, indent=1).encode()
+
+
+def test_what_a_plan_says_of_its_canvas() -> None:
+    plan = small_plan(height=75, width=125)
+    assert (plan.height_out, plan.width_out) == (300, 500)
+    assert plan.source == Box(top=0, left=0, height=75, width=125)
+    assert (plan.out_regions.height, plan.out_regions.width, plan.out_regions.side) == (300, 500, 256)
+    span = small_plan(value_range=(10.0, 200.0)).value_range
+    assert (span.low, span.high, span.dtype) == (10.0, 200.0, "uint8")
+
+
+@pytest.mark.parametrize(
+    ("recipe", "uses", "reads"),
+    [({}, True, True), ({"skip": 3.0, "start": "image"}, True, True), ({"start": "image"}, True, True)],
+)
+def test_when_the_coarse_latent_is_needed(recipe: dict[str, Any], uses: bool, reads: bool) -> None:
+    plan = small_plan(**recipe)
+    assert (plan.uses_coarse, plan.denoise_reads_coarse) == (uses, reads)
+
+
+def test_a_model_that_reads_no_coarse_latent_needs_none() -> None:
+    blind = dataclasses.replace(analytic.CARD, geometry=dataclasses.replace(analytic.GEOMETRY, reads_coarse=False))
+    assert not small_plan(model=blind, start="noise").uses_coarse
+    assert small_plan(model=blind, start="image").uses_coarse
+    assert not small_plan(model=blind, start="image").denoise_reads_coarse
+    assert small_plan(model=blind, start="noise", guide="structure").uses_coarse
+    spared = small_plan(model=blind, start="noise", activity="groups", difficulty="gradient")
+    assert spared.denoise_reads_coarse
+
+
+def test_steps_that_see_every_tile() -> None:
+    """From the time at which the simple ones begin, or a mask's last share of the steps."""
+    recipe: dict[str, Any] = {"difficulty": "gradient", "steps": 4}
+    assert small_plan(steps=4).least_steps == 4
+    assert small_plan(activity="groups", group_steps=(1, 2, 4), **recipe).least_steps == 1
+    assert small_plan(activity="groups", group_steps=(2, 3, 4), **recipe).least_steps == 2
+    masked = small_plan(activity="mask", lower_bound=0.3, **recipe)
+    assert (masked.least_steps, masked.refined_from) == (2, masked.timesteps[-2])
+
+
+def test_an_output_depends_on_the_decoder_and_on_the_colours_reach() -> None:
+    wide = dataclasses.replace(analytic.CARD, geometry=dataclasses.replace(analytic.GEOMETRY, decoder_halo=5))
+    assert small_plan(model=wide).decode_halo == 5
+    # 31 output pixels are eight latent pixels of four
+    assert small_plan(model=wide, colour="wavelet").decode_halo == 13
+    assert small_plan(model=wide, colour="adain").decode_halo == 5

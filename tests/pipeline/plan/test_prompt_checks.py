@@ -9,14 +9,20 @@ import pytest
 
 from pipeline.plan.record import plan_from_json
 from pipeline.prompts.tag_file import TagFile
-from pipeline.prompts.tagging import Tagging
+from pipeline.prompts.tagging import MANNERS, Tagging
 from storage.box import Box
 from tests.support.runs import make_case
 from tests.support.tiny import small_plan, write_stable_diffusion
 
-ZERO_SHOT = Tagging(kind="siglip", fingerprint="0", parameters=5, phrases=("water",), degradations=("blur",))
-PLAIN = Tagging(kind="clip", fingerprint="0", parameters=5, phrases=("water",), degradations=())
-CAPTIONER = Tagging(kind="blip", fingerprint="0", parameters=5, phrases=(), degradations=())
+
+def tagging(kind: str, phrases: tuple[str, ...] = (), degradations: tuple[str, ...] = ()) -> Tagging:
+    words = {"phrases": phrases, "degradations": degradations}
+    return Tagging(kind=kind, fingerprint="0", parameters=5, manner=MANNERS[kind], **words)
+
+
+ZERO_SHOT = tagging("siglip", ("water",), ("blur",))
+PLAIN = tagging("clip", ("water",))
+CAPTIONER = tagging("blip")
 
 
 @pytest.fixture(scope="module")
@@ -33,12 +39,12 @@ def bind(model: Any, tagger: Tagging | None = None, **recipe: Any) -> Any:
 
 def test_a_tagger_makes_prompts_local_and_is_in_the_plan(model: Any) -> None:
     plan = bind(model, ZERO_SHOT)
-    assert (plan.recipe.prompts, plan.recipe.most_tags, plan.degradations) == ("local", 8, ("blur",))
-    assert 0 < plan.recipe.tag_threshold < 1
+    assert (plan.recipe.prompts.source, plan.recipe.prompts.most_tags, plan.degradations) == ("local", 8, ("blur",))
+    assert 0 < plan.recipe.prompts.tag_threshold < 1
     assert plan_from_json(plan.to_json()) == plan
     assert plan.hash != bind(model, PLAIN).hash
     assert plan.hash != bind(model, ZERO_SHOT, parents=1).hash
-    assert bind(model, CAPTIONER).recipe.most_tags == 0
+    assert bind(model, CAPTIONER).recipe.prompts.most_tags == 0
 
 
 def test_a_tag_files_words_for_damage_are_in_the_plan(model: Any) -> None:
@@ -58,17 +64,33 @@ def test_a_model_that_embeds_guidance_reads_no_negative_prompt(model: Any) -> No
 @pytest.mark.parametrize(
     ("tagger", "recipe", "message"),
     [
-        (None, {"prompts": "local"}, "prompts = 'local' needs a tagger, .* --tagger, or tags with --tags"),
-        (ZERO_SHOT, {"prompts": "global"}, "a tagger is read by prompts = 'local', and this recipe says 'global'"),
+        (None, {"prompts": "local"}, "prompts.source = 'local' needs a tagger, .* --tagger, or tags with --tags"),
+        (
+            ZERO_SHOT,
+            {"prompts": "global"},
+            "read by prompts.source = 'local', and this recipe says 'global'",
+        ),
         (ZERO_SHOT, {"captions": "detailed"}, "captions = 'detailed' needs a Florence-2 tagger"),
         (CAPTIONER, {"captions": "detailed"}, "captions = 'detailed' needs a Florence-2 tagger"),
         (PLAIN, {"degradations": "negative"}, "needs words that speak of damage"),
         (ZERO_SHOT, {"degradations": "negative", "guidance": 1.0}, "needs guidance"),
-        (None, {"parents": 1}, "parents is read by local prompts only"),
-        (None, {"least_confidence": 0.5}, "least_confidence is read by local prompts only"),
-        (None, {"prompts": "attention", "parents": 1}, "parents is read by local prompts only, and prompts are 'att"),
-        (None, {"collect_words": True, "activity": "mask"}, "collect_words = true needs every tile at every step"),
-        (None, {"collect_words": True, "compile": True}, "looks into the denoiser, which compile = true seals"),
+        (None, {"parents": 1}, "prompts.parents = 1 is read with prompts.source = 'local' or 'file' only"),
+        (None, {"least_confidence": 0.5}, "prompts.least_confidence = 0.5 is read with .*'local' or 'file' only"),
+        (
+            None,
+            {"prompts": "attention", "parents": 1},
+            "parents = 1 is read with .*got prompts.source = 'attention'",
+        ),
+        (
+            None,
+            {"collect_words": True, "activity": "mask"},
+            "collect_words = true is read with difficulty.activity = 'all'",
+        ),
+        (
+            None,
+            {"collect_words": True, "compile": True},
+            "collect_words = true is read with model.compile = false",
+        ),
         (None, {"word_share": 1.5}, "word_share must be between 0 and 1, got 1.5"),
         (None, {"parents": 9}, "parents must be between 0 and 4, got 9"),
         (None, {"least_confidence": 2.0}, "least_confidence must be between 0 and 1"),

@@ -12,18 +12,19 @@ import torch
 
 from pipeline.models.families import analytic
 from pipeline.models.protocol import AttentionCard
+from pipeline.plan import presets
 from pipeline.plan.binding import Given, bind
 from pipeline.plan.facts import ImageFacts
 from pipeline.plan.plan import Plan
-from pipeline.plan.presets import PRESETS, parse_recipe
+from pipeline.plan.presets import parse_recipe
 from pipeline.plan.recipe import Recipe
 from pipeline.plan.sources import NUMBERS, PAPER_BOUNDS, is_relative, source_defaults
-from pipeline.sampling.difficulty import SOURCES
+from pipeline.sampling.settings import SOURCES
 from pipeline.tasks.prepare import Preparer
 from storage.box import Box
 from tests.support.tiny import DEVICE
 
-OPEN = ("difficulty_cell", "difficulty_power", "lower_bound", "group_bounds")
+OPEN = ("difficulty.cell", "difficulty.power", "difficulty.lower_bound", "difficulty.group_bounds")
 IMAGE = ImageFacts(height=48, width=40, num_bands=3, dtype="uint8", sha256="0")
 BESIDE = {
     "attention": Given(attention=AttentionCard(side=16, patch=4, fingerprint="0")),
@@ -33,7 +34,7 @@ BESIDE = {
 
 def plan_of(**recipe: Any) -> Plan:
     return bind(
-        Recipe(**{"region": 16, "window": 8, "overlap": 0, "steps": 2, **recipe}),
+        Recipe.from_flat(**{"region": 16, "window": 8, "overlap": 0, "steps": 2, **recipe}),
         image=IMAGE,
         scale=analytic.GEOMETRY.factor,
         model=analytic.CARD,
@@ -72,8 +73,8 @@ def difficulty(plan: Plan, values: np.ndarray) -> np.ndarray:
 def test_every_source_has_numbers_and_no_preset_has_any() -> None:
     """A preset's number would be one for all sources."""
     assert set(NUMBERS) == set(SOURCES) - {"none"}
-    assert not any(field in table for table in PRESETS.values() for field in OPEN)
-    assert all(getattr(Recipe(), field) is None for field in OPEN)
+    assert not any(field in preset.settings for preset in presets.PRESETS.values() for field in OPEN)
+    assert all(Recipe().value(field) is None for field in OPEN)
 
 
 @pytest.mark.parametrize("source", sorted(set(NUMBERS) - {"confidence"}))
@@ -81,27 +82,28 @@ def test_every_source_has_numbers_and_no_preset_has_any() -> None:
 def test_what_is_left_open_is_the_sources(activity: str, source: str) -> None:
     steps = {"steps": 4} if activity == "groups" else {}
     plan = plan_of(activity=activity, difficulty=source, **steps)
-    expected = source_defaults(Recipe(activity=activity, difficulty=source, region=16), source)
-    assert {field: getattr(plan.recipe, field) for field in OPEN} == expected
-    assert plan.recipe.region % expected["difficulty_cell"] == 0
+    expected = source_defaults(Recipe.from_flat(activity=activity, difficulty=source, region=16), source)
+    assert {field: plan.recipe.value(field) for field in OPEN} == expected
+    assert plan.recipe.tiles.region % expected["difficulty.cell"] == 0
 
 
 def test_what_is_said_counts() -> None:
     plan = plan_of(activity="mask", difficulty="gradient", lower_bound=0.4, difficulty_cell=8)
-    assert (plan.recipe.lower_bound, plan.recipe.difficulty_cell, plan.recipe.difficulty_power) == (0.4, 8, 3.0)
+    found = [plan.recipe.value(name) for name in ("lower_bound", "difficulty.cell", "difficulty.power")]
+    assert found == [0.4, 8, 3.0]
 
 
 def test_the_papers_bounds_are_of_confidence_alone() -> None:
     recipe = parse_recipe({"preset": "patchscaler"}, where="test")
-    assert source_defaults(recipe, "confidence")["group_bounds"] == PAPER_BOUNDS == (0.95, 0.75)
+    assert source_defaults(recipe, "confidence")["difficulty.group_bounds"] == PAPER_BOUNDS == (0.95, 0.75)
     for source in set(NUMBERS) - {"confidence"}:
-        assert source_defaults(recipe, source)["group_bounds"] == NUMBERS[source].bounds
+        assert source_defaults(recipe, source)["difficulty.group_bounds"] == NUMBERS[source].bounds
 
 
 def test_what_a_user_says_is_never_stretched() -> None:
     for activity in ("groups", "mask"):
-        assert not is_relative(Recipe(activity=activity, difficulty="file"))
-        assert is_relative(Recipe(activity=activity, difficulty="attention"))
+        assert not is_relative(Recipe.from_flat(activity=activity, difficulty="file"))
+        assert is_relative(Recipe.from_flat(activity=activity, difficulty="attention"))
 
 
 @pytest.mark.parametrize("unit", [1e-6, 0.3, 40.0])

@@ -20,9 +20,8 @@ from tests.support.tiny import DEVICE
 
 MODEL = dataclasses.replace(
     analytic.CARD,
-    geometry=dataclasses.replace(
-        analytic.GEOMETRY, window=32, multiple=8, text_tokens=8, text_steps=6, text_guidance=3.0, word_cell=4
-    ),
+    geometry=dataclasses.replace(analytic.GEOMETRY, window=32, multiple=8, text_tokens=8, word_cell=4),
+    defaults=dataclasses.replace(analytic.DEFAULTS, text_steps=6, text_guidance=3.0),
 )
 """a card only: nothing here runs. Its native size is 128 pixels"""
 
@@ -92,10 +91,10 @@ def test_the_first_stage_is_one_window_of_any_shape() -> None:
     """Four times as wide as high: of native area, so wider than the window and the region that later stages have."""
     first, *later = plans_of(256, 1024)
     # a region is of whole cells, which the first stage need not be
-    assert plans_of(256, 1024, lift="mixed", low_band=1 / 24, region=48)[0].recipe.region == 72
+    assert plans_of(256, 1024, lift="mixed", low_band=1 / 24, region=48)[0].recipe.tiles.region == 72
     assert (first.height_out, first.width_out) == (64, 256)
     assert first.tiles.num_tiles == first.regions.num_regions == 1
-    assert all(plan.recipe.region == 32 for plan in later)
+    assert all(plan.recipe.tiles.region == 32 for plan in later)
     assert {(plan.stage.height_first, plan.stage.width_first) for plan in (first, *later)} == {(64, 256)}
 
 
@@ -124,15 +123,15 @@ def test_the_first_stage_goes_without_a_picture() -> None:
     }
     first, *later = plans_of(256, 256, **rich)
     for name, value in rich.items():
-        assert getattr(first.recipe, name) != value, name
-        assert all(getattr(plan.recipe, name) == value for plan in later), name
-    assert (first.recipe.start, later[0].recipe.start) == ("noise", "image")
+        assert first.recipe.value(name) != value, name
+        assert all(plan.recipe.value(name) == value for plan in later), name
+    assert (first.recipe.sampling.start, later[0].recipe.sampling.start) == ("noise", "image")
     assert first.tiles.num_tiles == 1
 
 
 def test_one_stage_keeps_what_needs_no_picture() -> None:
     (plan,) = plans_of(256, 256, stages="one", start="noise", dilated=1.0, jitter="step", skip=2.0)
-    assert (plan.recipe.dilated, plan.recipe.jitter, plan.recipe.skip) == (1.0, "step", 0.0)
+    assert (plan.recipe.dilation.power, plan.recipe.tiles.jitter, plan.recipe.sampling.skip) == (1.0, "step", 0.0)
     assert plan.tiles.num_tiles > 1
     assert plan.stage.decodes
 
@@ -153,16 +152,16 @@ def test_steps(recipe: dict[str, Any], steps: list[int]) -> None:
 
 def test_what_the_model_says_of_words_is_taken() -> None:
     first, second = plans_of(256, 256)
-    assert (first.recipe.guidance, second.recipe.guidance) == (3.0, 3.0)
+    assert (first.recipe.guidance.weight, second.recipe.guidance.weight) == (3.0, 3.0)
     # tiles of MultiDiffusion half overlap; neighbourhoods know their own
-    assert second.recipe.overlap == 16
+    assert second.recipe.tiles.overlap == 16
 
 
 def test_words_are_collected_where_somebody_asks() -> None:
-    assert [plan.recipe.collect_words for plan in plans_of(256, 256)] == [False, False]
-    assert [plan.recipe.collect_words for plan in plans_of(256, 256, prompts="attention")] == [True, False]
-    assert plans_of(256, 256, collect_words=True)[0].recipe.collect_words
-    assert not plans_of(128, 128, prompts="attention")[0].recipe.collect_words
+    assert [plan.recipe.prompts.collect_words for plan in plans_of(256, 256)] == [False, False]
+    assert [plan.recipe.prompts.collect_words for plan in plans_of(256, 256, prompts="attention")] == [True, False]
+    assert plans_of(256, 256, collect_words=True)[0].recipe.prompts.collect_words
+    assert not plans_of(128, 128, prompts="attention")[0].recipe.prompts.collect_words
 
 
 @pytest.mark.parametrize(

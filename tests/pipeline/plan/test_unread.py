@@ -14,13 +14,15 @@ from pipeline.models.protocol import AttentionCard, ModelCard
 from pipeline.models.registry import describe_model
 from pipeline.plan.binding import Given, bind
 from pipeline.plan.facts import ImageFacts
-from pipeline.plan.presets import PRESETS, parse_recipe
-from pipeline.plan.recipe import Recipe
+from pipeline.plan.flat import dotted
+from pipeline.plan.presets import parse_recipe
+from pipeline.plan.recipe import SETTINGS
 from pipeline.plan.stages import bind_series
 from pipeline.plan.unread import MARKUP, ROWS, Case, find_unread
 from pipeline.prompts.tag_file import TagFile
 from pipeline.prompts.tagging import Tagging
 from storage.box import Box
+from tests.support.presets import PRESETS
 from tests.support.tiny import DEVICE
 
 IMAGE = ImageFacts(height=160, width=200, num_bands=3, dtype="uint8", sha256="0")
@@ -29,13 +31,15 @@ TAGGING = Tagging(kind="siglip", fingerprint="0", parameters=0, phrases=("water"
 VIT = AttentionCard(side=16, patch=4, fingerprint="0")
 
 
-def card(**geometry: Any) -> ModelCard:
+def card(parameters: int = 1, **geometry: Any) -> ModelCard:
     """A card alone of a model of words, with guidance, an adapter, ControlNets; nothing here runs."""
-    common: dict[str, Any] = {"window": 32, "multiple": 4, "text_tokens": 8, "guidance": 5.0, "parameters": 1}
-    common |= {"structures": ("image", "edges"), "structure": "edges", "image_width": 8, "attends_nearby": True}
+    common: dict[str, Any] = {"window": 32, "multiple": 4, "text_tokens": 8}
+    common |= {"structures": ("image", "edges"), "image_width": 8, "attends_nearby": True}
     common |= {"word_cell": 4, "reads_coarse": False}
-    made = dataclasses.replace(analytic.GEOMETRY, **{**common, **geometry})
-    return dataclasses.replace(analytic.CARD, name="card", geometry=made, sight="0")
+    cost = dataclasses.replace(analytic.GEOMETRY.cost, parameters=parameters)
+    made = dataclasses.replace(analytic.GEOMETRY, **{"cost": cost, **common, **geometry})
+    defaults = dataclasses.replace(analytic.DEFAULTS, guidance=5.0, structure="edges")
+    return dataclasses.replace(analytic.CARD, name="card", geometry=made, defaults=defaults, sight="0")
 
 
 WORDS = card()
@@ -132,6 +136,7 @@ IN_VAIN: list[tuple[str, dict[str, Any], dict[str, Any]]] = [
     ("channels_last", {"channels_last": True}, {"model": card(parameters=0)}),
     ("attention", {"attention": "math"}, {"model": card(parameters=0)}),
     ("dtype", {"dtype": "bfloat16"}, {"model": card(parameters=0)}),
+    ("model.strict", {"model.strict": False}, {}),
     ("--tagger-gpu", {}, {"options": {"--tagger-gpu": 0.5}}),
     ("model file", {"structure": "none"}, {"file": FILE}),
     ("model file", {}, {"file": ModelFile(base="x", controls=(Control(model="c", sees="edges", scale=0.0),))}),
@@ -183,6 +188,7 @@ OF_USE: list[tuple[str, dict[str, Any], dict[str, Any]]] = [
     ("model file", {"image_prompts": "tile"}, {"file": FILE}),
     ("tag_threshold", {"tag_threshold": 0.3, "prompts": "local"}, {"given": Given(tagger=TAGGING)}),
     ("skip", {"skip": 2.0, **STAGES}, {"size": 2 * NATIVE}),
+    ("model.strict", {"model.strict": False}, {"model": dataclasses.replace(WORDS, dropped=("a tensor",))}),
 ]
 
 
@@ -193,19 +199,19 @@ def spoken_of(found: Case) -> list[str]:
 @pytest.mark.parametrize(("setting", "recipe", "beside"), IN_VAIN)
 def test_what_is_without_effect_is_said(setting: str, recipe: dict[str, Any], beside: dict[str, Any]) -> None:
     found = case(recipe, **beside)
-    assert setting in spoken_of(found)
+    assert dotted(setting) in spoken_of(found)
     assert all(len(line) < 200 and "\n" not in line for line in find_unread(found))
 
 
 @pytest.mark.parametrize(("setting", "recipe", "beside"), OF_USE)
 def test_what_has_an_effect_is_not(setting: str, recipe: dict[str, Any], beside: dict[str, Any]) -> None:
-    assert setting not in spoken_of(case(recipe, **beside))
+    assert dotted(setting) not in spoken_of(case(recipe, **beside))
 
 
 def test_every_row_is_tried() -> None:
-    assert {row.setting for row in ROWS} <= {setting for setting, *_ in IN_VAIN}
+    assert {row.setting for row in ROWS} <= {dotted(setting) for setting, *_ in IN_VAIN}
     for row in ROWS:
-        holds = [case(recipe, **beside) for setting, recipe, beside in IN_VAIN if setting == row.setting]
+        holds = [case(recipe, **beside) for setting, recipe, beside in IN_VAIN if dotted(setting) == row.setting]
         assert any(row.when(one) for one in holds), row
 
 
@@ -225,15 +231,14 @@ ALWAYS_OR_REFUSED = {
     # they change bytes whatever else is said, but in a first stage: ``_replaced`` speaks of that
     *("prompts", "steps", "activity", "skip", "dilated", "colour", "guide", "window", "region", "seed", "value_range"),
     # how a run is called, divided and kept
-    *("name", "batch", "keep_steps"),
+    *("batch", "keep_steps"),
 }
 
 
 def test_no_field_and_no_option_is_forgotten() -> None:
-    fields = {one.name for one in dataclasses.fields(Recipe)}
-    rows = {row.setting for row in ROWS}
-    assert fields == (ALWAYS_OR_REFUSED | rows) & fields
-    assert fields >= ALWAYS_OR_REFUSED
+    rows, always = {row.setting for row in ROWS}, {dotted(name) for name in ALWAYS_OR_REFUSED}
+    assert set(SETTINGS) == (always | rows) & set(SETTINGS)
+    assert set(SETTINGS) >= always
     options = {f"--{one.name.replace('_', '-')}" for kind in (Job, TextJob) for one in dataclasses.fields(kind)}
     # what is computed and where, files that are opened or refused, permissions
     plain = (
@@ -266,7 +271,7 @@ OTHERS = "(x:1.3)|a (b c: .5), d|((x))|x++, y|(x y)--|[x]|[a:b:0.5]|{a!b}|a BREA
 @pytest.mark.parametrize("text", [one.replace("!", "|") for one in OTHERS.split("|")])
 def test_markup_of_other_programs(text: str) -> None:
     (line,) = find_unread(case({"prompt": text}))
-    assert line.startswith("prompt: weights and other markup are not read")
+    assert line.startswith("prompts.text: weights and other markup are not read")
 
 
 @pytest.mark.parametrize("text", ["a house (old)", "f/1.8, 3:2", "black-and-white, and", "C++ and a < b", "breakfast"])
@@ -277,4 +282,4 @@ def test_plain_words_are_none(text: str) -> None:
 def test_a_presets_own_negative_prompt_is_words() -> None:
     """scalediff-sdxl beside a model that reads the weight of guidance itself."""
     found = case({"preset": "scalediff-sdxl", "prompt": "a"}, model=card(embeds_guidance=True), size=2 * NATIVE)
-    assert spoken_of(found) == ["negative_prompt"]
+    assert spoken_of(found) == ["prompts.negative"]

@@ -69,7 +69,7 @@ def test_refusals(table: Any, message: str) -> None:
 
 def test_a_plan_keeps_its_tags() -> None:
     plan = make_case("embedded", height=60, width=80, tags=parse({**GOOD, "tags": GOOD["tags"][:1]})).plan
-    assert plan.recipe.prompts == "file"
+    assert plan.recipe.prompts.source == "file"
     assert plan_from_json(plan.to_json()) == plan
 
 

@@ -24,3 +24,9 @@ def test_the_blur_ends_at_a_hundredth() -> None:
     assert math.isclose(blur_deviation(1000, 0.8, 1.0), 0.8)
     assert math.isclose(blur_deviation(0, 0.8, 1.0), 0.008)
     assert blur_deviation(500, 0.8, 0.0) == 0.8
+
+
+def test_numbers_of_demofusion() -> None:
+    """Its scale factors at 1000 - t = 19, 519 and 999, to the digits that tell them apart."""
+    assert [round(cosine_weight(time, 3), 6) for time in (981, 481, 1)] == [0.997331, 0.103937, 0.0]
+    assert round(blur_deviation(481, 0.8, 1.0), 6) == 0.380377

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import numpy as np
+import pytest
 import torch
 
-from pipeline.sampling.difficulty import HALF, REACH, at_latents, from_confidence, from_gradient
+from pipeline.sampling.difficulty import HALF, REACH, at_latents, from_confidence, from_gradient, refined_from, weigh
 from storage.box import Box
 
 
@@ -47,3 +48,52 @@ def test_looking_up_latents() -> None:
     window, box = Box(top=0, left=4, height=6, width=20), Box(top=0, left=2, height=4, width=12)
     row = at_latents(found, window, box, 4, 8)[0]
     assert row.tolist() == [min(2 * latent + 1 - 4, 19) for latent in range(2, 14)]
+
+
+@pytest.mark.parametrize(("height", "width", "cell"), [(5, 13, 4), (13, 5, 4), (6, 9, 3), (4, 7, 1), (3, 2, 8)])
+def test_squares_by_a_loop(height: int, width: int, cell: int) -> None:
+    """The mean of each square, which the last row and column of them have less of, to a power."""
+    found = np.random.default_rng(0).random((2, height, width))
+    expected = np.empty_like(found)
+    for y in range(height):
+        for x in range(width):
+            top, left = y // cell * cell, x // cell * cell
+            expected[:, y, x] = found[:, top : top + cell, left : left + cell].mean((1, 2)) ** 1.5
+    weighed = weigh(found, cell, 1.5)
+    assert weighed.dtype == np.float32
+    np.testing.assert_allclose(weighed, expected, rtol=1e-6)
+
+
+@pytest.mark.parametrize(("scale", "factor"), [(4, 8), (4, 4), (2, 8), (8, 4), (1, 8)])
+def test_a_latent_looks_at_the_input_under_its_middle(scale: int, factor: int) -> None:
+    """A window that begins elsewhere along y than along x, and latents on both sides beyond it."""
+    window, box = Box(top=5, left=9, height=7, width=12), Box(top=1, left=3, height=13, width=19)
+    found = np.random.default_rng(0).random((7, 12))
+    expected = np.empty(box.shape)
+    for row, y in enumerate(range(box.top, box.bottom)):
+        for col, x in enumerate(range(box.left, box.right)):
+            at_y, at_x = (int((place + 0.5) * factor / scale) for place in (y, x))
+            expected[row, col] = found[min(max(at_y - 5, 0), 6), min(max(at_x - 9, 0), 11)]
+    np.testing.assert_array_equal(at_latents(found, window, box, scale, factor), expected)
+
+
+def test_confidence_beyond_its_range_is_cut() -> None:
+    assert from_confidence(torch.tensor([[[1.5, -0.5, 1.0]]])).tolist() == [[0.0, 1.0, 0.0]]
+
+
+@pytest.mark.parametrize(
+    ("bound", "time"), [(0.0, 0.0), (0.1, 0.0), (0.100001, 100.0), (0.2, 100.0), (0.3, 200.0), (1.0, 900.0)]
+)
+def test_the_last_steps_are_a_share_rounded_up(bound: float, time: float) -> None:
+    assert refined_from(tuple(range(900, -1, -100)), bound) == time
+
+
+def test_constants_of_the_gradient() -> None:
+    """A slope of 0.02 a pixel has a mean square of 4e-4, which counts one half; five pixels round a place are seen."""
+    slope = (torch.arange(30.0) * 0.02).expand(3, 20, 30)
+    assert from_gradient(slope)[10, 15] == pytest.approx(0.5, rel=1e-5)
+    assert from_gradient(slope.transpose(1, 2))[15, 10] == pytest.approx(0.5, rel=1e-5)
+    point = torch.zeros(3, 21, 21)
+    point[:, 10, 10] = 1
+    rows, cols = np.nonzero(from_gradient(point))
+    assert (rows.min(), rows.max(), cols.min(), cols.max()) == (5, 15, 5, 15)

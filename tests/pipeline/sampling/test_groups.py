@@ -8,8 +8,8 @@ from hypothesis import strategies as st
 
 from pipeline.models.registry import describe_model
 from pipeline.plan.plan import Plan
-from pipeline.plan.presets import PRESETS
-from pipeline.sampling.groups import LEAST_GROUP_STEPS, default_group_steps, group_grid
+from pipeline.sampling.groups import LEAST_GROUP_STEPS, default_group_steps, group_grid, paper_group_steps
+from tests.support.presets import PRESETS
 from tests.support.tiny import small_plan
 
 
@@ -46,11 +46,15 @@ def test_patchscaler_is_the_papers() -> None:
     plan = small_plan(
         model=describe_model("embedded"), **{**PRESETS["patchscaler"], "steps": None, "window": 64}, region=64
     )
-    assert plan.recipe.group_steps == (8, 14, 20)
+    assert plan.recipe.difficulty.group_steps == (8, 14, 20)
     assert plan.timesteps == tuple(range(999, 0, -50))
-    assert plan.recipe.group_bounds == (0.95, 0.75)
-    assert (plan.recipe.colour, plan.recipe.idle_spread, plan.recipe.texture_likeness) == ("wavelet", 0.0, True)
-    for count, start in zip(plan.recipe.group_steps, plan.recipe.group_times, strict=True):
+    assert plan.recipe.difficulty.group_bounds == (0.95, 0.75)
+    assert (plan.recipe.codec.colour, plan.recipe.difficulty.idle_spread, plan.recipe.image_prompts.likeness) == (
+        "wavelet",
+        0.0,
+        True,
+    )
+    for count, start in zip(plan.recipe.difficulty.group_steps, plan.recipe.difficulty.group_times, strict=True):
         assert sum(time < start for time in plan.timesteps) == count
 
 
@@ -58,11 +62,29 @@ def test_what_is_ours_has_another_name() -> None:
     plan = small_plan(
         model=describe_model("embedded"), **{**PRESETS["patchscaler-fast"], "steps": None, "window": 64}, region=64
     )
-    assert (plan.recipe.group_steps, plan.recipe.group_bounds) == ((1, 2, 4), (0.35, 0.15))
+    assert (plan.recipe.difficulty.group_steps, plan.recipe.difficulty.group_bounds) == ((1, 2, 4), (0.35, 0.15))
 
 
 def test_fewer_steps_keep_the_papers_shares() -> None:
     plan = small_plan(
         model=describe_model("embedded"), **{**PRESETS["patchscaler"], "steps": 10, "window": 64}, region=64
     )
-    assert plan.recipe.group_steps == (4, 7, 10)
+    assert plan.recipe.difficulty.group_steps == (4, 7, 10)
+
+
+def test_grids_are_the_same_in_every_version() -> None:
+    """Each group's own steps lie evenly between its time and the one before, rounded to the nearest."""
+    times = (400.0, 700.0, 1000.0)
+    assert group_grid(times, (1, 2, 4)) == (999, 849, 699, 399)
+    assert group_grid(times, (3, 5, 9)) == (999, 924, 849, 774, 699, 549, 399, 266, 132)
+    assert group_grid((100.0, 300.0, 900.0), (1, 2, 3)) == (899, 299, 99)
+
+
+@pytest.mark.parametrize(
+    ("steps", "default", "paper"),
+    [(3, (1, 2, 3), (1, 2, 3)), (5, (1, 3, 5), (2, 4, 5)), (9, (2, 5, 9), (4, 6, 9)), (30, (8, 15, 30), (12, 21, 30))],
+)
+def test_counts_of_groups(steps: int, default: tuple[int, int, int], paper: tuple[int, int, int]) -> None:
+    assert default_group_steps(steps) == default
+    assert paper_group_steps(steps, (400.0, 700.0, 1000.0)) == paper
+    assert LEAST_GROUP_STEPS == 3

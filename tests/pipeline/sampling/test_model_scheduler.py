@@ -13,7 +13,7 @@ import torch
 
 from pipeline.models.files.configs import read_config
 from pipeline.sampling.model_scheduler import STAND_INS, check_scheduler, finite_settings, scheduler_notes, solver_of
-from pipeline.sampling.solvers import SOLVERS
+from pipeline.sampling.solvers import ROWS, find_solver
 from tests.pipeline.sampling.test_solver import CONFIG, FLOW, SHIFTING, V_ZERO_SNR
 
 SDXL = {
@@ -34,14 +34,14 @@ def test_what_published_models_come_with(config: dict[str, Any]) -> None:
     assert scheduler_notes(config, solver_of(config)) == ()
 
 
-@pytest.mark.parametrize("name", sorted({cls for cls, _ in SOLVERS.values()}))
+@pytest.mark.parametrize("name", sorted({row.class_name for row in ROWS}))
 def test_every_offered_scheduler_with_its_own_defaults(name: str) -> None:
     check_scheduler({"_class_name": name, **getattr(diffusers, name)().config}, "m")
 
 
 # of diffusers' own
 @pytest.mark.filterwarnings("ignore:__array_wrap__:DeprecationWarning")
-@pytest.mark.parametrize("name", sorted({cls for cls, _ in SOLVERS.values()} | STAND_INS.keys()))
+@pytest.mark.parametrize("name", sorted({row.class_name for row in ROWS} | STAND_INS.keys()))
 def test_every_scheduler_as_diffusers_writes_it(tmp_path: Path, name: str) -> None:
     """DPM-Solvers are written with ``-Infinity``, which is no JSON; a plan holds none of it."""
     if name == "DPMSolverSDEScheduler":
@@ -75,7 +75,7 @@ def test_stand_ins_have_the_same_noise_levels_and_are_said(name: str) -> None:
     assert solver == STAND_INS[name]
     assert name in scheduler_notes(config, solver)[0]
     theirs = getattr(diffusers, name).from_config(config)
-    ours = getattr(diffusers, SOLVERS[solver][0]).from_config(config)
+    ours = find_solver(solver).kind.from_config(config)
     if hasattr(ours, "alphas_cumprod"):
         torch.testing.assert_close(ours.alphas_cumprod, theirs.alphas_cumprod)
     else:

@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
+from types import SimpleNamespace
 from typing import Any
 
 import diffusers
+import numpy as np
 import pytest
 import torch
+from diffusers import FluxImg2ImgPipeline, StableDiffusionImg2ImgPipeline
 
+from pipeline.sampling.levels import FlowLevels, set_levels
 from pipeline.sampling.solver import build_solver
-from pipeline.sampling.solvers import FLOW_ONLY, HISTORY, SOLVERS, STOCHASTIC, solver_name
+from pipeline.sampling.solvers import ROWS, find_solver, solver_name
 
 CONFIG: dict[str, Any] = {
     "_class_name": "DDIMScheduler",
@@ -31,6 +35,9 @@ V_ZERO_SNR = {
 FLOW = {"_class_name": "FlowMatchEulerDiscreteScheduler", "shift": 3.0}
 SHIFTING = {"_class_name": "FlowMatchEulerDiscreteScheduler", "use_dynamic_shifting": True, "shift": 3.0}
 SHAPE = (4, 6, 5)
+SOLVERS = [row.name for row in ROWS]
+STOCHASTIC = [row.name for row in ROWS if row.is_stochastic]
+FLOW_ONLY = [row.name for row in ROWS if row.is_flow]
 
 
 def config_for(name: str) -> dict[str, Any]:
@@ -49,7 +56,7 @@ def ours(name: str, config: dict[str, Any], steps: int, noises: list[torch.Tenso
         prediction = fake_model(solver.scale_input(z, step), step)
         noise = noises[step + 1] if name in STOCHASTIC else None
         z, history = solver.step(step, z, prediction, history, noise)
-        assert len(history) == HISTORY.get(name, 0)
+        assert len(history) == find_solver(name).num_history
     return z
 
 
@@ -57,8 +64,8 @@ def theirs(
     name: str, config: dict[str, Any], steps: int, noises: list[torch.Tensor], monkeypatch: pytest.MonkeyPatch
 ) -> torch.Tensor:
     """One scheduler, kept through the loop, as a diffusers pipeline does; its random numbers come from our list."""
-    class_name, settings = SOLVERS[name]
-    scheduler = getattr(diffusers, class_name).from_config({**config, **settings})
+    row = find_solver(name)
+    scheduler = row.kind.from_config({**config, **row.settings})
     scheduler.set_timesteps(steps)
     drawn = iter(noises[1:])
     module = __import__(type(scheduler).__module__, fromlist=["x"])
@@ -77,7 +84,7 @@ def assert_same(found: torch.Tensor, expected: torch.Tensor) -> None:
 
 
 @pytest.mark.parametrize("steps", [1, 2, 3, 7, 20])
-@pytest.mark.parametrize("name", list(SOLVERS))
+@pytest.mark.parametrize("name", SOLVERS)
 def test_equals_the_stateful_scheduler(name: str, steps: int, monkeypatch: pytest.MonkeyPatch) -> None:
     noises = list(torch.randn(steps + 1, *SHAPE, generator=torch.Generator().manual_seed(2)))
     config = config_for(name)
@@ -120,7 +127,7 @@ def test_an_exact_denoiser_ends_at_the_truth(name: str) -> None:
     assert (z - truth).abs().max() < 0.02
 
 
-@pytest.mark.parametrize("name", [*SOLVERS])
+@pytest.mark.parametrize("name", SOLVERS)
 def test_strength_starts_from_the_noised_image(name: str) -> None:
     coarse = torch.randn(*SHAPE, generator=torch.Generator().manual_seed(1))
     noise = torch.randn(*SHAPE, generator=torch.Generator().manual_seed(2))
@@ -217,8 +224,8 @@ def test_uneven_times_are_the_levels_of_the_states(name: str, config: dict[str, 
 @pytest.mark.parametrize("name", ["euler", "ddpm", "dpm++2m", "sde-dpm++2m"])
 def test_uneven_times_equal_diffusers_own(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """Those of its schedulers that can be given timesteps."""
-    class_name, settings = SOLVERS[name]
-    scheduler = getattr(diffusers, class_name).from_config({**CONFIG, **settings})
+    row = find_solver(name)
+    scheduler = row.kind.from_config({**CONFIG, **row.settings})
     scheduler.set_timesteps(timesteps=list(UNEVEN))
     noises = list(torch.randn(9, *SHAPE, generator=torch.Generator().manual_seed(2)))
     drawn = iter(noises[1:])
@@ -311,3 +318,127 @@ def test_clean_of_a_noised_picture_is_the_picture(name: str, kind: str) -> None:
     }[kind]
     found = solver.clean(0, solver.start(noise, picture), told)
     torch.testing.assert_close(found, picture, rtol=0, atol=1e-5)
+
+
+def diffusers_scheduler(name: str, steps: int, spacing: str = "model") -> Any:
+    """One of diffusers' own, set up as a pipeline does it."""
+    row = find_solver(name)
+    more = {} if spacing == "model" else {"timestep_spacing": spacing}
+    scheduler = row.kind.from_config({**config_for(name), **row.settings, **more})
+    scheduler.set_timesteps(steps)
+    return scheduler
+
+
+@pytest.mark.parametrize("strength", [1.0, 0.75, 0.5, 0.25])
+@pytest.mark.parametrize("name", [*SOLVERS])
+def test_strength_keeps_the_steps_that_img2img_keeps(name: str, strength: float) -> None:
+    """diffusers' own get_timesteps: little strength is a few steps, the last ones."""
+    pipeline: Any = FluxImg2ImgPipeline if name in FLOW_ONLY else StableDiffusionImg2ImgPipeline
+    scheduler = diffusers_scheduler(name, 8)
+    expected, count = pipeline.get_timesteps(SimpleNamespace(scheduler=scheduler), 8, strength, "cpu")
+    solver = build_solver(name, config_for(name), steps=8, strength=strength)
+    assert solver.timesteps == tuple(expected.tolist())
+    assert solver.num_steps == count == int(8 * strength) == len(solver.timesteps)
+    assert [float(solver.timestep(step)) for step in range(count)] == expected.tolist()
+
+
+@pytest.mark.parametrize(
+    ("name", "spacing", "times"),
+    [
+        ("ddim", "model", (751, 501, 251, 1)),
+        ("ddpm", "trailing", (999, 749, 499, 249)),
+        ("euler", "linspace", (999, 666, 333, 0)),
+        ("euler-ancestral", "leading", (751, 501, 251, 1)),
+        ("dpm++2m", "trailing", (999, 749, 499, 249)),
+        ("sde-dpm++2m", "leading", (801, 601, 401, 201)),
+        ("unipc", "linspace", (999, 749, 500, 250)),
+        ("lcm", "model", (999, 759, 499, 259)),
+        ("flow-euler", "model", (1000.0, 857.6923, 602.1506, 8.92857)),
+    ],
+)
+def test_timesteps_are_the_same_in_every_version(name: str, spacing: str, times: tuple[float, ...]) -> None:
+    """Written down: another release of diffusers that lays them otherwise makes other pictures."""
+    found = build_solver(name, config_for(name), steps=4, spacing=spacing)
+    assert found.timesteps == pytest.approx(times, rel=1e-4)
+    assert found.timesteps == tuple(diffusers_scheduler(name, 4, spacing).timesteps.tolist())
+
+
+@pytest.mark.parametrize("strength", [1.0, 0.6])
+@pytest.mark.parametrize("name", [*SOLVERS])
+def test_noised_and_started_as_diffusers_noises(name: str, strength: float) -> None:
+    """At every step, and at the step that a strength begins with: its schedulers' add_noise, of the Euler kind too."""
+    clean, noise = (torch.randn(SHAPE, generator=torch.Generator().manual_seed(seed)) for seed in (6, 7))
+    solver = build_solver(name, config_for(name), steps=5, strength=strength)
+    first = 5 - solver.num_steps
+    for step in range(solver.num_steps):
+        scheduler = diffusers_scheduler(name, 5)
+        time = scheduler.timesteps[first + step][None]
+        if name in FLOW_ONLY:
+            expected = scheduler.scale_noise(clean[None], time, noise[None])[0]
+        else:
+            expected = scheduler.add_noise(clean[None], noise[None], time)[0]
+        torch.testing.assert_close(solver.noised(step, clean, noise), expected, rtol=1e-4, atol=1e-4)
+        if step == 0:
+            torch.testing.assert_close(solver.start(noise, clean), expected, rtol=1e-5, atol=1e-5)
+
+
+def test_noised_by_hand() -> None:
+    """Stable Diffusion's betas: abar_t is the product of 1 - beta; the Euler kind keeps x_0 + (sigma / alpha) e."""
+    betas = np.linspace(0.00085**0.5, 0.012**0.5, 1000) ** 2
+    squared = np.cumprod(1 - betas)[501]
+    clean, noise = torch.full(SHAPE, 2.0), torch.full(SHAPE, -3.0)
+    ddim = build_solver("ddim", CONFIG, steps=4)
+    assert float(ddim.noised(1, clean, noise)[0, 0, 0]) == pytest.approx(
+        2 * squared**0.5 - 3 * (1 - squared) ** 0.5, rel=1e-4
+    )
+    euler = build_solver("euler", CONFIG, steps=4, spacing="leading")
+    assert euler.timesteps[1] == 501
+    assert float(euler.noised(1, clean, noise)[0, 0, 0]) == pytest.approx(
+        2 - 3 * ((1 - squared) / squared) ** 0.5, rel=1e-4
+    )
+    flow = build_solver("flow-euler", FLOW, steps=4)
+    assert float(flow.noised(1, clean, noise)[0, 0, 0]) == pytest.approx(2 * (1 - 0.8576923) - 3 * 0.8576923, rel=1e-3)
+
+
+@pytest.mark.parametrize("name", [name for name in SOLVERS if name not in FLOW_ONLY])
+def test_pure_noise_has_the_scale_of_diffusers(name: str) -> None:
+    noise = torch.randn(SHAPE, generator=torch.Generator().manual_seed(6))
+    expected = noise * float(diffusers_scheduler(name, 5).init_noise_sigma)
+    torch.testing.assert_close(build_solver(name, CONFIG, steps=5).start(noise, None), expected)
+
+
+@pytest.mark.parametrize("name", [*SOLVERS])
+def test_a_run_from_a_picture_is_diffusers_img2img(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its loop with its scheduler, which begins in the middle of its timesteps."""
+    clean = torch.randn(SHAPE, generator=torch.Generator().manual_seed(8))
+    noises = [*torch.randn(6, *SHAPE, generator=torch.Generator().manual_seed(9))]
+    scheduler = diffusers_scheduler(name, 8)
+    pipeline: Any = FluxImg2ImgPipeline if name in FLOW_ONLY else StableDiffusionImg2ImgPipeline
+    times, count = pipeline.get_timesteps(SimpleNamespace(scheduler=scheduler), 8, 0.5, "cpu")
+    if name in FLOW_ONLY:
+        expected = scheduler.scale_noise(clean[None], times[:1], noises[0][None])
+    else:
+        expected = scheduler.add_noise(clean[None], noises[0][None], times[:1])
+    drawn = iter(noises[1:])
+    solver = build_solver(name, config_for(name), steps=8, strength=0.5)
+    z, history = solver.start(noises[0], clean), ()
+    for step in range(count):
+        noise = noises[step + 1] if name in STOCHASTIC else None
+        z, history = solver.step(step, z, fake_model(solver.scale_input(z, step), step), history, noise)
+    if name in STOCHASTIC:
+        module = __import__(type(scheduler).__module__, fromlist=["x"])
+        monkeypatch.setattr(module, "randn_tensor", lambda *_a, **_k: next(drawn)[None])
+    for step, t in enumerate(times):
+        scaled = scheduler.scale_model_input(expected, t) if hasattr(scheduler, "scale_model_input") else expected
+        expected = scheduler.step(fake_model(scaled, step), t, expected, return_dict=False)[0]
+    assert_same(z, expected[0])
+
+
+def test_levels_of_a_model_that_shifts_them() -> None:
+    """mu by a line through (256, 0.5) and (4096, 1.15): written out, and as FLUX's own pipeline sets them."""
+    config = {**SHIFTING, "base_shift": 0.5, "max_shift": 1.15, "base_image_seq_len": 256, "max_image_seq_len": 4096}
+    scheduler = diffusers.FlowMatchEulerDiscreteScheduler.from_config(config)
+    set_levels(scheduler, 4, FlowLevels(tokens=1216, even=True))
+    factor = np.exp(0.5 + 0.65 * (1216 - 256) / 3840)
+    expected = [factor / (factor + 1 / level - 1) for level in (1.0, 0.75, 0.5, 0.25)]
+    np.testing.assert_allclose(scheduler.sigmas[:4].numpy(), expected, rtol=1e-5)

@@ -9,11 +9,13 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
-from pipeline.prompts.tagging import KINDS, make_tagging
+from pipeline.prompts.tagging import MANNERS, make_tagging
 from pipeline.prompts.vocabulary import Vocabulary
-from pipeline.taggers.loading import CLASSES, describe_tagger, load_tagger
+from pipeline.taggers.loading import TAGGERS, describe_tagger, load_tagger
 from pipeline.taggers.zero_shot import load_whole
 from tests.support.tiny_taggers import write_tagger
+
+KINDS = [kind for kind in MANNERS if kind != "embedded"]
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -68,7 +70,9 @@ def test_weights_in_half_precision_alone(tmp_path: Path, kind: str) -> None:
     whole.unlink()
     card = describe_tagger(str(folder))
     assert card.parameters > 0
-    model = load_whole(CLASSES[kind], folder, "cpu")
+    known = TAGGERS.find(kind)
+    assert known is not None
+    model = load_whole(known.network, folder, "cpu")
     name, tensor = next((key, one) for key, one in halves.items() if key in dict(model.named_parameters()))
     assert torch.equal(dict(model.named_parameters())[name], tensor.float())
 

@@ -35,7 +35,7 @@ def test_weights_are_those_of_the_tiles_where_they_are(jitter: str) -> None:
         total = np.zeros(canvas.shape)
         for tile in tiles:
             assert canvas.contains(tile.box)
-            total[tile.box.slices] += tile_weight(plan.recipe.blend, 16, 16)
+            total[tile.box.slices] += tile_weight(plan.recipe.tiles.blend, 16, 16)
         np.testing.assert_allclose(tile_weights(plan, step, canvas), total, rtol=1e-6)
         assert total.min() > 0
         part = Box(top=5, left=30, height=20, width=17)

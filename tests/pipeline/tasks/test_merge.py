@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import numpy as np
+import pytest
+import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pipeline.geometry.blend import weight_sum
 from pipeline.geometry.tiles import plan_tiles
 from pipeline.plan.facts import DenoiseSettings
+from pipeline.sampling.solver import build_solver
 from pipeline.tasks.contribution import Contribution
 from pipeline.tasks.denoise import denoise_region, reach
-from pipeline.tasks.merge import average
+from pipeline.tasks.merge import average, merge_region
 from storage.box import Box, RegionGrid
 
 HEIGHT, WIDTH = 37, 50
@@ -55,3 +58,56 @@ def test_boxes_have_the_bytes_of_the_canvas(top: int, left: int, height: int, wi
 def test_another_order_of_contributions_has_other_bytes() -> None:
     """Negative control."""
     assert not np.array_equal(averaged(GRID.canvas, MADE[::-1]), averaged(GRID.canvas, MADE))
+
+
+def test_contributions_are_summed_in_the_order_given() -> None:
+    """1 + 1e8 - 1e8 is 0 in single precision, and -1e8 + 1e8 + 1 is 1: the order is part of the result."""
+    box = Box(top=4, left=9, height=2, width=3)
+    values = [np.full((2, 2, 3), value, dtype=np.float32) for value in (1.0, 1e8, -1e8)]
+    made = [Contribution(box=box, total=total) for total in values]
+    assert not average(made, box, np.ones((2, 3), np.float32), 2).any()
+    assert (average(made[::-1], box, np.full((2, 3), 2, np.float32), 2) == 0.5).all()
+
+
+def test_an_average_by_a_loop() -> None:
+    """Boxes that lie over the region's ends, along y otherwise than along x."""
+    box, rng = Box(top=10, left=20, height=4, width=7), np.random.default_rng(0)
+    parts = [Box(top=8, left=22, height=3, width=9), Box(top=12, left=18, height=5, width=4), box]
+    made = [Contribution(box=part, total=rng.normal(size=(2, *part.shape)).astype(np.float32)) for part in parts]
+    weights = rng.uniform(1, 2, size=box.shape).astype(np.float32)
+    expected = np.zeros((2, *box.shape))
+    for one in made:
+        for y in range(one.box.top, one.box.bottom):
+            for x in range(one.box.left, one.box.right):
+                if 10 <= y < 14 and 20 <= x < 27:
+                    expected[:, y - 10, x - 20] += one.total[:, y - one.box.top, x - one.box.left]
+    np.testing.assert_allclose(average(made, box, weights, 2), expected / weights, rtol=1e-5, atol=1e-6)
+
+
+CONFIG = {
+    "_class_name": "DDIMScheduler",
+    "beta_start": 0.00085,
+    "beta_end": 0.012,
+    "beta_schedule": "scaled_linear",
+    "clip_sample": False,
+}
+
+
+@pytest.mark.parametrize("name", ["ddim", "dpm++2m", "unipc", "euler-ancestral"])
+def test_a_merge_is_the_solvers_step_with_its_history_stacked(name: str) -> None:
+    """Step by step over a region of 3 x 5: the remembered tensors one after another, as they are stored."""
+    solver, rng = build_solver(name, CONFIG, steps=4), np.random.default_rng(0)
+    z = rng.normal(size=(4, 3, 5)).astype(np.float32)
+    plain, history, stacked = torch.from_numpy(z), (), None
+    for step in range(4):
+        prediction, noise = rng.normal(size=(2, 4, 3, 5)).astype(np.float32)
+        drawn = noise if solver.is_stochastic else None
+        z, stacked = merge_region(solver, step, z, prediction, stacked, drawn)
+        plain, history = solver.step(
+            step, plain, torch.from_numpy(prediction), history, None if drawn is None else torch.from_numpy(drawn)
+        )
+        np.testing.assert_array_equal(z, plain.numpy())
+        assert (stacked is None) == (solver.num_history == 0)
+        if stacked is not None:
+            assert stacked.shape == (4 * solver.num_history, 3, 5)
+            np.testing.assert_array_equal(stacked, np.concatenate([one.numpy() for one in history]))

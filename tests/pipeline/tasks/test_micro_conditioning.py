@@ -9,8 +9,9 @@ from pipeline.models.protocol import ModelCard
 from pipeline.plan.plan import Plan
 from pipeline.plan.presets import parse_recipe
 from pipeline.plan.stages import bind_series
-from pipeline.tasks.micro_conditioning import told_crops
-from tests.support.tiny import DEVICE
+from pipeline.tasks.micro_conditioning import WHOLE, crop_numbers, told_crops
+from storage.box import Box
+from tests.support.tiny import DEVICE, small_plan
 
 MODEL: ModelCard = dataclasses.replace(
     analytic.CARD,
@@ -51,3 +52,26 @@ def test_one_stage_is_a_picture_of_the_native_size() -> None:
     """Nothing is said: the model says its own."""
     (only,) = plans_of("scalediff", 128, 128)
     assert told(only) is None
+
+
+def test_a_tile_of_an_image_is_told_its_corner_in_output_pixels() -> None:
+    """Height, width, top, left, height, width; of an output of 300 x 500, four pixels a latent pixel."""
+    plan = small_plan(height=75, width=125, model=MODEL, window=32, overlap=8, region=32, crops="tile")
+    boxes = [Box(top=3, left=10, height=32, width=32), Box(top=40, left=0, height=32, width=32), WHOLE]
+    found = told_crops(plan, boxes)
+    assert found is not None
+    assert str(found.dtype) == "torch.float32"
+    assert found.tolist() == [
+        [300, 500, 12, 40, 300, 500],
+        [300, 500, 160, 0, 300, 500],
+        [300, 500, 0, 0, 300, 500],
+    ]
+    assert crop_numbers(plan, boxes).tolist() == found.tolist()
+
+
+def test_the_published_code_counts_from_a_padded_canvas() -> None:
+    settings = {"compat": "official", "solver": "euler", "skip": 3.0, "jitter": "step", "crops": "tile"}
+    plan = small_plan(height=75, width=125, model=MODEL, window=32, overlap=16, region=32, **settings)
+    assert plan.jitter == 4
+    found = crop_numbers(plan, [Box(top=3, left=10, height=32, width=32)])
+    assert found.tolist() == [[300, 500, 28, 56, 300, 500]]

@@ -33,7 +33,9 @@ def test_without_a_known_spread_it_leads_to_the_coarse_latent(embedded: Any) -> 
     z, coarse = states()
     expected = solver.towards(1, torch.from_numpy(z), torch.from_numpy(coarse)).numpy()
     np.testing.assert_array_equal(rest(Recipe(), solver, object(), 1, z, coarse), expected)  # type: ignore[arg-type]
-    np.testing.assert_allclose(rest(Recipe(idle_spread=0.0), solver, embedded, 1, z, coarse), expected, atol=1e-5)
+    np.testing.assert_allclose(
+        rest(Recipe.from_flat(idle_spread=0.0), solver, embedded, 1, z, coarse), expected, atol=1e-5
+    )
 
 
 def test_more_spread_keeps_more_energy(embedded: Any) -> None:
@@ -42,11 +44,11 @@ def test_more_spread_keeps_more_energy(embedded: Any) -> None:
     z, coarse = states()
     deviations = []
     for share in (0.0, 0.5, 1.0):
-        prediction = rest(Recipe(idle_spread=share), solver, embedded, 1, z, coarse)
+        prediction = rest(Recipe.from_flat(idle_spread=share), solver, embedded, 1, z, coarse)
         z_next = solver.step(1, torch.from_numpy(z), torch.from_numpy(prediction))[0].numpy()
         alpha, _ = solver.level(2)
         deviations.append((z_next - float(alpha) * coarse).std())
-        end = rest(Recipe(idle_spread=share), solver, embedded, 3, z, coarse)
+        end = rest(Recipe.from_flat(idle_spread=share), solver, embedded, 3, z, coarse)
         last = solver.step(3, torch.from_numpy(z), torch.from_numpy(end))[0].numpy()
         np.testing.assert_allclose(last, coarse, atol=1e-4)
     assert deviations[0] < deviations[1] < deviations[2]

@@ -100,3 +100,34 @@ def test_tiles_that_hang_out_of_the_canvas() -> None:
             contributions[destination].append(Contribution(box=part, total=empty, words=sums.part(part)))
     for region, given in contributions.items():
         np.testing.assert_allclose(average_words(given, plan.regions.box(region), CELL), 1, rtol=1e-6)
+
+
+def test_moved_tiles_have_room_on_every_side() -> None:
+    """Of a region that sees more along x than along y, or the other way round: the jitter more, each way."""
+    model = dataclasses.replace(
+        analytic.CARD, geometry=dataclasses.replace(analytic.GEOMETRY, window=16, text_tokens=TOKENS, word_cell=CELL)
+    )
+    recipe = {"compat": "official", "solver": "euler", "jitter": "step", "collect_words": True, "skip": 3.0}
+    plan = small_plan(height=32, width=40, model=model, window=16, overlap=8, region=16, **recipe)
+    assert plan.jitter == 2
+    for seen in (Box(top=8, left=4, height=16, width=28), Box(top=4, left=8, height=28, width=16)):
+        sums = sum_words(plan, seen)
+        wide = Box(top=seen.top - 2, left=seen.left - 2, height=seen.height + 4, width=seen.width + 4)
+        own = np.ones((1, TOKENS, 4, 4), dtype=np.float32)
+        for top, left in ((wide.top, wide.left), (wide.bottom - 16, wide.right - 16)):
+            sums.add([Tile(row=top, col=left, box=Box(top=top, left=left, height=16, width=16))], own)
+        np.testing.assert_array_equal(sums.part(seen).shape[1:], cells_over(seen, CELL).shape)
+
+
+def test_cells_of_a_box_by_a_loop() -> None:
+    for box in (Box(top=3, left=8, height=6, width=1), Box(top=0, left=5, height=4, width=9)):
+        found = cells_over(box, CELL)
+        rows, cols = (
+            {place // CELL for place in axis} for axis in (range(box.top, box.bottom), range(box.left, box.right))
+        )
+        assert (found.top, found.bottom, found.left, found.right) == (
+            min(rows),
+            max(rows) + 1,
+            min(cols),
+            max(cols) + 1,
+        )

@@ -5,6 +5,7 @@ from __future__ import annotations
 import http.server
 import os
 import threading
+import zipfile
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -364,3 +365,14 @@ def test_a_vrt_whose_source_is_a_link_to_itself(home: Path) -> None:
     (home / "round.tif").symlink_to("round.tif")
     (home / "m.vrt").write_text(vrt(band("round.tif")))
     refused(home / "m.vrt", "round")
+
+
+def test_a_vrt_in_an_archive_is_taken_out_first(home: Path) -> None:
+    """What it names would be looked for in the archive, and nobody has looked at that."""
+    with zipfile.ZipFile(home / "scene.zip", "w") as archive:
+        archive.write(home / "in.tif", "in.tif")
+        archive.writestr("in.vrt", vrt(band("in.tif")))
+    with pytest.raises(ImageError, match="needs other files: take it out of the archive first"):
+        open_image(f"/vsizip/{home}/scene.zip/in.vrt")
+    with open_image(f"/vsizip/{home}/scene.zip/in.tif") as source:
+        assert source.info.height > 0

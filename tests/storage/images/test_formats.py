@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from storage.errors import ImageError
-from storage.images.formats import check_fits, format_of
+from storage.images.formats import WRITERS, check_fits, format_of, package_of, writer_of
 
 
 @pytest.mark.parametrize(
@@ -33,3 +33,9 @@ def test_what_jpeg_cannot_hold() -> None:
 def test_png_and_tiff_hold_more() -> None:
     for name in ("a.png", "a.tif"):
         check_fits(Path(name), height=100_000, width=100_000, dtype="uint16")
+
+
+def test_every_writer_is_found_by_each_of_its_suffixes() -> None:
+    for writer in WRITERS.built_in:
+        assert all(writer_of(Path(f"a.{suffix.upper()}")) is writer for suffix in writer.suffixes)
+        assert package_of(Path(f"a.{writer.suffixes[0]}")) is None

@@ -48,3 +48,16 @@ def test_an_error_is_told_once(tmp_path: Path, capfd: pytest.CaptureFixture[str]
     assert "absent.tif" in reason(caught.value)
     assert capfd.readouterr() == ("", "")
     assert logging.getLogger("rasterio").handlers
+
+
+def test_a_driver_that_is_not_there_is_named(tmp_path: Path) -> None:
+    """Without one GDAL would try all that it has, those of the network among them."""
+    path = write_raster(tmp_path / "image.tif", picture(8, 8))
+    with pytest.raises(RasterioIOError, match=r"^this GDAL has no driver for it \(NoSuchDriver Nor\)$"):
+        open_raster(str(path), drivers=("NoSuchDriver", "Nor"))
+    with pytest.raises(RasterioIOError, match=r"no driver for it \(\)"):
+        open_raster(str(path), drivers=())
+    with open_raster(str(path), drivers=("NoSuchDriver", "GTiff")) as raster:
+        assert raster.driver == "GTiff"
+    with pytest.raises(RasterioIOError):
+        open_raster(str(path), drivers=("PNG",))

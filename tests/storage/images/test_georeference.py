@@ -1,9 +1,11 @@
 from __future__ import annotations
 
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
+from affine import Affine
 from rasterio.control import GroundControlPoint
 from rasterio.crs import CRS
 from rasterio.rpc import RPC
@@ -11,7 +13,7 @@ from rasterio.transform import GCPTransformer, RPCTransformer
 
 from storage.errors import ImageError
 from storage.images import open_image, write_image
-from storage.images.georeference import GeoReference, GroundPoint, check_georeference
+from storage.images.georeference import GeoReference, GroundPoint, check_georeference, read_georeference
 from tests.storage.images.files import blocks, info_of, picture
 
 SCALE = 4
@@ -137,3 +139,21 @@ def test_rpcs_that_cannot_be_written(name: str, value: str | None) -> None:
 def test_an_image_without_any_gets_none(path: Path) -> None:
     assert written(path, GeoReference()).is_empty
     assert [entry.name for entry in path.parent.iterdir()] == [path.name]
+
+
+def test_a_ground_point_without_height_or_name_is_at_zero_and_numbered() -> None:
+    """As a reader of files gives them: rasterio leaves both away where a file has none."""
+    points = [
+        GroundControlPoint(row=1, col=2, x=3, y=4, z=None, id=""),
+        GroundControlPoint(row=5, col=6, x=7, y=8, z=9, id="church"),
+    ]
+    points[0].id = None
+    raster = SimpleNamespace(
+        gcps=(points, None), crs=None, transform=Affine.identity(), tags=lambda ns: {} if ns == "RPC" else {"a": "b"}
+    )
+    found = read_georeference(raster)
+    assert found.gcps == (
+        GroundPoint(row=1, col=2, x=3, y=4, z=0.0, name="0"),
+        GroundPoint(row=5, col=6, x=7, y=8, z=9.0, name="church"),
+    )
+    assert (found.crs_wkt, found.gcps_crs_wkt, found.transform, found.rpcs) == (None, None, None, {})

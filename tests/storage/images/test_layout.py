@@ -60,3 +60,16 @@ def test_a_refusal_names_the_mend(tmp_path: Path) -> None:
     with pytest.raises(ImageError, match="has 4 bands; expected 1 or 3: select them"):
         layout(path)
     assert layout(path, (4,)).bands == (4,)
+
+
+@pytest.mark.parametrize("bands", [(), (1, 2), (1, 2, 3, 4), (0,), (5,), (1, 2, 5), (0, 1, 2), (-1,)])
+def test_bands_that_are_not_one_or_three_of_those_there(tmp_path: Path, bands: tuple[int, ...]) -> None:
+    path = write_raster(tmp_path / "image.tif", picture(8, 8, 4), photometric="MINISBLACK")
+    with pytest.raises(ImageError, match=r"has bands 1 to 4; expected one or three of them, got \("):
+        layout(path, bands)
+
+
+@pytest.mark.parametrize("bands", [(1,), (4,), (4, 1, 2), (3, 3, 3)])
+def test_bands_are_taken_in_the_order_given(tmp_path: Path, bands: tuple[int, ...]) -> None:
+    path = write_raster(tmp_path / "image.tif", picture(8, 8, 4), photometric="MINISBLACK")
+    assert layout(path, bands).bands == bands

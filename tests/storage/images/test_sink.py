@@ -13,8 +13,8 @@ from PIL import Image
 
 from storage.box import Box
 from storage.errors import CorruptRegionError, ImageError, StorageFullError
-from storage.images import open_image, sink, write_image
-from storage.images.picture import losses
+from storage.images import open_image, write_image
+from storage.images.formats import losses
 from tests.storage.full_disk import ROOT, run_on_a_full_disk
 from tests.storage.images.files import blocks, decoded, info_of, picture, pillow, srgb_profile
 
@@ -113,7 +113,7 @@ def test_alpha_is_enlarged(tmp_path: Path, bands: int, suffix: str) -> None:
 
 
 def test_jpeg_leaves_alpha_out(tmp_path: Path) -> None:
-    """As picture.losses says before a run."""
+    """As formats.losses says before a run."""
     large = enlarge(picture(HEIGHT, WIDTH))
     opaque = lambda box: np.full(box.shape, 255, np.uint8)  # noqa: E731
     info = info_of(picture(HEIGHT, WIDTH), has_alpha=True, nodata=0.0)
@@ -186,7 +186,7 @@ class TestFailures:
             self.attempt(tmp_path / "out.jpg", blocks(picture(HEIGHT, WIDTH, 3, "uint16"), 32))
 
     def test_a_result_that_reads_back_otherwise(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-        monkeypatch.setattr(sink, "read_back", lambda path: 0)
+        monkeypatch.setattr("storage.images.tiff.read_back", lambda path: 0)
         with pytest.raises(OSError, match="reads back"):
             self.attempt(tmp_path / "out.png", blocks(picture(HEIGHT, WIDTH), 32))
 

@@ -141,3 +141,20 @@ def test_what_told_of_an_older_picture_goes(tmp_path: Path) -> None:
 
 def test_there_is_room_here(tmp_path: Path) -> None:
     assert no_room(tmp_path / "staging") is None
+
+
+def test_all_bytes_are_on_the_disk_before_the_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of the picture and of its sidecar; what was there stays until then, whole."""
+    target, flushed = tmp_path / "out.tif", []
+    target.write_bytes(b"old")
+
+    def fsync(descriptor: int) -> None:
+        flushed.append((os.fstat(descriptor).st_size, target.read_bytes()))
+
+    monkeypatch.setattr(os, "fsync", fsync)
+    with staged(target) as staging:
+        staging.write_bytes(b"a picture")
+        staging.with_name(staging.name + ".aux.xml").write_bytes(b"facts")
+    assert flushed == [(9, b"old"), (5, b"old")]
+    assert target.read_bytes() == b"a picture"
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["out.tif", "out.tif.aux.xml"]

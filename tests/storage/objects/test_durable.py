@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import os
+import stat
 from pathlib import Path
 
 import pytest
@@ -50,3 +51,27 @@ def test_staging_files_are_told_from_others(tmp_path: Path) -> None:
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / name).touch()
     assert {path.name for path in staging_files(tmp_path)} == {"1#1", "1#23", "a.partial"}
+
+
+def test_all_that_a_power_cut_could_lose_is_flushed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The file with all its bytes, then the folder that names it, then the folder that names that one."""
+    path, flushed = tmp_path / "journal" / "00000000", []
+
+    def fsync(descriptor: int) -> None:
+        facts = os.fstat(descriptor)
+        flushed.append((facts.st_ino, facts.st_size if stat.S_ISREG(facts.st_mode) else None))
+
+    monkeypatch.setattr(durable.os, "fsync", fsync)
+    assert create_durably(path, b"value" * 100)
+    expected = [(path.stat().st_ino, 500), (path.parent.stat().st_ino, None), (tmp_path.stat().st_ino, None)]
+    assert flushed == expected
+
+
+@pytest.mark.parametrize("taken", [False, True])
+def test_nothing_half_written_stays(tmp_path: Path, taken: bool) -> None:
+    path = tmp_path / "key"
+    if taken:
+        path.write_bytes(b"theirs")
+    assert create_durably(path, b"ours") != taken
+    assert [one.name for one in tmp_path.iterdir()] == ["key"]
+    assert path.read_bytes() == (b"theirs" if taken else b"ours")

@@ -1,13 +1,18 @@
 from __future__ import annotations
 
+import hashlib
 import os
 import pickle
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from threading import Barrier
+from types import SimpleNamespace
+from typing import Any
 
 import obstore
 import pytest
+from obstore.exceptions import AlreadyExistsError, GenericError
 
 from storage.objects import root as objects
 from storage.objects.root import ObjectRoot
@@ -183,3 +188,72 @@ class TestS3:
 def test_an_unknown_scheme_is_refused() -> None:
     with pytest.raises(ValueError, match="expected a path or s3://"):
         ObjectRoot.open("ftp://host/run")
+
+
+@pytest.mark.parametrize("durable", [True, False])
+def test_what_is_to_be_durable_is_flushed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, durable: bool) -> None:
+    flushed = []
+    monkeypatch.setattr("storage.objects.durable.os.fsync", flushed.append)
+    assert ObjectRoot.open(tmp_path).put_new("a/key", b"value", durable=durable)
+    assert bool(flushed) == durable
+
+
+def test_sweeping_takes_what_is_ours_and_half_written(tmp_path: Path) -> None:
+    names = ["journal/1.0a.partial", "z/c/0/1#3", "theirs.partial", "z/c/0/1"]
+    for name in names:
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).touch()
+    root, asked = ObjectRoot.open(tmp_path), []
+
+    def is_ours(key: str) -> bool:
+        asked.append(key)
+        return key != "theirs.partial"
+
+    assert root.sweep(is_ours) == 2
+    assert sorted(asked) == sorted(names[:3])
+    assert [name for name in names if (tmp_path / name).exists()] == names[2:]
+
+
+def test_a_put_whose_answer_got_lost_is_told_from_a_rivals(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of an object store: asked again it says that the key is there; whose it is, its bytes say."""
+    for kept, is_ours in ((b"mine", True), (b"theirs", False)):
+        root = ObjectRoot.open("s3://bucket/run")
+        monkeypatch.setattr(root.retries, "sleep", lambda _seconds: None)
+        answers = iter([GenericError("status code: 503"), AlreadyExistsError("there")])
+
+        def put(*_: object, answers: Iterator[Exception] = answers, **__: object) -> None:
+            raise next(answers)
+
+        monkeypatch.setattr(objects.obstore, "put", put)
+        monkeypatch.setattr(ObjectRoot, "exists", lambda _root, _key: True)
+        monkeypatch.setattr(ObjectRoot, "get", lambda _root, _key, kept=kept: kept)
+        assert root.put_new("key", b"mine") == is_ours
+
+
+def test_a_key_that_was_there_before_the_first_try_is_a_rivals(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Even with the same bytes: nothing of ours was under way."""
+    root = ObjectRoot.open("s3://bucket/run")
+
+    def put(*_: object, **__: object) -> None:
+        raise AlreadyExistsError("there")
+
+    monkeypatch.setattr(objects.obstore, "put", put)
+    monkeypatch.setattr(ObjectRoot, "exists", lambda _root, _key: True)
+    monkeypatch.setattr(ObjectRoot, "get", lambda _root, _key: b"mine")
+    assert not root.put_new("key", b"mine")
+
+
+def test_bytes_that_were_lost_on_the_way_are_asked_for_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Fewer than the store holds, or others than it has a checksum of."""
+    data = b"some bytes"
+    tag = hashlib.md5(data).hexdigest()
+    root = ObjectRoot.open("s3://bucket/run")
+    monkeypatch.setattr(root.retries, "sleep", lambda _seconds: None)
+    answers = iter([b"some byt", b"some bytez", data])
+
+    def get(*_: object) -> Any:
+        found = next(answers)
+        return SimpleNamespace(bytes=lambda: found, meta={"e_tag": tag, "size": len(data)})
+
+    monkeypatch.setattr(objects.obstore, "get", get)
+    assert root.get("key") == data

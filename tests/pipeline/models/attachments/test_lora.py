@@ -13,6 +13,7 @@ from diffusers import UNet2DConditionModel
 from safetensors.torch import load_file, save_file
 from transformers import CLIPTextModel, CLIPTextModelWithProjection
 
+from pipeline.models.attachments.lora import Change, merge_changes
 from pipeline.models.registry import describe_model, load_backbone
 from tests.support.composite import low_rank
 from tests.support.original import original_unet_path
@@ -218,3 +219,29 @@ def test_alpha_beside_the_file(tmp_path: Path, base: Path) -> None:
     config.write_text(json.dumps({"r": 2, "lora_alpha": 16}))
     with pytest.raises(ValueError, match=r"alpha in adapter_config\.json \(lora_alpha = 16, r = 2\)"):
         describe_model(str(tmp_path / "model.toml"))
+
+
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16])
+def test_changes_are_multiplied_and_added_in_float32_and_rounded_once(dtype: torch.dtype) -> None:
+    """Of half-precision weights and files: what one product, sum or scaling in half would round is seen."""
+    draw = torch.Generator().manual_seed(0)
+    linear = torch.nn.Linear(48, 40, bias=False).to(dtype)
+    weight = linear.weight.detach().clone()
+    up, down = (torch.randn(*shape, generator=draw).to(dtype) for shape in ((40, 8), (8, 48)))
+    changes = [Change(network="unet", path="layer", down=down, up=up, strength=0.3)]
+    merge_changes({"unet": torch.nn.ModuleDict({"layer": linear})}, changes, 0.0123)
+    exact = weight.double() + 0.0123 * 0.3 * up.double() @ down.double()
+    merged = linear.weight.detach()
+    assert merged.dtype == dtype
+    # rounded once: never off by more than half a step of the format, but for what single precision leaves
+    step = torch.finfo(dtype).eps * exact.abs().clamp(min=torch.finfo(dtype).tiny)
+    assert float(((merged.double() - exact).abs() / step).max()) <= 0.501
+    half = weight + (0.0123 * (0.3 * up @ down)).to(dtype)
+    assert (half != merged).any(), "numbers that tell the orders apart"
+
+
+def test_a_change_is_float32() -> None:
+    change = Change(network="unet", path="x", down=torch.ones(2, 3).half(), up=torch.ones(4, 2).half(), strength=0.5)
+    found = change.delta(torch.zeros(4, 3).half())
+    assert found.dtype == torch.float32
+    assert found.tolist() == [[1.0] * 3] * 4

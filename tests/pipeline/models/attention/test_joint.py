@@ -11,7 +11,7 @@ import pytest
 import torch
 
 from pipeline.geometry.tiles import plan_tiles
-from pipeline.models.attention.joint import Canvas, FluxNearby, StableDiffusion3Nearby
+from pipeline.models.attention.joint import Canvas, FluxNearby, Heads, StableDiffusion3Nearby, _Heard
 from pipeline.models.families.flux import image_ids
 from pipeline.models.protocol import Conditioning, Neighbourhood
 from pipeline.models.registry import describe_model, load_backbone
@@ -314,3 +314,16 @@ def test_prompts_inside_a_canvas(backbones: dict[str, Any], kind: str) -> None:
     plain = Conditioning(neighbourhood=Neighbourhood(window=16), **{name: rows[:1] for name, rows in table.items()})
     torch.testing.assert_close(both[1:], backbone.predict(latents[1:], torch.tensor(700.0), plain), rtol=0, atol=1e-5)
     assert (both[:1] - run([1], latents[:1])).abs().max() > 1e-4
+
+
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16])
+def test_what_the_text_reads_is_summed_in_float32(dtype: torch.dtype) -> None:
+    """Of many windows with small shares: in half precision the sum would stop growing."""
+    text = Heads(*(torch.ones(1, 2, 4, 8, dtype=dtype) for _ in range(3)))
+    heard = _Heard(text, 1)
+    for _ in range(3000):
+        heard.add([0], torch.full((1, 2, 4, 8), 0.1, dtype=dtype), [1.0])
+    assert {total.dtype for total in heard._sums} == {torch.float32}
+    found = heard.mean()
+    assert found.dtype == dtype
+    torch.testing.assert_close(found, torch.full((1, 2, 4, 8), 0.1, dtype=dtype))

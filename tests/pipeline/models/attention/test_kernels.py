@@ -89,11 +89,11 @@ def test_they_are_part_of_the_plan(model: str, monkeypatch: pytest.MonkeyPatch) 
     settings: dict[str, Any] = {"height": 30, "width": 40, "model": card, "window": 16, "overlap": 6, "region": 16}
     changes: list[dict[str, Any]] = [{}, {"channels_last": True}, {"attention": "math"}]
     assert len({small_plan(**settings, **change).hash for change in changes}) == 3
-    assert Recipe(compile=True, attention="flash").options == Options(compile=True, attention="flash")
+    assert Recipe.from_flat(compile=True, attention="flash").model.options == Options(compile=True, attention="flash")
     gpu = DeviceFacts(kind="cuda", name="test", threads=1)
-    with pytest.raises(ValueError, match="needs dtype float16 or bfloat16 on a GPU"):
+    with pytest.raises(ValueError, match=r"needs model\.dtype float16 or bfloat16 on a GPU"):
         small_plan(**settings, device=gpu, attention="flash", dtype="float32")
-    assert small_plan(**settings, device=gpu, attention="flash", dtype="float16").recipe.attention == "flash"
+    assert small_plan(**settings, device=gpu, attention="flash", dtype="float16").recipe.model.attention == "flash"
     with pytest.raises(ValueError, match="'efficient' needs a GPU"):
         small_plan(**settings, attention="efficient")
     monkeypatch.setattr(shutil, "which", lambda name: None)

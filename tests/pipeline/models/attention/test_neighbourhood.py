@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import dataclasses
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -17,6 +18,7 @@ from pipeline.geometry.tiles import plan_tiles
 from pipeline.models.attention.kernels import Options
 from pipeline.models.attention.neighbourhood import (
     NearbyAttention,
+    PlacedAttention,
     attend_nearby,
     axis_blocks,
     draw_offsets,
@@ -346,3 +348,26 @@ def test_beside_control_nets_and_an_image_adapter(tmp_path: Path, plus: bool) ->
     assert (found - expected).abs().max() > 1e-5
     assert torch.equal(backbone.predict(latents, TIME, plain), expected)
     assert kinds == {NearbyAttention, AttnProcessor2_0}
+
+
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16])
+def test_prompts_inside_are_summed_in_float32_and_rounded_once(dtype: torch.dtype, monkeypatch: Any) -> None:
+    """Hundreds of small shares of one value: in half precision the sum would stop growing."""
+    count = 600
+    rows = {"text": torch.ones(count, 1, 8, dtype=dtype)}
+    places = PromptPlaces(embeddings=rows, height=2, width=3, windows=())
+    everywhere = torch.arange(6)
+    asked: list[torch.dtype] = []
+
+    def weights(_self: Any, height: int, width: int, _device: Any, kind: torch.dtype) -> Any:
+        assert (height, width) == (2, 3)
+        asked.append(kind)
+        return [(everywhere, torch.full((6,), 1 / count, dtype=kind))] * count
+
+    monkeypatch.setattr(PromptPlaces, "weights", weights)
+    same = torch.nn.Identity()
+    attention: Any = SimpleNamespace(heads=2, to_k=same, to_v=same, norm_k=None, norm_q=None)
+    found = PlacedAttention([places], None)._read(attention, torch.ones(6, 8, dtype=dtype), places)
+    assert asked == [torch.float32]
+    assert found.dtype == dtype
+    torch.testing.assert_close(found, torch.ones(6, 8, dtype=dtype))

@@ -5,12 +5,13 @@ from __future__ import annotations
 import math
 from contextlib import ExitStack
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 import torch
 
-from pipeline.models.attention.word_maps import record_words, word_cell
+from pipeline.models.attention.word_maps import attend, record_words, word_cell
 from pipeline.models.protocol import Backbone, Conditioning, ReadingBackbone, WordMaps
 from pipeline.models.registry import describe_model, load_backbone
 from pipeline.sampling.solver import build_solver
@@ -133,3 +134,20 @@ def test_only_the_conditional_branch_is_recorded(kind: str, tmp_path: Path) -> N
     plain = Plain(unet, ("down_blocks.1", "up_blocks.0"))
     backbone.predict(latents, solver.timestep(1), Conditioning(image=image, **table.rows(1, 2)))
     torch.testing.assert_close(maps.mean(), plain.maps(8, 12), rtol=1e-5, atol=1e-6)
+
+
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16])
+def test_maps_are_float32_whatever_the_model_computes_in(dtype: torch.dtype) -> None:
+    """Two heads of three positions and two tokens, by the formula: softmax(q k / sqrt d), mean over the heads."""
+    same = torch.nn.Identity()
+    attention: Any = SimpleNamespace(heads=2, to_q=same, to_k=same, scale=0.5, norm_cross=None)
+    draw = torch.Generator().manual_seed(0)
+    states, words = (torch.randn(1, count, 8, generator=draw).to(dtype) for count in (3, 2))
+    found = attend(attention, states, words)
+    expected = torch.zeros(1, 2, 3, dtype=torch.float64)
+    for head in range(2):
+        part = slice(4 * head, 4 * head + 4)
+        scores = 0.5 * states[..., part].double() @ words[..., part].double().mT
+        expected += scores.softmax(2).mT / 2
+    assert found.dtype == torch.float32
+    torch.testing.assert_close(found.double(), expected, rtol=1e-5, atol=1e-6)

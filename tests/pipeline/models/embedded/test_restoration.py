@@ -96,3 +96,14 @@ def test_files(module: RestorationModule, tmp_path: Path) -> None:
     # read from a file, weights lie elsewhere in memory, and a library may take another way through them
     torch.testing.assert_close(module(low)[0], again(low)[0], rtol=0, atol=1e-6)
     assert again.halo == module.halo == 8
+
+
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16])
+def test_a_restored_picture_is_float32_whatever_the_module_is(module: RestorationModule, dtype: torch.dtype) -> None:
+    """The plain enlargement keeps its digits under a detail of half precision."""
+    low = torch.rand(1, 3, 12, 17, generator=torch.Generator().manual_seed(0)).to(dtype)
+    exact, _ = module(low.float())
+    restored, _ = module.to(dtype)(low)
+    assert restored.dtype == torch.float32
+    assert (restored.to(dtype).float() != restored).float().mean() > 0.5, "on no grid of a half-precision format"
+    torch.testing.assert_close(restored, exact, rtol=0, atol=0.05)

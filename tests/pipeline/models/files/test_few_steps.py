@@ -55,17 +55,17 @@ def test_models_of_many_steps(scheduler: dict[str, Any], names: list[str]) -> No
 
 def test_the_card_has_their_defaults(tmp_path: Path) -> None:
     plain = describe_model(str(write_stable_diffusion(tmp_path / "plain")))
-    assert (plain.geometry.steps, plain.geometry.guidance, plain.few_steps) == (30, 5.0, None)
+    assert (plain.defaults.steps, plain.defaults.guidance, plain.few_steps) == (30, 5.0, None)
     turbo = write_stable_diffusion(tmp_path / "fast")
     (turbo / "scheduler" / "scheduler_config.json").write_text(json.dumps(TURBO))
     card = describe_model(str(turbo))
-    assert (card.geometry.steps, card.geometry.guidance) == (4, 1.0)
+    assert (card.defaults.steps, card.defaults.guidance) == (4, 1.0)
     index = tmp_path / "plain" / "unet" / "config.json"
     index.write_text(json.dumps({**json.loads(index.read_text()), "_name_or_path": "ByteDance/SDXL-Lightning"}))
-    assert describe_model(str(tmp_path / "plain")).geometry.steps == 4
+    assert describe_model(str(tmp_path / "plain")).defaults.steps == 4
 
 
 def test_a_latent_consistency_model_keeps_its_own(tmp_path: Path) -> None:
     """Its U-Net reads the weight of guidance, so 8.5 is right there."""
     card = describe_model(str(write_stable_diffusion(tmp_path / "lcm", lcm=True)))
-    assert (card.geometry.steps, card.geometry.guidance, card.few_steps) == (4, 8.5, None)
+    assert (card.defaults.steps, card.defaults.guidance, card.few_steps) == (4, 8.5, None)

@@ -48,7 +48,9 @@ def test_the_networks_of_the_folder(models: dict[str, Path], kind: str) -> None:
     single, folder = loaded(models[kind] / "model.toml"), loaded(models[kind] / "base")
     for found, expected in zip(networks(single), networks(folder), strict=True):
         same(found, expected)
-    assert single.geometry.steps == folder.geometry.steps
+    assert single.geometry.window == folder.geometry.window
+    cards = [describe_model(str(models[kind] / name)) for name in ("model.toml", "base")]
+    assert cards[0].defaults == cards[1].defaults
     # the same weights from elsewhere in memory: a library may add up in another order
     torch.testing.assert_close(single.embed(["a b"])["text"], folder.embed(["a b"])["text"], rtol=0, atol=1e-5)
 
@@ -74,7 +76,7 @@ def test_configs_alone_will_do(models: dict[str, Path], tmp_path: Path) -> None:
     (tmp_path / "model.toml").write_text(f"base = '{models['sd1'] / 'all.safetensors'}'\nconfig = 'configs'")
     card, other = describe_model(str(tmp_path / "model.toml")), describe_model(str(models["sd1"] / "model.toml"))
     assert card.fingerprint == other.fingerprint
-    assert card.geometry.parameters == describe_model(str(models["sd1"] / "base")).geometry.parameters
+    assert card.geometry.cost.parameters == describe_model(str(models["sd1"] / "base")).geometry.cost.parameters
 
 
 def test_a_pickle(models: dict[str, Path], tmp_path: Path) -> None:

@@ -69,7 +69,7 @@ def test_a_sharded_control(tmp_path: Path) -> None:
     (tmp_path / "model.toml").write_text('base = "base"\n[[controls]]\nmodel = "tile"\n')
     card = describe_model(str(tmp_path / "model.toml"))
     own = sum(parameter.numel() for parameter in net.parameters())
-    assert card.geometry.parameters == describe_model(str(base)).geometry.parameters + own
+    assert card.geometry.cost.parameters == describe_model(str(base)).geometry.cost.parameters + own
     load_backbone(card, device="cpu", dtype="float32")
 
 

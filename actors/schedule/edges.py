@@ -1,0 +1,312 @@
+"""The edges of a plan's graph, one row an edge: what is read, by whom, at which steps, of which regions.
+
+    prepare(r) -> coarse(r), with its tiles' prompts -> encode(r) -> z(0, r); tags of the whole image come first
+    denoise(s, r): z(s) of the regions its tiles touch      -> contribution(s, r)
+    merge(s, r):   z(s, r) and contributions that touch r   -> z(s + 1, r)
+                   with a guide those of its neighbours too, and their coarse latents
+    decode(r):     z(N) of r and the decoder's halo         -> out(r)
+
+z(s + 1, r) depends on the 3 x 3 neighbourhood at s only, so there is no barrier between steps.
+
+With dilated samples it depends on a whole dilation window, and their blur on the canvas's mean and deviation at s:
+
+    measure(s, r), reduce(s): z(s) round r, of all regions -> statistics(s)
+    exchange(s, b): statistics(s), z(s) under a window     -> exchanged(s, b), predictions for a batch of its samples
+    merge(s, r) reads them beside the contributions of the tiles
+
+A recipe with global reductions has two chains of them, before ``prepare`` (the input's pixels) and before ``decode``
+(z(N), with the decoder's halo); whoever follows a chain reads its last statistics:
+
+    measure(k, r): statistics(k - 1) and what the chain reads of r  -> moments(k, r)
+    reduce(k):     statistics(k - 1) and moments(k) of all regions  -> statistics(k)
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Container, Iterator, Sequence
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import numpy as np
+
+from pipeline.plan.plan import Plan, prompting_regions
+from pipeline.plan.reductions import chain_end, chain_previous, list_reductions, step_chain
+from pipeline.tasks.denoise import reach
+from storage.box import Box, RegionGrid
+
+from .relations import Axis, Extent, Places, through, turned
+from .task import Item, Kind, Task
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Edge:
+    """Tasks of one kind read items of one kind: at a task's step and place those of some steps and places."""
+
+    product: str
+    """kind of the items"""
+    consumer: Kind
+    steps: Axis
+    rows: Axis
+    cols: Axis
+    of_step: bool = True
+    """False where every step reads the same: its readers wait for their step's latents as well"""
+
+    def inputs(self, task: Task) -> Iterator[Item]:
+        """What a task reads, step by step, row-major."""
+        row, col = divmod(task.region, len(self.cols.reads))
+        width, cols = len(self.cols.read_by), self.cols.reads[col]
+        for step in self.steps.reads[task.step]:
+            for first in self.rows.reads[row]:
+                for place in cols:
+                    yield Item(self.product, step, first * width + place)
+
+    def consumers(self, item: Item, live: Container[int] | None = None) -> Iterator[Task]:
+        """Who reads an item; ``live``: of what every step reads, readers at these steps only."""
+        row, col = divmod(item.region, len(self.cols.read_by))
+        width, cols = len(self.cols.reads), self.cols.read_by[col]
+        for step in self.steps.read_by[item.step]:
+            if self.of_step or live is None or step in live:
+                for first in self.rows.read_by[row]:
+                    for place in cols:
+                        yield Task(self.consumer, step, first * width + place)
+
+    def spread(self, tasks: np.ndarray) -> np.ndarray:
+        """What a step's flagged tasks read of one step: bool [rows, cols] of the tasks -> of the items."""
+        return self.cols.spread(self.rows.spread(tasks).T).T
+
+
+class Regions(NamedTuple):
+    """What each place of readers reads: rows by columns."""
+
+    rows: Sequence[Places]
+    cols: Sequence[Places]
+
+    def after(self, before: Regions) -> Regions:
+        """What is read by what ``before`` reads."""
+        return Regions(through(before.rows, self.rows), through(before.cols, self.cols))
+
+    def turned(self, regions: RegionGrid) -> Regions:
+        """Who reads each of the regions."""
+        return Regions(turned(self.rows, regions.rows), turned(self.cols, regions.cols))
+
+
+class Row(NamedTuple):
+    """A row of the table; it is left out of a plan without ``holds``."""
+
+    product: str
+    consumer: Kind
+    steps: Sequence[Places]
+    """of what is read, for each step of the reader"""
+    regions: Regions | None
+    """None: every place reads all there are, of which there may be one"""
+    holds: bool = True
+
+
+def list_extents(plan: Plan) -> dict[str, Extent]:
+    """How many tasks and items there can be of each kind."""
+    steps, canvas, num = plan.num_steps, (plan.regions.rows, plan.regions.cols), len(list_reductions(plan))
+    return {
+        **dict.fromkeys((Kind.EMBED, "prompts"), Extent(1, 1, 1)),
+        **dict.fromkeys((Kind.PREPARE, Kind.ENCODE, Kind.DECODE, "coarse", "out"), Extent(1, *canvas)),
+        **dict.fromkeys((Kind.DENOISE, Kind.MERGE, "contribution"), Extent(steps, *canvas)),
+        "z": Extent(steps + 1, *canvas),
+        **dict.fromkeys((Kind.EXCHANGE, "exchanged"), Extent(steps, *_batch_shape(plan))),
+        **dict.fromkeys((Kind.MEASURE, "moments"), Extent(num, *canvas)),
+        **dict.fromkeys((Kind.REDUCE, "statistics"), Extent(num, 1, 1)),
+    }
+
+
+def list_edges(plan: Plan) -> tuple[Edge, ...]:
+    """All edges of a plan, in the order in which readers look for what they read: see ``reads`` of the graph."""
+    extents = list_extents(plan)
+    rows = [*_of_ends(plan), *_of_tiles(plan), *_of_samples(plan), *_of_merges(plan), *_of_reductions(plan)]
+    return tuple(_edge(row, extents[row.product], extents[row.consumer]) for row in rows if row.holds)
+
+
+def _edge(row: Row, read: Extent, reader: Extent) -> Edge:
+    regions = row.regions or Regions([range(read.rows)] * reader.rows, [range(read.cols)] * reader.cols)
+    return Edge(
+        product=row.product,
+        consumer=row.consumer,
+        steps=Axis.of(row.steps, read.steps),
+        rows=Axis.of(regions.rows, read.rows),
+        cols=Axis.of(regions.cols, read.cols),
+        of_step=not (row.product in STANDING and row.consumer in STEPPED),
+    )
+
+
+STANDING = frozenset({"prompts", "coarse"})
+"""items that are made once, for all steps"""
+STEPPED = frozenset({Kind.DENOISE, Kind.EXCHANGE, Kind.MERGE})
+"""tasks that there are at every step"""
+ONCE = [(0,)]
+"""a task that is there once reads what is there once"""
+
+
+def _of_ends(plan: Plan) -> list[Row]:
+    """Of what comes before the first step and after the last."""
+    tags = plan.recipe.prompts.least_confidence > 0
+    halo, decodes = plan.decode_halo, plan.stage.decodes
+    return [
+        # what          who reads it  of which steps         of which regions     in which plans
+        Row("statistics", Kind.PREPARE, [_end(plan, "encode")], None),
+        Row("prompts", Kind.PREPARE, ONCE, None, tags),
+        Row("coarse", Kind.ENCODE, ONCE, around(plan, 0), plan.uses_coarse),
+        # before reductions: decoding is the last to run, so one look tells that latents are still needed
+        Row("statistics", Kind.DECODE, [_end(plan, "decode")], None, decodes),
+        Row("z", Kind.DECODE, [(plan.num_steps,)], around(plan, halo), decodes),
+    ]
+
+
+def _of_tiles(plan: Plan) -> list[Row]:
+    each, seen = _each(plan.num_steps), seen_by_tiles(plan)
+    always: list[Places] = [(0,)] * plan.num_steps
+    return [
+        Row("z", Kind.DENOISE, each, seen),
+        Row("coarse", Kind.DENOISE, always, seen, plan.denoise_reads_coarse),
+        Row("coarse", Kind.DENOISE, always, prompting_tiles(plan), plan.has_places),
+        Row("prompts", Kind.DENOISE, always, None, plan.geometry.text_tokens is not None),
+    ]
+
+
+def _of_samples(plan: Plan) -> list[Row]:
+    each, seen = _each(plan.num_steps), seen_by_samples(plan)
+    always: list[Places] = [(0,)] * plan.num_steps
+    return [
+        Row("statistics", Kind.EXCHANGE, [_end(plan, step_chain(step)) for step in range(plan.num_steps)], None),
+        Row("z", Kind.EXCHANGE, each, seen),
+        Row("coarse", Kind.EXCHANGE, always, seen, plan.denoise_reads_coarse),
+        Row("prompts", Kind.EXCHANGE, always, None, plan.geometry.text_tokens is not None),
+    ]
+
+
+def _of_merges(plan: Plan) -> list[Row]:
+    each, merged = _each(plan.num_steps), merged_with(plan)
+    always: list[Places] = [(0,)] * plan.num_steps
+    given, exchanged = seen_by_tiles(plan).turned(plan.regions), given_by_samples(plan).turned(plan.regions)
+    return [
+        Row("z", Kind.MERGE, each, merged),
+        Row("coarse", Kind.MERGE, always, merged, plan.is_guided),
+        Row("contribution", Kind.MERGE, each, given.after(merged)),
+        Row("exchanged", Kind.MERGE, each, exchanged.after(merged)),
+    ]
+
+
+def _of_reductions(plan: Plan) -> list[Row]:
+    reductions = list_reductions(plan)
+    previous = [_places(chain_previous(reductions, k)) for k in range(len(reductions))]
+    blurs, blurred = [one.kind == "blur" for one in reductions], around(plan, _blur_halo(plan))
+    decodes, encodes = ([one.chain == chain for one in reductions] for chain in ("decode", "encode"))
+    steps: list[Places] = [(one.layer,) if one.kind == "blur" else () for one in reductions]
+    return [
+        Row("statistics", Kind.MEASURE, previous, None),
+        # what restores is steered by the tiles' words, which may be the whole image's
+        Row("prompts", Kind.MEASURE, _where(encodes, (0,)), None, plan.recipe.prompts.least_confidence > 0),
+        Row("z", Kind.MEASURE, steps, blurred),
+        Row("coarse", Kind.MEASURE, _where(blurs, (0,)), blurred, plan.denoise_reads_coarse),
+        Row("z", Kind.MEASURE, _where(decodes, (plan.num_steps,)), around(plan, plan.decode_halo)),
+        Row("statistics", Kind.REDUCE, previous, None),
+        Row("moments", Kind.REDUCE, _each(len(reductions)), None),
+    ]
+
+
+def _each(num: int) -> list[Places]:
+    """Every step reads its own."""
+    return [(step,) for step in range(num)]
+
+
+def _where(holds: Sequence[bool], places: Places) -> list[Places]:
+    return [places if one else () for one in holds]
+
+
+def _places(k: int | None) -> Places:
+    return () if k is None else (k,)
+
+
+def _end(plan: Plan, chain: str) -> Places:
+    """The last reduction of a chain."""
+    return _places(chain_end(list_reductions(plan), chain))
+
+
+# -- which regions -------------------------------------------------------------------------------------------------
+
+
+def regions_of(regions: RegionGrid, rows: int, cols: int, box_of: Callable[[int, int], Box | None]) -> Regions:
+    """Regions under the boxes of a grid of readers, each of which is a row's span by a column's; None is no box."""
+    down = [box_of(row, 0) for row in range(rows)]
+    across = [box_of(0, col) for col in range(cols)]
+    return Regions(
+        [() if box is None else regions.rows_of(box) for box in down],
+        [() if box is None else regions.cols_of(box) for box in across],
+    )
+
+
+def _of_regions(plan: Plan, box_of: Callable[[int], Box | None]) -> Regions:
+    regions = plan.regions
+    return regions_of(regions, regions.rows, regions.cols, lambda row, col: box_of(regions.index(row, col)))
+
+
+def around(plan: Plan, halo: int) -> Regions:
+    """Regions that lie in each region and so many latent pixels round it."""
+    return _of_regions(plan, lambda region: plan.regions.box(region).grown(halo, plan.regions.canvas))
+
+
+def seen_by_tiles(plan: Plan) -> Regions:
+    """Regions that the tiles of each region touch; none for a region where no tile starts."""
+    return _of_regions(plan, lambda region: reach(plan.tiles, plan.regions, region, plan.jitter))
+
+
+def prompting_tiles(plan: Plan) -> Regions:
+    """Regions whose prompts hold in the tiles of each region."""
+    regions, seen = plan.regions, seen_by_tiles(plan)
+    found = []
+    for along, places in enumerate(seen):
+        each: list[Places] = []
+        for place in range(len(places)):
+            first = regions.index(*((place, 0) if along == 0 else (0, place)))
+            box = reach(plan.tiles, regions, first, plan.jitter) if plan.has_places else None
+            owners = [] if box is None else prompting_regions(plan, box)
+            each.append(tuple(sorted({regions.position(owner)[along] for owner in owners})))
+        found.append(each)
+    return Regions(*found)
+
+
+def merged_with(plan: Plan) -> Regions:
+    """Regions whose latents and contributions each region's merge reads: itself, and with a guide its neighbours."""
+    return _of_regions(plan, lambda region: plan.merge_window(plan.regions.box(region)))
+
+
+def _batch_shape(plan: Plan) -> tuple[int, int]:
+    """Batches of dilated samples as rows and columns: a column a batch of a window."""
+    dilation = plan.dilation
+    if dilation is None:
+        return 0, 0
+    a_window = -(-dilation.num_samples // plan.denoise_settings.batch)
+    return len(dilation.windows.tops), len(dilation.windows.lefts) * a_window
+
+
+def _under_windows(plan: Plan, halo: int) -> Regions:
+    """Regions under the window of each batch of dilated samples, and so many latent pixels round it."""
+    dilation, regions = plan.dilation, plan.regions
+    if dilation is None:
+        return Regions([], [])
+    windows, (rows, cols) = dilation.windows, _batch_shape(plan)
+    a_window = cols // len(windows.lefts)
+    return regions_of(
+        regions, rows, cols, lambda row, col: windows.tile(row, col // a_window).box.grown(halo, regions.canvas)
+    )
+
+
+def _blur_halo(plan: Plan) -> int:
+    """Latent pixels that the blur of dilated samples sees beyond a pixel."""
+    return 0 if plan.dilation is None else plan.dilation.factor - 1
+
+
+def seen_by_samples(plan: Plan) -> Regions:
+    """Regions that each batch of dilated samples reads."""
+    return _under_windows(plan, _blur_halo(plan))
+
+
+def given_by_samples(plan: Plan) -> Regions:
+    """Regions that each batch's predictions go to."""
+    return _under_windows(plan, 0)

@@ -1,0 +1,93 @@
+"""Sets of tasks or items that hold a bit for each there can be, and nothing else."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Mapping, MutableSet
+from typing import Any, TypeVar
+
+import numpy as np
+
+from .relations import Extent
+from .task import Item, Task
+
+Mark = TypeVar("Mark", Task, Item)
+
+
+class Marks(MutableSet[Mark]):
+    """A set of tasks, or of items, of one plan; kinds and numbers beyond its extents are never in it.
+
+    Iterates kind by kind, step by step, row-major.
+    """
+
+    def __init__(
+        self, make: Callable[[Any, int, int], Mark], extents: Mapping[str, Extent], marks: Iterable[Mark] = ()
+    ) -> None:
+        """``make``: Task or Item; ``extents``: of the kinds that it may hold."""
+        self._extents = extents
+        self._make: Callable[[Any, int, int], Mark] = make
+        self._sizes = {kind: (each.steps, each.places, -(-each.places // 8)) for kind, each in extents.items()}
+        """steps, places, and bytes of a step"""
+        self._bytes = {kind: bytearray(steps * width) for kind, (steps, _, width) in self._sizes.items()}
+        self.num = Counter[str]()
+        """how many there are of each kind"""
+        for mark in marks:
+            self.add(mark)
+
+    def _find(self, mark: tuple[str, int, int]) -> tuple[str, int, int] | None:
+        """Kind, byte and bit; None for what can never be in the set."""
+        kind, step, place = mark
+        steps, places, width = self._sizes.get(kind, (0, 0, 0))
+        if not (0 <= step < steps and 0 <= place < places):
+            return None
+        return kind, step * width + (place >> 3), 1 << (place & 7)
+
+    def __contains__(self, mark: object) -> bool:
+        found = self._find(mark) if isinstance(mark, tuple) else None
+        return found is not None and bool(self._bytes[found[0]][found[1]] & found[2])
+
+    def add(self, mark: Mark) -> None:
+        """Raises IndexError for what lies beyond the plan."""
+        found = self._find(mark)
+        if found is None:
+            raise IndexError(f"{mark} lies beyond the plan")
+        kind, byte, bit = found
+        if not self._bytes[kind][byte] & bit:
+            self._bytes[kind][byte] |= bit
+            self.num[kind] += 1
+
+    def discard(self, mark: Mark) -> None:
+        found = self._find(mark)
+        if found is not None and self._bytes[found[0]][found[1]] & found[2]:
+            self._bytes[found[0]][found[1]] &= ~found[2]
+            self.num[found[0]] -= 1
+
+    def __len__(self) -> int:
+        return self.num.total()
+
+    def __iter__(self) -> Iterator[Mark]:
+        for kind, extent in self._extents.items():
+            for step in range(extent.steps if self.num[kind] else 0):
+                yield from self.of_step(kind, step)
+
+    def of_step(self, kind: str, step: int) -> list[Mark]:
+        """Those of one kind and step."""
+        return [self._make(kind, step, int(place)) for place in np.flatnonzero(self.layer(kind, step))]
+
+    def layer(self, kind: str, step: int) -> np.ndarray:
+        """Those of one kind and step, as bool [rows, cols]."""
+        extent, (_, _, width) = self._extents[kind], self._sizes[kind]
+        data = np.frombuffer(self._bytes[kind], dtype=np.uint8, count=width, offset=step * width)
+        bits = np.unpackbits(data, count=extent.places, bitorder="little")
+        return bits.astype(bool).reshape(extent.rows, extent.cols)
+
+    def set_layer(self, kind: str, step: int, layer: np.ndarray) -> None:
+        """Make those of one kind and step what bool [rows, cols] says."""
+        _, _, width = self._sizes[kind]
+        self.num[kind] += int(layer.sum()) - int(self.layer(kind, step).sum())
+        self._bytes[kind][step * width : (step + 1) * width] = np.packbits(layer.ravel(), bitorder="little").tobytes()
+
+    @classmethod
+    def _from_iterable(cls, it: Iterable[Any]) -> set[Any]:
+        """What ``&`` and its like give: a plain set."""
+        return set(it)

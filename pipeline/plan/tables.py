@@ -1,0 +1,118 @@
+"""Tables of presets and settings in Markdown, derived from what stands beside them; docs/recipes.md holds them."""
+
+from __future__ import annotations
+
+import re
+import sys
+from collections.abc import Callable, Iterable
+from pathlib import Path
+
+from pipeline.settings import SPREAD, WITHOUT, Section, Setting, show
+
+from .presets import PRESETS
+from .recipe import SECTIONS, SETTINGS
+
+MARK = "<!-- {name}: derived, by `make docs` -->"
+END = "<!-- end of {name} -->"
+_LATER = {
+    WITHOUT: "later stages",
+    SPREAD: "later stages, or the only one",
+}
+
+
+def presets_table() -> str:
+    """The presets with their papers."""
+    rows = [
+        (f"`{one.name}`", one.paper or "ours", (f"`{one.start}` and: " if one.start else "") + one.about)
+        for one in PRESETS.values()
+    ]
+    return _table(("preset", "paper", "what it switches on"), rows)
+
+
+def settings_table() -> str:
+    """The settings, a table a section, each with its values, its default and what it needs."""
+    return "\n\n".join(_section_table(section) for section in SECTIONS)
+
+
+def refusals_table() -> str:
+    """What does not go together, of what stands beside the settings."""
+    rows = []
+    for name, one in SETTINGS.items():
+        rows += [(f"`{name}` without `{need}`", need.why or "nobody would read it") for need in one.about.needs]
+        rows += [(f"`{name}` with `{clash}`", clash.why) for clash in one.about.excludes]
+    return _table(("refused", "why"), rows)
+
+
+TABLES: dict[str, Callable[[], str]] = {
+    "presets": presets_table,
+    "settings": settings_table,
+    "refusals": refusals_table,
+}
+"""name between the markers -> what makes the table"""
+
+
+def renewed(text: str) -> str:
+    """A document whose tables between markers are those of today. Raises ValueError where a marker is missing."""
+    for name, make in TABLES.items():
+        begin, end = MARK.format(name=name), END.format(name=name)
+        if text.count(begin) != 1 or text.count(end) != 1:
+            raise ValueError(f"expected one {begin} and one {end} in the document")
+        before, _, rest = text.partition(begin)
+        text = f"{before}{begin}\n\n{make()}\n\n{end}{rest.partition(end)[2]}"
+    return text
+
+
+def values(one: Setting) -> str:
+    """What a setting may be, for people.
+
+    >>> values(SETTINGS["tiles.window"]), values(SETTINGS["tiles.blend"]), values(SETTINGS["run.seed"])
+    ('at least 8 latent pixels', 'uniform, cosine, gaussian', 'between 0 and 2^63 - 1')
+    """
+    about = one.about
+    if about.choices:
+        return ", ".join(about.choices)
+    kinds = {"bool": "true, false", "str": "text", "int": "", "float": ""}
+    kind = kinds.get(one.kind, f"{one.kind.count(',') + 1} numbers")
+    return " ".join(part for part in (kind, about.bounds, about.unit) if part) or "a number"
+
+
+def needs(one: Setting) -> str:
+    """What a setting needs, or is read with, for people."""
+    about = one.about
+    words = [f"`{need}`" for need in (*about.needs, *about.read_with)]
+    words += [f"not with `{clash}`" for clash in about.excludes]
+    words += [part for part in (about.part, _LATER.get(about.first, "")) if part]
+    return "; ".join(words)
+
+
+def _section_table(section: type[Section]) -> str:
+    # the docstring's [name] is the heading
+    words = str(section.__doc__).split(": ", 1)[1]
+    rows = [
+        (f"`{one.field}`", one.about.meaning, _code(values(one)), f"`{show(one.default)}`", needs(one))
+        for one in SETTINGS.values()
+        if one.section == section.section
+    ]
+    return f"`[{section.section}]` {words}\n\n" + _table(("setting", "meaning", "values", "default", "needs"), rows)
+
+
+def _code(text: str) -> str:
+    """Choices as they are written; numbers in words stay words."""
+    return re.sub(r"[a-z0-9+_-]+", lambda found: f"`{found[0]}`", text) if ", " in text else text
+
+
+def _table(head: tuple[str, ...], rows: Iterable[tuple[str, ...]]) -> str:
+    lines = [head, ("---",) * len(head), *rows]
+    cells = [[cell.replace("|", "\\|").replace("``", "`") for cell in line] for line in lines]
+    return "\n".join(f"| {' | '.join(line)} |" for line in cells)
+
+
+def main() -> None:
+    """Renew the tables of the documents that are named."""
+    for name in sys.argv[1:]:
+        path = Path(name)
+        path.write_text(renewed(path.read_text(encoding="utf-8")), encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,48 @@
+"""decode(r): the autoencoder over the last latents of a region, window by window, and the colours of the input."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+
+from pipeline.imaging.colour import match_colour, transfer_colour
+from pipeline.imaging.pixels import from_rgb
+from pipeline.plan.plan import Plan
+from storage.box import Box
+
+from .codec import Codec, decode_box
+from .reduce import Table
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Decoder:
+    """Decodes the regions of one plan."""
+
+    plan: Plan
+    codec: Codec
+    last: Callable[[Box], np.ndarray]
+    """latents ``[c, h, w]`` of a box after the last step, as they are decoded"""
+    enlarged: Callable[[Box], torch.Tensor]
+    """the enlarged input over a box of output pixels: RGB ``[3, H, W]``"""
+    statistics: Callable[[], Table]
+    """what the reductions before decoding found"""
+
+    def decode(self, region: int) -> np.ndarray:
+        """Output pixels ``[bands, y, x]`` of a region, of the image's type, cut at the image's true edge."""
+        plan, geometry = self.plan, self.plan.geometry
+        canvas, factor = plan.regions.canvas, geometry.factor
+        # the colours see further than the decoder, which takes its own halo
+        wide = plan.regions.box(region).grown(plan.decode_halo - geometry.decoder_halo, canvas)
+        found = self.statistics()
+        decode = functools.partial(self.codec.decode, norms=found.get("norms"))
+        rgb = decode_box(self.last, decode, geometry, canvas, wide)
+        if plan.recipe.codec.colour == "wavelet":
+            rgb = transfer_colour(rgb, self.enlarged(wide.scaled(factor)))
+        elif plan.recipe.codec.colour == "adain":
+            rgb = match_colour(rgb, found)
+        ys, xs = plan.out_regions.box(region).within(wide.scaled(factor))
+        return plan.value_range.from_unit(from_rgb(rgb[:, ys, xs], plan.image.num_bands))

@@ -1,0 +1,58 @@
+"""An open image, whatever reads its file."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Iterator
+
+import numpy as np
+
+from storage.box import Box
+
+from .info import ImageInfo
+
+
+class ImageSource(ABC):
+    """An open image. Threads may share it; it does not pickle. Close it, or use ``with``.
+
+    Read PNG and JPEG files in increasing row order: going back means decoding from the first row again.
+    """
+
+    info: ImageInfo
+
+    def __enter__(self) -> ImageSource:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def read(self, box: Box) -> np.ndarray:
+        """The pixels in ``box``, ``[num_bands, box.height, box.width]``, uint8 or uint16.
+
+        Float files come out as uint16, 0 to 1 stretched to 0 to 65535. Raises ImageError where the file is damaged, or
+        holds floats outside [0, 1].
+        """
+        if not self.info.canvas.contains(box):
+            raise ValueError(f"{box} is not inside {self.info.path}, {self.info.height} x {self.info.width}")
+        return self._read(box)
+
+    def rows(self, height: int) -> Iterator[tuple[Box, np.ndarray]]:
+        """The whole image from top to bottom, as full-width windows of ``height`` rows (the last may be lower)."""
+        for top in range(0, self.info.height, height):
+            box = Box(top=top, left=0, height=min(height, self.info.height - top), width=self.info.width)
+            yield box, self.read(box)
+
+    def fingerprint(self) -> str:
+        """The sha256 of the bytes of all files that the image hangs on; see identity.py."""
+        return self.info.fingerprint()
+
+    @abstractmethod
+    def alpha(self, box: Box) -> np.ndarray | None:
+        """Opacity in ``box``, ``[box.height, box.width]`` uint8, 255 opaque; None where the image has none."""
+
+    @abstractmethod
+    def close(self) -> None: ...
+
+    @abstractmethod
+    def _read(self, box: Box) -> np.ndarray:
+        """See read; the box is inside."""

@@ -1,0 +1,34 @@
+"""The way of formats that GDAL cannot write block by block: through a scratch file, with a sidecar beside it."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import rasterio.shutil
+
+from storage.images.picture import Picture
+from storage.images.target import SIDECAR
+from storage.images.tiff import Blocks, write_tiff
+
+
+def write_scratch(staging: Path, picture: Picture, blocks: Blocks) -> tuple[Path, int]:
+    """A TIFF of the blocks beside ``staging``, and the sum of all values."""
+    scratch = staging.with_name(f"{staging.name}.scratch")
+    return scratch, write_tiff(scratch, picture, blocks, COMPRESS="ZSTD", ZSTD_LEVEL=1, BIGTIFF="YES")
+
+
+def write_sidecar(staging: Path, picture: Picture) -> None:
+    """Keep what PNG and JPEG cannot hold in the ``.aux.xml`` beside them that GDAL reads."""
+    sidecar = staging.with_name(f"{staging.name}{SIDECAR}")
+    sidecar.unlink(missing_ok=True)
+    if picture.info.geo.is_empty and not any(picture.info.descriptions):
+        return
+    speck = staging.with_name(f"{staging.name}.speck.tif")
+    small = replace(picture, height=1, width=1, alpha=None)
+    pixel = np.zeros((picture.num_colours, 1, 1), picture.dtype)
+    write_tiff(speck, small, [(small.canvas, pixel)])
+    carrier = staging.with_name(f"{staging.name}.speck")
+    rasterio.shutil.copy(str(speck), str(carrier), driver=picture.wanted.driver)
+    carrier.with_name(f"{carrier.name}{SIDECAR}").replace(sidecar)

@@ -1,0 +1,38 @@
+"""Rules that take several settings together; what one needs of another is in tests/pipeline/test_settings.py."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from pipeline.plan.recipe import SETTINGS, Recipe
+from pipeline.plan.rules import check_needs
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"difficulty.cell": 3}, "difficulty.cell must divide the tiles.region of 256, got 3"),
+        (
+            {"guidance.guide": "structure", "tiles.region": 100},
+            r"tiles.region must be a multiple of 1 / guidance.low_band",
+        ),
+        ({"stages.lift": "mixed", "tiles.region": 100}, r"multiple of 1 / guidance.low_band, here 8, got 100"),
+        ({"difficulty.group_bounds": (0.5, 0.5)}, r"must fall, between 1 and 0"),
+        ({"difficulty.group_times": (1.0, 2.0, 1001.0)}, r"must rise, above 0 and at most 1000"),
+        ({"codec.value_range": (-1e308, 1e308)}, r"two rising, finite numbers"),
+        ({"difficulty.activity": "mask", "difficulty.source": "none"}, r"'mask' needs a difficulty"),
+    ],
+)
+def test_refusals(settings: dict[str, Any], message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        Recipe().with_settings(settings)
+
+
+def test_late_needs_are_looked_at_when_the_recipe_is_bound() -> None:
+    """Tags that go beside a recipe turn words from attention into those of a file."""
+    asked = Recipe().with_settings({"prompts.source": "attention", "prompts.parents": 1})
+    with pytest.raises(ValueError, match=r"prompts.parents = 1 is read with prompts.source = 'local' or 'file' only"):
+        check_needs(asked, SETTINGS, late=True)
+    check_needs(asked.with_settings({"prompts.source": "file"}), SETTINGS, late=True)
