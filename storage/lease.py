@@ -162,10 +162,12 @@ def _is_free(root: ObjectRoot, generation: int, table: ProcessTable = SYSTEM) ->
 
 
 def _watch(root: ObjectRoot, generation: int, heartbeat_s: float, patience: int) -> None:
-    """Return when the holder's counter stood still for ``patience`` heartbeats; RunBusyError as soon as it moves."""
+    """Return when the holder's counter stood still for ``patience`` heartbeats; RunBusyError as soon as it moves.
+
+    Looks are counted, not time: a process that was stopped itself has seen nothing of the time that passed.
+    """
     first = heartbeat(root, generation)
-    deadline = time.monotonic() + patience * heartbeat_s
-    while time.monotonic() < deadline:
+    for _ in range(patience * _POLLS_PER_HEARTBEAT):
         time.sleep(heartbeat_s / _POLLS_PER_HEARTBEAT)
         if heartbeat(root, generation) != first:
             raise _busy(root, generation)

@@ -106,6 +106,22 @@ class TestLease:
             leases = [lease for lease in pool.map(race, range(8)) if lease]
         assert [lease.generation for lease in leases] == [1]
 
+    def test_a_watcher_that_was_stopped_itself_looks_before_it_takes_over(
+        self, root: ObjectRoot, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """Hours pass between any two of its instructions; the holder lives all the while."""
+        lease = Lease.acquire(root, owner="the living")
+
+        class Stopped(Clock):
+            def monotonic(self) -> float:
+                self.now += 3600
+                return self.now
+
+        monkeypatch.setattr(module, "identify", lambda *_: {"host": "elsewhere", "host_id": "x", "pid": 1})
+        monkeypatch.setattr(module, "time", Stopped(lease.beat))
+        with pytest.raises(RunBusyError, match="the living"):
+            Lease.acquire(root, owner="next")
+
     def test_a_holder_elsewhere_is_never_judged_by_its_pid(
         self, root: ObjectRoot, monkeypatch: pytest.MonkeyPatch
     ) -> None:
