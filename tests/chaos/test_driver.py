@@ -70,14 +70,14 @@ def interrupt_in_progress(words: list[str], run: Path, share: float) -> tuple[in
         text=True,
         start_new_session=True,
     )
-    deadline = time.monotonic() + 300
+    deadline = time.monotonic() + 1200
     while time.monotonic() < deadline and process.poll() is None:
         total = total_merges(run)
         if total and count_merges(run) >= max(1, round(share * total)):
             break
         time.sleep(0.05)
     os.killpg(process.pid, signal.SIGINT)
-    _, errors = process.communicate(timeout=300)
+    _, errors = process.communicate(timeout=1200)
     return process.returncode, errors
 
 

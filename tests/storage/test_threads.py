@@ -40,7 +40,7 @@ def test_between_runs_in_the_callers_thread_and_the_reads_do_not(monkeypatch: py
 
 def test_so_many_read_at_once() -> None:
     """Fewer would break the barrier, which all of them pass together."""
-    barrier = threading.Barrier(READERS, timeout=60)
+    barrier = threading.Barrier(READERS, timeout=600)
     assert sorted(read_all(lambda one: (barrier.wait(), one)[1], range(READERS))) == list(range(READERS))
 
 
@@ -52,7 +52,7 @@ def test_and_no_more() -> None:
         begun.append(one)
         if len(begun) == READERS:
             hold.set()
-        assert hold.wait(60)
+        assert hold.wait(600)
         return len(begun)
 
     at_most = list(read_all(read, range(READERS)))

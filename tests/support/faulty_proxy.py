@@ -124,7 +124,7 @@ class FaultyProxy:
     def forward(
         self, method: str, path: str, headers: Mapping[str, str], body: bytes
     ) -> tuple[int, list[tuple[str, str]], bytes]:
-        connection = http.client.HTTPConnection(self._target, timeout=30)
+        connection = http.client.HTTPConnection(self._target, timeout=600)
         try:
             connection.request(method, path, body=body, headers={**headers, "Connection": "close"})
             answer = connection.getresponse()

@@ -37,7 +37,7 @@ def kill_after(
     still."""
     process = server.Process(target=target, args=args)
     process.start()
-    deadline = time.monotonic() + 300
+    deadline = time.monotonic() + 1200
     while count_merges(run) < merges and process.is_alive() and time.monotonic() < deadline:
         time.sleep(0.005)
     was_alive = process.is_alive()

@@ -54,7 +54,7 @@ def test_last_words_where_the_driver_is_caught() -> None:
         left.set()
 
     with Vigil(processes={"raylet": lambda: False}).last_words(said.append, grace=0.0, leave=leave):
-        assert left.wait(30)
+        assert left.wait(600)
     assert codes == [1]
     assert "raylet" in said[0]
 
