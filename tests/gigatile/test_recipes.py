@@ -26,7 +26,7 @@ def test_settings_of_both_ways_the_options_last() -> None:
 def test_letters_beyond_the_first_plane_reach_the_recipe() -> None:
     """JSON would write them in two halves, which TOML refuses."""
     job = to_job(Job, {"prompt": "\U0001f30a é"}, {}, input="i.png", output="o.png")
-    assert parse_settings(job.settings).recipe == {"prompts.text": "\U0001f30a é"}
+    assert parse_settings(job.settings) == {"prompt": "\U0001f30a é"}
 
 
 def test_sections_are_dotted() -> None:
