@@ -9,15 +9,14 @@ from pipeline.geometry.noise import keyed_noise
 from pipeline.plan.plan import Plan
 from pipeline.sampling.decay import cosine_weight
 from pipeline.sampling.solver import Solver
-from storage.arrays import RegionArray
 from storage.box import Box
 from storage.run import RunStore
 
-from .layout import COARSE, history_name, latent_name
+from .layout import COARSE, DIFFICULTY, history_name, latent_name
 
 
 class States:
-    """Reads and writes latents; mixes a stage's noised start in where the recipe says so.
+    """Reads latents (see pipeline.tasks.reads); mixes a stage's noised start in where the recipe says so.
 
     That start is made again from the coarse latent and keyed noise wherever it is read, and never stored.
     """
@@ -25,11 +24,14 @@ class States:
     def __init__(self, store: RunStore, plan: Plan, solver: Solver) -> None:
         self._store, self._plan, self._solver = store, plan, solver
 
-    def latents(self, step: int) -> RegionArray:
-        return self._store.open_array(latent_name(step))
+    def history(self, step: int, box: Box) -> np.ndarray:
+        """What the solver remembers as a step begins, over a box: ``[k * c, y, x]``."""
+        return self._store.open_array(history_name(step)).read(box)
 
-    def history(self, step: int) -> RegionArray:
-        return self._store.open_array(history_name(step))
+    def difficulty(self, box: Box) -> np.ndarray:
+        """The difficulty ``[y, x]`` of a box."""
+        difficulty: np.ndarray = self._store.open_array(DIFFICULTY).read(box)[0]
+        return difficulty
 
     def coarse(self, box: Box) -> np.ndarray:
         """The coarse latent ``[c, y, x]`` of a box."""
@@ -47,7 +49,7 @@ class States:
 
         (1 - c) z + c (the noised start), c = cosine ** skip (DemoFusion, section 3.2: skip residual).
         """
-        z, power = self.latents(step).read(box), self._plan.recipe.sampling.skip
+        z, power = self._store.open_array(latent_name(step)).read(box), self._plan.recipe.sampling.skip
         if not power or step == self._plan.num_steps:
             return z
         weight = np.float32(cosine_weight(self._plan.timesteps[step], power))

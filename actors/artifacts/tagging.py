@@ -10,7 +10,7 @@ from pipeline.models.protocol import Backbone, TaggingBackbone
 from pipeline.plan.plan import Plan
 from pipeline.prompts.tagging import Tagger, TaggerCard
 from pipeline.taggers.loading import describe_tagger, load_tagger
-from pipeline.tasks.local_prompts import Tags
+from pipeline.tasks.crop_tags import Tags
 
 from .blobs import Blobs
 from .layout import GLOBAL_TAGS_BLOB

@@ -13,8 +13,10 @@ from pipeline.plan.device import make_deterministic
 from pipeline.plan.plan import Plan
 from pipeline.plan.record import plan_from_json
 from pipeline.prompts.text_limit import load_text_limit
+from pipeline.tasks.replica import Replica
 from storage.run import RunStore
 
+from .assembly import assemble
 from .worker import Worker
 
 
@@ -51,7 +53,8 @@ def build_worker(setup: WorkerSetup) -> Worker:
     backbone = load_backbone(card, device=plan.device.kind, dtype=recipe.model.dtype, options=recipe.model.options)
     limit = load_text_limit(card.location, card.geometry.text_tokens)
     before = None if setup.before is None else Before(setup.before, plan)
-    return Worker(setup.store, plan, backbone, limit, LazyTagger(setup.tagger, plan), setup.vit, before)
+    replica = Replica(backbone, LazyTagger(setup.tagger, plan).get)
+    return assemble(setup.store, plan, replica, limit, vit=setup.vit, before=before)
 
 
 def check_model(card: ModelCard, plan: Plan) -> None:

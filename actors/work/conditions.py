@@ -12,15 +12,12 @@ from actors.artifacts.prompts import RegionPrompts
 from pipeline.geometry.tiles import Tile
 from pipeline.models.protocol import Conditioning
 from pipeline.plan.plan import Plan
-from pipeline.tasks.denoise import PromptTable, cut
+from pipeline.tasks.denoise import Gather, PromptTable, cut
 from pipeline.tasks.micro_conditioning import told_crops
 from pipeline.tasks.prepare import Preparer
 from storage.box import Box
 
 from .places import read_places
-
-Gather = Callable[[list[Tile]], tuple[Conditioning, PromptTable]]
-"""a batch of a region's tiles -> what it is conditioned on, and its prompts"""
 
 
 class Conditions:
@@ -39,7 +36,7 @@ class Conditions:
         self._prompt_table, self._local_prompts = prompt_table, local_prompts
 
     def of(self, step: int, region: int, owned: list[Tile], seen: Box, coarse: np.ndarray | None) -> Gather:
-        """Those of the tiles that a region owns, where they are at a step; ``coarse`` [c, y, x] is over ``seen``."""
+        """Those of the tiles that a region owns; see pipeline.tasks.denoise.Conditions."""
         plan = self._plan
         places = {tile: place for place, tile in enumerate(owned)}
         prompts = self._prompts(region, seen, places)

@@ -3,20 +3,23 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
 import torch
 
-from actors.artifacts.latents import States
 from actors.artifacts.reductions import StoredReductions
 from pipeline.geometry.dilation import gather
 from pipeline.models.protocol import Conditioning
 from pipeline.plan.plan import Plan
 from pipeline.plan.reductions import step_chain
+from pipeline.tasks.compat import sample_scales
 from pipeline.tasks.contribution import Contribution
+from pipeline.tasks.denoise import Denoiser, PromptTable
 from pipeline.tasks.exchange import SampleBatch, blur, sample_batch, share_out, window_bijection
 from pipeline.tasks.micro_conditioning import WHOLE, told_crops
+from pipeline.tasks.reads import Reads
 from pipeline.tasks.reduce import restoring
 
 
@@ -33,15 +36,32 @@ class Shared:
 
 
 class Exchange:
-    """Gathers batches of dilated samples and gives their predictions back."""
+    """Gathers batches of dilated samples, has them predicted, and gives the predictions back."""
 
-    def __init__(self, plan: Plan, states: States, reductions: StoredReductions) -> None:
-        self._plan, self._states, self._reductions = plan, states, reductions
+    def __init__(
+        self,
+        plan: Plan,
+        reads: Reads,
+        reductions: StoredReductions,
+        denoiser: Denoiser,
+        prompt_table: Callable[[], PromptTable],
+    ) -> None:
+        """``prompt_table`` gives the plan's own prompts."""
+        self._plan, self._reads, self._reductions = plan, reads, reductions
+        self._denoiser, self._prompt_table = denoiser, prompt_table
         self._lock = threading.Lock()
         self._last: tuple[tuple[int, int], Shared] | None = None
         """step and window, and what their batches share"""
 
-    def gather(self, step: int, number: int) -> tuple[SampleBatch, torch.Tensor, Conditioning]:
+    def exchange(self, step: int, number: int) -> list[Contribution]:
+        """Batch ``number`` of a step, under the whole prompt and without structure: a contribution for each region
+        under the batch's window, ascending."""
+        batch, latents, given = self._gather(step, number)
+        scales = sample_scales(self._plan, self._denoiser.solver, step, len(latents))
+        predictions = self._denoiser.predict(step, latents, given, self._prompt_table(), scales)
+        return share_out(batch, predictions.numpy(), self._plan.regions)
+
+    def _gather(self, step: int, number: int) -> tuple[SampleBatch, torch.Tensor, Conditioning]:
         """Batch ``number`` of a step, its latents ``[B, c, h, w]``, and all that the model is given beside prompts."""
         plan, dilation = self._plan, self._plan.dilation
         assert dilation is not None
@@ -52,10 +72,6 @@ class Exchange:
         coarse = None if shared.coarse is None else torch.from_numpy(batch.pick(shared.coarse))
         crops = told_crops(plan, [WHOLE] * len(latents))
         return batch, latents, Conditioning(coarse=coarse, crops=crops)
-
-    def share_out(self, batch: SampleBatch, predictions: torch.Tensor) -> list[Contribution]:
-        """A contribution for each region under the batch's window, ascending."""
-        return share_out(batch, predictions.numpy(), self._plan.regions)
 
     def _share(self, step: int, window: int) -> Shared:
         # the other thread most likely wants the same
@@ -69,9 +85,9 @@ class Exchange:
         assert dilation is not None
         box = dilation.window(window)
         found = restoring(self._reductions.table(step_chain(step)))
-        blurred = found.apply(blur(plan, step, lambda part: self._states.at(step, part), box))
+        blurred = found.apply(blur(plan, step, lambda part: self._reads.at(step, part), box))
         return Shared(
             bijection=window_bijection(plan, step, window),
             samples=gather(dilation, blurred),
-            coarse=gather(dilation, self._states.coarse(box)) if plan.model_reads_coarse else None,
+            coarse=gather(dilation, self._reads.coarse(box)) if plan.model_reads_coarse else None,
         )

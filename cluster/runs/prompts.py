@@ -21,6 +21,7 @@ from pipeline.plan.record import plan_from_json
 from pipeline.plan.unread import reads_negative
 from pipeline.prompts.record import PromptRecord
 from pipeline.prompts.text_limit import TextLimit, load_text_limit
+from pipeline.tasks.crop_tags import CropTags
 from pipeline.tasks.local_prompts import Prompter
 from pipeline.tasks.prompt_table import read_block
 from storage.arrays import RegionArray, checksum
@@ -159,7 +160,8 @@ def _cut_tags(plan: Plan, limit: TextLimit) -> list[str]:
     def nothing(*_: Any) -> Any:
         raise AssertionError("a tag file needs neither pixels nor a model")
 
-    prompter = Prompter(plan, nothing, nothing, nothing, lambda: prompter.tag_all_over(), nothing)
+    tags = CropTags(plan=plan, read_rgb=nothing, in_tagger=nothing)
+    prompter = Prompter(plan, nothing, tags, tags.all_over, nothing)
     grid = plan.prompt_tiles
     tiles = (grid.tile(row, col) for row in range(len(grid.tops)) for col in range(len(grid.lefts)))
     counts = Counter(prompter.prompt(tile) for tile, _ in zip(tiles, range(MOST_LOOKED_AT), strict=False))

@@ -14,7 +14,6 @@ from pipeline.sampling.decay import cosine_weight
 from storage.box import Box
 
 from .contribution import Contribution
-from .merge import average
 
 
 def tiles_at(plan: Plan, step: int, region: int) -> list[Tile]:
@@ -50,6 +49,21 @@ def tile_weights(plan: Plan, step: int, box: Box) -> np.ndarray:
         if part is not None:
             total[part.within(box)] += weight[part.within(moved)]
     return total.astype(np.float32)
+
+
+def average(contributions: Sequence[Contribution], box: Box, weights: np.ndarray, channels: int) -> np.ndarray:
+    """The averaged prediction ``[c, y, x] float32`` over any box: a region, or more.
+
+    ``contributions`` are all that touch the box, in plan order (row-major by the region that made them): float32 sums
+    depend on it, and so two boxes have the same bytes where they overlap. ``weights``: [y, x] float32 over the box, the
+    sum of all tiles' weights, positive everywhere.
+    """
+    total = np.zeros((channels, *box.shape), dtype=np.float32)
+    for contribution in contributions:
+        part = contribution.box.intersection(box)
+        if part is not None:
+            total[:, *part.within(box)] += contribution.dense()[:, *part.within(contribution.box)]
+    return total / weights
 
 
 def combine(plan: Plan, step: int, contributions: Sequence[Contribution], box: Box, channels: int) -> np.ndarray:

@@ -16,10 +16,18 @@ from pipeline.geometry.tiles import Tile, TileGrid
 from pipeline.imaging.finite import TOO_STRONG, finite, finite_table
 from pipeline.models.protocol import Backbone, Conditioning, ReadingBackbone, WordMaps, num_branches
 from pipeline.plan.facts import DenoiseSettings
+from pipeline.plan.plan import Plan
 from pipeline.sampling.solver import Solver
 from storage.box import Box, RegionGrid
 
+from .activity import active_tiles
+from .combine import tiles_at
+from .compat import tile_scales
 from .contribution import Contribution
+from .reads import Reads
+from .replica import Replica
+from .rest import rest
+from .word_sums import WordSums, sum_words
 
 DENOISER = "the denoiser"
 
@@ -183,3 +191,90 @@ def _add(sums: dict[int, Contribution], tile: Box, weighted: np.ndarray) -> None
 def _batches(tiles: list[Tile], size: int) -> Iterator[list[Tile]]:
     for first in range(0, len(tiles), size):
         yield tiles[first : first + size]
+
+
+Gather = Callable[[list[Tile]], tuple[Conditioning, PromptTable]]
+"""a batch of a region's tiles -> what it is conditioned on, and its prompts"""
+Conditions = Callable[[int, int, list[Tile], Box, np.ndarray | None], Gather]
+"""step, region, the tiles that it owns where they are at the step, the box ``[y, x]`` that they see, and the coarse
+latent over it, where it is read -> the conditions of each batch of them"""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Denoiser:
+    """Denoises the regions of one plan."""
+
+    plan: Plan
+    solver: Solver
+    reads: Reads
+    replica: Replica
+    conditions: Conditions
+
+    def denoise(self, step: int, region: int) -> list[Contribution]:
+        """What a region's tiles say of each region that they touch, ascending.
+
+        Raises NotFiniteError where the model gives no numbers.
+        """
+        plan = self.plan
+        seen = reach(plan.tiles, plan.regions, region, plan.jitter)
+        assert seen is not None
+        z = self.reads.at(step, seen)
+        coarse = self.reads.coarse(seen) if plan.denoise_reads_coarse else None
+        owned = tiles_at(plan, step, region)
+        gather = self.conditions(step, region, owned, seen, coarse)
+        words = sum_words(plan, seen) if plan.recipe.prompts.collect_words else None
+
+        def predict(tiles: list[Tile], latents: torch.Tensor) -> torch.Tensor:
+            return self._predict_batch(step, tiles, latents, gather(tiles), words)
+
+        idle = self._idle(step, seen, owned, z, coarse) if coarse is not None and plan.has_difficulty else None
+        with self.replica.alone:
+            made = denoise_region(plan.denoise_settings, owned, seen, z, predict, idle)
+        contributions = [made[destination] for destination in sorted(made)]
+        if words is not None:
+            contributions = [dataclasses.replace(one, words=words.part(one.box)) for one in contributions]
+        return contributions
+
+    def _predict_batch(
+        self,
+        step: int,
+        tiles: list[Tile],
+        latents: torch.Tensor,
+        conditions: tuple[Conditioning, PromptTable],
+        words: WordSums | None,
+    ) -> torch.Tensor:
+        maps = None if words is None else WordMaps()
+        scales = tile_scales(self.plan, self.solver, step, tiles)
+        predictions = self.predict(step, latents, *conditions, scales, maps)
+        if words is not None and maps is not None:
+            words.add(tiles, maps.mean().cpu().numpy())
+        return predictions
+
+    def predict(
+        self,
+        step: int,
+        latents: torch.Tensor,
+        given: Conditioning,
+        prompts: PromptTable,
+        scales: torch.Tensor | None,
+        words: WordMaps | None = None,
+    ) -> torch.Tensor:
+        """Guided predictions for one full batch, of tiles or of dilated samples, counted; see ``predict_tiles``."""
+        guidance = self.plan.denoise_settings.guidance
+        self.replica.count(len(latents) * num_branches(self.plan.geometry, guidance))
+        with self.replica.lend() as backbone:
+            return predict_tiles(
+                backbone, self.solver, step, latents, given, prompts, guidance, scales=scales, words=words
+            )
+
+    def _idle(self, step: int, seen: Box, tiles: list[Tile], z: np.ndarray, coarse: np.ndarray) -> Idle:
+        """Those of ``tiles`` that the model does not see at ``step``; z and coarse over ``seen``."""
+        plan, recipe = self.plan, self.plan.recipe
+        difficulty = self.reads.difficulty(seen)
+        active = set(active_tiles(recipe, tiles, seen, difficulty, plan.timesteps[step], plan.refined_from))
+
+        def predict(tile: Tile) -> np.ndarray:
+            still = (cut(values, seen, tile.box) for values in (z, coarse))
+            return rest(recipe, self.solver, self.replica.backbone, step, *still)
+
+        return Idle(tiles=frozenset(tiles) - active, predict=predict)

@@ -18,28 +18,22 @@ import torch
 
 from pipeline.geometry.blend import axis_window
 from pipeline.geometry.tiles import Tile
-from pipeline.imaging.finite import at, finite, finite_table
-from pipeline.imaging.pixels import source_window
+from pipeline.imaging.finite import finite_table
 from pipeline.models.protocol import Backbone, SteeringBackbone
 from pipeline.plan.plan import Plan
-from pipeline.prompts.context import LEAST_SIDE, read_shrunk, spread_tiles, widen
+from pipeline.prompts.context import widen
 from pipeline.prompts.record import PromptRecord
-from pipeline.prompts.tagging import Tagger, is_content
+from pipeline.prompts.tagging import is_content
 from pipeline.prompts.text_limit import TextLimit, split_phrases
 from pipeline.prompts.words import WordMasks
 from storage.box import Box
 
+from .crop_tags import CropTags, Tags, tagged_crop
+
 REMEMBERED = 4096
 """tiles whose prompts a process remembers: neighbouring regions ask for the same ones"""
-GLOBAL_SHARE = 0.5
-"""a tag is one of the whole image if its mean probability is at least this share of the surest one's"""
-GLOBAL_TAGS = 8
-"""most tags of the whole image"""
 PARENT_WEIGHT = 0.5
 """how much of a probability is left, a level of context"""
-
-Tags = list[tuple[str, float]]
-"""phrases with their probabilities"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,13 +43,6 @@ class TilePrompt:
     prompt: str
     negative: str | None = None
     """None where it is the recipe's own"""
-
-
-def tagged_crop(tile: Tile, scale: int, factor: int, source: Box) -> Box:
-    """The input pixels under a tile, at least LEAST_SIDE a side where the image (``source``) allows."""
-    crop = source_window(tile.box.scaled(factor), scale, source, halo=0)
-    missing = max(0, LEAST_SIDE - min(crop.height, crop.width))
-    return crop.grown(missing, source) if missing else crop
 
 
 def say(tags: Sequence[tuple[str, float]], prompt: str, *, tags_first: bool = False) -> dict[str, float]:
@@ -72,38 +59,21 @@ def say(tags: Sequence[tuple[str, float]], prompt: str, *, tags_first: bool = Fa
     return {**others, **own} if tags_first else own | others
 
 
-def mean_tags(said: Sequence[Tags]) -> Tags:
-    """The tags of a whole image from those of crops all over it: phrases nearly as common as the commonest.
-
-    >>> mean_tags([[("sea", 0.8)], [("sea", 0.6), ("ship", 0.2)]])
-    [('sea', 0.7)]
-    """
-    total: dict[str, float] = {}
-    for tags in said:
-        for phrase, sure in tags:
-            total[phrase] = total.get(phrase, 0.0) + sure
-    means = sorted(((phrase, found / len(said)) for phrase, found in total.items()), key=lambda pair: -pair[1])
-    return [(phrase, sure) for phrase, sure in means[:GLOBAL_TAGS] if sure >= GLOBAL_SHARE * means[0][1]]
-
-
 class Prompter:
     """The prompt of any tile of a plan, and what the prompts say at any input pixel."""
 
     def __init__(
         self,
         plan: Plan,
-        read_rgb: Callable[[Box], torch.Tensor],
         in_backbone: Callable[[], AbstractContextManager[Backbone]],
-        in_tagger: Callable[[], AbstractContextManager[Tagger]],
+        tags: CropTags,
         global_tags: Callable[[], Tags],
         word_masks: Callable[[], WordMasks],
     ) -> None:
-        """``read_rgb`` gives input pixels ``[3, y, x]``; ``in_backbone`` and ``in_tagger`` lend the model and the
-        tagger for one computation; ``global_tags`` gives what ``tag_all_over`` found, once for the whole run;
-        ``word_masks`` where the words of the prompt hold, by the first stage."""
-        self.plan, self._read_rgb = plan, read_rgb
-        self._in_backbone, self._in_tagger, self._global_tags = in_backbone, in_tagger, global_tags
-        self._word_masks = word_masks
+        """``in_backbone`` lends the model for one computation; ``global_tags`` gives what ``tags`` found all over,
+        once for the whole run; ``word_masks`` where the words of the prompt hold, by the first stage."""
+        self.plan, self._in_backbone, self._tags = plan, in_backbone, tags
+        self._global_tags, self._word_masks = global_tags, word_masks
         self.said = functools.lru_cache(REMEMBERED)(self._said)
         """the phrases of a tile's prompt and how sure they are: the same in whichever process they are asked for"""
 
@@ -121,8 +91,9 @@ class Prompter:
 
     def _own_tags(self, crop: Box) -> Tags:
         """A tile's own tags, the surest first; where none of content is sure enough, the whole image's content."""
-        found = self._tags(crop)
-        content, damage = self._content(found), [pair for pair in found if not self._is_content(pair[0])]
+        found = self._tags.of(crop)
+        content = self._tags.content(found)
+        damage = [pair for pair in found if not is_content(pair[0], self.plan.degradations)]
         if max((sure for _, sure in content), default=0.0) < self.plan.recipe.prompts.least_confidence:
             return sorted(self._global_tags() + damage, key=lambda pair: -pair[1])
         return [pair for pair in found if pair in content or pair in damage]
@@ -131,33 +102,8 @@ class Prompter:
         """Content of the wider picture round a crop. Not its damage: shrinking hides noise and blur."""
         wide, by = widen(crop, level, self.plan.source)
         weight = PARENT_WEIGHT**level
-        return [(phrase, sure * weight) for phrase, sure in self._content(self._tags(wide, by)) if phrase not in known]
-
-    def tag_all_over(self) -> Tags:
-        """The content of the whole image, as crops all over it have it; see ``mean_tags``."""
-        plan = self.plan
-        tiles = spread_tiles(plan.prompt_tiles)
-        crops = [tagged_crop(tile, plan.scale, plan.geometry.factor, plan.source) for tile in tiles]
-        return mean_tags([self._content(self._tags(crop)) for crop in crops])
-
-    def _content(self, tags: Tags) -> Tags:
-        """The surest phrases of content."""
-        return [pair for pair in tags if self._is_content(pair[0])][: self.plan.recipe.prompts.most_tags or None]
-
-    def _is_content(self, phrase: str) -> bool:
-        return is_content(phrase, self.plan.degradations)
-
-    def _tags(self, crop: Box, by: int = 1) -> Tags:
-        """What is said of a crop of the input, looked at ``by`` times as small, the surest first."""
-        if self.plan.tags is not None:
-            return self.plan.tags.tags(crop)
-        low = read_shrunk(self._read_rgb, crop, by)
-        with self._in_tagger() as tagger:
-            found = tagger.tag(low[None])[0]
-        finite(np.array([sure for _, sure in found]), "the tagger", at(crop, "input pixels"))
-        least = self.plan.recipe.prompts.tag_threshold
-        assert least is not None
-        return [(phrase, sure) for phrase, sure in found if sure >= least]
+        content = self._tags.content(self._tags.of(wide, by))
+        return [(phrase, sure * weight) for phrase, sure in content if phrase not in known]
 
     def prompt(self, tile: Tile) -> TilePrompt:
         """What a tile's prediction is guided towards and away from. No tag is both: the user's own words count."""

@@ -17,9 +17,10 @@ from pipeline.models.protocol import Conditioning
 from pipeline.plan.facts import DenoiseSettings
 from pipeline.sampling.solver import Solver, build_solver
 from pipeline.sampling.solvers import find_solver
+from pipeline.tasks.combine import average
 from pipeline.tasks.contribution import Contribution
 from pipeline.tasks.denoise import PromptTable, denoise_region, predict_tiles, reach
-from pipeline.tasks.merge import average, merge_region
+from pipeline.tasks.merge import merge_region
 from storage.box import Box, RegionGrid
 from tests.support.tiny import tiny_scheduler, tiny_unet, tiny_vae
 

@@ -11,7 +11,8 @@ from transformers import AutoTokenizer
 
 from pipeline.models.registry import describe_model
 from pipeline.taggers.loading import describe_tagger, load_tagger
-from pipeline.tasks.local_prompts import say, tagged_crop
+from pipeline.tasks.crop_tags import tagged_crop
+from pipeline.tasks.local_prompts import say
 from storage.box import Box
 
 

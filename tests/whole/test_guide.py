@@ -17,8 +17,9 @@ from actors.schedule.task import Kind, Task
 from actors.work.building import build_worker
 from pipeline.geometry.blend import weight_sum
 from pipeline.sampling.guidance import guide_prediction
+from pipeline.tasks.combine import average
 from pipeline.tasks.contribution import Contribution
-from pipeline.tasks.merge import average, merge_region
+from pipeline.tasks.merge import merge_region
 from storage.run import RunStore
 from tests.support.runs import Case, diffusion_case, digest, make_case, most_alive, serial, sit
 from tests.support.tiny import tiny_vae
@@ -115,7 +116,7 @@ def test_regions_that_guide_by_themselves_differ(tmp_path: Path, monkeypatch: py
         moved = dataclasses.replace(box, top=0, left=0)
         return guide_prediction(solver, step, z, prediction, coarse, wide=moved, box=moved, **{**rest, "canvas": moved})
 
-    monkeypatch.setattr("actors.work.worker.guide_prediction", alone)
+    monkeypatch.setattr("pipeline.tasks.merge.guide_prediction", alone)
     assert np.abs(last(case, run(case, tmp_path / "b")) - expected).max() > 1e-3
 
 

@@ -10,6 +10,7 @@ import pytest
 from actors.artifacts.layout import latent_name
 from actors.executors.local import LocalExecutor
 from actors.work.building import build_worker
+from pipeline.tasks.decode import Decoder
 from tests.support.runs import Case, diffusion_case, digest, make_case, most_alive, serial, sit
 
 SOLVERS = ["ddim", "euler", "dpm++2m", "sde-dpm++2m", "unipc", "euler-ancestral", "ddpm"]
@@ -74,9 +75,10 @@ def test_a_failing_task_ends_the_run_and_names_itself(tmp_path: Path, monkeypatc
     case = make_case("analytic", height=50, width=77)
     store = case.begin(str(tmp_path / "run"))
     worker = build_worker(case.setup(store))
-    monkeypatch.setattr(worker, "_decode", lambda region: 1 / 0)
-    with pytest.raises(ZeroDivisionError):
-        sit(case, store, lambda _setup, _graph: LocalExecutor(worker))
+    with monkeypatch.context() as patch:
+        patch.setattr(Decoder, "decode", lambda _self, region: 1 / 0)
+        with pytest.raises(ZeroDivisionError):
+            sit(case, store, lambda _setup, _graph: LocalExecutor(worker))
     done = {record.kind for record in store.journal.replay()}
     assert {"prepare", "encode", "merge"} <= done
     sit(case, store)

@@ -70,8 +70,8 @@ def test_what_it_says_of_itself(tmp_path: Path) -> None:
     assert (hello.fault, hello.versions) == ("", case.plan.versions)
     assert hello.device == {"kind": "cpu", "name": case.plan.device.name, "threads": 1}
     assert hello.golden == worker.hello().golden != 0
-    predict = worker.backbone.predict
-    worker.backbone.predict = lambda *given: predict(*given) * 1.0001  # type: ignore[method-assign]
+    predict = worker.replica.backbone.predict
+    worker.replica.backbone.predict = lambda *given: predict(*given) * 1.0001  # type: ignore[method-assign]
     assert worker.hello().golden != hello.golden
 
 
@@ -84,7 +84,7 @@ def test_weights_that_are_no_numbers_are_told_before_any_work(tmp_path: Path) ->
         worker = build_worker(setup)
         network = torch.nn.Linear(2, 2)
         network.weight.data[0, 1] = float("nan")
-        worker.backbone.network = network  # type: ignore[attr-defined]
+        worker.replica.backbone.network = network  # type: ignore[attr-defined]
         hello = worker.hello()
         assert (hello.fault[:40], hello.golden) == ("the model: its weights hold NaN in 1 of ", 0)
         return LocalExecutor(worker)

@@ -14,42 +14,20 @@ from pipeline.geometry.blend import WINDOWS
 from pipeline.geometry.tiles import plan_tiles
 from pipeline.models.families import analytic
 from pipeline.plan.plan import Plan
-from pipeline.prompts.context import LEAST_SIDE
 from pipeline.prompts.tagging import Tagging
+from pipeline.tasks.crop_tags import CropTags
 from pipeline.tasks.local_prompts import (
     Prompter,
     TilePrompt,
     blend_words,
     encode_prompt,
     latents_under,
-    mean_tags,
     say,
-    tagged_crop,
 )
 from storage.box import Box
 from storage.errors import NotFiniteError
 from tests.support.presets import PRESETS
 from tests.support.tiny import small_plan
-
-
-def test_crops_lie_under_their_tiles() -> None:
-    """With scale 4 and factor 4 a latent pixel is an input pixel; a tile beyond the image takes what is there."""
-    source, grid = Box(top=0, left=0, height=90, width=75), plan_tiles(96, 80, window=48, stride=32)
-    for row in range(len(grid.tops)):
-        for col in range(len(grid.lefts)):
-            tile = grid.tile(row, col)
-            crop = tagged_crop(tile, 4, 4, source)
-            assert (crop.top, crop.left) == (tile.box.top, tile.box.left)
-            assert (crop.bottom, crop.right) == (min(90, tile.box.bottom), min(75, tile.box.right))
-
-
-def test_a_small_crop_is_widened_inside_the_image() -> None:
-    source, grid = Box(top=0, left=0, height=100, width=100), plan_tiles(100, 100, window=16, stride=16)
-    for row, col in ((0, 0), (3, 3), (len(grid.tops) - 1, len(grid.lefts) - 1)):
-        crop = tagged_crop(grid.tile(row, col), 4, 4, source)
-        assert min(crop.height, crop.width) >= LEAST_SIDE
-        assert 0 <= crop.top < crop.bottom <= 100
-        assert 0 <= crop.left < crop.right <= 100
 
 
 @pytest.mark.parametrize("blend", WINDOWS)
@@ -135,7 +113,8 @@ class Teller:
         def read(box: Box) -> torch.Tensor:
             return torch.zeros(3, box.height, box.width)
 
-        return Prompter(plan, read, lend, lend, lambda: list(self.everywhere), self.nothing)
+        tags = CropTags(plan=plan, read_rgb=read, in_tagger=lend)
+        return Prompter(plan, lend, tags, lambda: list(self.everywhere), self.nothing)
 
 
 def said_of(teller: Teller, **recipe: Any) -> list[tuple[str, float]]:
@@ -173,19 +152,6 @@ def test_an_unsure_tile_has_the_whole_pictures_content_and_its_own_damage(least:
     own: Tags = [("strong noise", 0.6), ("ship", 0.3)]
     found = said_of(Teller(own, everywhere=[("sea", 0.7), ("coast", 0.5)]), least_confidence=least)
     assert found == (own if is_sure else [("sea", 0.7), ("strong noise", 0.6), ("coast", 0.5)])
-
-
-def test_the_whole_picture_by_hand() -> None:
-    """Means over all crops, half of the commonest at least, eight at most."""
-    found = mean_tags([[("a", 0.8), ("b", 0.4)], [("a", 0.4), ("b", 0.2)], []])
-    assert found == [("a", pytest.approx(0.4)), ("b", pytest.approx(0.2))]
-    assert [phrase for phrase, _ in mean_tags([[("a", 0.8), ("b", 0.39)]])] == ["a"]
-    many = [(f"w{number}", 0.9 - number / 100) for number in range(12)]
-    assert [phrase for phrase, _ in mean_tags([many])] == [f"w{number}" for number in range(8)]
-    assert mean_tags([[]]) == []
-    plan, teller = local_plan(), Teller(OWN)
-    assert teller.prompter(plan).tag_all_over() == [("sea", pytest.approx(0.9))]
-    assert len(teller.crops) == plan.prompt_tiles.num_tiles
 
 
 def test_prompts_and_what_they_are_guided_away_from() -> None:

@@ -12,9 +12,10 @@ from pipeline.geometry.blend import weight_sum
 from pipeline.geometry.tiles import plan_tiles
 from pipeline.plan.facts import DenoiseSettings
 from pipeline.sampling.solver import build_solver
+from pipeline.tasks.combine import average
 from pipeline.tasks.contribution import Contribution
 from pipeline.tasks.denoise import denoise_region, reach
-from pipeline.tasks.merge import average, merge_region
+from pipeline.tasks.merge import merge_region
 from storage.box import Box, RegionGrid
 
 HEIGHT, WIDTH = 37, 50

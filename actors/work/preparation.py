@@ -1,0 +1,93 @@
+"""What comes before the first step: prompts embedded, regions tagged, looked at, judged and encoded, into the store."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+from actors.artifacts.blobs import BLOBS, Blobs
+from actors.artifacts.image_prompts import StoredImagePrompts
+from actors.artifacts.layout import COARSE, DIFFICULTY, GLOBAL_TAGS_BLOB, PROMPTS_ARRAY, image_prompt_blob
+from actors.artifacts.own_prompts import OwnPrompts
+from actors.artifacts.prompts import PromptStore, RegionPrompts
+from actors.artifacts.reductions import StoredReductions
+from actors.artifacts.tagging import GlobalTags
+from pipeline.plan.plan import Plan
+from pipeline.tasks.activity import count_active
+from pipeline.tasks.local_prompts import Prompter
+from pipeline.tasks.prepare import Preparer
+from storage.run import RunStore
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Prepared:
+    """What a task wrote before the first step."""
+
+    crc32c: int
+    extra: dict[str, Any] = field(default_factory=dict)
+    """more checksums; see Outcome"""
+    active: tuple[int, ...] = ()
+    """tiles at work in each step, as far as the region's own difficulty tells"""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Preparation:
+    """Prepares the regions of one plan."""
+
+    store: RunStore
+    plan: Plan
+    blobs: Blobs
+    own_prompts: OwnPrompts
+    global_tags: GlobalTags
+    prompter: Prompter
+    prompts: PromptStore
+    preparer: Preparer
+    images: StoredImagePrompts
+    reductions: StoredReductions
+
+    def embed(self) -> Prepared:
+        """The plan's own prompts, and what is seen all over the image where tiles may need it."""
+        kept = {}
+        if self.plan.recipe.prompts.least_confidence > 0:
+            self.global_tags.find()
+            kept[GLOBAL_TAGS_BLOB] = self.blobs.sum(GLOBAL_TAGS_BLOB)
+        return Prepared(crc32c=self.own_prompts.embed(), extra={BLOBS: kept} if kept else {})
+
+    def prepare(self, region: int) -> Prepared:
+        """A region's coarse latent, and before it is there, all else that its later tasks read."""
+        plan, recipe = self.plan, self.plan.recipe
+        extra, kept = dict[str, Any](), dict[str, int]()
+        active: tuple[int, ...] = ()
+        box = plan.regions.box(region)
+        coarse, difficulty = self.preparer.prepare(box, self.reductions.table("encode"))
+        if recipe.prompts.source != "global" and plan.prompt_tiles.owned_by(box):
+            extra[PROMPTS_ARRAY], kept = self._prompt(region)
+        if recipe.image_prompts.source != "none" and plan.tiles.owned_by(box):
+            self.images.look(region)
+            kept[image_prompt_blob(region)] = self.blobs.sum(image_prompt_blob(region))
+        if difficulty is not None:
+            extra[DIFFICULTY] = self.store.open_array(DIFFICULTY).write(region, difficulty)
+            tiles = plan.tiles.owned_by(box)
+            active = tuple(count_active(recipe, tiles, box, difficulty[0], plan.timesteps))
+        if kept:
+            extra[BLOBS] = kept
+        return Prepared(crc32c=self.store.open_array(COARSE).write(region, coarse), extra=extra, active=active)
+
+    def _prompt(self, region: int) -> tuple[int, dict[str, int]]:
+        """Tag the input under each tile of the region and keep the prompts; written before the coarse latent is.
+
+        Returns the checksum of their table, and those of the blobs that hold them.
+        """
+        tiles = self.plan.prompt_tiles.owned_by(self.plan.regions.box(region))
+        prompts = [self.prompter.prompt(tile) for tile in tiles]
+        return self.prompts.write(region, prompts), self.prompts.sums(prompts)
+
+    def local_prompts(self, region: int) -> RegionPrompts:
+        """The prompts of a region's prompt windows."""
+        kept = self.prompts.read(region)
+        if kept is None:
+            # lost with a machine's page cache: tagging again gives the same words
+            self._prompt(region)
+            kept = self.prompts.read(region)
+        assert kept is not None
+        return kept
