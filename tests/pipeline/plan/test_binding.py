@@ -64,10 +64,14 @@ def test_a_thing_that_is_given_settles_its_setting() -> None:
     assert bound(given=Given(difficulty_map=MAP), activity="groups").recipe.difficulty.source == "file"
 
 
+SEEING = dataclasses.replace(MODEL, geometry=dataclasses.replace(MODEL.geometry, image_width=5), sight="0")
+ASKED = {"difficulty.source": {"difficulty.activity": "groups"}}
+
+
 @pytest.mark.parametrize("one", COMPANIONS, ids=lambda one: str(one.given))
 def test_a_setting_without_its_thing_names_the_option(one: Any) -> None:
     with pytest.raises(ValueError, match=f"{one.what} \\({one.option}\\) and {one.field} = '{one.value}' go together"):
-        bound(dataclasses.replace(MODEL, sight="0"), **{one.field: one.value})
+        bound(SEEING, **ASKED.get(one.field, {}), **{one.field: one.value})
 
 
 def test_a_thing_that_the_recipe_contradicts_is_refused() -> None:

@@ -32,7 +32,7 @@ def test_positions_are_the_pipelines(rows: int, cols: int) -> None:
 def test_a_distilled_model_needs_few_steps(tmp_path: Path, schnell: bool) -> None:
     """schnell is trained for four steps and reads no guidance; dev embeds it, and runs one branch."""
     card = describe_model(str(write_flux(tmp_path / "flux", schnell=schnell)))
-    assert card.family == "Flux"
+    assert card.family == "flux"
     assert (card.defaults.steps == 4) == schnell
     assert card.geometry.patch == 2
 

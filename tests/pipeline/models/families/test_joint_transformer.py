@@ -13,6 +13,7 @@ from pipeline.models.attention.kernels import PLAIN
 from pipeline.models.families import joint_transformer as module
 from pipeline.models.families.joint_transformer import JointTransformer
 from pipeline.models.protocol import Conditioning
+from tests.support.tiny import tiny_vae
 
 GEOMETRY: Any = SimpleNamespace(patch=2)
 NETWORK: Any = SimpleNamespace(device=torch.device("cpu"), dtype=torch.bfloat16)
@@ -24,7 +25,7 @@ class Halving(JointTransformer):
     """Answers with half of what it is shown, in half precision."""
 
     def __init__(self) -> None:
-        super().__init__(GEOMETRY, SimpleNamespace(), NETWORK, PLAIN)
+        super().__init__(GEOMETRY, tiny_vae(), NETWORK, PLAIN)
         self.asked: list[tuple[Any, ...]] = []
 
     def embed(self, prompts: list[str]) -> dict[str, torch.Tensor]:
