@@ -163,7 +163,7 @@ def test_a_group_takes_its_own_number_of_steps(tmp_path: Path) -> None:
 def test_refusals(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="needs a restoration module"):
         diffusion_case(tmp_path, activity="groups", difficulty="confidence")
-    with pytest.raises(ValueError, match="is read by activity"):
+    with pytest.raises(ValueError, match=r"is read with difficulty\.activity"):
         embedded(**{**SMALL, "difficulty": "gradient"})
 
 

@@ -173,7 +173,7 @@ def test_one_window_is_what_it_was(tmp_path: Path) -> None:
 def test_refusals(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="needs an autoencoder with group norms, which the model analytic lacks"):
         make_case("analytic", height=40, width=40, codec_norm="exact")
-    with pytest.raises(ValueError, match="codec_norm must be one of window, fast, exact, got 'group'"):
+    with pytest.raises(ValueError, match=r"codec\.norm must be one of window, fast, exact, got 'group'"):
         diffusion(tmp_path, codec_norm="group")
 
 

@@ -12,6 +12,7 @@ from pipeline.models.protocol import AttentionCard, ModelCard
 from pipeline.models.registry import describe_model
 from pipeline.plan.binding import Given, bind
 from pipeline.plan.facts import ImageFacts
+from pipeline.plan.flat import dotted
 from pipeline.plan.recipe import Recipe
 from pipeline.plan.record import plan_from_json
 from pipeline.plan.stages import bind_series
@@ -200,4 +201,4 @@ def test_presets_take_every_ingredient(models: dict[str, ModelCard]) -> None:
             if refused(embedded, given) is None:
                 plan = bind_pair(embedded, given)
                 assert plan_from_json(plan.to_json()) == plan
-                assert dataclasses.asdict(plan.recipe)[name] == value
+                assert plan.recipe.value(dotted(name)) == value

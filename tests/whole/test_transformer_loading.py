@@ -48,17 +48,17 @@ def test_the_native_window_of_flux(flux: Path) -> None:
 
 
 def test_cards(models: dict[str, Path]) -> None:
-    dev, schnell, sd3, without = (
-        describe_model(str(models[kind])).geometry for kind in ("flux", "schnell", "sd3", "sd3-without-t5")
-    )
+    cards = [describe_model(str(models[kind])) for kind in ("flux", "schnell", "sd3", "sd3-without-t5")]
+    dev, schnell, sd3, without = (card.geometry for card in cards)
+    assert [(card.defaults.steps, card.defaults.guidance) for card in cards[:3]] == [(28, 3.5), (4, 1.0), (28, 7.0)]
     assert (dev.channels, dev.factor, dev.window, dev.multiple, dev.patch) == (16, 8, 16, 2, 2)
-    assert (dev.steps, dev.guidance, dev.embeds_guidance, dev.even_levels) == (28, 3.5, True, True)
-    assert (schnell.steps, schnell.guidance, schnell.embeds_guidance) == (4, 1.0, False)
+    assert (dev.embeds_guidance, dev.even_levels) == (True, True)
+    assert not schnell.embeds_guidance
     assert (sd3.channels, sd3.window, sd3.multiple, sd3.largest_window) == (16, 16, 2, 24)
-    assert (sd3.steps, sd3.guidance, sd3.embeds_guidance, sd3.even_levels) == (28, 7.0, False, False)
+    assert (sd3.embeds_guidance, sd3.even_levels) == (False, False)
     assert (dev.text_tokens, sd3.text_tokens, without.text_tokens) == (24, 24, 16)
     assert (dev.encoder_norms, dev.decoder_norms, dev.norm_groups) == (14, 22, 4)
-    assert {dev.dtype, sd3.dtype} == {"bfloat16" if torch.cuda.is_available() else "float32"}
+    assert {card.defaults.dtype for card in cards} == {"bfloat16" if torch.cuda.is_available() else "float32"}
 
 
 @pytest.mark.parametrize("kind", WRITE)
