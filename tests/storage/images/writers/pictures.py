@@ -14,6 +14,7 @@ from rasterio.errors import NotGeoreferencedWarning
 
 from storage.box import Box
 from storage.images.blocks import complete
+from storage.images.gdal import gdal
 from storage.images.picture import Picture
 from storage.images.writers.writer import Writer
 from tests.storage.images.files import blocks, info_of
@@ -51,13 +52,14 @@ def write(writer: Writer, path: Path, pixels: np.ndarray, **given: Any) -> None:
     """Into a folder, made where it is not there, as ``write_image`` has it write."""
     path.parent.mkdir(parents=True, exist_ok=True)
     made = picture_of(writer, pixels, **given)
-    writer.write(path, made, complete(iter(blocks(pixels, 8)), made))
+    with gdal():
+        writer.write(path, made, complete(iter(blocks(pixels, 8)), made))
 
 
 @contextmanager
 def opened(path: Path) -> Iterator[Any]:
     """A file as rasterio reads it, which warns of pictures that lie nowhere."""
-    with warnings.catch_warnings():
+    with gdal(), warnings.catch_warnings():
         warnings.simplefilter("ignore", NotGeoreferencedWarning)
         with rasterio.open(path) as raster:
             yield raster
