@@ -11,6 +11,7 @@ Writes codec_norm.md and codec_norm.json into --out.
 from __future__ import annotations
 
 import argparse
+import dataclasses
 import functools
 import json
 from pathlib import Path
@@ -37,7 +38,9 @@ class Measured:
 
     def __init__(self, vae: Any, side: int) -> None:
         self._autoencoder = Autoencoder(vae)
-        self._geometry: Any = SimpleNamespace(**{**codec_geometry(dict(vae.config)), "codec_window": side})
+        facts = codec_geometry(dict(vae.config))
+        facts["codec"] = dataclasses.replace(facts["codec"], window=side)
+        self._geometry: Any = SimpleNamespace(**facts)
         self._side = side
 
     def _copies(self, given: torch.Tensor, factor: int) -> dict[str, torch.Tensor]:

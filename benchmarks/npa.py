@@ -99,7 +99,7 @@ def embedded() -> Subject:
         side=64,
         channels=unet.config.in_channels,
         text_width=unet.config.cross_attention_dim,
-        text_tokens=int(card.geometry.text_tokens or 0),
+        text_tokens=int(card.geometry.inputs.text_tokens or 0),
     )
 
 

@@ -54,7 +54,7 @@ class OwnPrompts:
         return self._table
 
     def _read(self) -> PromptTable:
-        if self._plan.geometry.text_tokens is None:
+        if self._plan.geometry.inputs.text_tokens is None:
             return PromptTable()
         data = self._blobs.get(PROMPT_BLOB)
         if data is None:

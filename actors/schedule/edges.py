@@ -165,7 +165,7 @@ def _of_tiles(plan: Plan) -> list[Row]:
         Row("z", Kind.DENOISE, each, seen),
         Row("coarse", Kind.DENOISE, always, seen, plan.denoise_reads_coarse),
         Row("coarse", Kind.DENOISE, always, prompting_tiles(plan), plan.has_places),
-        Row("prompts", Kind.DENOISE, always, None, plan.geometry.text_tokens is not None),
+        Row("prompts", Kind.DENOISE, always, None, plan.geometry.inputs.text_tokens is not None),
     ]
 
 
@@ -176,7 +176,7 @@ def _of_samples(plan: Plan) -> list[Row]:
         Row("statistics", Kind.EXCHANGE, [_end(plan, step_chain(step)) for step in range(plan.num_steps)], None),
         Row("z", Kind.EXCHANGE, each, seen),
         Row("coarse", Kind.EXCHANGE, always, seen, plan.denoise_reads_coarse),
-        Row("prompts", Kind.EXCHANGE, always, None, plan.geometry.text_tokens is not None),
+        Row("prompts", Kind.EXCHANGE, always, None, plan.geometry.inputs.text_tokens is not None),
     ]
 
 

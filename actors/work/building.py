@@ -51,7 +51,7 @@ def build_worker(setup: WorkerSetup) -> Worker:
     recipe = plan.recipe
     assert recipe.model.dtype is not None
     backbone = load_backbone(card, device=plan.device.kind, dtype=recipe.model.dtype, options=recipe.model.options)
-    limit = load_text_limit(card.location, card.geometry.text_tokens)
+    limit = load_text_limit(card.location, card.geometry.inputs.text_tokens)
     before = None if setup.before is None else Before(setup.before, plan)
     replica = Replica(backbone, LazyTagger(setup.tagger, plan).get)
     return assemble(setup.store, plan, replica, limit, vit=setup.vit, before=before)

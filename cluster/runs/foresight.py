@@ -20,7 +20,7 @@ def _few_steps(plan: Plan, model: str, *, allow_pickle: bool) -> tuple[str, ...]
     """That a distilled model is asked for what spoils it, or that one is taken for such by its name alone."""
     found = find_few_steps(model, allow_pickle=allow_pickle)
     steps, guidance = plan.recipe.sampling.steps, plan.recipe.guidance.weight
-    if found is None or steps is None or plan.geometry.embeds_guidance:
+    if found is None or steps is None or plan.geometry.inputs.embeds_guidance:
         return ()
     told = f"the model is of few steps by {found.sign}"
     if steps > MOST_TIMES * found.steps or guidance not in UNGUIDED:

@@ -141,7 +141,7 @@ def find_cuts(plan: Plan, model: str, *, allow_pickle: bool = False) -> tuple[st
     """
     if not plan.geometry.reads_text:
         return ()
-    limit = load_text_limit(str(locate_configs(model, allow_pickle=allow_pickle)), plan.geometry.text_tokens)
+    limit = load_text_limit(str(locate_configs(model, allow_pickle=allow_pickle)), plan.geometry.inputs.text_tokens)
     recipe, lines = plan.recipe, []
     read = {"prompts.text": recipe.prompts.text}
     if reads_negative(plan):

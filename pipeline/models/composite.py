@@ -51,8 +51,11 @@ def attach(card: ModelCard, file: ModelFile, family: Family, *, strict: bool = T
     sights = tuple(name for name in SIGHTS if any(one.sees == name for one in file.controls))
     geometry = dataclasses.replace(
         card.geometry,
-        image_width=None if adapter is None else image_width(Path(adapter.model)),
-        structures=sights,
+        inputs=dataclasses.replace(
+            card.geometry.inputs,
+            image_width=None if adapter is None else image_width(Path(adapter.model)),
+            structures=sights,
+        ),
         attends_nearby=card.geometry.attends_nearby and _knows_controls(file, card.name),
         cost=dataclasses.replace(
             card.geometry.cost,

@@ -11,6 +11,7 @@ from typing import Any, Protocol, runtime_checkable
 
 import torch
 
+from pipeline.models.autoencoder.geometry import CodecGeometry
 from pipeline.models.autoencoder.group_norm import GroupNorms
 from pipeline.prompts.places import PromptPlaces
 
@@ -59,8 +60,31 @@ class Cost:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Inputs:
+    """What a denoiser reads beside latents and the time."""
+
+    coarse: bool = False
+    """the coarse latent: the enlarged input, encoded"""
+    text_tokens: int | None = None
+    """tokens of a prompt; None for a model that reads no text"""
+    zero_negative: bool = False
+    """whether guidance without a negative prompt moves away from zeros (SDXL), not from the embedding of no words"""
+    embeds_guidance: bool = False
+    """whether the weight of guidance is one of them, as in latent consistency models: one branch does"""
+    crops: bool = False
+    """which crop of which picture a tile is (SDXL's micro-conditioning)"""
+    image_width: int | None = None
+    """width of the embedding of an image prompt; None for a model that reads no images"""
+    structures: tuple[str, ...] = ()
+    """what its ControlNets read, each of ``image`` and ``edges`` at most once; empty for a model without one"""
+    word_cell: int | None = None
+    """latent pixels a side of one position of its maps of attention to words; None for a model without cross-attention
+    """
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class LatentGeometry:
-    """What a model's latents look like, and what it reads."""
+    """What a model's latents look like, and what it can do with them."""
 
     channels: int
     """latent channels"""
@@ -70,23 +94,9 @@ class LatentGeometry:
     """latent pixels a side that the backbone sees at its native size"""
     multiple: int
     """sides of a tile in latent pixels are multiples of this"""
-    encoder_halo: int
-    """latent pixels round a window whose pixels can still change the window's latents"""
-    decoder_halo: int
-    """latent pixels round a window that can still change the window's pixels"""
-    codec_window: int
-    """latent pixels a side that the autoencoder is run on at once, without its halo"""
+    codec: CodecGeometry
     cost: Cost
-    reads_coarse: bool = False
-    """whether predict needs the coarse latent: the enlarged input, encoded"""
-    structures: tuple[str, ...] = ()
-    """what its ControlNets read, each of ``image`` and ``edges`` at most once; empty for a model without one"""
-    zero_negative: bool = False
-    """whether guidance without a negative prompt moves away from zeros (SDXL), not from the embedding of no words"""
-    reads_crops: bool = False
-    """whether it is told which crop of which picture a tile is (SDXL's micro-conditioning)"""
-    image_width: int | None = None
-    """width of the embedding of an image prompt; None for a model that reads no images"""
+    inputs: Inputs = Inputs()
     restorer_halo: int | None = None
     """input pixels round a window that its restoration module can see; None for a model without one"""
     steers: bool = False
@@ -95,19 +105,10 @@ class LatentGeometry:
     """whether it knows how far pictures lie from their coarse latents: SpreadingBackbone"""
     tags: bool = False
     """whether it has a tagger of its own: TaggingBackbone"""
-    text_tokens: int | None = None
-    """tokens of a prompt; None for a model that reads no text"""
     native_scale: int | None = None
     """the one scale the model was trained to enlarge by; None where any whole number will do"""
     is_channels_last: bool = False
     """whether its networks always lie in memory by pixels, whatever a recipe asks for"""
-    embeds_guidance: bool = False
-    """whether the weight of guidance is an input of the denoiser, as in latent consistency models: one branch does"""
-    encoder_norms: int = 0
-    """group norms of the autoencoder's encoder, each over the whole of what it is given"""
-    decoder_norms: int = 0
-    norm_groups: int = 0
-    """channel groups of each of them"""
     patch: int | None = None
     """latent pixels a side of one token of its transformer; None for a U-Net"""
     even_levels: bool = False
@@ -116,9 +117,6 @@ class LatentGeometry:
     """latent pixels a side that its table of positions covers; None for a model without one"""
     attends_nearby: bool = False
     """whether its self-attention can be kept to a neighbourhood, and each place be prompted by its own prompts"""
-    word_cell: int | None = None
-    """latent pixels a side of one position of its maps of attention to words; None for a model without cross-attention
-    """
 
     @property
     def restores(self) -> bool:
@@ -128,17 +126,17 @@ class LatentGeometry:
     @property
     def looks(self) -> bool:
         """Whether images can prompt it: LookingBackbone."""
-        return self.image_width is not None
+        return self.inputs.image_width is not None
 
     @property
     def reads_text(self) -> bool:
         """Whether words can prompt it."""
-        return self.text_tokens is not None
+        return self.inputs.text_tokens is not None
 
     @property
     def tells_words(self) -> bool:
         """Whether its attention to the words of a prompt can be recorded: ReadingBackbone."""
-        return self.word_cell is not None
+        return self.inputs.word_cell is not None
 
     def canvas_side(self, pixels: int) -> int:
         """Latent pixels along an axis of the canvas that holds so many pixels of the output."""
@@ -310,7 +308,7 @@ class NormalisingBackbone(Backbone, Protocol):
 
 @runtime_checkable
 class ReadingBackbone(Backbone, Protocol):
-    """A backbone whose attention to the words of a prompt can be recorded; see LatentGeometry.word_cell."""
+    """A backbone whose attention to the words of a prompt can be recorded; see Inputs.word_cell."""
 
     def recording(self, maps: WordMaps) -> AbstractContextManager[None]:
         """Within it, one call of predict leaves its maps in ``maps``; its answer is the same to the bit."""
@@ -345,7 +343,7 @@ prompt alone for anything up to 1)"""
 
 def num_branches(geometry: LatentGeometry, guidance: float) -> int:
     """Passes of the denoiser that one guided prediction takes."""
-    return 1 if guidance in UNGUIDED or geometry.embeds_guidance else 2
+    return 1 if guidance in UNGUIDED or geometry.inputs.embeds_guidance else 2
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -76,7 +76,7 @@ def find_few_steps(name: str, *, allow_pickle: bool = False) -> FewSteps | None:
 
 def _with_few_steps(card: ModelCard, found: FewSteps | None) -> ModelCard:
     """The card with the defaults of a model of few steps; a latent consistency model's own stay."""
-    if found is None or card.geometry.embeds_guidance:
+    if found is None or card.geometry.inputs.embeds_guidance:
         return card
     defaults = dataclasses.replace(card.defaults, steps=found.steps, guidance=1.0)
     return dataclasses.replace(card, defaults=defaults, few_steps=found)

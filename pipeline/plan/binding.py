@@ -145,7 +145,7 @@ def bind(
         check_scale(scale, model)
     height, width = (geometry.canvas_side(side * scale) for side in (image.height, image.width))
     check_smallest(image.height, image.width, scale, geometry)
-    one_window = max(height, width) <= min(geometry.codec_window, recipe.tiles.region)
+    one_window = max(height, width) <= min(geometry.codec.window, recipe.tiles.region)
     settled = _settle(_follow(recipe, given), model, image, given.tagger, one_window=one_window)
     degradations = _degradations(model, given.tags, given.tagger)
     check_parts(settled, model)
@@ -220,15 +220,15 @@ def _settle(recipe: Recipe, model: ModelCard, image: ImageFacts, tagger: Tagging
         "prompts.source": "local" if geometry.tags or tagger is not None else "global",
         "prompts.tag_threshold": 0.0 if tagger is None else tagger.manner.threshold,
         "prompts.most_tags": 0 if tagger is None else tagger.manner.most,
-        "sampling.start": "noise" if geometry.reads_coarse and recipe.difficulty.activity == "all" else "image",
+        "sampling.start": "noise" if geometry.inputs.coarse and recipe.difficulty.activity == "all" else "image",
         "structure.controls": model.defaults.structure,
-        "prompts.crops": "tile" if geometry.reads_crops and recipe.stages.growth == "linear" else "none",
+        "prompts.crops": "tile" if geometry.inputs.crops and recipe.stages.growth == "linear" else "none",
         "tiles.window": window,
         "tiles.overlap": min(reach // 2 if is_nearby else model.defaults.overlap, window // 2),
         "tiles.attention_window": reach if is_nearby else None,
         "model.batch": 1 if is_nearby else model.defaults.batch,
         "model.dtype": model.defaults.dtype,
-        "codec.norm": "window" if one_window or not geometry.decoder_norms else "fast",
+        "codec.norm": "window" if one_window or not geometry.codec.decoder_norms else "fast",
         "codec.value_range": (0.0, 255.0 if image.dtype == "uint8" else 65535.0),
     }
     if recipe.difficulty.activity == "all":

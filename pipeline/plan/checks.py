@@ -48,7 +48,7 @@ def check_parts(recipe: Recipe, model: ModelCard) -> None:
                     f"{model.name} lacks: use {instead!r}"
                 )
     _check_structure(recipe, model)
-    if recipe.prompts.crops != "none" and not model.geometry.reads_crops:
+    if recipe.prompts.crops != "none" and not model.geometry.inputs.crops:
         raise ValueError(
             f"recipe: prompts.crops = {recipe.prompts.crops!r} needs a model that reads them (SDXL), which "
             f"{model.name} does not: use 'none'"
@@ -58,7 +58,7 @@ def check_parts(recipe: Recipe, model: ModelCard) -> None:
             f"recipe: image_prompts.source = {recipe.image_prompts.source!r} needs an IP-Adapter, which the model "
             f"{model.name} lacks: use 'none', or a model file with [image_adapter]"
         )
-    if recipe.codec.norm != "window" and not model.geometry.decoder_norms:
+    if recipe.codec.norm != "window" and not model.geometry.codec.decoder_norms:
         raise ValueError(
             f"recipe: codec.norm = {recipe.codec.norm!r} needs an autoencoder with group norms, which the model "
             f"{model.name} lacks: use 'window'"
@@ -67,7 +67,7 @@ def check_parts(recipe: Recipe, model: ModelCard) -> None:
 
 
 def _check_structure(recipe: Recipe, model: ModelCard) -> None:
-    known = model.geometry.structures
+    known = model.geometry.inputs.structures
     if missing := [name for name in recipe.structure.shown if name not in known]:
         raise ValueError(
             f"recipe: structure.controls = {recipe.structure.controls!r} needs a ControlNet for the {missing[0]}, "
@@ -87,7 +87,7 @@ def check_compat(recipe: Recipe) -> None:
 def check_guidance(recipe: Recipe, model: ModelCard) -> None:
     """Refuse weights between none and one, which nobody means: diffusers takes them for none, the formula does not."""
     weight = recipe.guidance.weight
-    if weight is not None and 0 < weight < 1 and not model.geometry.embeds_guidance:
+    if weight is not None and 0 < weight < 1 and not model.geometry.inputs.embeds_guidance:
         raise ValueError(
             f"recipe: guidance.weight must be 0 or 1 for none, or above 1, for the model {model.name}, got {weight}"
         )

@@ -119,8 +119,8 @@ def denoise_bytes(plan: Plan) -> int:
 
 def _codec_bytes(plan: Plan) -> int:
     geometry = plan.geometry
-    side = min(geometry.codec_window, plan.regions.side, max(plan.regions.height, plan.regions.width))
-    side = (side + 2 * max(geometry.encoder_halo, geometry.decoder_halo)) * geometry.factor
+    side = min(geometry.codec.window, plan.regions.side, max(plan.regions.height, plan.regions.width))
+    side = (side + 2 * max(geometry.codec.encoder_halo, geometry.codec.decoder_halo)) * geometry.factor
     size = _BYTES[plan.recipe.model.dtype or "float32"]
     region_out = 3 * (plan.regions.side * geometry.factor) ** 2 * 4
     return side * side * CODEC_CHANNELS * size + 2 * region_out

@@ -35,7 +35,7 @@ def count_flops(plan: Plan, cost: Price, family: Family, folder: Path) -> float 
 
     ``family``, ``folder``: the model's, and the folder of its configs. Where tiles rest, it is the most.
     """
-    recipe, tiles, tokens = plan.recipe, plan.tiles, plan.geometry.text_tokens or 0
+    recipe, tiles, tokens = plan.recipe, plan.tiles, plan.geometry.inputs.text_tokens or 0
     near = None if recipe.tiles.attend == "tiles" else recipe.tiles.attention_window
     shows, imagines = len(recipe.structure.shown), not plan.model_reads_coarse
     tile = Pass(height=tiles.tile_height, width=tiles.tile_width, neighbourhood=near, shows=shows, imagines=imagines)
@@ -57,8 +57,8 @@ def count_flops(plan: Plan, cost: Price, family: Family, folder: Path) -> float 
 def _count_canvas(plan: Plan, family: Family, folder: Path, part: str) -> int:
     """FLOPs of one part of the autoencoder over the canvas, window by window, halos among them."""
     geometry, regions = plan.geometry, plan.regions
-    halo = geometry.encoder_halo if part == "encoder" else geometry.decoder_halo
-    cell = min(geometry.codec_window, regions.side)
+    halo = geometry.codec.encoder_halo if part == "encoder" else geometry.codec.decoder_halo
+    cell = min(geometry.codec.window, regions.side)
     sides = [min(cell + 2 * halo, side) for side in (regions.height, regions.width)]
     windows = [-(-side // cell) for side in (regions.height, regions.width)]
     each = count_codec(family, folder, part, *(-(-side // geometry.multiple) * geometry.multiple for side in sides))

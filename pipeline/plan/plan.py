@@ -129,7 +129,7 @@ class Plan:
     @property
     def model_reads_coarse(self) -> bool:
         """Whether the model is shown the coarse latent: not where the picture is made from words."""
-        return self.geometry.reads_coarse and not self.stage.from_text
+        return self.geometry.inputs.coarse and not self.stage.from_text
 
     @property
     def denoise_reads_coarse(self) -> bool:
@@ -163,7 +163,7 @@ class Plan:
     def decode_halo(self) -> int:
         """Latent pixels round a region that its output depends on: the decoder's reach, and the colour's."""
         colour = -(-COLOUR_REACH // self.geometry.factor) if self.recipe.codec.colour == "wavelet" else 0
-        return self.geometry.decoder_halo + colour
+        return self.geometry.codec.decoder_halo + colour
 
     @property
     def is_guided(self) -> bool:

@@ -33,7 +33,7 @@ def check_tagger(recipe: Recipe, model: ModelCard, tagger: Tagging | None) -> No
         )
     else:
         check_words("--vocabulary", ", ".join(tagger.phrases + tagger.degradations), model)
-    if recipe.prompts.degradations == "negative" and model.geometry.embeds_guidance:
+    if recipe.prompts.degradations == "negative" and model.geometry.inputs.embeds_guidance:
         raise ValueError(
             f"recipe: prompts.degradations = 'negative' needs guidance in two branches, and the model {model.name} "
             "reads the weight of guidance itself: use 'prompt'"

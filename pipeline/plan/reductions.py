@@ -39,8 +39,8 @@ def list_reductions(plan: Plan) -> tuple[Reduction, ...]:
     geometry, found = plan.geometry, []
     encodes = plan.uses_coarse and not plan.lifts_latents
     num_norms = {
-        "encode": geometry.encoder_norms if encodes else 0,
-        "decode": geometry.decoder_norms if plan.stage.decodes else 0,
+        "encode": geometry.codec.encoder_norms if encodes else 0,
+        "decode": geometry.codec.decoder_norms if plan.stage.decodes else 0,
     }
     if plan.is_relative:
         found.append(Reduction(chain="encode", kind="peak"))
@@ -94,7 +94,7 @@ def share_length(plan: Plan, reduction: Reduction) -> int:
         return shrink(plan, reduction.part).share_length
     if reduction.kind == "peak":
         return 1
-    groups = {"norm": plan.geometry.norm_groups, "colour": 2 * CHANNELS, "blur": 2, "anchor": 1}
+    groups = {"norm": plan.geometry.codec.norm_groups, "colour": 2 * CHANNELS, "blur": 2, "anchor": 1}
     return 3 * groups[reduction.kind]
 
 
@@ -102,6 +102,6 @@ def shrink(plan: Plan, part: str) -> Shrink:
     """How what ``part`` of the autoencoder is given of the canvas is shrunk to one window: pixels, or latents."""
     regions, geometry = plan.regions, plan.geometry
     factor, channels = (geometry.factor, CHANNELS) if part == "encoder" else (1, geometry.channels)
-    height, width = (side * factor for side in shrunk_size(regions.height, regions.width, geometry.codec_window))
+    height, width = (side * factor for side in shrunk_size(regions.height, regions.width, geometry.codec.window))
     grid = RegionGrid(height=regions.height * factor, width=regions.width * factor, side=regions.side * factor)
     return Shrink(channels=channels, grid=grid, height=height, width=width, unit=factor)

@@ -122,7 +122,7 @@ def _no_negative(case: Case) -> str:
     if not case.plan.geometry.reads_text:
         return "nobody reads it: the model reads no text"
     why = f"guidance.weight {case.recipe.guidance.weight:g} moves away from nothing"
-    if case.plan.geometry.embeds_guidance:
+    if case.plan.geometry.inputs.embeds_guidance:
         why = "the model reads the weight of guidance itself, in one branch"
     is_tagged = case.recipe.prompts.source in ("local", "file")
     return f"it only keeps tags from being said: {why}" if is_tagged else f"nobody reads it: {why}"
@@ -166,11 +166,11 @@ def _has_same_times(setting: str, neutral: Any) -> Callable[[Case], bool]:
 def _hears_one(case: Case) -> bool:
     """Whether both branches of guidance are told the same, so that it adds nothing."""
     recipe, geometry = case.recipe, case.plan.geometry
-    if geometry.embeds_guidance or recipe.guidance.weight == 1.0 or recipe.image_prompts.source != "none":
+    if geometry.inputs.embeds_guidance or recipe.guidance.weight == 1.0 or recipe.image_prompts.source != "none":
         return False
     if not geometry.reads_text:
         return True
-    is_same = recipe.prompts.text == recipe.prompts.negative and not geometry.zero_negative
+    is_same = recipe.prompts.text == recipe.prompts.negative and not geometry.inputs.zero_negative
     return recipe.prompts.source == "global" and is_same
 
 
@@ -299,7 +299,7 @@ ROWS: tuple[Row, ...] = (
     # -- stages
     Row(
         setting="stages.growth",
-        when=lambda case: not case.is_text and not case.plan.geometry.reads_crops,
+        when=lambda case: not case.is_text and not case.plan.geometry.inputs.crops,
         why=_ONE_STAGE,
     ),
     *(

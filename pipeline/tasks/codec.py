@@ -79,7 +79,7 @@ def measure_box(
     ``read`` gives what the network is given of a box, ``[c, y, x]``.
     """
     parts = []
-    for cell in cells(box, geometry.codec_window):
+    for cell in cells(box, geometry.codec.window):
         wide = cell.grown(halo, canvas)
         parts.append(measure(read(wide)[None], wide, cell))
     return join(parts)
@@ -94,8 +94,8 @@ def encode_box(
 ) -> np.ndarray:
     """Latents ``[c, h, w] float32`` of a box of latent pixels; ``pixels`` gives RGB ``[3, H, W]`` under such a box."""
     latents = np.empty((geometry.channels, *box.shape), dtype=np.float32)
-    for cell in cells(box, geometry.codec_window):
-        wide = cell.grown(geometry.encoder_halo, canvas)
+    for cell in cells(box, geometry.codec.window):
+        wide = cell.grown(geometry.codec.encoder_halo, canvas)
         latents[:, *cell.within(box)] = encode_window(encode, pixels(wide), wide, cell)
     return latents
 
@@ -110,8 +110,8 @@ def decode_box(
     """RGB ``[3, H, W]``, not clipped, of a box of latent pixels; ``read`` gives latents ``[c, h, w]`` of a box."""
     factor = geometry.factor
     rgb = torch.empty((3, box.height * factor, box.width * factor))
-    for cell in cells(box, geometry.codec_window):
-        wide = cell.grown(geometry.decoder_halo, canvas)
+    for cell in cells(box, geometry.codec.window):
+        wide = cell.grown(geometry.codec.decoder_halo, canvas)
         part = decode_window(decode, read(wide), wide, cell, factor=factor)
         rgb[:, *cell.scaled(factor).within(box.scaled(factor))] = part
     return rgb

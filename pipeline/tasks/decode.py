@@ -36,7 +36,7 @@ class Decoder:
         plan, geometry = self.plan, self.plan.geometry
         canvas, factor = plan.regions.canvas, geometry.factor
         # the colours see further than the decoder, which takes its own halo
-        wide = plan.regions.box(region).grown(plan.decode_halo - geometry.decoder_halo, canvas)
+        wide = plan.regions.box(region).grown(plan.decode_halo - geometry.codec.decoder_halo, canvas)
         found = self.statistics()
         decode = functools.partial(self.codec.decode, norms=found.get("norms"))
         rgb = decode_box(self.last, decode, geometry, canvas, wide)

@@ -58,7 +58,7 @@ class PromptTable:
 def embed_own(backbone: Backbone, negative: str, prompt: str) -> dict[str, torch.Tensor]:
     """The rows of a PromptTable: ``negative``, zeros where it is empty and the model wants it so, and ``prompt``."""
     table = finite_table(backbone.embed([negative, prompt]), "the text encoder", "for the run's prompts")
-    if negative or not backbone.geometry.zero_negative:
+    if negative or not backbone.geometry.inputs.zero_negative:
         return table
     return {name: torch.stack([torch.zeros_like(rows[0]), rows[1]]) for name, rows in table.items()}
 

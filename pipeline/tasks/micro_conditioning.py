@@ -33,7 +33,7 @@ def told_crops(plan: Plan, boxes: Sequence[Box]) -> torch.Tensor | None:
     if plan.recipe.prompts.crops == "tile":
         return crop_numbers(plan, boxes)
     size = (plan.stage.height_first, plan.stage.width_first)
-    if not plan.geometry.reads_crops or not all(size):
+    if not plan.geometry.inputs.crops or not all(size):
         return None
     return torch.tensor([[*size, 0, 0, *size]]).float().expand(len(boxes), 6)
 

@@ -110,8 +110,8 @@ class Preparer:
         plan, found = self.plan, np.empty((1, *box.shape), dtype=np.float32)
         windows = [box]
         if not self._is_lifted:
-            halo, canvas = plan.geometry.encoder_halo, plan.regions.canvas
-            windows = [cell.grown(halo, canvas) for cell in cells(box, plan.geometry.codec_window)]
+            halo, canvas = plan.geometry.codec.encoder_halo, plan.regions.canvas
+            windows = [cell.grown(halo, canvas) for cell in cells(box, plan.geometry.codec.window)]
         for wide in windows:
             self._mark(found, box, self._see(wide, restores=plan.recipe.difficulty.source == "confidence"), wide)
         cells_of_box = finite(weigh(found, plan.recipe.difficulty.cell or 1, 1.0), "the map of difficulty", at(box))

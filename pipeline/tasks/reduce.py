@@ -73,13 +73,13 @@ class Reducer:
     def _share_of_shrunk(self, part: str, region: int, known: Table) -> np.ndarray:
         plan = self.plan
         factor = plan.geometry.factor if part == "encoder" else 1
-        windows = cells(plan.regions.box(region), plan.geometry.codec_window)
+        windows = cells(plan.regions.box(region), plan.geometry.codec.window)
         parts = ((cell.scaled(factor), self._given(part, cell, known).numpy()) for cell in windows)
         return shrink(plan, part).share(region, parts)
 
     def _norm_moments(self, part: str, region: int, known: Table) -> Moments:
         geometry, regions, norms = self.plan.geometry, self.plan.regions, self._norms(known)
-        halo = geometry.encoder_halo if part == "encoder" else geometry.decoder_halo
+        halo = geometry.codec.encoder_halo if part == "encoder" else geometry.codec.decoder_halo
         return measure_box(
             lambda wide: self._given(part, wide, known),
             lambda window, wide, cell: self._codec.measure(part, window, norms, wide, cell),
@@ -101,7 +101,7 @@ class Reducer:
         return latents if anchor is None else anchor.apply(latents)
 
     def _norms(self, known: Table) -> np.ndarray:
-        return known.get("norms", np.empty((0, 2, self.plan.geometry.norm_groups)))
+        return known.get("norms", np.empty((0, 2, self.plan.geometry.codec.norm_groups)))
 
     def _colour_moments(self, region: int, known: Table) -> Moments:
         plan, box = self.plan, self.plan.regions.box(region)

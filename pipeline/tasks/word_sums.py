@@ -73,7 +73,7 @@ class WordSums:
 
 def map_shape(geometry: LatentGeometry) -> tuple[int, int]:
     """Tokens of a model's maps, and latent pixels a side of a cell, of a model that has them."""
-    tokens, cell = geometry.text_tokens, geometry.word_cell
+    tokens, cell = geometry.inputs.text_tokens, geometry.inputs.word_cell
     assert tokens is not None
     assert cell is not None
     return tokens, cell

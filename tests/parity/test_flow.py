@@ -154,8 +154,8 @@ def test_pixels(models: dict[str, Path], kind: str) -> None:
     decoded = vae.decode(expected / 0.3611 + 0.1159).sample
     torch.testing.assert_close(backbone.decode(expected), decoded / 2 + 0.5)
     assert {part: len(norms._layers) for part, norms in backbone.norms.items()} == {  # type: ignore[attr-defined]
-        "encoder": backbone.geometry.encoder_norms,
-        "decoder": backbone.geometry.decoder_norms,
+        "encoder": backbone.geometry.codec.encoder_norms,
+        "decoder": backbone.geometry.codec.decoder_norms,
     }
 
 

@@ -138,7 +138,7 @@ def test_image_prompt(models: dict[str, Path], tmp_path: Path, kind: str, plus: 
     backbone: Any = load_backbone(describe_model(str(tmp_path / "model.toml")), device="cpu", dtype="float32")
     pixels = torch.from_numpy(seen / np.float32(255)).permute(2, 0, 1)[None]
     image = backbone.look(pixels)[:, None]
-    assert image.shape[-1] == backbone.geometry.image_width
+    assert image.shape[-1] == backbone.geometry.inputs.image_width
     found = ours(tmp_path / "model.toml", Conditioning(image=image))
     near(found, expected)
     without = ours(tmp_path / "model.toml", Conditioning())

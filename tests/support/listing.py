@@ -102,7 +102,7 @@ def _before_steps(plan: Plan) -> dict[Task, set[Item]]:
 
 def _of_step(plan: Plan, step: int) -> dict[Task, set[Item]]:
     num, tasks = plan.regions.num_regions, dict[Task, set[Item]]()
-    words = {PROMPTS} if plan.geometry.text_tokens is not None else set()
+    words = {PROMPTS} if plan.geometry.inputs.text_tokens is not None else set()
     reads_coarse = plan.denoise_reads_coarse
     given: dict[Item, set[int]] = {}
     for r in range(num):

@@ -334,7 +334,7 @@ def _still(case: Case, backbone: Any, step: int, z: torch.Tensor, coarse: torch.
 
 def _embedded(backbone: Any, negative: str, prompt: str) -> dict[str, torch.Tensor]:
     """Both rows of a tile's prompts; no negative one is zeros for SDXL."""
-    keep = 1.0 if negative or not backbone.geometry.zero_negative else 0.0
+    keep = 1.0 if negative or not backbone.geometry.inputs.zero_negative else 0.0
     table = backbone.embed([negative, prompt])
     return {name: torch.stack([rows[0] * keep, rows[1]]) for name, rows in table.items()}
 
@@ -460,7 +460,7 @@ def _guided(
     seen = solver.scale_input(tile, step)[None]
     branches = []
     for row in (0, 1):
-        under = coarse if geometry.reads_coarse else None
+        under = coarse if geometry.inputs.coarse else None
         rows = {name: table[row : row + 1] for name, table in text.items()}
         image = None if given.image is None else given.image * row
         full = dataclasses.replace(given, coarse=under, image=image, **rows)

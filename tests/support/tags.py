@@ -108,7 +108,7 @@ class Tags:
         return AutoTokenizer.from_pretrained(Path(describe_model(self.model).location) / "tokenizer")
 
     def cut(self, text: str) -> str:
-        limit = self.plan.geometry.text_tokens
+        limit = self.plan.geometry.inputs.text_tokens
         if limit is None:
             return text
         while len(self.tokenizer(text, truncation=False).input_ids) > limit:

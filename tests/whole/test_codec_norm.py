@@ -49,7 +49,7 @@ def exact(tmp_path_factory: pytest.TempPathFactory) -> tuple[Case, RunStore]:
     store = case.begin(str(folder / "run"))
     tally = sit(case, store)
     geometry = case.plan.geometry
-    assert tally.done[Kind.REDUCE] == geometry.encoder_norms + geometry.decoder_norms + 1 == 9 + 13 + 1
+    assert tally.done[Kind.REDUCE] == geometry.codec.encoder_norms + geometry.codec.decoder_norms + 1 == 9 + 13 + 1
     return case, store
 
 
@@ -118,7 +118,7 @@ def test_the_fast_way_does_not_depend_on_the_cut(tmp_path: Path, codec_norm: str
     shown = []
     for region in (16, 128):
         case = diffusion(tmp_path, height=34, codec_norm=codec_norm, region=region, steps=1, keep_steps=1)
-        assert case.plan.regions.height > case.plan.geometry.codec_window
+        assert case.plan.regions.height > case.plan.geometry.codec.window
         store = case.begin(str(tmp_path / str(region)))
         sit(case, store)
         shown.append(pixels(case, store))
@@ -184,6 +184,6 @@ def test_the_price_is_said(tmp_path: Path) -> None:
     assert (window.encodes, window.decodes) == (1, 1)
     assert (fast.encodes, fast.decodes) == (2, 2)
     assert (exact.encodes, exact.decodes) == (1 + geometry.cost.encoder_measuring, 1 + geometry.cost.decoder_measuring)
-    assert 0.3 * geometry.decoder_norms < geometry.cost.decoder_measuring < geometry.decoder_norms
+    assert 0.3 * geometry.codec.decoder_norms < geometry.cost.decoder_measuring < geometry.codec.decoder_norms
     assert price(diffusion(tmp_path, start="noise", colour="adain", codec_norm="window").plan).decodes == 2
     assert price(diffusion(tmp_path, start="noise").plan).encodes == 0

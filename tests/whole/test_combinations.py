@@ -105,8 +105,8 @@ def refused(model: ModelCard, given: dict[str, Any], *, of_image: bool = True) -
         "every tile at every step": "collect_words" in given and given.get("activity") in ("groups", "mask"),
         "a tagger": prompts == "local" and model.geometry.restorer_halo is None,
         "nobody reads offsets": "attention_jitter" in given and given.get("attend") != "neighbourhood",
-        "SDXL": given.get("crops") == "tile" and not model.geometry.reads_crops,
-        "group norms": given.get("codec_norm") in ("fast", "exact") and not model.geometry.decoder_norms,
+        "SDXL": given.get("crops") == "tile" and not model.geometry.inputs.crops,
+        "group norms": given.get("codec_norm") in ("fast", "exact") and not model.geometry.codec.decoder_norms,
     }
     return next((why for why, holds in reasons.items() if holds), None)
 

@@ -52,12 +52,12 @@ def test_cards(models: dict[str, Path]) -> None:
     dev, schnell, sd3, without = (card.geometry for card in cards)
     assert [(card.defaults.steps, card.defaults.guidance) for card in cards[:3]] == [(28, 3.5), (4, 1.0), (28, 7.0)]
     assert (dev.channels, dev.factor, dev.window, dev.multiple, dev.patch) == (16, 8, 16, 2, 2)
-    assert (dev.embeds_guidance, dev.even_levels) == (True, True)
-    assert not schnell.embeds_guidance
+    assert (dev.inputs.embeds_guidance, dev.even_levels) == (True, True)
+    assert not schnell.inputs.embeds_guidance
     assert (sd3.channels, sd3.window, sd3.multiple, sd3.largest_window) == (16, 16, 2, 24)
-    assert (sd3.embeds_guidance, sd3.even_levels) == (False, False)
-    assert (dev.text_tokens, sd3.text_tokens, without.text_tokens) == (24, 24, 16)
-    assert (dev.encoder_norms, dev.decoder_norms, dev.norm_groups) == (14, 22, 4)
+    assert (sd3.inputs.embeds_guidance, sd3.even_levels) == (False, False)
+    assert (dev.inputs.text_tokens, sd3.inputs.text_tokens, without.inputs.text_tokens) == (24, 24, 16)
+    assert (dev.codec.encoder_norms, dev.codec.decoder_norms, dev.codec.norm_groups) == (14, 22, 4)
     assert {card.defaults.dtype for card in cards} == {"bfloat16" if torch.cuda.is_available() else "float32"}
 
 
@@ -257,7 +257,7 @@ def test_half_precision_files_are_preferred(flux: Path) -> None:
 
 
 def limit(folder: Path) -> TextLimit:
-    return load_text_limit(str(folder), describe_model(str(folder)).geometry.text_tokens)
+    return load_text_limit(str(folder), describe_model(str(folder)).geometry.inputs.text_tokens)
 
 
 def test_what_t5_reads_is_kept(models: dict[str, Path]) -> None:
@@ -282,7 +282,7 @@ def test_the_codec_sees_no_further_than_its_halo(models: dict[str, Path]) -> Non
     """With group norms given, a window with its halo decodes to the pixels of the whole."""
     backbone: Any = load_backbone(describe_model(str(models["flux"])), device="cpu", dtype="float32")
     vae = sixteen_channel_vae()
-    halo = backbone.geometry.decoder_halo
+    halo = backbone.geometry.codec.decoder_halo
     latents = torch.randn(1, 16, halo + 20, halo + 20, generator=torch.Generator().manual_seed(0))
     norms = backbone.norms["decoder"]
     statistics = norms.collect(lambda: backbone.decode(latents))

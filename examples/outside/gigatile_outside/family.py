@@ -14,8 +14,9 @@ from diffusers import DDIMScheduler
 from torch.nn import functional
 
 from pipeline.models.attention.kernels import PLAIN, Options
+from pipeline.models.autoencoder.geometry import CodecGeometry
 from pipeline.models.family import Family
-from pipeline.models.protocol import Backbone, Conditioning, Cost, Defaults, LatentGeometry, ModelCard
+from pipeline.models.protocol import Backbone, Conditioning, Cost, Defaults, Inputs, LatentGeometry, ModelCard
 from storage.documents import read_json
 
 
@@ -56,12 +57,10 @@ def read_geometry(folder: Path, index: dict[str, Any]) -> LatentGeometry:
         factor=index["gigatile"]["factor"],
         window=16,
         multiple=1,
-        encoder_halo=0,
         # a latent pixel of its neighbours is all that a pixel is made of
-        decoder_halo=1,
-        codec_window=256,
-        reads_coarse=True,
+        codec=CodecGeometry(encoder_halo=0, decoder_halo=1, window=256),
         cost=Cost(width=3),
+        inputs=Inputs(coarse=True),
     )
 
 

@@ -6,6 +6,7 @@ from typing import Any
 
 import torch
 
+from .geometry import CodecGeometry
 from .group_norm import GroupNorms
 from .norm_order import find_norms
 from .receptive_field import decoder_halo, encoder_halo
@@ -21,12 +22,14 @@ def codec_geometry(config: dict[str, Any]) -> dict[str, Any]:
     return {
         "channels": config["latent_channels"],
         "factor": 2 ** (len(config["block_out_channels"]) - 1),
-        "encoder_halo": encoder_halo(config),
-        "decoder_halo": decoder_halo(config),
-        "codec_window": 64,
-        "encoder_norms": len(norms["encoder"].names),
-        "decoder_norms": len(norms["decoder"].names),
-        "norm_groups": norms["decoder"].groups,
+        "codec": CodecGeometry(
+            encoder_halo=encoder_halo(config),
+            decoder_halo=decoder_halo(config),
+            window=64,
+            encoder_norms=len(norms["encoder"].names),
+            decoder_norms=len(norms["decoder"].names),
+            norm_groups=norms["decoder"].groups,
+        ),
     }
 
 

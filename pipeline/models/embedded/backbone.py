@@ -141,7 +141,7 @@ class EmbeddedBackbone:
         for processor in self._reader:
             processor.scale = [float(image is not None)]
         if image is None:
-            image = torch.zeros(len(seen), 1, self._geometry.image_width or 0)
+            image = torch.zeros(len(seen), 1, self._geometry.inputs.image_width or 0)
         return {"image_embeds": [image.to(seen.device, seen.dtype)]}
 
     @torch.inference_mode()
@@ -208,7 +208,7 @@ class EmbeddedBackbone:
         tokens = self._parts.tokenizer(
             prompts,
             padding="max_length",
-            max_length=self._geometry.text_tokens,
+            max_length=self._geometry.inputs.text_tokens,
             truncation=True,
             return_tensors="pt",
         ).input_ids

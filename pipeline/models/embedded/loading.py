@@ -16,9 +16,10 @@ from transformers import CLIPTextModel
 from pipeline.models.attention.kernels import PLAIN, Options
 from pipeline.models.attention.neighbourhood import knows_attention
 from pipeline.models.attention.word_maps import word_cell
+from pipeline.models.autoencoder.geometry import CodecGeometry
 from pipeline.models.family import Family
 from pipeline.models.files.weights import fingerprint_files, read_whole, weight_file
-from pipeline.models.protocol import LIVE_FEATURES, Cost, Defaults, LatentGeometry, ModelCard
+from pipeline.models.protocol import LIVE_FEATURES, Cost, Defaults, Inputs, LatentGeometry, ModelCard
 from pipeline.prompts.tokenizer import read_tokenizer
 from storage.documents import read_json
 
@@ -96,22 +97,22 @@ def read_geometry(folder: Path, index: dict[str, Any]) -> LatentGeometry:
         factor=2 ** (len(vae["encoder_block_out_channels"]) - 1),
         window=own["window"],
         multiple=own["multiple"],
-        encoder_halo=own["encoder_halo"],
-        decoder_halo=own["decoder_halo"],
-        codec_window=256,
-        reads_coarse=True,
-        structures=tuple(STRUCTURES),
-        image_width=width,
+        codec=CodecGeometry(encoder_halo=own["encoder_halo"], decoder_halo=own["decoder_halo"], window=256),
+        cost=Cost(width=configs["unet"]["block_out_channels"][0], live_features=LIVE_FEATURES),
+        inputs=Inputs(
+            coarse=True,
+            text_tokens=configs["text_encoder"]["max_position_embeddings"],
+            image_width=width,
+            structures=tuple(STRUCTURES),
+            word_cell=word_cell(configs["unet"]),
+        ),
         restorer_halo=own["restorer_halo"],
         steers=True,
         spreads=True,
         tags=True,
-        text_tokens=configs["text_encoder"]["max_position_embeddings"],
         native_scale=own["native_scale"],
-        cost=Cost(width=configs["unet"]["block_out_channels"][0], live_features=LIVE_FEATURES),
         is_channels_last=True,
         attends_nearby=all(knows_attention(configs[part]) for part in ("unet", "controlnet")),
-        word_cell=word_cell(configs["unet"]),
     )
 
 
@@ -165,7 +166,7 @@ def load(card: ModelCard, *, device: str, dtype: torch.dtype, options: Options =
     index = read_json(folder / "model_index.json")
     own = index["gigatile"]
     adapter = None
-    if card.geometry.image_width is not None:
+    if card.geometry.inputs.image_width is not None:
         adapter = weight_file(folder / "image_adapter", card.name)
     loaded: dict[str, Any] = {}
     for part, kind in kinds(folder, index).items():

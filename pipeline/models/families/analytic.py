@@ -9,19 +9,18 @@ from __future__ import annotations
 import torch
 
 from pipeline.models.attention.kernels import PLAIN, Options
+from pipeline.models.autoencoder.geometry import CodecGeometry
 from pipeline.models.family import Family
-from pipeline.models.protocol import Conditioning, Cost, Defaults, LatentGeometry, ModelCard
+from pipeline.models.protocol import Conditioning, Cost, Defaults, Inputs, LatentGeometry, ModelCard
 
 GEOMETRY = LatentGeometry(
     channels=4,
     factor=4,
     window=64,
     multiple=1,
-    encoder_halo=0,
-    decoder_halo=0,
-    codec_window=256,
-    reads_coarse=True,
+    codec=CodecGeometry(encoder_halo=0, decoder_halo=0, window=256),
     cost=Cost(width=8),
+    inputs=Inputs(coarse=True),
 )
 DEFAULTS = Defaults(overlap=16, steps=8, guidance=1.0, batch=4, dtype="float32")
 

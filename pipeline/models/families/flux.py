@@ -20,7 +20,7 @@ from pipeline.models.family import Family, Pass
 from pipeline.models.files.configs import read_config
 from pipeline.models.files.networks import bare, read_network
 from pipeline.models.flops import META, count_autoencoder, count_joint, without_weights, zeros
-from pipeline.models.protocol import LIVE_FEATURES, Cost, Defaults, LatentGeometry, ModelCard
+from pipeline.models.protocol import LIVE_FEATURES, Cost, Defaults, Inputs, LatentGeometry, ModelCard
 
 from .joint_transformer import JointTransformer
 from .text_encoder import KINDS, TextEncoder, config_files, folders, num_tokens, read_text_encoder
@@ -65,8 +65,7 @@ def read_geometry(folder: Path, index: dict[str, Any]) -> LatentGeometry:
         patch=PATCH,
         even_levels=True,
         attends_nearby=True,
-        text_tokens=num_tokens(folder, 2, TEXT_TOKENS[embeds]),
-        embeds_guidance=embeds,
+        inputs=Inputs(text_tokens=num_tokens(folder, 2, TEXT_TOKENS[embeds]), embeds_guidance=embeds),
         cost=Cost(
             width=transformer["num_attention_heads"] * transformer["attention_head_dim"] // PATCH**2,
             live_features=LIVE_FEATURES,
@@ -131,12 +130,12 @@ def skeleton(folder: Path) -> dict[str, Any]:
 
 def load(card: ModelCard, *, device: str, dtype: torch.dtype, options: Options = PLAIN) -> FluxBackbone:
     folder = Path(card.location)
-    assert card.geometry.text_tokens is not None
+    assert card.geometry.inputs.text_tokens is not None
     loaded = Parts(
         vae=read_network(AutoencoderKL, folder / "vae", strict=card.strict, torch_dtype=torch.float32),
         transformer=read_network(FluxTransformer2DModel, folder / "transformer", strict=card.strict, torch_dtype=dtype),
         clip=read_text_encoder(folder, 1, "clip", num_tokens(folder, 1, CLIP_TOKENS), dtype, strict=card.strict),
-        sequence=read_text_encoder(folder, 2, "sequence", card.geometry.text_tokens, dtype, strict=card.strict),
+        sequence=read_text_encoder(folder, 2, "sequence", card.geometry.inputs.text_tokens, dtype, strict=card.strict),
     )
     changed = {
         "transformer": loaded.transformer,
@@ -220,7 +219,7 @@ class FluxBackbone(JointTransformer):
 
     def _guidance(self, batch: int, weight: float | None, device: torch.device) -> torch.Tensor | None:
         """[B] where the weight of guidance is an input."""
-        if not self._geometry.embeds_guidance:
+        if not self._geometry.inputs.embeds_guidance:
             return None
         return torch.full((batch,), self._default_guidance if weight is None else weight, device=device)
 

@@ -27,7 +27,7 @@ from pipeline.models.files.networks import kinds as network_kinds
 from pipeline.models.files.networks import read_networks, skeleton
 from pipeline.models.files.single_file import read_checkpoint
 from pipeline.models.flops import count_autoencoder, count_unet
-from pipeline.models.protocol import Conditioning, Cost, Defaults, LatentGeometry, ModelCard, WordMaps
+from pipeline.models.protocol import Conditioning, Cost, Defaults, Inputs, LatentGeometry, ModelCard, WordMaps
 from pipeline.prompts.tokenizer import read_tokenizer
 
 TEXT_PARTS = (("tokenizer", "text_encoder"), ("tokenizer_2", "text_encoder_2"))
@@ -71,13 +71,15 @@ def read_geometry(folder: Path, index: dict[str, Any]) -> LatentGeometry:
         **codec_geometry(vae),
         window=window,
         multiple=2 ** (len(unet["block_out_channels"]) - 1),
-        zero_negative=_is_xl(index) and index.get("force_zeros_for_empty_prompt", True),
-        reads_crops=_is_xl(index),
-        text_tokens=text.get("max_position_embeddings", 77),
-        embeds_guidance=_embeds_guidance(unet),
         cost=Cost(width=unet["block_out_channels"][0], **codec_cost(vae)),
+        inputs=Inputs(
+            text_tokens=text.get("max_position_embeddings", 77),
+            zero_negative=_is_xl(index) and index.get("force_zeros_for_empty_prompt", True),
+            embeds_guidance=_embeds_guidance(unet),
+            crops=_is_xl(index),
+            word_cell=word_cell(unet),
+        ),
         attends_nearby=knows_attention(unet),
-        word_cell=word_cell(unet),
     )
 
 
@@ -208,7 +210,7 @@ class StableDiffusionBackbone(Autoencoder):
             if self._sight is not None:
                 images = self._sight.show(conditioning.image, len(seen), seen)
                 given["added_cond_kwargs"] = {**(given["added_cond_kwargs"] or {}), "image_embeds": images}
-            if self._geometry.embeds_guidance and conditioning.guidance is not None:
+            if self._geometry.inputs.embeds_guidance and conditioning.guidance is not None:
                 weights = torch.full((len(latents),), conditioning.guidance - 1)
                 width = self._unet.config.time_cond_proj_dim
                 given["timestep_cond"] = embed_guidance(weights, width).to(device, dtype)
@@ -238,7 +240,7 @@ class StableDiffusionBackbone(Autoencoder):
             tokens = tokenizer(
                 prompts,
                 padding="max_length",
-                max_length=self._geometry.text_tokens,
+                max_length=self._geometry.inputs.text_tokens,
                 truncation=True,
                 return_tensors="pt",
             ).input_ids

@@ -20,7 +20,7 @@ from pipeline.models.family import Family, Pass
 from pipeline.models.files.configs import read_config
 from pipeline.models.files.networks import bare, read_network
 from pipeline.models.flops import count_autoencoder, count_joint, without_weights, zeros
-from pipeline.models.protocol import LIVE_FEATURES, Cost, Defaults, LatentGeometry, ModelCard
+from pipeline.models.protocol import LIVE_FEATURES, Cost, Defaults, Inputs, LatentGeometry, ModelCard
 
 from .joint_transformer import JointTransformer
 from .text_encoder import KINDS, TextEncoder, config_files, folders, num_tokens, read_text_encoder
@@ -66,7 +66,7 @@ def read_geometry(folder: Path, index: dict[str, Any]) -> LatentGeometry:
         patch=patch,
         largest_window=transformer["pos_embed_max_size"] * patch,
         attends_nearby=True,
-        text_tokens=num_tokens(folder, 3, SEQUENCE_TOKENS) if has_sequence else num_tokens(folder, 1, CLIP_TOKENS),
+        inputs=Inputs(text_tokens=num_tokens(folder, *((3, SEQUENCE_TOKENS) if has_sequence else (1, CLIP_TOKENS)))),
         cost=Cost(
             width=transformer["num_attention_heads"] * transformer["attention_head_dim"] // patch**2,
             live_features=LIVE_FEATURES,
@@ -122,12 +122,12 @@ def skeleton(folder: Path) -> dict[str, Any]:
 
 def load(card: ModelCard, *, device: str, dtype: torch.dtype, options: Options = PLAIN) -> StableDiffusion3Backbone:
     folder = Path(card.location)
-    assert card.geometry.text_tokens is not None
+    assert card.geometry.inputs.text_tokens is not None
     # the tokenizer of the first says for both CLIPs what they read
     read = num_tokens(folder, 1, CLIP_TOKENS)
     sequence = None
     if 3 in _numbers(read_config(folder / "model_index.json", card.name)):
-        sequence = read_text_encoder(folder, 3, "sequence", card.geometry.text_tokens, dtype, strict=card.strict)
+        sequence = read_text_encoder(folder, 3, "sequence", card.geometry.inputs.text_tokens, dtype, strict=card.strict)
     loaded = Parts(
         vae=read_network(AutoencoderKL, folder / "vae", strict=card.strict, torch_dtype=torch.float32),
         transformer=read_network(SD3Transformer2DModel, folder / "transformer", strict=card.strict, torch_dtype=dtype),

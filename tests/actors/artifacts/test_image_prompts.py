@@ -20,12 +20,11 @@ from pipeline.plan.plan import Plan
 from storage.box import Box
 from storage.errors import CorruptRegionError
 from storage.run import RunStore
+from tests.support.geometries import altered
 from tests.support.tiny import small_plan
 
 WIDTH = 5
-MODEL = dataclasses.replace(
-    analytic.CARD, geometry=dataclasses.replace(analytic.GEOMETRY, image_width=WIDTH), sight="0" * 64
-)
+MODEL = dataclasses.replace(analytic.CARD, geometry=altered(analytic.GEOMETRY, image_width=WIDTH), sight="0" * 64)
 
 
 class Seer:

@@ -18,9 +18,10 @@ from actors.artifacts.own_prompts import OwnPrompts
 from pipeline.models.families import analytic
 from storage.errors import CorruptRegionError
 from storage.run import RunStore
+from tests.support.geometries import altered
 from tests.support.tiny import small_plan
 
-MODEL = dataclasses.replace(analytic.CARD, geometry=dataclasses.replace(analytic.GEOMETRY, text_tokens=77))
+MODEL = dataclasses.replace(analytic.CARD, geometry=altered(analytic.GEOMETRY, text_tokens=77))
 
 
 class Limit:

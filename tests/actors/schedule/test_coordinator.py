@@ -17,12 +17,11 @@ from actors.schedule.graph import Graph
 from actors.schedule.patience import Patience
 from actors.schedule.task import Fault, Item, Kind, Outcome, Task
 from pipeline.models.families import analytic
+from tests.support.geometries import altered
 from tests.support.tiny import small_plan
 
 ALL = frozenset(Kind)
-NORMED = dataclasses.replace(
-    analytic.CARD, geometry=dataclasses.replace(analytic.GEOMETRY, decoder_norms=2, norm_groups=4)
-)
+NORMED = dataclasses.replace(analytic.CARD, geometry=altered(analytic.GEOMETRY, decoder_norms=2, norm_groups=4))
 """a card only: the state machine asks for no model"""
 
 

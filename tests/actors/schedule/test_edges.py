@@ -19,12 +19,13 @@ from pipeline.models.registry import describe_model
 from pipeline.plan.plan import Plan
 from pipeline.plan.presets import parse_recipe
 from pipeline.plan.stages import bind_series
+from tests.support.geometries import altered
 from tests.support.listing import goals_of, list_tasks, made_by, needed_for
 from tests.support.presets import PRESETS
 from tests.support.tiny import DEVICE, small_plan
 
 NORMED = dataclasses.replace(
-    analytic.CARD, geometry=dataclasses.replace(analytic.GEOMETRY, encoder_norms=2, decoder_norms=2, norm_groups=4)
+    analytic.CARD, geometry=altered(analytic.GEOMETRY, encoder_norms=2, decoder_norms=2, norm_groups=4)
 )
 """a card only: the graph asks for no model"""
 NARROW = {"height": 75, "width": 200, "region": 48, "window": 24, "overlap": 8}

@@ -15,6 +15,7 @@ from actors.schedule.task import Kind, Task
 from pipeline.models.families import analytic
 from pipeline.plan.plan import Plan
 from storage.box import Box
+from tests.support.geometries import altered
 from tests.support.tiny import small_plan
 
 
@@ -56,7 +57,7 @@ def test_sources_are_the_regions_whose_tiles_overlap(
 
 
 NORMED = dataclasses.replace(
-    analytic.CARD, geometry=dataclasses.replace(analytic.GEOMETRY, encoder_norms=3, decoder_norms=2, norm_groups=4)
+    analytic.CARD, geometry=altered(analytic.GEOMETRY, encoder_norms=3, decoder_norms=2, norm_groups=4)
 )
 """a card only: the graph asks for no model"""
 EXACT = {"model": NORMED, "codec_norm": "exact", "colour": "adain"}
@@ -89,7 +90,7 @@ def test_consumers_read_what_they_are_told_of(recipe: dict[str, Any]) -> None:
 def test_tags_of_the_whole_image_come_before_those_of_tiles() -> None:
     plan = small_plan()
     recipe = plan.recipe.with_settings({"prompts.source": "local", "prompts.least_confidence": 0.5})
-    graph = Graph(dataclasses.replace(plan, recipe=recipe, geometry=dataclasses.replace(plan.geometry, text_tokens=8)))
+    graph = Graph(dataclasses.replace(plan, recipe=recipe, geometry=altered(plan.geometry, text_tokens=8)))
     prepares = [task for task in graph.needed(set()) if task.kind is Kind.PREPARE]
     assert len(prepares) == plan.regions.num_regions
     for task in prepares:

@@ -14,10 +14,11 @@ from actors.schedule.graph import Graph
 from actors.schedule.patience import Patience
 from actors.schedule.task import CONTRIBUTING, Item, Kind, Outcome
 from pipeline.models.families import analytic
+from tests.support.geometries import altered
 from tests.support.tiny import small_plan
 
 NORMED = dataclasses.replace(
-    analytic.CARD, geometry=dataclasses.replace(analytic.GEOMETRY, window=24, decoder_norms=2, norm_groups=4)
+    analytic.CARD, geometry=altered(analytic.GEOMETRY, window=24, decoder_norms=2, norm_groups=4)
 )
 """a card only: nothing runs"""
 RECIPES: dict[str, dict[str, Any]] = {

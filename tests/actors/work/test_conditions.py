@@ -18,9 +18,10 @@ from pipeline.prompts.record import PromptRecord
 from pipeline.prompts.tagging import Tagging
 from pipeline.tasks.denoise import PromptTable, reach
 from storage.box import Box
+from tests.support.geometries import altered
 from tests.support.tiny import small_plan
 
-GEOMETRY = dataclasses.replace(analytic.GEOMETRY, text_tokens=77, image_width=5, structures=("image", "edges"))
+GEOMETRY = altered(analytic.GEOMETRY, text_tokens=77, image_width=5, structures=("image", "edges"))
 MODEL = dataclasses.replace(analytic.CARD, geometry=GEOMETRY)
 TAGGING = Tagging(kind="siglip", fingerprint="0", parameters=1, phrases=("sea",), degradations=())
 OWN = PromptTable(embeddings={"text": torch.stack([torch.full((2, 3), float(row)) for row in (-1, -2)])})
@@ -94,7 +95,7 @@ def test_each_tile_has_the_prompt_of_its_place_in_the_region() -> None:
 
 @pytest.mark.parametrize("crops", ["tile", "none"])
 def test_crops_are_told_of_each_tile(crops: str) -> None:
-    geometry = dataclasses.replace(GEOMETRY, reads_crops=True)
+    geometry = altered(GEOMETRY, crops=True)
     plan = small_plan(model=dataclasses.replace(MODEL, geometry=geometry), structure="none", crops=crops)
     given, _, tiles, *_ = gathered(plan, 0, [0])
     if crops == "none":

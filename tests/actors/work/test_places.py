@@ -17,9 +17,10 @@ from pipeline.prompts.record import PromptRecord
 from pipeline.prompts.tagging import Tagging
 from pipeline.tasks.denoise import PromptTable
 from storage.box import Box
+from tests.support.geometries import altered
 from tests.support.tiny import small_plan
 
-GEOMETRY = dataclasses.replace(analytic.GEOMETRY, window=16, text_tokens=77, attends_nearby=True)
+GEOMETRY = altered(analytic.GEOMETRY, window=16, text_tokens=77, attends_nearby=True)
 MODEL = dataclasses.replace(analytic.CARD, geometry=GEOMETRY)
 TAGGING = Tagging(kind="siglip", fingerprint="0", parameters=1, phrases=("sea",), degradations=())
 OWN = PromptTable(embeddings={"text": torch.stack([torch.full((2, 3), float(row)) for row in (-1, -2)])})

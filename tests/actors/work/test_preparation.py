@@ -18,11 +18,10 @@ from pipeline.plan.plan import Plan
 from pipeline.prompts.tagging import Tagging
 from pipeline.tasks.activity import count_active
 from storage.run import RunStore
+from tests.support.geometries import altered
 from tests.support.tiny import small_plan
 
-MODEL = dataclasses.replace(
-    analytic.CARD, geometry=dataclasses.replace(analytic.GEOMETRY, text_tokens=77, image_width=5)
-)
+MODEL = dataclasses.replace(analytic.CARD, geometry=altered(analytic.GEOMETRY, text_tokens=77, image_width=5))
 TAGGING = Tagging(kind="siglip", fingerprint="0", parameters=1, phrases=("sea",), degradations=())
 
 

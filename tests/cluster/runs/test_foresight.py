@@ -32,7 +32,8 @@ def said(
     monkeypatch.setattr(foresight, "find_few_steps", find)
     monkeypatch.setattr(foresight, "find_lost_picture", lambda plan: lost)
     plan: Any = SimpleNamespace(
-        recipe=Recipe.from_flat(steps=steps, guidance=guidance), geometry=SimpleNamespace(embeds_guidance=embeds)
+        recipe=Recipe.from_flat(steps=steps, guidance=guidance),
+        geometry=SimpleNamespace(inputs=SimpleNamespace(embeds_guidance=embeds)),
     )
     return foresee(plan, "m", allow_pickle=True)
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import re
 from collections.abc import Callable
 from pathlib import Path
@@ -16,7 +15,7 @@ import torch
 from pipeline.imaging.finite import at, check_weights, finite, is_finite, networks
 from pipeline.imaging.moments import Moments
 from pipeline.imaging.pixels import ValueRange
-from pipeline.models.protocol import Backbone, Conditioning
+from pipeline.models.protocol import Backbone, Conditioning, Inputs
 from pipeline.models.registry import describe_model, load_backbone
 from pipeline.plan.flat import dotted
 from pipeline.plan.recipe import Recipe
@@ -27,6 +26,7 @@ from pipeline.tasks.reduce import Reducer
 from storage.box import Box
 from storage.errors import NotFiniteError
 from tests.support.composite import write_composite
+from tests.support.geometries import altered
 from tests.support.tiny import write_stable_diffusion
 from tests.support.tiny_transformers import write_flux, write_stable_diffusion_3
 
@@ -105,7 +105,7 @@ def test_every_network_of_the_embedded_model_is_looked_at() -> None:
 class Spoilt:
     """A model with one answer that is no number."""
 
-    geometry = SimpleNamespace(embeds_guidance=False, zero_negative=False)
+    geometry = SimpleNamespace(inputs=Inputs())
 
     def __init__(self, call: int) -> None:
         self.calls, self._bad = 0, call
@@ -145,9 +145,9 @@ def test_words() -> None:
 
 
 def test_each_window_of_the_codec_is_named(folders: dict[str, Path]) -> None:
-    geometry = dataclasses.replace(describe_model(str(folders["sd"])).geometry, encoder_halo=0, decoder_halo=0)
+    geometry = altered(describe_model(str(folders["sd"])).geometry, encoder_halo=0, decoder_halo=0)
     canvas = Box(top=0, left=0, height=2, width=8)
-    geometry = dataclasses.replace(geometry, codec_window=4)
+    geometry = altered(geometry, codec={"window": 4})
     seen: list[int] = []
 
     def spoil(values: torch.Tensor) -> torch.Tensor:
@@ -177,7 +177,7 @@ def test_sums_over_the_canvas(monkeypatch: pytest.MonkeyPatch) -> None:
     reducer = Reducer.__new__(Reducer)
     reducer.reductions = (Reduction(chain="decode", kind="norm", layer=3),)
     regions = SimpleNamespace(box=lambda _region: Box(top=0, left=0, height=1, width=1))
-    reducer.plan = SimpleNamespace(regions=regions, geometry=SimpleNamespace(norm_groups=1))  # type: ignore[assignment]
+    reducer.plan = SimpleNamespace(regions=regions, geometry=SimpleNamespace(codec=SimpleNamespace(norm_groups=1)))  # type: ignore[assignment]
     bad = Moments(count=np.ones(1), mean=np.array([np.nan]), m2=np.ones(1))
     monkeypatch.setattr(Reducer, "_norm_moments", lambda *_: bad)
     with pytest.raises(NotFiniteError, match="group norm 3 of the autoencoder's decoder gave NaN"):

@@ -35,9 +35,9 @@ def test_its_card_is_the_bases_and_what_controls_add(model: Path) -> None:
         for tensor in load_file(model.parent / name / "diffusion_pytorch_model.safetensors").values()
     )
     assert card.geometry.cost.parameters == base.geometry.cost.parameters + added
-    assert card.geometry.structures == ("image", "edges")
+    assert card.geometry.inputs.structures == ("image", "edges")
     assert card.defaults.structure == "both"
-    assert base.geometry.structures == ()
+    assert base.geometry.inputs.structures == ()
     assert card.location == base.location
 
 
@@ -51,7 +51,7 @@ def test_another_number_or_file_is_another_model(model: Path, old: str, new: str
 
 def test_one_control_that_sees_edges_is_shown_edges(model: Path) -> None:
     card = describe_model(str(rewritten(model, 'sees = "image"', 'sees = "edges"')))
-    assert (card.geometry.structures, card.defaults.structure) == (("edges",), "edges")
+    assert (card.geometry.inputs.structures, card.defaults.structure) == (("edges",), "edges")
 
 
 def test_where_it_lies_does_not_matter(model: Path, tmp_path: Path) -> None:

@@ -18,6 +18,7 @@ from pipeline.models.protocol import (
     TaggingBackbone,
 )
 from pipeline.models.registry import describe_model, load_backbone
+from tests.support.geometries import altered
 from tests.support.tiny import small_plan, write_stable_diffusion
 from tests.support.tiny_transformers import write_flux
 
@@ -39,14 +40,14 @@ def test_a_replica_can_do_what_its_card_says(tmp_path: Path, kind: str) -> None:
     for ability, protocol in PROTOCOLS.items():
         assert isinstance(backbone, protocol) == getattr(card.geometry, ability), ability
     assert isinstance(backbone, LookingBackbone) >= card.geometry.looks, "an adapter may be attached"
-    assert isinstance(backbone, NormalisingBackbone) == (card.geometry.decoder_norms > 0)
+    assert isinstance(backbone, NormalisingBackbone) == (card.geometry.codec.decoder_norms > 0)
 
 
 def test_each_ability_is_asked_by_itself() -> None:
     """A model may restore and have no tagger, or the other way round."""
 
     def recipe_of(**abilities: object) -> tuple[str | None, str | None]:
-        geometry = dataclasses.replace(analytic.GEOMETRY, text_tokens=8, **abilities)  # type: ignore[arg-type]
+        geometry = altered(analytic.GEOMETRY, text_tokens=8, **abilities)  # type: ignore[arg-type]
         recipe = small_plan(model=dataclasses.replace(analytic.CARD, geometry=geometry)).recipe
         return recipe.sampling.coarse, recipe.prompts.source
 

@@ -28,7 +28,7 @@ def folder_xl(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_card(folder: Path) -> None:
     card = describe_model(str(folder))
     assert (card.geometry.channels, card.geometry.factor, card.geometry.window) == (4, 8, 16)
-    assert card.geometry.text_tokens == 16
+    assert card.geometry.inputs.text_tokens == 16
     unet = diffusers.UNet2DConditionModel.from_pretrained(folder / "unet")
     vae = diffusers.AutoencoderKL.from_pretrained(folder / "vae")
     expected = sum(p.numel() for model in (unet, vae) for p in model.parameters())
@@ -156,7 +156,7 @@ def test_embedded_decodes_in_windows_as_whole() -> None:
     card = describe_model("embedded")
     backbone = load_backbone(card, device="cpu", dtype="float32")
     latents = torch.randn(1, card.geometry.channels, 48, 48, generator=torch.Generator().manual_seed(0))
-    halo, factor = card.geometry.decoder_halo, card.geometry.factor
+    halo, factor = card.geometry.codec.decoder_halo, card.geometry.factor
     part = backbone.decode(latents[..., 4:, 4:])[..., halo * factor :, halo * factor :]
     whole = backbone.decode(latents)[..., (halo + 4) * factor :, (halo + 4) * factor :]
     torch.testing.assert_close(part, whole, rtol=0, atol=1e-4)

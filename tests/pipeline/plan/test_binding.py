@@ -16,10 +16,11 @@ from pipeline.plan.plan import Plan
 from pipeline.plan.recipe import SETTINGS, Recipe
 from pipeline.prompts.tag_file import TagFile
 from storage.box import Box
+from tests.support.geometries import altered
 
 MODEL = dataclasses.replace(
     analytic.CARD,
-    geometry=dataclasses.replace(analytic.GEOMETRY, text_tokens=77),
+    geometry=altered(analytic.GEOMETRY, text_tokens=77),
     defaults=dataclasses.replace(analytic.CARD.defaults, steps=7, guidance=3.0, batch=5, overlap=20),
 )
 TAGS = TagFile(degradations=(), entries=((Box(top=0, left=0, height=75, width=125), {"sea": 1.0}),))
@@ -64,7 +65,7 @@ def test_a_thing_that_is_given_settles_its_setting() -> None:
     assert bound(given=Given(difficulty_map=MAP), activity="groups").recipe.difficulty.source == "file"
 
 
-SEEING = dataclasses.replace(MODEL, geometry=dataclasses.replace(MODEL.geometry, image_width=5), sight="0")
+SEEING = dataclasses.replace(MODEL, geometry=altered(MODEL.geometry, image_width=5), sight="0")
 ASKED = {"difficulty.source": {"difficulty.activity": "groups"}}
 
 

@@ -14,13 +14,14 @@ from pipeline.plan.checks import check_scale, check_smallest, check_tags, check_
 from pipeline.plan.device import DeviceFacts
 from pipeline.prompts.tag_file import TagFile
 from storage.box import Box
+from tests.support.geometries import altered
 from tests.support.tiny import small_plan
 
 GPU = DeviceFacts(kind="cuda", name="a GPU", threads=1)
 
 
 def model_with(**geometry: Any) -> ModelCard:
-    return dataclasses.replace(analytic.CARD, geometry=dataclasses.replace(analytic.GEOMETRY, **geometry))
+    return dataclasses.replace(analytic.CARD, geometry=altered(analytic.GEOMETRY, **geometry))
 
 
 NEAR = model_with(attends_nearby=True, window=32)

@@ -10,6 +10,7 @@ from pipeline.models.families import analytic
 from pipeline.models.protocol import LIVE_FEATURES_UNET
 from pipeline.models.registry import describe_model
 from pipeline.plan.cost import CODEC_CHANNELS, GATHERED, LIBRARIES, denoise_bytes, price
+from tests.support.geometries import altered
 from tests.support.series import plan_series, tiny_model
 from tests.support.tiny import small_plan
 
@@ -73,7 +74,7 @@ def test_disk_by_hand(recipe: dict[str, object], copies: int) -> None:
 
 
 def test_disk_of_a_model_that_reads_no_coarse_latent() -> None:
-    blind = dataclasses.replace(analytic.CARD, geometry=dataclasses.replace(analytic.GEOMETRY, reads_coarse=False))
+    blind = dataclasses.replace(analytic.CARD, geometry=altered(analytic.GEOMETRY, coarse=False))
     assert price(small_plan(model=blind, start="noise")).disk_peak == 3 * LATENT + PIXELS
 
 
@@ -134,7 +135,7 @@ def test_memory_by_hand() -> None:
     [({}, 1.0, 1.0), ({"colour": "adain"}, 1.0, 2.0), ({"codec_norm": "exact"}, 3.5, 6.25)],
 )
 def test_runs_of_the_autoencoder(recipe: dict[str, object], encodes: float, decodes: float) -> None:
-    measured = dataclasses.replace(
+    measured = altered(
         analytic.GEOMETRY,
         encoder_norms=3,
         decoder_norms=5,
@@ -147,7 +148,7 @@ def test_runs_of_the_autoencoder(recipe: dict[str, object], encodes: float, deco
 
 
 def test_a_small_copy_costs_its_share_of_a_run() -> None:
-    geometry = dataclasses.replace(analytic.GEOMETRY, encoder_norms=3, decoder_norms=5, norm_groups=4, codec_window=32)
+    geometry = altered(analytic.GEOMETRY, encoder_norms=3, decoder_norms=5, norm_groups=4, codec={"window": 32})
     plan = small_plan(model=dataclasses.replace(analytic.CARD, geometry=geometry), codec_norm="fast")
     # 75 x 125 becomes 16 x 32
     assert price(plan).decodes == pytest.approx(1 + 16 * 32 / CANVAS)

@@ -42,7 +42,7 @@ def count_run(run: Callable[[], object]) -> int:
 def test_passes_are_what_torch_counts_while_the_model_runs(tmp_path: Path, kind: str) -> None:
     card = describe_model(str(KINDS[kind](tmp_path)))
     backbone = load_backbone(card, device="cpu", dtype="float32")
-    (family, folder), tokens = find_family(card.name), card.geometry.text_tokens or 0
+    (family, folder), tokens = find_family(card.name), card.geometry.inputs.text_tokens or 0
     words = backbone.embed(["ab"])
     if kind == "sd3":
         # counted at its full length, which a tiny tokenizer does not have
@@ -61,7 +61,7 @@ def test_passes_are_what_torch_counts_while_the_model_runs(tmp_path: Path, kind:
 def test_a_plan_is_its_passes_and_its_decoding(tmp_path: Path) -> None:
     model = tiny_model(tmp_path)
     first, last = plan_series(model, 256, 256)
-    (family, folder), tokens = find_family(model), last.geometry.text_tokens or 0
+    (family, folder), tokens = find_family(model), last.geometry.inputs.text_tokens or 0
     tile = count_pass(family, folder, tokens, Pass(height=16, width=16)) or 0
     # four samples of 16 x 16 and nine tiles, batches of two, in two branches, at four steps
     assert last.tiles.num_tiles == 9
@@ -76,7 +76,7 @@ def test_a_plan_is_its_passes_and_its_decoding(tmp_path: Path) -> None:
 def test_what_the_embedded_generator_does_is_counted() -> None:
     card = describe_model("embedded")
     backbone = load_backbone(card, device="cpu", dtype="float32")
-    (family, folder), tokens = find_family(card.name), card.geometry.text_tokens or 0
+    (family, folder), tokens = find_family(card.name), card.geometry.inputs.text_tokens or 0
     given = Conditioning(**backbone.embed(["aerial"]))
     latents = torch.zeros(1, card.geometry.channels, 16, 16)
     ran = count_run(functools.partial(backbone.predict, latents, torch.tensor(500), given))

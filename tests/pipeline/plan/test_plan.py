@@ -19,6 +19,7 @@ from pipeline.plan.recipe import SETTINGS
 from pipeline.plan.record import differing_fields, plan_from_json
 from storage.box import Box
 from tests.support.damage import mutated
+from tests.support.geometries import altered
 from tests.support.tiny import small_plan
 
 
@@ -205,7 +206,7 @@ def test_when_the_coarse_latent_is_needed(recipe: dict[str, Any], uses: bool, re
 
 
 def test_a_model_that_reads_no_coarse_latent_needs_none() -> None:
-    blind = dataclasses.replace(analytic.CARD, geometry=dataclasses.replace(analytic.GEOMETRY, reads_coarse=False))
+    blind = dataclasses.replace(analytic.CARD, geometry=altered(analytic.GEOMETRY, coarse=False))
     assert not small_plan(model=blind, start="noise").uses_coarse
     assert small_plan(model=blind, start="image").uses_coarse
     assert not small_plan(model=blind, start="image").denoise_reads_coarse
@@ -225,7 +226,7 @@ def test_steps_that_see_every_tile() -> None:
 
 
 def test_an_output_depends_on_the_decoder_and_on_the_colours_reach() -> None:
-    wide = dataclasses.replace(analytic.CARD, geometry=dataclasses.replace(analytic.GEOMETRY, decoder_halo=5))
+    wide = dataclasses.replace(analytic.CARD, geometry=altered(analytic.GEOMETRY, decoder_halo=5))
     assert small_plan(model=wide).decode_halo == 5
     # 31 output pixels are eight latent pixels of four
     assert small_plan(model=wide, colour="wavelet").decode_halo == 13

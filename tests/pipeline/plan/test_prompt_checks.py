@@ -11,6 +11,7 @@ from pipeline.plan.record import plan_from_json
 from pipeline.prompts.tag_file import TagFile
 from pipeline.prompts.tagging import MANNERS, Tagging
 from storage.box import Box
+from tests.support.geometries import altered
 from tests.support.runs import make_case
 from tests.support.tiny import small_plan, write_stable_diffusion
 
@@ -56,7 +57,7 @@ def test_a_tag_files_words_for_damage_are_in_the_plan(model: Any) -> None:
 
 def test_a_model_that_embeds_guidance_reads_no_negative_prompt(model: Any) -> None:
     tags = TagFile(entries=((Box(top=0, left=0, height=40, width=40), {"haze": 1.0}),), degradations=("haze",))
-    one = dataclasses.replace(model, geometry=dataclasses.replace(model.geometry, embeds_guidance=True))
+    one = dataclasses.replace(model, geometry=altered(model.geometry, embeds_guidance=True))
     with pytest.raises(ValueError, match="degradations = 'negative' needs guidance in two branches"):
         bind(one, degradations="negative", prompts="file", tags=tags)
 

@@ -19,12 +19,13 @@ from pipeline.plan.reductions import (
     shrink,
     step_chain,
 )
+from tests.support.geometries import altered
 from tests.support.tiny import small_plan
 
 MODEL = dataclasses.replace(
     analytic.CARD,
-    geometry=dataclasses.replace(
-        analytic.GEOMETRY, window=16, codec_window=32, encoder_norms=2, decoder_norms=3, norm_groups=4
+    geometry=altered(
+        analytic.GEOMETRY, window=16, codec={"window": 32}, encoder_norms=2, decoder_norms=3, norm_groups=4
     ),
 )
 """a card only: nothing runs"""
@@ -55,7 +56,7 @@ def test_norms_one_after_another_or_a_small_copy() -> None:
 
 
 def test_what_is_not_encoded_has_no_norms_there() -> None:
-    blind = dataclasses.replace(MODEL, geometry=dataclasses.replace(MODEL.geometry, reads_coarse=False))
+    blind = dataclasses.replace(MODEL, geometry=altered(MODEL.geometry, coarse=False))
     plan = small_plan(model=blind, start="noise", window=16, overlap=8, region=24, codec_norm="fast")
     assert told(plan) == [("decode", "shrunk", 0)]
 

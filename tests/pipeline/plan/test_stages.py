@@ -16,11 +16,12 @@ from pipeline.plan.plan import Plan
 from pipeline.plan.presets import parse_recipe
 from pipeline.plan.record import plan_from_json
 from pipeline.plan.stages import bind_series, stage_sizes
+from tests.support.geometries import altered
 from tests.support.tiny import DEVICE
 
 MODEL = dataclasses.replace(
     analytic.CARD,
-    geometry=dataclasses.replace(analytic.GEOMETRY, window=32, multiple=8, text_tokens=8, word_cell=4),
+    geometry=altered(analytic.GEOMETRY, window=32, multiple=8, text_tokens=8, word_cell=4),
     defaults=dataclasses.replace(analytic.DEFAULTS, text_steps=6, text_guidance=3.0),
 )
 """a card only: nothing here runs. Its native size is 128 pixels"""

@@ -22,6 +22,7 @@ from pipeline.plan.unread import MARKUP, ROWS, Case, find_unread
 from pipeline.prompts.tag_file import TagFile
 from pipeline.prompts.tagging import Tagging
 from storage.box import Box
+from tests.support.geometries import altered
 from tests.support.presets import PRESETS
 from tests.support.tiny import DEVICE
 
@@ -35,9 +36,9 @@ def card(parameters: int = 1, **geometry: Any) -> ModelCard:
     """A card alone of a model of words, with guidance, an adapter, ControlNets; nothing here runs."""
     common: dict[str, Any] = {"window": 32, "multiple": 4, "text_tokens": 8}
     common |= {"structures": ("image", "edges"), "image_width": 8, "attends_nearby": True}
-    common |= {"word_cell": 4, "reads_coarse": False}
+    common |= {"word_cell": 4, "coarse": False}
     cost = dataclasses.replace(analytic.GEOMETRY.cost, parameters=parameters)
-    made = dataclasses.replace(analytic.GEOMETRY, **{"cost": cost, **common, **geometry})
+    made = altered(analytic.GEOMETRY, **{"cost": cost, **common, **geometry})
     defaults = dataclasses.replace(analytic.DEFAULTS, guidance=5.0, structure="edges")
     return dataclasses.replace(analytic.CARD, name="card", geometry=made, defaults=defaults, sight="0")
 

@@ -20,7 +20,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def limit(folder: Path) -> TextLimit:
     """Letters are tokens here, 16 of them with the start and the end."""
-    return load_text_limit(str(folder), describe_model(str(folder)).geometry.text_tokens)
+    return load_text_limit(str(folder), describe_model(str(folder)).geometry.inputs.text_tokens)
 
 
 def test_whole_phrases_fall_off_the_end(limit: TextLimit) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import dataclasses
 from collections.abc import Iterator
 from typing import Any
 
@@ -15,10 +14,11 @@ from pipeline.imaging.moments import moments
 from pipeline.models.families import analytic
 from pipeline.tasks.codec import Codec, cells, decode_box, encode_box, measure_box
 from storage.box import Box
+from tests.support.geometries import altered
 
 CANVAS = Box(top=0, left=0, height=20, width=34)
 BOX = Box(top=7, left=10, height=9, width=21)
-GEOMETRY = dataclasses.replace(analytic.GEOMETRY, channels=3, factor=2, codec_window=8, encoder_halo=2, decoder_halo=3)
+GEOMETRY = altered(analytic.GEOMETRY, channels=3, factor=2, codec={"window": 8}, encoder_halo=2, decoder_halo=3)
 PIXELS = torch.rand(3, 40, 68, generator=torch.Generator().manual_seed(0))
 LATENTS = np.random.default_rng(0).normal(size=(3, 20, 34)).astype(np.float32)
 

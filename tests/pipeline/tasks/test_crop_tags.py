@@ -18,6 +18,7 @@ from pipeline.prompts.tagging import Tagging
 from pipeline.tasks.crop_tags import CropTags, Tags, mean_tags, tagged_crop
 from storage.box import Box
 from storage.errors import NotFiniteError
+from tests.support.geometries import altered
 from tests.support.tiny import small_plan
 
 
@@ -51,7 +52,7 @@ def test_the_whole_picture_by_hand() -> None:
     assert mean_tags([[]]) == []
 
 
-MODEL = dataclasses.replace(analytic.CARD, geometry=dataclasses.replace(analytic.GEOMETRY, text_tokens=77))
+MODEL = dataclasses.replace(analytic.CARD, geometry=altered(analytic.GEOMETRY, text_tokens=77))
 TAGGING = Tagging(kind="siglip", fingerprint="0", parameters=1, phrases=("sea", "ship"), degradations=("strong blur",))
 
 

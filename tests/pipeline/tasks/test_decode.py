@@ -17,6 +17,7 @@ from pipeline.plan.plan import Plan
 from pipeline.tasks.codec import Codec
 from pipeline.tasks.decode import Decoder
 from storage.box import Box
+from tests.support.geometries import altered
 from tests.support.tiny import small_plan
 
 HALO = 3
@@ -25,7 +26,7 @@ HALO = 3
 class Blurring(analytic.AnalyticBackbone):
     """A decoder that averages over HALO latent pixels each way, and sees grey beyond what it is given."""
 
-    geometry = dataclasses.replace(analytic.GEOMETRY, decoder_halo=HALO)  # type: ignore[assignment]
+    geometry = altered(analytic.GEOMETRY, decoder_halo=HALO)  # type: ignore[assignment]
 
     def decode(self, latents: torch.Tensor) -> torch.Tensor:
         side = 2 * HALO + 1

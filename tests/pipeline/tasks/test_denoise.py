@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import dataclasses
 from collections.abc import Callable, Iterator
 from types import SimpleNamespace
 from typing import Any
@@ -21,6 +20,7 @@ from pipeline.sampling.solver import build_solver
 from pipeline.tasks.denoise import Idle, PromptTable, cut, denoise_region, embed_own, predict_tiles, reach
 from storage.box import Box, RegionGrid
 from storage.errors import NotFiniteError
+from tests.support.geometries import altered
 
 REGIONS = RegionGrid(height=26, width=40, side=16)
 TILES = plan_tiles(26, 40, window=10, stride=7)
@@ -30,7 +30,7 @@ class Model:
     """Answers with its latents times a number that depends on the text; remembers what it was given."""
 
     def __init__(self, **geometry: Any) -> None:
-        self.geometry = dataclasses.replace(analytic.GEOMETRY, **geometry)
+        self.geometry = altered(analytic.GEOMETRY, **geometry)
         self.seen: list[tuple[torch.Tensor, float, Conditioning]] = []
 
     def predict(self, latents: torch.Tensor, timestep: torch.Tensor, given: Conditioning) -> torch.Tensor:

@@ -26,6 +26,7 @@ from pipeline.tasks.local_prompts import (
 )
 from storage.box import Box
 from storage.errors import NotFiniteError
+from tests.support.geometries import altered
 from tests.support.presets import PRESETS
 from tests.support.tiny import small_plan
 
@@ -63,7 +64,7 @@ def test_tags_first_as_zoomed_ins_program_has_them() -> None:
     assert PRESETS["zoomed-in-seesr"]["colour"] == "adain"
 
 
-MODEL = dataclasses.replace(analytic.CARD, geometry=dataclasses.replace(analytic.GEOMETRY, text_tokens=77))
+MODEL = dataclasses.replace(analytic.CARD, geometry=altered(analytic.GEOMETRY, text_tokens=77))
 TAGGING = Tagging(
     kind="siglip",
     fingerprint="0",

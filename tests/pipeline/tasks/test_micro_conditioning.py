@@ -11,12 +11,13 @@ from pipeline.plan.presets import parse_recipe
 from pipeline.plan.stages import bind_series
 from pipeline.tasks.micro_conditioning import WHOLE, crop_numbers, told_crops
 from storage.box import Box
+from tests.support.geometries import altered
 from tests.support.tiny import DEVICE, small_plan
 
 MODEL: ModelCard = dataclasses.replace(
     analytic.CARD,
-    geometry=dataclasses.replace(
-        analytic.GEOMETRY, window=32, multiple=8, text_tokens=8, reads_crops=True, attends_nearby=True, word_cell=4
+    geometry=altered(
+        analytic.GEOMETRY, window=32, multiple=8, text_tokens=8, crops=True, attends_nearby=True, word_cell=4
     ),
 )
 """a card only: nothing here runs. Its native size is 128 pixels"""

@@ -21,13 +21,14 @@ from pipeline.sampling.difficulty import from_gradient
 from pipeline.tasks.prepare import EDGE_HALO, Preparer
 from storage.box import Box
 from storage.errors import NotFiniteError
+from tests.support.geometries import altered
 from tests.support.tiny import small_plan
 
 LOW = torch.rand(3, 60, 90, generator=torch.Generator().manual_seed(0)) * 0.5
 LOW[:, 20:30, 40:70] += 0.4
 MODEL = dataclasses.replace(
     analytic.CARD,
-    geometry=dataclasses.replace(analytic.GEOMETRY, codec_window=16, encoder_halo=3, structures=("image", "edges")),
+    geometry=altered(analytic.GEOMETRY, codec={"window": 16}, encoder_halo=3, structures=("image", "edges")),
 )
 """one input pixel is one latent pixel"""
 

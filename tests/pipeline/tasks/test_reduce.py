@@ -18,6 +18,7 @@ from pipeline.plan.plan import Plan
 from pipeline.plan.reductions import Reduction
 from pipeline.tasks.reduce import Reducer, restoring, table_from_bytes, table_to_bytes
 from storage.box import Box
+from tests.support.geometries import altered
 from tests.support.tiny import small_plan
 
 MODEL = dataclasses.replace(analytic.CARD, geometry=dataclasses.replace(analytic.GEOMETRY, window=16))
@@ -110,7 +111,7 @@ def test_a_blur_is_measured_at_its_step() -> None:
 def test_each_norm_is_measured_with_those_before_it() -> None:
     """Biased variances, as group norms have them; one more row a norm."""
     plan = plan_of(steps=3)
-    plan = dataclasses.replace(plan, geometry=dataclasses.replace(plan.geometry, norm_groups=4))
+    plan = dataclasses.replace(plan, geometry=altered(plan.geometry, norm_groups=4))
     found = reducer(plan, *(Reduction(chain="decode", kind="norm", layer=layer) for layer in range(2)))
     whole = STATES.astype(np.float64) + 3
     first = all_together(found, 0)

@@ -15,6 +15,7 @@ from pipeline.tasks.contribution import Contribution
 from pipeline.tasks.denoise import reach
 from pipeline.tasks.word_sums import WordSums, average_words, cell_grid, cells_over, sum_words
 from storage.box import Box, RegionGrid
+from tests.support.geometries import altered
 from tests.support.tiny import small_plan
 
 TOKENS, CELL = 3, 4
@@ -80,7 +81,7 @@ def test_a_tile_that_fits_the_cells_is_its_own_map() -> None:
 def test_tiles_that_hang_out_of_the_canvas() -> None:
     """As the published code moves them: what lies outside is left out, and even maps stay even."""
     model = dataclasses.replace(
-        analytic.CARD, geometry=dataclasses.replace(analytic.GEOMETRY, window=16, text_tokens=TOKENS, word_cell=CELL)
+        analytic.CARD, geometry=altered(analytic.GEOMETRY, window=16, text_tokens=TOKENS, word_cell=CELL)
     )
     recipe = {"compat": "official", "solver": "euler", "jitter": "step", "collect_words": True, "skip": 3.0}
     plan = small_plan(height=32, width=40, model=model, window=16, overlap=8, region=16, **recipe)
@@ -105,7 +106,7 @@ def test_tiles_that_hang_out_of_the_canvas() -> None:
 def test_moved_tiles_have_room_on_every_side() -> None:
     """Of a region that sees more along x than along y, or the other way round: the jitter more, each way."""
     model = dataclasses.replace(
-        analytic.CARD, geometry=dataclasses.replace(analytic.GEOMETRY, window=16, text_tokens=TOKENS, word_cell=CELL)
+        analytic.CARD, geometry=altered(analytic.GEOMETRY, window=16, text_tokens=TOKENS, word_cell=CELL)
     )
     recipe = {"compat": "official", "solver": "euler", "jitter": "step", "collect_words": True, "skip": 3.0}
     plan = small_plan(height=32, width=40, model=model, window=16, overlap=8, region=16, **recipe)

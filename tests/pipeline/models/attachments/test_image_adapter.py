@@ -38,7 +38,7 @@ def test_sees_what_clip_sees(folder: Path) -> None:
 
 def test_the_card_and_its_fingerprint(folder: Path) -> None:
     card, base = describe_model(str(folder / "model.toml")), describe_model(str(folder / "base"))
-    assert (card.geometry.image_width, base.geometry.image_width) == (12, None)
+    assert (card.geometry.inputs.image_width, base.geometry.inputs.image_width) == (12, None)
     assert card.geometry.cost.parameters > base.geometry.cost.parameters
     text = (folder / "model.toml").read_text()
     (folder / "other.toml").write_text(text.replace("0.6", "0.5"))

@@ -102,7 +102,7 @@ def test_equals_a_plain_softmax(extra: dict[str, Any], prefixes: tuple[str, ...]
 def test_a_unet_that_reads_no_words_has_no_maps() -> None:
     config = {"down_block_types": ("DownBlock2D",), "up_block_types": ("UpBlock2D",)}
     assert word_cell(config) is None
-    assert describe_model("analytic").geometry.word_cell is None
+    assert describe_model("analytic").geometry.inputs.word_cell is None
 
 
 def load(name: str) -> Backbone:
@@ -119,11 +119,11 @@ def test_only_the_conditional_branch_is_recorded(kind: str, tmp_path: Path) -> N
         folder.write_text(f'base = "base"\n{lines}')
     backbone = load(str(folder))
     geometry = backbone.geometry
-    assert geometry.word_cell == 2
+    assert geometry.inputs.word_cell == 2
     assert isinstance(backbone, ReadingBackbone)
-    assert (geometry.image_width is not None) == (kind == "adapter")
+    assert (geometry.inputs.image_width is not None) == (kind == "adapter")
     table = PromptTable(embeddings=backbone.embed(["x", "abc, de"]))
-    image = None if geometry.image_width is None else torch.randn(2, 1, geometry.image_width)
+    image = None if geometry.inputs.image_width is None else torch.randn(2, 1, geometry.inputs.image_width)
     latents, given = torch.randn(2, 4, 16, 24), Conditioning(image=image)
     solver = build_solver("ddim", dict(tiny_scheduler().config) | {"_class_name": "DDIMScheduler"}, steps=4)
     without = predict_tiles(backbone, solver, 1, latents, given, table, 3.0)

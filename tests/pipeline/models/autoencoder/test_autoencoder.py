@@ -26,11 +26,12 @@ def vae(request: pytest.FixtureRequest) -> Any:
 def test_facts_by_hand() -> None:
     config = dict(tiny_vae(levels=3, layers=2, attention=True).config)
     found = codec_geometry(config)
+    codec = found["codec"]
     # a level's blocks have two norms each; the middle four and its attention's; and one at the end
-    assert (found["encoder_norms"], found["decoder_norms"]) == (3 * 2 * 2 + 5 + 1, 3 * 3 * 2 + 5 + 1)
-    assert (found["channels"], found["factor"], found["codec_window"], found["norm_groups"]) == (4, 4, 64, 4)
-    assert (found["encoder_halo"], found["decoder_halo"]) == (encoder_halo(config), decoder_halo(config))
-    assert found["encoder_halo"] != found["decoder_halo"]
+    assert (codec.encoder_norms, codec.decoder_norms) == (3 * 2 * 2 + 5 + 1, 3 * 3 * 2 + 5 + 1)
+    assert (found["channels"], found["factor"], codec.window, codec.norm_groups) == (4, 4, 64, 4)
+    assert (codec.encoder_halo, codec.decoder_halo) == (encoder_halo(config), decoder_halo(config))
+    assert codec.encoder_halo != codec.decoder_halo
     norms, cost = find_norms(config), codec_cost(config)
     for part in ("encoder", "decoder"):
         assert cost[f"{part}_measuring"] == pytest.approx(sum(norms[part].work), abs=5e-4)

@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 import torch
 
+from pipeline.models.autoencoder.geometry import CodecGeometry
 from pipeline.models.autoencoder.group_norm import GroupNorms
 from pipeline.models.autoencoder.norm_order import find_norms
 from pipeline.models.autoencoder.receptive_field import decoder_halo, encoder_halo
@@ -48,9 +49,7 @@ def geometry(config: Any) -> Any:
     return SimpleNamespace(
         channels=4,
         factor=2 ** (len(config.block_out_channels) - 1),
-        codec_window=WINDOW,
-        encoder_halo=encoder_halo(config),
-        decoder_halo=decoder_halo(config),
+        codec=CodecGeometry(window=WINDOW, encoder_halo=encoder_halo(config), decoder_halo=decoder_halo(config)),
     )
 
 

@@ -10,10 +10,11 @@ from typing import Any
 import pytest
 import torch
 
+from pipeline.models.autoencoder.geometry import CodecGeometry
 from pipeline.models.embedded import backbone as module
 from pipeline.models.embedded.backbone import EmbeddedBackbone, Parts
 from pipeline.models.embedded.precondition import local_spread
-from pipeline.models.protocol import Conditioning, Cost, LatentGeometry
+from pipeline.models.protocol import Conditioning, Cost, Inputs, LatentGeometry
 
 MEAN, STD = [0.5, -1.0, 2.0, 0.0], [2.0, 0.5, 4.0, 1.0]
 SPREAD = [[0.1, 0.2, -0.1], [0.0, 0.1, 0.1], [-0.5, 0.0, 0.1], [0.3, -0.1, 0.0]]
@@ -22,12 +23,9 @@ GEOMETRY = LatentGeometry(
     factor=4,
     window=16,
     multiple=4,
-    encoder_halo=1,
-    decoder_halo=1,
-    codec_window=256,
-    text_tokens=5,
-    image_width=7,
+    codec=CodecGeometry(encoder_halo=1, decoder_halo=1, window=256),
     cost=Cost(width=8),
+    inputs=Inputs(text_tokens=5, image_width=7),
 )
 ALPHAS = torch.linspace(0.99, 0.01, 10)
 SHAPE = (2, 4, 6, 9)

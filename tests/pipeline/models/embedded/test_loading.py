@@ -24,6 +24,7 @@ from pipeline.models.embedded.loading import (
     weighted_parts,
 )
 from pipeline.models.registry import describe_model
+from tests.support.geometries import altered
 
 OWN = {
     "window": 48,
@@ -72,17 +73,17 @@ def test_geometry_is_what_the_configs_say(folder: Path) -> None:
     index = {"gigatile": OWN, "texture_encoder": [], "generator": []}
     found, defaults = read_geometry(folder, index), read_defaults(folder, index)
     assert {name: getattr(defaults if hasattr(defaults, name) else found, name) for name in OWN} == OWN
-    assert (found.channels, found.factor, found.text_tokens, found.cost.width) == (12, 8, 21, 24)
-    assert (found.image_width, found.codec_window, defaults.batch) == (33, 256, 1)
-    assert found.reads_coarse
-    assert found.structures == ("image", "edges")
-    assert found.word_cell == 2
+    assert (found.channels, found.factor, found.inputs.text_tokens, found.cost.width) == (12, 8, 21, 24)
+    assert (found.inputs.image_width, found.codec.window, defaults.batch) == (33, 256, 1)
+    assert found.inputs.coarse
+    assert found.inputs.structures == ("image", "edges")
+    assert found.inputs.word_cell == 2
 
 
 def test_what_a_model_may_lack(folder: Path) -> None:
     own = {name: value for name, value in OWN.items() if not name.startswith("text_")}
     found = read_geometry(folder, {"gigatile": own})
-    assert found.image_width is None
+    assert found.inputs.image_width is None
     defaults = read_defaults(folder, {"gigatile": own})
     assert (defaults.text_steps, defaults.text_guidance) == (None, None)
 
@@ -192,7 +193,7 @@ def test_number_formats_of_the_loaded_networks(loaded: Any) -> None:
 
 def test_a_model_without_textures_has_no_adapter() -> None:
     card = describe_model("embedded")
-    geometry = dataclasses.replace(card.geometry, image_width=None)
+    geometry = altered(card.geometry, image_width=None)
     found = loading.load(dataclasses.replace(card, geometry=geometry), device="cpu", dtype=torch.float32)
     assert found._parts.adapter is None
     assert {one.dtype for one in found._parts.unet.parameters()} == {torch.float32}

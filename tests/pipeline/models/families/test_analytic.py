@@ -60,4 +60,4 @@ def test_pixels_are_latents_repeated() -> None:
 
 def test_it_reads_no_words() -> None:
     assert AnalyticBackbone().embed(["a"]) == {}
-    assert CARD.geometry.text_tokens is None
+    assert CARD.geometry.inputs.text_tokens is None

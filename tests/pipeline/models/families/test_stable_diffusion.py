@@ -27,8 +27,8 @@ def test_what_kind_it_is(tmp_path: Path, kind: str) -> None:
     card = describe_model(str(write_stable_diffusion(tmp_path / "sd", **({} if kind == "plain" else {kind: True}))))
     geometry = card.geometry
     assert (geometry.channels, geometry.factor, geometry.window) == (4, 8, 16)
-    assert geometry.reads_crops == (kind == "xl")
-    assert geometry.zero_negative == (kind == "xl")
+    assert geometry.inputs.crops == (kind == "xl")
+    assert geometry.inputs.zero_negative == (kind == "xl")
     assert card.scheduler["prediction_type"] == ("v_prediction" if kind == "v2" else "epsilon")
     assert (card.defaults.steps <= 8) == (kind == "lcm")
 

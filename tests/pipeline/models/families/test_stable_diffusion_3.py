@@ -15,7 +15,7 @@ from tests.support.tiny_transformers import T5_TOKENS, write_stable_diffusion_3
 @pytest.mark.parametrize("sequence", [True, False])
 def test_text_is_as_long_as_its_longest_encoder_reads(tmp_path: Path, sequence: bool) -> None:
     card = describe_model(str(write_stable_diffusion_3(tmp_path / "sd3", sequence=sequence)))
-    assert card.geometry.text_tokens == (T5_TOKENS if sequence else 16)
+    assert card.geometry.inputs.text_tokens == (T5_TOKENS if sequence else 16)
 
 
 def test_tiles_are_whole_patches_and_no_larger_than_its_positions(tmp_path: Path) -> None:

@@ -68,7 +68,7 @@ def test_fields_that_are_honoured_or_off(made: Path, tmp_path: Path) -> None:
     configure(folder / "vae" / "config.json", force_upcast=True, latents_mean=None, latents_std=None, shift_factor=None)
     configure(folder / "model_index.json", force_zeros_for_empty_prompt=False, add_watermarker=None)
     card = describe_model(str(folder))
-    assert card.geometry.zero_negative is False
+    assert card.geometry.inputs.zero_negative is False
     assert card.dropped == ()
 
 
@@ -90,7 +90,7 @@ def test_a_pipeline_with_a_control_names_the_file_that_reads_it(made: Path, tmp_
     lines = text[text.index("base = ") : text.index(", where")].replace(" and controls", "\ncontrols")
     (tmp_path / "model.toml").write_text(lines)
     card = describe_model(str(tmp_path / "model.toml"))
-    assert card.geometry.structures == ("image",)
+    assert card.geometry.inputs.structures == ("image",)
     assert card.dropped == ()
 
 

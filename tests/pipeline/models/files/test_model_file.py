@@ -99,8 +99,8 @@ def test_attachments_need_a_stable_diffusion(folder: Path) -> None:
 
 def test_the_card_says_what_is_attached(folder: Path) -> None:
     card, base = describe_model(str(folder / "model.toml")), describe_model(str(folder / "base"))
-    assert (card.geometry.structures, card.defaults.structure) == (("image", "edges"), "both")
-    assert (base.geometry.structures, base.defaults.structure) == ((), "none")
+    assert (card.geometry.inputs.structures, card.defaults.structure) == (("image", "edges"), "both")
+    assert (base.geometry.inputs.structures, base.defaults.structure) == ((), "none")
     assert card.geometry.cost.parameters > base.geometry.cost.parameters
     assert describe(folder, "base = 'base'") == describe_model(str(folder / "mine.toml"))
 
