@@ -98,7 +98,7 @@ def test_windows_measure_layer_by_layer_what_the_whole_has(local: Any, part: str
             lambda box: whole[0, :, *box.scaled(factor).slices],
             lambda window, wide, cell, norms=norms: codec.measure(part, window, norms, wide, cell),
             shape,
-            getattr(shape, f"{part}_halo"),
+            getattr(shape.codec, f"{part}_halo"),
             CANVAS,
             CANVAS,
         )
