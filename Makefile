@@ -26,7 +26,7 @@ test: $(VENV)/.test
 	$(BIN)/python -m pytest --numprocesses 2 --dist loadscope --no-loadscope-reorder
 
 fast: $(VENV)/.test
-	$(BIN)/python -m pytest --numprocesses 2 --dist loadscope --no-loadscope-reorder -m "not ray and not slow and not chaos"
+	$(BIN)/python -m pytest --numprocesses 2 --dist loadscope --no-loadscope-reorder -m "not ray and not slow and not chaos" --few-cases
 
 check: $(VENV)/.test
 	$(BIN)/ruff check .

@@ -13,11 +13,28 @@ from hypothesis import HealthCheck, settings
 CLUSTERS = ("test_ray.py", "test_driver.py", "test_job.py", "test_object_store.py", "test_raylets.py")
 """what the names of tests that start Ray hold"""
 SLOW = (
-    *("tests/chaos/", "tests/training/", "tests/benchmarks/", "tests/whole/", "[s3", "runs/test_generate"),
-    *("commands/test_presets", "commands/test_transformers", "pictures/test_textures", "executors/test_local"),
-    *("artifacts/test_edges", "artifacts/test_reductions", "artifacts/test_resume", "artifacts/test_words"),
+    *(
+        "tests/chaos/",
+        "tests/training/",
+        "tests/benchmarks/",
+        "tests/whole/",
+        "tests/commands/",
+        "tests/parity/",
+        "[s3",
+    ),
+    *("tests/examples/", "tests/test_damage", "tests/test_layers", "gigatile/test_making", "cluster/test_cli"),
+    *("runs/test_generate", "runs/test_prompts", "runs/test_upscale", "console/test_ending"),
+    *("pictures/test_exporting", "pictures/test_textures", "pictures/test_viewer"),
+    *("actors/test_drive", "executors/test_local", "schedule/test_coordinator", "work/test_worker"),
+    *("artifacts/test_blobs", "artifacts/test_edges", "artifacts/test_reductions", "artifacts/test_resume"),
+    *("artifacts/test_words", "storage/test_arrays", "storage/test_journal", "images/test_sink"),
+    *("plan/test_estimate", "imaging/test_finite", "sampling/test_model_scheduler", "taggers/test_captioner"),
+    *("models/attachments/", "models/test_flops", "models/test_registry", "autoencoder/test_group_norm"),
+    *("attention/test_kernels", "attention/test_neighbourhood", "attention/test_word_maps"),
+    *("embedded/test_flops", "embedded/test_generator", "embedded/test_loading", "files/test_model_file"),
+    *("files/test_networks", "files/test_single_file", "files/test_strictness", "files/test_weights"),
 )
-"""what the names of tests hold that `make fast` leaves out: whole runs of models, processes, servers"""
+"""what the names of tests hold that `make fast` leaves out: whole runs, processes, servers, what took over a second"""
 OF_THE_MACHINE = (
     *("AWS_", "GDAL_", "CPL_", "ZARR_", "RAY_ADDRESS", "RAY_AUTH_", "RAY_NAMESPACE", "GIGATILE_TRACEBACK"),
     *("COLUMNS", "LINES", "NO_COLOR", "FORCE_COLOR", "CLICOLOR", "TTY_", "PYTHONWARNINGS"),
@@ -52,9 +69,25 @@ def starts_ray(nodeid: str) -> bool:
     return any(name in nodeid for name in CLUSTERS)
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--few-cases", action="store_true", help="of each test the first and the last case alone")
+
+
+def few_cases(items: list[pytest.Item]) -> list[pytest.Item]:
+    """Of each test the first and the last case."""
+    cases: dict[str, list[pytest.Item]] = {}
+    for item in items:
+        cases.setdefault(item.nodeid.partition("[")[0], []).append(item)
+    return [one for each in cases.values() for one in (each[:1] if len(each) == 1 else [each[0], each[-1]])]
+
+
 @pytest.hookimpl(tryfirst=True)
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """Ray's tests first, so that one of two processes begins with them: they take longest. Marks the slow ones."""
+    if config.getoption("--few-cases"):
+        kept = few_cases(items)
+        config.hook.pytest_deselected(items=[item for item in items if item not in set(kept)])
+        items[:] = kept
     for item in items:
         if any(name in item.nodeid for name in SLOW):
             item.add_marker(pytest.mark.slow)

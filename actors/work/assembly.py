@@ -104,6 +104,7 @@ def _preparation(
         with replica.lend() as backbone:
             return encode_prompt(backbone, limit, text)
 
+    reducer = Reducer(plan, preparer, Codec(replica.lend), states.at, first_anchor)
     return Preparation(
         store=store,
         plan=plan,
@@ -114,7 +115,5 @@ def _preparation(
         prompts=PromptStore(store, plan, encode, blobs),
         preparer=preparer,
         images=StoredImagePrompts(store, plan, preparer, replica.lend, blobs),
-        reductions=StoredReductions(
-            store, plan, Reducer(plan, preparer, Codec(replica.lend), states.at, first_anchor), blobs
-        ),
+        reductions=StoredReductions(store, plan, reducer, blobs),
     )
