@@ -39,11 +39,7 @@ def export_run(
     Raises FileNotFoundError for no run, ValueError where regions are missing or the image is another one, and what
     check_output raises.
     """
-    store, record = open_begun(run)
-    place = stage_place(record)
-    if place is not None and place[0] < place[1]:
-        raise ValueError(f"{store.url} is stage {place[0]} of {place[1]}: {_FINISH}")
-    plan = plan_from_json(record, where=f"{store.url}/plan.json")
+    store, plan = _open_last(run)
     told = decoded_sums(store.journal.replay())
     _check_whole(store, plan, told)
     if image is None:
@@ -64,6 +60,15 @@ def export_run(
         check_georeference(source.info.geo, plan.scale)
         alpha = source.alpha if source.info.has_alpha else None
         return export(store, plan, source.info, output, told=told, alpha=alpha, overwrite=overwrite)
+
+
+def _open_last(run: str) -> tuple[RunStore, Plan]:
+    """A run of one stage, or the last stage of a series."""
+    store, record = open_begun(run)
+    place = stage_place(record)
+    if place is not None and place[0] < place[1]:
+        raise ValueError(f"{store.url} is stage {place[0]} of {place[1]}: {_FINISH}")
+    return store, plan_from_json(record, where=f"{store.url}/plan.json")
 
 
 _FINISH = "finish it with the command that began it, then export again"

@@ -142,20 +142,12 @@ def export(
     of regions, and copies of those rows alone.
     """
     digest = hashlib.sha256()
-    grid, array = plan.out_regions, store.open_array(OUT)
 
     def blocks() -> Iterator[tuple[Box, np.ndarray]]:
-        for row in range(grid.rows):
-            box = grid.band(row)
-            band = array.read(box)
-            if told is not None:
-                _check_band(array, row, band, told)
-            for top in range(box.top, box.bottom, ROWS):
-                rows = Box(top=top, left=0, height=min(ROWS, box.bottom - top), width=grid.width)
-                pixels = band[:, *rows.within(box)]
-                digest.update(np.ascontiguousarray(pixels.transpose(1, 2, 0)).data.cast("B"))
-                yield rows, pixels
-                on_rows()
+        for rows, pixels in _decoded_rows(store.open_array(OUT), plan.out_regions, told):
+            digest.update(np.ascontiguousarray(pixels.transpose(1, 2, 0)).data.cast("B"))
+            yield rows, pixels
+            on_rows()
 
     write_image(
         path,
@@ -168,6 +160,20 @@ def export(
         alpha=alpha,
     )
     return Exported(path=path, sha256=digest.hexdigest())
+
+
+def _decoded_rows(
+    array: RegionArray, grid: RegionGrid, told: dict[int, int] | None
+) -> Iterator[tuple[Box, np.ndarray]]:
+    """The decoded pixels, ROWS rows or fewer at a time, each row of regions read once and held against ``told``."""
+    for row in range(grid.rows):
+        box = grid.band(row)
+        band = array.read(box)
+        if told is not None:
+            _check_band(array, row, band, told)
+        for top in range(box.top, box.bottom, ROWS):
+            rows = Box(top=top, left=0, height=min(ROWS, box.bottom - top), width=grid.width)
+            yield rows, band[:, *rows.within(box)]
 
 
 def describe_image(source: ImageSource, bands: tuple[int, ...] | None) -> ImageFacts:

@@ -109,17 +109,8 @@ def sit(
         sitting.stop_if_asked()
         reporter.checked(done, of)
 
-    check, generation = sitting.lease.check, sitting.lease.generation
-    reporting = Reporter(
-        store=store,
-        plan=plan,
-        totals=graph.totals(),
-        generation=generation,
-        check=check,
-        console=Terminal(stderr=True, quiet=sitting.on_status is not None),
-        on_status=sitting.on_status or (lambda _status: None),
-    )
-    with reporting as reporter, _telling_the_end(reporter, tally, sitting.lease):
+    check = sitting.lease.check
+    with _reporting(sitting, graph) as reporter, _telling_the_end(reporter, tally, sitting.lease):
         reporter.announce("checking", "what the run holds")
         records = store.journal.replay()
         check()
@@ -140,6 +131,18 @@ def sit(
         said |= {} if exported is None else {"output": exported.path, "pixels_sha256": exported.sha256}
         reporter.finish(tally, "finished", prompts=prompts, **said)
     return None if exported is None else Result(exported=exported, tally=tally, prompts=prompts, seen=seen)
+
+
+def _reporting(sitting: Sitting, graph: Graph) -> Reporter:
+    return Reporter(
+        store=sitting.store,
+        plan=sitting.prepared.plan,
+        totals=graph.totals(),
+        generation=sitting.lease.generation,
+        check=sitting.lease.check,
+        console=Terminal(stderr=True, quiet=sitting.on_status is not None),
+        on_status=sitting.on_status or (lambda _status: None),
+    )
 
 
 @contextmanager

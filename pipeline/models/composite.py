@@ -49,6 +49,7 @@ def attach(card: ModelCard, file: ModelFile, family: Family, *, strict: bool = T
     found, left = _checked(file, card, networks)
     adapter = file.image_adapter
     sights = tuple(name for name in SIGHTS if any(one.sees == name for one in file.controls))
+    added = sum(num_parameters(path) for path in found if path.suffix != ".json")
     geometry = dataclasses.replace(
         card.geometry,
         inputs=dataclasses.replace(
@@ -57,11 +58,7 @@ def attach(card: ModelCard, file: ModelFile, family: Family, *, strict: bool = T
             structures=sights,
         ),
         attends_nearby=card.geometry.attends_nearby and _knows_controls(file, card.name),
-        cost=dataclasses.replace(
-            card.geometry.cost,
-            parameters=card.geometry.cost.parameters
-            + sum(num_parameters(path) for path in found if path.suffix != ".json"),
-        ),
+        cost=dataclasses.replace(card.geometry.cost, parameters=card.geometry.cost.parameters + added),
     )
     shown = "both" if len(sights) == 2 else (sights or ("none",))[0]
     defaults = dataclasses.replace(card.defaults, structure=shown)

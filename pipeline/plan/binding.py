@@ -6,7 +6,7 @@ import dataclasses
 from dataclasses import dataclass
 from typing import Any
 
-from pipeline.geometry.tiles import check_reach, plan_tiles
+from pipeline.geometry.tiles import TileGrid, check_reach, plan_tiles
 from pipeline.models.protocol import AttentionCard, ModelCard
 from pipeline.prompts.tag_file import TagFile
 from pipeline.prompts.tagging import Tagging
@@ -148,26 +148,9 @@ def bind(
     one_window = max(height, width) <= min(geometry.codec.window, recipe.tiles.region)
     settled = _settle(_follow(recipe, given), model, image, given.tagger, one_window=one_window)
     degradations = _degradations(model, given.tags, given.tagger)
-    check_parts(settled, model)
-    check_guidance(settled, model)
-    check_dilation(settled, geometry)
-    if not stage.from_text:
-        check_compat(settled)
-    _check_companions(settled, given)
-    check_tags(model, given.tags)
-    check_tagger(settled, model, given.tagger)
-    check_prompting(settled, degradations)
-    check_attention(settled, model)
-    check_seen(settled, stage)
-    check_textures(model, has_memory=given.textures is not None)
-    check_options(settled, model, device)
-    check_window(settled, geometry)
-    check_attend(settled, model)
-    assert settled.tiles.window is not None
-    assert settled.tiles.overlap is not None
-    tiles = plan_tiles(height, width, window=settled.tiles.window, stride=settled.tiles.window - settled.tiles.overlap)
+    _check(settled, model, device, given, stage, degradations)
     regions = RegionGrid(height=height, width=width, side=settled.tiles.region)
-    check_reach(tiles, regions)
+    tiles = _tiles(settled, regions)
     assert settled.sampling.solver is not None
     plan = Plan(
         recipe=settled,
@@ -189,6 +172,36 @@ def bind(
     # equal plans have equal records: where nothing was dropped, it does not matter whether it might have been
     strict = settled.with_settings({"model.strict": not plan.all_dropped})
     return dataclasses.replace(plan, recipe=strict, timesteps=plan.solver().timesteps)
+
+
+def _tiles(settled: Recipe, regions: RegionGrid) -> TileGrid:
+    assert settled.tiles.window is not None
+    assert settled.tiles.overlap is not None
+    stride = settled.tiles.window - settled.tiles.overlap
+    tiles = plan_tiles(regions.height, regions.width, window=settled.tiles.window, stride=stride)
+    check_reach(tiles, regions)
+    return tiles
+
+
+def _check(
+    settled: Recipe, model: ModelCard, device: DeviceFacts, given: Given, stage: Stage, degradations: tuple[str, ...]
+) -> None:
+    """Refuse a recipe, nothing of which is left open, that does not fit the model, the device or what is given."""
+    check_parts(settled, model)
+    check_guidance(settled, model)
+    check_dilation(settled, model.geometry)
+    if not stage.from_text:
+        check_compat(settled)
+    _check_companions(settled, given)
+    check_tags(model, given.tags)
+    check_tagger(settled, model, given.tagger)
+    check_prompting(settled, degradations)
+    check_attention(settled, model)
+    check_seen(settled, stage)
+    check_textures(model, has_memory=given.textures is not None)
+    check_options(settled, model, device)
+    check_window(settled, model.geometry)
+    check_attend(settled, model)
 
 
 def _outside_packages(solver: str, model: ModelCard, tagger: Tagging | None) -> dict[str, str]:

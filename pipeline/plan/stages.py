@@ -138,38 +138,19 @@ def bind_series(
     check_text(model)
     check_size(height, width, model)
     check_attention(recipe, model)
-    geometry = model.geometry
-    native = geometry.window * geometry.factor
-    unit, longest = geometry.multiple * geometry.factor, geometry.largest_window
-    longest = None if longest is None else longest * geometry.factor
-    sizes = stage_sizes(height, width, native=native, growth=recipe.stages.growth, unit=unit, longest=longest)
+    sizes = _sizes(height, width, recipe, model.geometry)
     check_shape(sizes, model)
     recipe = _settle_text(recipe, model)
     recipes = [_stage_recipe(recipe, index, num=len(sizes)) for index in range(len(sizes))]
     if recipe.stages.growth == "double":
-        recipes[0] = _in_one_window(recipes[0], sizes[0], geometry)
+        recipes[0] = _in_one_window(recipes[0], sizes[0], model.geometry)
     plans: list[Plan] = []
-    for index, (rows, cols) in enumerate(sizes):
-        is_last = index + 1 == len(sizes)
-        stage = Stage(
-            index=index,
-            count=len(sizes),
-            from_text=True,
-            decodes=is_last or reads_pixels(recipes[index + 1]),
-            height_final=height,
-            width_final=width,
-            height_first=sizes[0][0] if len(sizes) > 1 else 0,
-            width_first=sizes[0][1] if len(sizes) > 1 else 0,
-            **({} if not plans else _before(plans[-1])),
-        )
-        if not is_last:
-            # all of a canvas is shown, so that the next one lies over it edge to edge
-            rows, cols = (geometry.canvas_side(side) * geometry.factor for side in (rows, cols))
-        facts = ImageFacts(height=rows, width=cols, num_bands=3, dtype="uint8", sha256=stage.before or WORDS_ONLY)
+    for index, size in enumerate(sizes):
+        stage = _stage(index, sizes, recipes, plans)
         plans.append(
             bind(
                 recipes[index],
-                image=facts,
+                image=_facts(size, stage, model.geometry),
                 scale=1,
                 model=model,
                 device=device,
@@ -181,6 +162,44 @@ def bind_series(
     # the first stage has neither, whatever the recipe says
     check_compat(recipe)
     return tuple(plans)
+
+
+def _sizes(height: int, width: int, recipe: Recipe, geometry: LatentGeometry) -> tuple[tuple[int, int], ...]:
+    """Height and width of each stage's picture."""
+    longest = None if geometry.largest_window is None else geometry.largest_window * geometry.factor
+    return stage_sizes(
+        height,
+        width,
+        native=geometry.window * geometry.factor,
+        growth=recipe.stages.growth,
+        unit=geometry.multiple * geometry.factor,
+        longest=longest,
+    )
+
+
+def _stage(index: int, sizes: tuple[tuple[int, int], ...], recipes: list[Recipe], plans: list[Plan]) -> Stage:
+    """A stage's place in the series; ``plans`` are those of the stages before it."""
+    first = sizes[0] if len(sizes) > 1 else (0, 0)
+    return Stage(
+        index=index,
+        count=len(sizes),
+        from_text=True,
+        decodes=index + 1 == len(sizes) or reads_pixels(recipes[index + 1]),
+        height_final=sizes[-1][0],
+        width_final=sizes[-1][1],
+        height_first=first[0],
+        width_first=first[1],
+        **({} if not plans else _before(plans[-1])),
+    )
+
+
+def _facts(size: tuple[int, int], stage: Stage, geometry: LatentGeometry) -> ImageFacts:
+    """What stands for the image of a stage's plan: its own picture."""
+    rows, cols = size
+    if stage.index + 1 < stage.count:
+        # all of a canvas is shown, so that the next one lies over it edge to edge
+        rows, cols = (geometry.canvas_side(side) * geometry.factor for side in size)
+    return ImageFacts(height=rows, width=cols, num_bands=3, dtype="uint8", sha256=stage.before or WORDS_ONLY)
 
 
 def check_text(model: ModelCard) -> None:

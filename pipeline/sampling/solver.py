@@ -215,18 +215,13 @@ def build_solver(
     if is_flow_model != row.is_flow:
         fitting = [one.name for one in SOLVERS.known() if one.is_flow == is_flow_model]
         raise ValueError(f"the solver {name} does not fit this model; one of {', '.join(sorted(fitting))} does")
-    settings = dict(row.settings)
-    if spacing != "model":
-        if is_flow_model:
-            raise ValueError(f"the model itself lays the levels of {name}: leave out spacing = {spacing!r}")
-        settings["timestep_spacing"] = spacing
+    if is_flow_model and spacing != "model":
+        raise ValueError(f"the model itself lays the levels of {name}: leave out spacing = {spacing!r}")
+    settings = {**row.settings, **({} if spacing == "model" else {"timestep_spacing": spacing})}
     with SOLVERS.blaming(name):
         scheduler = row.kind.from_config({**scheduler_config, **settings})
     if times is not None:
-        if row.is_told_times:
-            scheduler.set_timesteps(timesteps=list(times))
-        else:
-            set_times(scheduler, times, is_flow=row.is_flow)
+        _tell_times(row, scheduler, times)
         return Solver(row=row, scheduler=scheduler, has_own_times=True)
     if is_flow_model:
         set_levels(scheduler, steps, flow)
@@ -236,3 +231,10 @@ def build_solver(
     if kept < 1:
         raise ValueError(f"a strength of {strength} leaves none of {steps} steps: raise one of them")
     return Solver(row=row, scheduler=scheduler, first_step=steps - kept)
+
+
+def _tell_times(row: SolverRow, scheduler: Any, times: Sequence[int]) -> None:
+    if row.is_told_times:
+        scheduler.set_timesteps(timesteps=list(times))
+    else:
+        set_times(scheduler, times, is_flow=row.is_flow)

@@ -74,16 +74,7 @@ def describe_tagger(name: str, *, allow_pickle: bool = False, strict: bool = Tru
     odd = sorted(path.name for path in folder.iterdir() if path.suffix in CHECKPOINTS and _is_ram(path.name))
     if odd and not (folder / "config.json").is_file():
         raise ValueError(f"tagger {name}: {_what_file(folder / odd[0])}")
-    config = read_config(folder / "config.json", name, what="tagger")
-    said = str(config.get("model_type"))
-    kind = TAGGERS.find(said)
-    if kind is None or kind.describe is not None:
-        raise ValueError(f"tagger {name}: no tagger for models of type {said!r}; there is one for {_types()}")
-    if said == "florence2" and "auto_map" in config:
-        raise ValueError(
-            f"tagger {name}: Florence-2 as its authors first wrote it, with code of its own; expected it converted for "
-            "transformers, such as florence-community/Florence-2-base"
-        )
+    said, kind = _kind_of(folder, name)
     if kind.network is not None:
         _check_processor(folder, name)
     files = sorted(path for path in folder.iterdir() if path.suffix in SUFFIXES)
@@ -106,6 +97,21 @@ def describe_tagger(name: str, *, allow_pickle: bool = False, strict: bool = Tru
         manner=kind.manner,
         packages=TAGGERS.packages(said),
     )
+
+
+def _kind_of(folder: Path, name: str) -> tuple[str, TaggerKind]:
+    """What a folder's config says that it is, and its kind."""
+    config = read_config(folder / "config.json", name, what="tagger")
+    said = str(config.get("model_type"))
+    kind = TAGGERS.find(said)
+    if kind is None or kind.describe is not None:
+        raise ValueError(f"tagger {name}: no tagger for models of type {said!r}; there is one for {_types()}")
+    if said == "florence2" and "auto_map" in config:
+        raise ValueError(
+            f"tagger {name}: Florence-2 as its authors first wrote it, with code of its own; expected it converted for "
+            "transformers, such as florence-community/Florence-2-base"
+        )
+    return said, kind
 
 
 def _types() -> str:

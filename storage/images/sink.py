@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from itertools import chain
 from pathlib import Path
@@ -24,6 +24,7 @@ from .picture import Picture, usable_profile
 from .staging import no_room, staged
 from .target import real_target
 from .tiff import TILE, Blocks
+from .writers.writer import Writer
 
 _ROWS_OF_TILES = 1.25
 """cache for blocks that cut tiles in two: the tile comes back before it has left the cache"""
@@ -49,12 +50,9 @@ def write_image(
     """
     inputs = [info.path, *info.files] if info.path else []
     check_output(path, overwrite=overwrite, inputs=inputs)
-    target, writer = real_target(path), writer_of(Path(path))
-    wanted = writer.format
     pixels, blocks = _peek(blocks)
     check_fits(Path(path), height=height, width=width, dtype=str(pixels.dtype))
-    if alpha is not None and not wanted.has_alpha:
-        alpha = None  # said by formats.losses before the run
+    writer = writer_of(Path(path))
     picture = Picture(
         info=info,
         scale=scale,
@@ -62,12 +60,20 @@ def write_image(
         width=width,
         num_colours=len(pixels),
         dtype=str(pixels.dtype),
-        alpha=alpha,
+        # what a format cannot hold is said by formats.losses before the run
+        alpha=alpha if writer.format.has_alpha else None,
         icc=usable_profile(info, len(pixels)),
-        wanted=wanted,
+        wanted=writer.format,
     )
+    _write(path, writer, picture, blocks, inputs)
+
+
+def _write(
+    path: str | os.PathLike[str], writer: Writer, picture: Picture, blocks: Blocks, inputs: Sequence[str]
+) -> None:
+    """Have the writer make the file beside its name, and put it there when it is whole."""
+    target, source = real_target(path), _Source(complete(blocks, picture))
     cache_mb = max(CACHE_MB, math.ceil(_ROWS_OF_TILES * _row_of_tiles_mb(picture)))
-    source = _Source(complete(blocks, picture))
     with (
         staged(target, spare=inputs) as staging,
         _translating(target, staging),

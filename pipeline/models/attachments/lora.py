@@ -107,16 +107,7 @@ def read_changes(path: Path, networks: dict[str, nn.Module], name: str) -> list[
         return ValueError(f"model {name}: the LoRA {path.name} {why}")
 
     main = "unet" if "unet" in networks else "transformer"
-    config: Any = networks[main].config
-    tensors = read_tensors(path)
-    if main == "transformer" and any(block in key for key in tensors for block in _AUTHORS):
-        raise refuse("names its layers in its authors' layout: convert it to diffusers' names")
-    if main == "unet" and any(key.startswith("lora_unet_") for key in tensors):
-        try:
-            tensors = map_original_blocks(tensors, config)
-        except (KeyError, ValueError, IndexError) as e:
-            raise refuse(f"names its layers in a layout that is not read ({e})") from e
-    layers = _by_layer(tensors, refuse)
+    layers = _by_layer(_named_as_diffusers(path, networks[main], main, refuse), refuse)
     alphas = _alphas(path, refuse)
     places = {
         network: {_flat(path): path for path, _ in module.named_modules()} for network, module in networks.items()
@@ -137,6 +128,22 @@ def read_changes(path: Path, networks: dict[str, nn.Module], name: str) -> list[
             raise refuse(f"does not fit {layer}: {sizes}; it is for another family")
         changes.append(change)
     return changes
+
+
+def _named_as_diffusers(
+    path: Path, network: nn.Module, main: str, refuse: Callable[[str], ValueError]
+) -> dict[str, torch.Tensor]:
+    """A file's tensors, their layers called as diffusers calls them."""
+    tensors = read_tensors(path)
+    if main == "transformer" and any(block in key for key in tensors for block in _AUTHORS):
+        raise refuse("names its layers in its authors' layout: convert it to diffusers' names")
+    if main == "unet" and any(key.startswith("lora_unet_") for key in tensors):
+        config: Any = network.config
+        try:
+            return map_original_blocks(tensors, config)
+        except (KeyError, ValueError, IndexError) as e:
+            raise refuse(f"names its layers in a layout that is not read ({e})") from e
+    return tensors
 
 
 def _by_layer(
