@@ -22,7 +22,8 @@ from benchmarks.methods import recipe_method
 from benchmarks.pictures import Example, add_picture_options, centre_crop, find_pictures, load_examples
 from pipeline.geometry.noise import keyed_noise
 from pipeline.imaging.canny import canny_edges
-from pipeline.models.protocol import Conditioning, ModelCard
+from pipeline.models.card import ModelCard
+from pipeline.models.protocol import Conditioning
 from pipeline.models.registry import describe_model, load_backbone
 from pipeline.sampling.solver import build_solver
 from storage.box import Box

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from actors.artifacts.previous import Before
 from actors.artifacts.tagging import LazyTagger
-from pipeline.models.protocol import ModelCard
+from pipeline.models.card import ModelCard
 from pipeline.models.registry import describe_model, load_backbone
 from pipeline.plan.device import make_deterministic
 from pipeline.plan.plan import Plan

@@ -14,14 +14,8 @@ from torch.nn import functional
 
 from pipeline.imaging.finite import check_weights, finite
 from pipeline.imaging.pixels import to_rgb
-from pipeline.models.protocol import (
-    Backbone,
-    LookingBackbone,
-    ModelCard,
-    RestoringBackbone,
-    SteeringBackbone,
-    TaggingBackbone,
-)
+from pipeline.models.card import ModelCard
+from pipeline.models.protocol import Backbone, LookingBackbone, RestoringBackbone, SteeringBackbone, TaggingBackbone
 from pipeline.models.registry import describe_model, load_backbone
 from pipeline.prompts.textures import PAIRS, TextureMemory, choose_pairs
 from storage.box import Box

@@ -9,7 +9,7 @@ from pathlib import Path
 from cluster.job import Job, Work
 from cluster.pictures.textures import memory_for
 from cluster.pictures.transfer import describe_image
-from pipeline.models.protocol import AttentionCard, ModelCard
+from pipeline.models.card import AttentionCard, ModelCard
 from pipeline.models.registry import describe_model
 from pipeline.models.vit import describe_attention
 from pipeline.plan.binding import Given, bind

@@ -24,8 +24,8 @@ from pipeline.models.files.model_file import SIGHTS, ImageAdapter, ModelFile
 from pipeline.models.files.strictness import Unread, settle
 from pipeline.models.files.weights import fingerprint_files, num_parameters, weight_files
 
+from .card import ModelCard
 from .family import CONTROLS, IMAGE_ADAPTER, Family
-from .protocol import ModelCard
 
 
 def attach(card: ModelCard, file: ModelFile, family: Family, *, strict: bool = True) -> ModelCard:

@@ -15,7 +15,8 @@ from typing import Any, Protocol
 import torch
 
 from pipeline.models.attention.kernels import Options
-from pipeline.models.protocol import Backbone, Defaults, LatentGeometry, ModelCard
+from pipeline.models.card import Defaults, LatentGeometry, ModelCard
+from pipeline.models.protocol import Backbone
 
 CONTROLS, IMAGE_ADAPTER = "controls", "image_adapter"
 """what a model file can attach to a family beside LoRAs"""

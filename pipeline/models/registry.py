@@ -27,11 +27,12 @@ from pipeline.models.files.weights import fingerprint_files, num_parameters, wei
 from pipeline.sampling.model_scheduler import check_scheduler, finite_settings
 from storage.registry import Registry
 
+from .card import ModelCard
 from .composite import attach
 from .embedded import loading as embedded
 from .families import analytic, flux, stable_diffusion, stable_diffusion_3
 from .family import Family
-from .protocol import Backbone, ModelCard
+from .protocol import Backbone
 
 EMBEDDED = Path(__file__).resolve().parent / "embedded" / "weights"
 """the model that ships with the package"""

@@ -28,7 +28,7 @@ from pipeline.models.files.strictness import settle, unread_of_part
 from pipeline.models.files.weights import fingerprint_files, read_whole, variant, weight_files
 from storage.box import Box
 
-from .protocol import AttentionCard
+from .card import AttentionCard
 
 WHAT = "--vit"
 KINDS: dict[str, tuple[Any, dict[str, Any]]] = {

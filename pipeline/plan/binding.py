@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from pipeline.geometry.tiles import TileGrid, check_reach, plan_tiles
-from pipeline.models.protocol import AttentionCard, ModelCard
+from pipeline.models.card import AttentionCard, ModelCard
 from pipeline.prompts.tag_file import TagFile
 from pipeline.prompts.tagging import Tagging
 from pipeline.sampling.groups import LEAST_DEFAULT_STEPS, default_group_steps, paper_group_steps
@@ -140,12 +140,8 @@ def bind(
     stage: Stage = ONLY_STAGE,
 ) -> Plan:
     """Bind a recipe to an image, a model and a device. Raises ValueError with the mend for what cannot work."""
-    geometry = model.geometry
-    if not stage.from_text:
-        check_scale(scale, model)
-    height, width = (geometry.canvas_side(side * scale) for side in (image.height, image.width))
-    check_smallest(image.height, image.width, scale, geometry)
-    one_window = max(height, width) <= min(geometry.codec.window, recipe.tiles.region)
+    height, width = _canvas(image, scale, model, stage)
+    one_window = max(height, width) <= min(model.geometry.codec.window, recipe.tiles.region)
     settled = _settle(_follow(recipe, given), model, image, given.tagger, one_window=one_window)
     degradations = _degradations(model, given.tags, given.tagger)
     _check(settled, model, device, given, stage, degradations)
@@ -156,7 +152,7 @@ def bind(
         recipe=settled,
         image=image,
         scale=scale,
-        geometry=geometry,
+        geometry=model.geometry,
         scheduler=model.scheduler,
         model_fingerprint=model.fingerprint,
         dropped=model.dropped,
@@ -172,6 +168,15 @@ def bind(
     # equal plans have equal records: where nothing was dropped, it does not matter whether it might have been
     strict = settled.with_settings({"model.strict": not plan.all_dropped})
     return dataclasses.replace(plan, recipe=strict, timesteps=plan.solver().timesteps)
+
+
+def _canvas(image: ImageFacts, scale: int, model: ModelCard, stage: Stage) -> tuple[int, int]:
+    """Latent pixels along y and x of the canvas that holds the enlarged image."""
+    if not stage.from_text:
+        check_scale(scale, model)
+    height, width = (model.geometry.canvas_side(side * scale) for side in (image.height, image.width))
+    check_smallest(image.height, image.width, scale, model.geometry)
+    return height, width
 
 
 def _tiles(settled: Recipe, regions: RegionGrid) -> TileGrid:

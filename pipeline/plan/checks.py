@@ -7,7 +7,7 @@ import shutil
 
 from pipeline.models.attention.kernels import HALF_ONLY, ON_CPU
 from pipeline.models.attention.neighbourhood import QUARTERS
-from pipeline.models.protocol import LatentGeometry, ModelCard
+from pipeline.models.card import LatentGeometry, ModelCard
 from pipeline.prompts.tag_file import TagFile
 
 from .device import DeviceFacts

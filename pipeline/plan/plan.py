@@ -15,7 +15,8 @@ from pipeline.geometry.tiles import TileGrid, plan_tiles
 from pipeline.imaging.colour import REACH as COLOUR_REACH
 from pipeline.imaging.frequency import neighbourhood as low_pass_window
 from pipeline.imaging.pixels import ValueRange
-from pipeline.models.protocol import AttentionCard, LatentGeometry, Neighbourhood
+from pipeline.models.card import AttentionCard, LatentGeometry
+from pipeline.models.protocol import Neighbourhood
 from pipeline.prompts.tag_file import TagFile
 from pipeline.prompts.tagging import Tagging
 from pipeline.sampling.difficulty import refined_from

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from pipeline.models.protocol import UNGUIDED, ModelCard
+from pipeline.models.card import ModelCard
+from pipeline.models.protocol import UNGUIDED
 from pipeline.prompts.tagging import Tagging
 
 from .checks import check_words

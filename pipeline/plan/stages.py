@@ -13,7 +13,7 @@ from __future__ import annotations
 import math
 from typing import Any
 
-from pipeline.models.protocol import Defaults, LatentGeometry, ModelCard
+from pipeline.models.card import Defaults, LatentGeometry, ModelCard
 from pipeline.settings import SPREAD, WITHOUT
 
 from .binding import NOTHING, Given, bind

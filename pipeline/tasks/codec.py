@@ -16,7 +16,8 @@ import torch
 from pipeline.imaging.moments import Moments, join
 from pipeline.imaging.pixels import decode_window, encode_window
 from pipeline.models.autoencoder.group_norm import GroupNorms
-from pipeline.models.protocol import Backbone, LatentGeometry, NormalisingBackbone
+from pipeline.models.card import LatentGeometry
+from pipeline.models.protocol import Backbone, NormalisingBackbone
 from storage.box import Box, RegionGrid
 
 

@@ -18,7 +18,7 @@ import numpy as np
 
 from pipeline.geometry.blend import axis_window
 from pipeline.geometry.tiles import Tile
-from pipeline.models.protocol import LatentGeometry
+from pipeline.models.card import LatentGeometry
 from pipeline.plan.plan import Plan
 from storage.box import Box, RegionGrid
 

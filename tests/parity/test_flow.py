@@ -13,8 +13,9 @@ import diffusers
 import pytest
 import torch
 
+from pipeline.models.card import ModelCard
 from pipeline.models.families.flux import pack, unpack
-from pipeline.models.protocol import Backbone, Conditioning, ModelCard
+from pipeline.models.protocol import Backbone, Conditioning
 from pipeline.models.registry import describe_model, load_backbone
 from pipeline.sampling.levels import FlowLevels
 from pipeline.sampling.solver import build_solver

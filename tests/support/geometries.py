@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 from typing import Any
 
-from pipeline.models.protocol import LatentGeometry
+from pipeline.models.card import LatentGeometry
 
 PARTS = ("inputs", "codec", "cost")
 

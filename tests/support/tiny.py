@@ -19,8 +19,8 @@ from transformers import (
     ViTModel,
 )
 
+from pipeline.models.card import ModelCard
 from pipeline.models.families import analytic
-from pipeline.models.protocol import ModelCard
 from pipeline.plan.binding import Given, bind
 from pipeline.plan.device import DeviceFacts
 from pipeline.plan.facts import ImageFacts

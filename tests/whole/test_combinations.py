@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from pipeline.models.protocol import AttentionCard, ModelCard
+from pipeline.models.card import AttentionCard, ModelCard
 from pipeline.models.registry import describe_model
 from pipeline.plan.binding import Given, bind
 from pipeline.plan.facts import ImageFacts

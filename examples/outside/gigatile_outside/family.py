@@ -15,8 +15,9 @@ from torch.nn import functional
 
 from pipeline.models.attention.kernels import PLAIN, Options
 from pipeline.models.autoencoder.geometry import CodecGeometry
+from pipeline.models.card import Cost, Defaults, Inputs, LatentGeometry, ModelCard
 from pipeline.models.family import Family
-from pipeline.models.protocol import Backbone, Conditioning, Cost, Defaults, Inputs, LatentGeometry, ModelCard
+from pipeline.models.protocol import Backbone, Conditioning
 from storage.documents import read_json
 
 

@@ -20,9 +20,9 @@ from diffusers.loaders.lora_conversion_utils import _maybe_map_sgm_blocks_to_dif
 from torch import nn
 
 from pipeline.imaging.finite import TOO_STRONG, finite
+from pipeline.models.card import ModelCard
 from pipeline.models.files.configs import read_config
 from pipeline.models.files.weights import PICKLES, check_pickle, read_tensors
-from pipeline.models.protocol import ModelCard
 from storage.documents import parse_json
 
 _ROLE = re.compile(r"[._](?:lora(?:_linear_layer)?[._])(down|up|A|B)(?:\.default)?(?:\.weight)$|\.(alpha)$")

@@ -15,7 +15,8 @@ from pipeline.models.attachments.image_adapter import read_adapter
 from pipeline.models.attention.kernels import PLAIN, Options
 from pipeline.models.attention.neighbourhood import surround
 from pipeline.models.attention.word_maps import record_words
-from pipeline.models.protocol import Conditioning, LatentGeometry, WordMaps
+from pipeline.models.card import LatentGeometry
+from pipeline.models.protocol import Conditioning, WordMaps
 
 from .precondition import local_spread, precondition
 

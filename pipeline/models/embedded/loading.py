@@ -17,9 +17,9 @@ from pipeline.models.attention.kernels import PLAIN, Options
 from pipeline.models.attention.neighbourhood import knows_attention
 from pipeline.models.attention.word_maps import word_cell
 from pipeline.models.autoencoder.geometry import CodecGeometry
+from pipeline.models.card import LIVE_FEATURES, Cost, Defaults, Inputs, LatentGeometry, ModelCard
 from pipeline.models.family import Family
 from pipeline.models.files.weights import fingerprint_files, read_whole, weight_file
-from pipeline.models.protocol import LIVE_FEATURES, Cost, Defaults, Inputs, LatentGeometry, ModelCard
 from pipeline.prompts.tokenizer import read_tokenizer
 from storage.documents import read_json
 

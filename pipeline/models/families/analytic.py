@@ -10,8 +10,9 @@ import torch
 
 from pipeline.models.attention.kernels import PLAIN, Options
 from pipeline.models.autoencoder.geometry import CodecGeometry
+from pipeline.models.card import Cost, Defaults, Inputs, LatentGeometry, ModelCard
 from pipeline.models.family import Family
-from pipeline.models.protocol import Conditioning, Cost, Defaults, Inputs, LatentGeometry, ModelCard
+from pipeline.models.protocol import Conditioning
 
 GEOMETRY = LatentGeometry(
     channels=4,

@@ -10,7 +10,8 @@ import torch
 from pipeline.models.attention.joint import part_places, surround
 from pipeline.models.attention.kernels import Options
 from pipeline.models.autoencoder.autoencoder import Autoencoder
-from pipeline.models.protocol import Conditioning, LatentGeometry
+from pipeline.models.card import LatentGeometry
+from pipeline.models.protocol import Conditioning
 
 
 class JointTransformer(Autoencoder):

@@ -19,6 +19,7 @@ from pipeline.models.attention.kernels import PLAIN, Options
 from pipeline.models.attention.neighbourhood import knows_attention, surround
 from pipeline.models.attention.word_maps import record_words, word_cell
 from pipeline.models.autoencoder.autoencoder import Autoencoder, codec_cost, codec_geometry
+from pipeline.models.card import Cost, Defaults, Inputs, LatentGeometry, ModelCard
 from pipeline.models.family import CONTROLS, IMAGE_ADAPTER, Family
 from pipeline.models.files.configs import read_config
 from pipeline.models.files.demands import square_side
@@ -27,7 +28,7 @@ from pipeline.models.files.networks import kinds as network_kinds
 from pipeline.models.files.networks import read_networks, skeleton
 from pipeline.models.files.single_file import read_checkpoint
 from pipeline.models.flops import count_autoencoder, count_unet
-from pipeline.models.protocol import Conditioning, Cost, Defaults, Inputs, LatentGeometry, ModelCard, WordMaps
+from pipeline.models.protocol import Conditioning, WordMaps
 from pipeline.prompts.tokenizer import read_tokenizer
 
 TEXT_PARTS = (("tokenizer", "text_encoder"), ("tokenizer_2", "text_encoder_2"))

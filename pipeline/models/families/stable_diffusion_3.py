@@ -16,11 +16,11 @@ from torch.nn import functional
 from pipeline.models.attachments.lora import merge_all
 from pipeline.models.attention.kernels import PLAIN, Options
 from pipeline.models.autoencoder.autoencoder import codec_cost, codec_geometry
+from pipeline.models.card import LIVE_FEATURES, Cost, Defaults, Inputs, LatentGeometry, ModelCard
 from pipeline.models.family import Family, Pass
 from pipeline.models.files.configs import read_config
 from pipeline.models.files.networks import bare, read_network
 from pipeline.models.flops import count_autoencoder, count_joint, without_weights, zeros
-from pipeline.models.protocol import LIVE_FEATURES, Cost, Defaults, Inputs, LatentGeometry, ModelCard
 
 from .joint_transformer import JointTransformer
 from .text_encoder import KINDS, TextEncoder, config_files, folders, num_tokens, read_text_encoder

@@ -15,7 +15,8 @@ import torch
 from pipeline.imaging.finite import at, check_weights, finite, is_finite, networks
 from pipeline.imaging.moments import Moments
 from pipeline.imaging.pixels import ValueRange
-from pipeline.models.protocol import Backbone, Conditioning, Inputs
+from pipeline.models.card import Inputs
+from pipeline.models.protocol import Backbone, Conditioning
 from pipeline.models.registry import describe_model, load_backbone
 from pipeline.plan.flat import dotted
 from pipeline.plan.recipe import Recipe

@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
+from pipeline.models.card import ModelCard
 from pipeline.models.families import analytic
-from pipeline.models.protocol import ModelCard
 from pipeline.plan.binding import COMPANIONS, Given, bind
 from pipeline.plan.device import DeviceFacts
 from pipeline.plan.facts import ImageFacts

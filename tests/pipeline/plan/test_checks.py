@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
+from pipeline.models.card import ModelCard
 from pipeline.models.families import analytic
-from pipeline.models.protocol import ModelCard
 from pipeline.plan import checks
 from pipeline.plan.checks import check_scale, check_smallest, check_tags, check_textures, check_words
 from pipeline.plan.device import DeviceFacts

@@ -6,8 +6,8 @@ import dataclasses
 
 import pytest
 
+from pipeline.models.card import LIVE_FEATURES_UNET
 from pipeline.models.families import analytic
-from pipeline.models.protocol import LIVE_FEATURES_UNET
 from pipeline.models.registry import describe_model
 from pipeline.plan.cost import CODEC_CHANNELS, GATHERED, LIBRARIES, denoise_bytes, price
 from tests.support.geometries import altered

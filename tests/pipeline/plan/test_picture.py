@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from pipeline.models.protocol import ModelCard
+from pipeline.models.card import ModelCard
 from pipeline.models.registry import describe_model
 from pipeline.plan.binding import bind
 from pipeline.plan.facts import ImageFacts

@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 import torch
 
+from pipeline.models.card import AttentionCard
 from pipeline.models.families import analytic
-from pipeline.models.protocol import AttentionCard
 from pipeline.plan import presets
 from pipeline.plan.binding import Given, bind
 from pipeline.plan.facts import ImageFacts

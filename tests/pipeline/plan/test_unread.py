@@ -8,9 +8,9 @@ from typing import Any
 import pytest
 
 from cluster.job import Job, TextJob
+from pipeline.models.card import AttentionCard, ModelCard
 from pipeline.models.families import analytic
 from pipeline.models.files.model_file import Control, ImageAdapter, Lora, ModelFile
-from pipeline.models.protocol import AttentionCard, ModelCard
 from pipeline.models.registry import describe_model
 from pipeline.plan.binding import Given, bind
 from pipeline.plan.facts import ImageFacts

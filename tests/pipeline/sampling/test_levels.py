@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 import torch
 
-from pipeline.models.protocol import ModelCard
+from pipeline.models.card import ModelCard
 from pipeline.models.registry import describe_model
 from pipeline.plan.record import plan_from_json
 from pipeline.sampling.levels import FlowLevels

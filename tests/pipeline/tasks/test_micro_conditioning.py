@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import dataclasses
 
+from pipeline.models.card import ModelCard
 from pipeline.models.families import analytic
-from pipeline.models.protocol import ModelCard
 from pipeline.plan.plan import Plan
 from pipeline.plan.presets import parse_recipe
 from pipeline.plan.stages import bind_series

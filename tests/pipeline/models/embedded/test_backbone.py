@@ -11,10 +11,11 @@ import pytest
 import torch
 
 from pipeline.models.autoencoder.geometry import CodecGeometry
+from pipeline.models.card import Cost, Inputs, LatentGeometry
 from pipeline.models.embedded import backbone as module
 from pipeline.models.embedded.backbone import EmbeddedBackbone, Parts
 from pipeline.models.embedded.precondition import local_spread
-from pipeline.models.protocol import Conditioning, Cost, Inputs, LatentGeometry
+from pipeline.models.protocol import Conditioning
 
 MEAN, STD = [0.5, -1.0, 2.0, 0.0], [2.0, 0.5, 4.0, 1.0]
 SPREAD = [[0.1, 0.2, -0.1], [0.0, 0.1, 0.1], [-0.5, 0.0, 0.1], [0.3, -0.1, 0.0]]
