@@ -50,12 +50,12 @@ address, entrypoint, runtime = sys.argv[1], sys.argv[2], json.loads(sys.argv[3])
 
 
 def patiently(call):
-    # the dashboard, and its agent that starts jobs, come up after the port is open
+    # the dashboard, and its agent that starts jobs, come up after the port is open, and are late on a busy machine
     deadline = time.monotonic() + 1200
     while True:
         try:
             return call()
-        except (ConnectionError, RuntimeError):
+        except (OSError, RuntimeError):
             if time.monotonic() > deadline:
                 raise
             time.sleep(0.5)
@@ -68,12 +68,13 @@ for line in sys.stdin:
         patiently(lambda: client.submit_job(entrypoint=entrypoint, submission_id=name, runtime_env=runtime))
         print("submitted", flush=True)
     elif verb == "stop":
-        client.stop_job(name)
+        patiently(lambda: client.stop_job(name))
         print("stopping", flush=True)
     else:
-        while not client.get_job_status(name).is_terminal():
+        while not patiently(lambda: client.get_job_status(name)).is_terminal():
             time.sleep(0.2)
-        print(json.dumps([client.get_job_status(name).value, client.get_job_logs(name)]), flush=True)
+        ended = patiently(lambda: [client.get_job_status(name).value, client.get_job_logs(name)])
+        print(json.dumps(ended), flush=True)
 """
 """Ray's own client in a process with the head's token: every word of the `ray job` command would load Ray again"""
 
