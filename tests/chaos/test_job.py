@@ -10,10 +10,12 @@ import os
 import re
 import secrets
 import shlex
+import shutil
 import signal
 import socket
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -126,6 +128,8 @@ def head(tmp_path: Path) -> Iterator[Head]:
     }
     environment.pop("RAY_ADDRESS", None)
     dashboard_port = free_port()
+    # not below tmp_path: sockets lie in it, whose paths have 107 letters at most
+    folder = tempfile.mkdtemp(prefix="ray", dir="/tmp")
     process = subprocess.Popen(
         [
             *RAY, "start", "--head", "--block", "--node-ip-address=127.0.0.1", f"--port={free_port()}",
@@ -133,6 +137,8 @@ def head(tmp_path: Path) -> Iterator[Head]:
             f"--object-store-memory={200 << 20}", f"--ray-client-server-port={free_port()}",
             # a fixed port that another cluster holds leaves this one without an agent that starts jobs
             "--dashboard-agent-listen-port=0",
+            # Ray's jobs join the cluster that was started last in its folder: another's may have been
+            f"--temp-dir={folder}",
         ],
         env=environment,
         stdout=subprocess.DEVNULL,
@@ -149,6 +155,7 @@ def head(tmp_path: Path) -> Iterator[Head]:
         except subprocess.TimeoutExpired:
             os.killpg(process.pid, signal.SIGKILL)
             process.wait()
+        shutil.rmtree(folder, ignore_errors=True)
 
 
 def readme_lines() -> str:
