@@ -1,6 +1,6 @@
 """The pixels that a run works on: those of its input in the store, or, in a later stage, the picture of the one before.
 
-input/pixels     the input as it was ingested, in its own type, [bands, y, x]
+pixels     the input as it was ingested, in its own type, [bands, y, x]
 """
 
 from __future__ import annotations

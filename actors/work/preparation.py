@@ -14,20 +14,20 @@ from actors.artifacts.reductions import StoredReductions
 from actors.artifacts.tagging import GlobalTags
 from pipeline.plan.plan import Plan
 from pipeline.tasks.activity import count_active
+from pipeline.tasks.contribution import Contribution
 from pipeline.tasks.local_prompts import Prompter
 from pipeline.tasks.prepare import Preparer
 from storage.run import RunStore
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Prepared:
-    """What a task wrote before the first step."""
+class Done:
+    """What one task did; see Outcome."""
 
-    crc32c: int
+    crc32c: int = 0
     extra: dict[str, Any] = field(default_factory=dict)
-    """more checksums; see Outcome"""
     active: tuple[int, ...] = ()
-    """tiles at work in each step, as far as the region's own difficulty tells"""
+    contributions: list[Contribution] = field(default_factory=list)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -45,15 +45,15 @@ class Preparation:
     images: StoredImagePrompts
     reductions: StoredReductions
 
-    def embed(self) -> Prepared:
+    def embed(self) -> Done:
         """The plan's own prompts, and what is seen all over the image where tiles may need it."""
         kept = {}
         if self.plan.recipe.prompts.least_confidence > 0:
             self.global_tags.find()
             kept[GLOBAL_TAGS_BLOB] = self.blobs.sum(GLOBAL_TAGS_BLOB)
-        return Prepared(crc32c=self.own_prompts.embed(), extra={BLOBS: kept} if kept else {})
+        return Done(crc32c=self.own_prompts.embed(), extra={BLOBS: kept} if kept else {})
 
-    def prepare(self, region: int) -> Prepared:
+    def prepare(self, region: int) -> Done:
         """A region's coarse latent, and before it is there, all else that its later tasks read."""
         plan, recipe = self.plan, self.plan.recipe
         extra, kept = dict[str, Any](), dict[str, int]()
@@ -71,7 +71,7 @@ class Preparation:
             active = tuple(count_active(recipe, tiles, box, difficulty[0], plan.timesteps))
         if kept:
             extra[BLOBS] = kept
-        return Prepared(crc32c=self.store.open_array(COARSE).write(region, coarse), extra=extra, active=active)
+        return Done(crc32c=self.store.open_array(COARSE).write(region, coarse), extra=extra, active=active)
 
     def _prompt(self, region: int) -> tuple[int, dict[str, int]]:
         """Tag the input under each tile of the region and keep the prompts; written before the coarse latent is.

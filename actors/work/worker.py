@@ -9,7 +9,7 @@ from __future__ import annotations
 import resource
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 import torch
@@ -31,17 +31,7 @@ from storage.run import RunStore
 
 from .exchange import Exchange
 from .golden import greet
-from .preparation import Preparation
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Done:
-    """What one task did."""
-
-    crc32c: int = 0
-    extra: dict[str, Any] = field(default_factory=dict)
-    active: tuple[int, ...] = ()
-    contributions: list[Contribution] = field(default_factory=list)
+from .preparation import Done, Preparation
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -93,8 +83,8 @@ class Worker:
     def _carry_out(self, task: Task, contributions: Sequence[Contribution]) -> Done:
         step, region = task.step, task.region
         actions: dict[Kind, Callable[[], Done]] = {
-            Kind.EMBED: self._embed,
-            Kind.PREPARE: lambda: self._prepare(region),
+            Kind.EMBED: self.preparation.embed,
+            Kind.PREPARE: lambda: self.preparation.prepare(region),
             Kind.ENCODE: lambda: self._encode(region),
             Kind.DENOISE: lambda: Done(contributions=self.denoiser.denoise(step, region)),
             Kind.EXCHANGE: lambda: Done(contributions=self.exchange.exchange(step, region)),
@@ -107,14 +97,6 @@ class Worker:
 
     def _write(self, name: str, region: int, values: Any) -> int:
         return self.store.open_array(name).write(region, values)
-
-    def _embed(self) -> Done:
-        made = self.preparation.embed()
-        return Done(crc32c=made.crc32c, extra=made.extra)
-
-    def _prepare(self, region: int) -> Done:
-        made = self.preparation.prepare(region)
-        return Done(crc32c=made.crc32c, extra=made.extra, active=made.active)
 
     def _encode(self, region: int) -> Done:
         box = self.plan.regions.box(region)
