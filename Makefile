@@ -3,6 +3,8 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
+# folders of nothing but slow tests: not even read by `make fast`
+SLOW := $(addprefix --ignore=tests/,chaos training benchmarks whole commands parity examples)
 # the CPU build where it can be had; any torch 2.13.0 does
 TORCH := torch==2.13.0
 
@@ -26,7 +28,7 @@ test: $(VENV)/.test
 	$(BIN)/python -m pytest --numprocesses 2 --dist loadscope --no-loadscope-reorder
 
 fast: $(VENV)/.test
-	$(BIN)/python -m pytest --numprocesses 2 --dist loadscope --no-loadscope-reorder -m "not ray and not slow and not chaos" --few-cases
+	$(BIN)/python -m pytest --numprocesses 2 --dist loadscope --no-loadscope-reorder $(SLOW) -m "not ray and not slow and not chaos" --few-cases
 
 check: $(VENV)/.test
 	$(BIN)/ruff check .
