@@ -6,10 +6,11 @@ Checks, the help of the command line and the tables of docs/recipes.md are deriv
 from __future__ import annotations
 
 import dataclasses
+import functools
 import math
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import Any, ClassVar
+from typing import Any, ClassVar, cast
 
 WITHOUT, SPREAD = "without", "spread"
 """what the first stage of a picture from words does with a setting: it goes ``without``, or does so unless that stage
@@ -169,6 +170,11 @@ class Setting:
 
 def settings_of(section: type[Section]) -> tuple[Setting, ...]:
     """The settings of a section, in their order."""
+    return _read_settings(cast(Any, section))
+
+
+@functools.cache
+def _read_settings(section: Any) -> tuple[Setting, ...]:
     return tuple(
         Setting(
             section=section.section,
@@ -178,13 +184,44 @@ def settings_of(section: type[Section]) -> tuple[Setting, ...]:
             default=one.default,
             about=one.metadata["about"],
         )
-        for one in dataclasses.fields(section)  # type: ignore[arg-type]
+        for one in dataclasses.fields(section)
     )
 
 
 def by_name(sections: Iterable[type[Section]]) -> dict[str, Setting]:
     """All settings of some sections by their names, ``section.field``."""
     return {one.name: one for section in sections for one in settings_of(section)}
+
+
+def check_needs(values: Mapping[str, Any], settings: Mapping[str, Setting], *, late: bool = False) -> None:
+    """Refuse settings that would not be read, and those that exclude one another, with ValueError.
+
+    ``values`` and ``settings``: all, by name. ``late``: of the settings whose needs are known when a recipe is bound.
+    """
+    for name, one in settings.items():
+        about, value = one.about, values[name]
+        if about.late != late or not about.asks(value):
+            continue
+        for need in about.needs:
+            other = values[need.setting]
+            if other is not None and not need.holds(other):
+                raise ValueError(_unmet(name, value, need, other))
+        for clash in about.excludes:
+            other = values[clash.setting]
+            if other is not None and clash.holds(other):
+                because = f": {clash.why}" if clash.why else ""
+                raise ValueError(
+                    f"recipe: {name} = {show(value)} and {clash.setting} = {show(other)} exclude one another{because}; "
+                    "leave one of them out"
+                )
+
+
+def _unmet(name: str, value: object, need: Condition, other: object) -> str:
+    because = f" ({need.why})" if need.why else ""
+    return (
+        f"recipe: {name} = {show(value)} is read with {need} only, got {need.setting} = {show(other)}{because}: "
+        f"choose that, or leave {name} out"
+    )
 
 
 def show(value: Any) -> str:

@@ -5,11 +5,11 @@ from __future__ import annotations
 from pipeline.models.card import ModelCard
 from pipeline.models.protocol import UNGUIDED
 from pipeline.prompts.tagging import Tagging
+from pipeline.settings import check_needs
 
 from .checks import check_words
 from .facts import Stage
 from .recipe import SETTINGS, Recipe
-from .rules import check_needs
 
 
 def check_tagger(recipe: Recipe, model: ModelCard, tagger: Tagging | None) -> None:
@@ -68,7 +68,7 @@ def check_seen(recipe: Recipe, stage: Stage) -> None:
 
 def check_prompting(recipe: Recipe, degradations: tuple[str, ...]) -> None:
     """Refuse what only local prompts have, without them, and words for damage that would go nowhere."""
-    check_needs(recipe, SETTINGS, late=True)
+    check_needs(recipe.values(), SETTINGS, late=True)
     if recipe.prompts.degradations == "negative":
         if not degradations:
             raise ValueError(

@@ -70,6 +70,10 @@ class Recipe:
         section, _, last = dotted(setting).rpartition(".")
         return getattr(getattr(self, section) if section else self, last)
 
+    def values(self) -> dict[str, Any]:
+        """What every setting says, by its name, ``section.field``."""
+        return {name: getattr(getattr(self, one.section), one.field) for name, one in SETTINGS.items()}
+
     def with_settings(self, settings: Mapping[str, Any]) -> Recipe:
         """The recipe with other values of some settings, by the names that ``value`` takes.
 

@@ -1,7 +1,7 @@
 """What a recipe may say, whatever the image and the model: refused when it is made, in one line.
 
-What one setting needs or excludes of another stands beside the settings and is looked up here; what is written here
-takes more than two of them, or numbers against one another.
+What one setting needs or excludes of another stands beside the settings; what is written here takes more than two of
+them, or numbers against one another.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from pipeline.sampling.decay import TRAINING_STEPS
 from pipeline.sampling.groups import group_grid
 from pipeline.sampling.settings import SOURCES
-from pipeline.settings import Condition, Setting, show
+from pipeline.settings import Setting, check_needs
 
 if TYPE_CHECKING:
     from .recipe import Recipe
@@ -21,40 +21,9 @@ if TYPE_CHECKING:
 
 def check_recipe(recipe: Recipe, settings: Mapping[str, Setting]) -> None:
     """Raise ValueError with the setting, what it may be and what it is; ``settings``: all, by name."""
-    check_needs(recipe, settings)
+    check_needs(recipe.values(), settings)
     for check in (_check_value_range, _check_activity, _check_cells):
         check(recipe)
-
-
-def check_needs(recipe: Recipe, settings: Mapping[str, Setting], *, late: bool = False) -> None:
-    """Refuse settings that would not be read, and those that exclude one another.
-
-    ``late``: of the settings whose needs are known when the recipe is bound.
-    """
-    for name, one in settings.items():
-        value = recipe.value(name)
-        if one.about.late != late or not one.about.asks(value):
-            continue
-        for need in one.about.needs:
-            found = recipe.value(need.setting)
-            if found is not None and not need.holds(found):
-                raise ValueError(_unmet(name, value, need, found))
-        for clash in one.about.excludes:
-            found = recipe.value(clash.setting)
-            if found is not None and clash.holds(found):
-                because = f": {clash.why}" if clash.why else ""
-                raise ValueError(
-                    f"recipe: {name} = {show(value)} and {clash.setting} = {show(found)} exclude one another{because}; "
-                    "leave one of them out"
-                )
-
-
-def _unmet(name: str, value: object, need: Condition, found: object) -> str:
-    because = f" ({need.why})" if need.why else ""
-    return (
-        f"recipe: {name} = {show(value)} is read with {need} only, got {need.setting} = {show(found)}{because}: "
-        f"choose that, or leave {name} out"
-    )
 
 
 def _check_value_range(recipe: Recipe) -> None:

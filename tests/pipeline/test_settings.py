@@ -10,7 +10,19 @@ from typing import Any, ClassVar
 import pytest
 
 from pipeline.plan.recipe import SECTIONS, SETTINGS, Recipe
-from pipeline.settings import SPREAD, WITHOUT, About, Section, above, by_name, setting, settings_of, show, where
+from pipeline.settings import (
+    SPREAD,
+    WITHOUT,
+    About,
+    Section,
+    above,
+    by_name,
+    check_needs,
+    setting,
+    settings_of,
+    show,
+    where,
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -101,3 +113,11 @@ def test_what_excludes_one_another_is_refused(name: str) -> None:
     with pytest.raises(ValueError, match=f"{name} = .* and {clash.setting} = .* exclude one another: .*"):
         Recipe().with_settings({name: asking, clash.setting: clash.among[0]})
     assert Recipe().with_settings({name: asking}).value(name) == asking
+
+
+def test_late_needs_are_looked_at_when_the_recipe_is_bound() -> None:
+    """Tags that go beside a recipe turn words from attention into those of a file."""
+    asked = Recipe().with_settings({"prompts.source": "attention", "prompts.parents": 1})
+    with pytest.raises(ValueError, match=r"prompts.parents = 1 is read with prompts.source = 'local' or 'file' only"):
+        check_needs(asked.values(), SETTINGS, late=True)
+    check_needs(asked.with_settings({"prompts.source": "file"}).values(), SETTINGS, late=True)

@@ -6,8 +6,7 @@ from typing import Any
 
 import pytest
 
-from pipeline.plan.recipe import SETTINGS, Recipe
-from pipeline.plan.rules import check_needs
+from pipeline.plan.recipe import Recipe
 
 
 @pytest.mark.parametrize(
@@ -28,11 +27,3 @@ from pipeline.plan.rules import check_needs
 def test_refusals(settings: dict[str, Any], message: str) -> None:
     with pytest.raises(ValueError, match=message):
         Recipe().with_settings(settings)
-
-
-def test_late_needs_are_looked_at_when_the_recipe_is_bound() -> None:
-    """Tags that go beside a recipe turn words from attention into those of a file."""
-    asked = Recipe().with_settings({"prompts.source": "attention", "prompts.parents": 1})
-    with pytest.raises(ValueError, match=r"prompts.parents = 1 is read with prompts.source = 'local' or 'file' only"):
-        check_needs(asked, SETTINGS, late=True)
-    check_needs(asked.with_settings({"prompts.source": "file"}), SETTINGS, late=True)
