@@ -18,7 +18,6 @@ from pipeline.geometry.tiles import Tile
 from pipeline.models.registry import locate_configs
 from pipeline.plan.plan import Plan
 from pipeline.plan.record import plan_from_json
-from pipeline.plan.unread import reads_negative
 from pipeline.prompts.record import PromptRecord
 from pipeline.prompts.text_limit import TextLimit, load_text_limit
 from pipeline.tasks.crop_tags import CropTags
@@ -144,7 +143,7 @@ def find_cuts(plan: Plan, model: str, *, allow_pickle: bool = False) -> tuple[st
     limit = load_text_limit(str(locate_configs(model, allow_pickle=allow_pickle)), plan.geometry.inputs.text_tokens)
     recipe, lines = plan.recipe, []
     read = {"prompts.text": recipe.prompts.text}
-    if reads_negative(plan):
+    if plan.reads_negative:
         read["prompts.negative"] = recipe.prompts.negative
     for name, text in read.items():
         if dropped := limit.cut(text).dropped:

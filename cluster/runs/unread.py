@@ -11,7 +11,8 @@ from cluster.pictures.textures import read_memory
 from pipeline.models.files.model_file import read_model_file
 from pipeline.plan.plan import Plan
 from pipeline.plan.recipe import Recipe
-from pipeline.plan.unread import Case, find_unread
+from pipeline.plan.unread import find_unread
+from pipeline.plan.unread_case import Case
 from storage.box import RegionGrid
 
 from .binding import open_difficulty

@@ -16,7 +16,7 @@ from pipeline.imaging.colour import REACH as COLOUR_REACH
 from pipeline.imaging.frequency import neighbourhood as low_pass_window
 from pipeline.imaging.pixels import ValueRange
 from pipeline.models.card import AttentionCard, LatentGeometry
-from pipeline.models.protocol import Neighbourhood
+from pipeline.models.protocol import Neighbourhood, num_branches
 from pipeline.prompts.tag_file import TagFile
 from pipeline.prompts.tagging import Tagging
 from pipeline.sampling.difficulty import refined_from
@@ -68,6 +68,12 @@ class Plan:
     """what of the model's files nobody reads, a line each; only where the user let it pass"""
     stage: Stage = ONLY_STAGE
     format: int = FORMAT
+
+    @property
+    def reads_negative(self) -> bool:
+        """Whether predictions move away from the negative prompt."""
+        assert self.recipe.guidance.weight is not None
+        return self.geometry.reads_text and num_branches(self.geometry, self.recipe.guidance.weight) > 1
 
     @property
     def all_dropped(self) -> tuple[str, ...]:
