@@ -8,7 +8,6 @@ from __future__ import annotations
 import json
 import logging
 import time
-from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -18,8 +17,10 @@ from actors.artifacts.resume import ACTIVE
 from actors.artifacts.sums import JournalledSums, as_task, is_task
 from actors.artifacts.table import Kept
 from actors.executors.protocol import Event, Executor, TaskFailed, WorkerJoined, WorkerLost
-from actors.schedule.coordinator import Coordinator, Finished
-from actors.schedule.task import CONTRIBUTING, Hello, Item, Kind, Outcome
+from actors.schedule.attempt import Finished
+from actors.schedule.coordinator import Coordinator
+from actors.schedule.task import CONTRIBUTING, Hello, Item, Kind
+from actors.tally import Tally
 from pipeline.plan.plan import Plan
 from storage.errors import StorageFullError
 from storage.journal import Record, driver_record
@@ -52,45 +53,6 @@ class WrongWorkerError(RuntimeError):
 
 class StoppedError(RuntimeError):
     """The run was asked to stop; it can be resumed."""
-
-
-@dataclass(slots=True, kw_only=True)
-class Tally:
-    """What has been done so far in this session, for people and benchmarks."""
-
-    done: Counter[Kind] = field(default_factory=Counter)
-    seconds: dict[Kind, float] = field(default_factory=lambda: defaultdict(float))
-    backbone_seconds: float = 0.0
-    forwards: int = 0
-    """tiles that went through the model; what an activity spared is not among them"""
-    peak_bytes: int = 0
-    num_workers: int = 0
-    requeues: dict[str, int] = field(default_factory=dict)
-    first_join: float | None = None
-    """time.monotonic() when the first worker was admitted"""
-    joined: dict[str, float] = field(default_factory=dict)
-    """time.monotonic() at which each present worker was admitted"""
-    past_worker_seconds: float = 0.0
-    """presence of workers that are gone"""
-
-    @property
-    def worker_seconds(self) -> float:
-        """Seconds that workers were there for, idle or busy, all together."""
-        now = time.monotonic()
-        return self.past_worker_seconds + sum(now - start for start in self.joined.values())
-
-    def count(self, kind: Kind, outcome: Outcome) -> None:
-        """A task is finished."""
-        self.done[kind] += 1
-        self.seconds[kind] += outcome.seconds
-        self.backbone_seconds += outcome.backbone_seconds
-        self.forwards += outcome.forwards
-        self.peak_bytes = max(self.peak_bytes, outcome.peak_bytes)
-
-    def dismiss(self, worker: str) -> None:
-        """A worker is gone: its clock stops."""
-        if worker in self.joined:
-            self.past_worker_seconds += time.monotonic() - self.joined.pop(worker)
 
 
 @dataclass(slots=True, kw_only=True)

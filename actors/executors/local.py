@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Sequence
 
-from actors.schedule.coordinator import Attempt
+from actors.schedule.attempt import Attempt
 from actors.schedule.task import CONTRIBUTING, Kind, Part, Task
 from actors.work.worker import Worker
 from pipeline.tasks.contribution import Contribution

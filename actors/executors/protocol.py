@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
-from actors.schedule.coordinator import Attempt
+from actors.schedule.attempt import Attempt
 from actors.schedule.task import Fault, Hello, Kind, Outcome, Part, Task
 
 

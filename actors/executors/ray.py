@@ -17,7 +17,7 @@ import ray
 from ray.exceptions import GetTimeoutError, ObjectLostError, RayActorError, RayError, RayTaskError
 
 from actors.artifacts.blobs import Sums
-from actors.schedule.coordinator import Attempt
+from actors.schedule.attempt import Attempt
 from actors.schedule.graph import Graph
 from actors.schedule.task import CONTRIBUTING, Fault, Hello, Kind, Outcome, Part, Task
 from actors.work.building import WorkerSetup, build_worker

@@ -6,60 +6,20 @@ carries them to an executor and a journal. A task is done when its record is in 
 
 from __future__ import annotations
 
-import heapq
 from collections import Counter, defaultdict
 from collections.abc import Iterable
-from dataclasses import dataclass, field
 
+from .attempt import Attempt, Finished, Member, lease
 from .graph import Graph
 from .items import Items
 from .patience import Patience
+from .ready import Ready
 from .task import CONTRIBUTING, Fault, Item, Kind, Outcome, Task
 from .workload import Workload, sort_of
 
 
 class TaskFailedError(RuntimeError):
     """A task failed on every attempt; what is computed so far stays in the run."""
-
-
-@dataclass(slots=True, kw_only=True)
-class Attempt:
-    """One handing-out of a task."""
-
-    task: Task
-    number: int
-    worker: str
-    deadline: float
-    """when it is late, as far as was known when it was handed out; see Coordinator.overdue"""
-    started: float = 0.0
-    """when its time began to count"""
-    ahead: tuple[Task, ...] = ()
-    """what its worker had in hand before it then"""
-    late: bool = False
-    shared: bool = False
-    """offered to others though it is not late"""
-    sums: dict[str, int] = field(default_factory=dict)
-    """the journal's checksums of blobs that the task may read, by name; filled in when it is handed out"""
-
-
-@dataclass(slots=True, kw_only=True)
-class Member:
-    """A worker as the coordinator knows it."""
-
-    kinds: frozenset[Kind]
-    attempts: dict[int, Attempt] = field(default_factory=dict)
-    has_done: set[tuple[Kind, int]] = field(default_factory=set)
-    """sorts of tasks that it has finished once"""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Finished:
-    """A durable result that waits for its journal record."""
-
-    task: Task
-    attempt: int
-    worker: str
-    outcome: Outcome
 
 
 class Coordinator:
@@ -85,9 +45,7 @@ class Coordinator:
         self.requeues: dict[str, int] = defaultdict(int)
         self._finished: set[Task] = set()
         """whose records are not in the journal yet"""
-        self._ready: dict[Kind, list[tuple[tuple[int, int, int, int], Task]]] = {kind: [] for kind in Kind}
-        """a heap for each kind: workers that cannot prepare do not wade through what waits to be prepared"""
-        self._queued: set[Task] = set()
+        self._ready = Ready(graph)
         self._running: dict[Task, list[Attempt]] = defaultdict(list)
         self._failed_on: dict[Task, list[str]] = defaultdict(list)
         """the worker of each failure of a task"""
@@ -150,7 +108,7 @@ class Coordinator:
         hung = []
         for name, member in self.members.items():
             for attempt in member.attempts.values():
-                if now < min(attempt.deadline, attempt.started + self._lease(attempt, member)):
+                if now < min(attempt.deadline, attempt.started + lease(attempt, member, self.patience, self.workload)):
                     self._share(attempt, now)
                     continue
                 if attempt.late:
@@ -240,50 +198,19 @@ class Coordinator:
 
     def _offer(self, task: Task, *, again: bool = False) -> None:
         """Queue a task if everything it reads is there and nobody works on it (or somebody does, too slowly)."""
-        if task not in self.todo or task in self._queued or task in self._finished:
+        if task not in self.todo or task in self._ready or task in self._finished:
             return
         if self._running.get(task) and not again:
             return
         if self.items.serve(task):
-            self._queued.add(task)
-            heapq.heappush(self._ready[task.kind], (self._priority(task), task))
-
-    def _priority(self, task: Task) -> tuple[int, int, int, int]:
-        """Merges first: they free memory and unlock others; so do reductions. Then the lowest step, then the sweep.
-
-        What every region of a step waits for comes before the step's tiles.
-        """
-        early = {Kind.EMBED: -3, Kind.PREPARE: -2, Kind.ENCODE: -1, Kind.DECODE: self.graph.num_steps}
-        if task.kind is Kind.MEASURE:
-            reduction = self.graph.reductions[task.step]
-            steps = {"encode": -3, "decode": self.graph.num_steps}
-            early[task.kind] = steps.get(reduction.chain, reduction.layer)
-        waited_for = task.kind is Kind.EXCHANGE or (task.kind is Kind.MEASURE and early[task.kind] >= 0)
-        place = -1 if waited_for else self.graph.place(task.region)
-        first = task.kind in (Kind.MERGE, Kind.REDUCE)
-        return (0 if first else 1, early.get(task.kind, task.step), place, task.region)
+            self._ready.add(task)
 
     def _take(self, name: str, member: Member) -> Task | None:
         """The best queued task this worker can do; others stay queued."""
-        passed, found = [], None
-        while found is None:
-            heaps = [self._ready[kind] for kind in member.kinds if self._ready[kind]]
-            if not heaps:
-                break
-            entry = heapq.heappop(min(heaps, key=lambda heap: heap[0]))
-            task = entry[1]
-            if not self._still_wanted(task):
-                self._queued.discard(task)
-            elif self._fits(task, name, member):
-                found = task
-                self._queued.discard(task)
-            else:
-                passed.append(entry)
-                if len(passed) > 4 * len(self.members) + 16:
-                    break
-        for entry in passed:
-            heapq.heappush(self._ready[entry[1].kind], entry)
-        return found
+        most_passed = 4 * len(self.members) + 16
+        return self._ready.take(
+            member.kinds, self._still_wanted, lambda task: self._fits(task, name, member), most_passed=most_passed
+        )
 
     def _still_wanted(self, task: Task) -> bool:
         return task in self.todo and task not in self._finished and self.items.serve(task)
@@ -320,19 +247,7 @@ class Coordinator:
         """An attempt's time begins to count."""
         attempt.started = now
         attempt.ahead = tuple(one.task for one in member.attempts.values() if one.task != attempt.task)
-        attempt.deadline = now + self._lease(attempt, member)
-
-    def _lease(self, attempt: Attempt, member: Member) -> float:
-        """Seconds that a task may take, the wait behind all that its worker had in hand among them."""
-        patience, workload, tasks = self.patience, self.workload, (*attempt.ahead, attempt.task)
-        own = workload.seconds(attempt.task)
-        if not all(workload.seconds(task) for task in tasks):
-            return patience.lease_first
-        expected = max(patience.in_flight * own, sum(workload.seconds(task) for task in tasks))
-        if all(sort_of(task) in member.has_done for task in tasks):
-            return max(patience.lease_floor, patience.lease_factor * expected)
-        slowest = max(expected, sum(workload.slowest(task) for task in tasks))
-        return max(patience.lease_floor, patience.lease_factor * slowest) + patience.lease_warmup
+        attempt.deadline = now + lease(attempt, member, self.patience, self.workload)
 
     def _share(self, attempt: Attempt, now: float) -> None:
         """Offer a task of a sort that nobody has finished to a worker that has nothing to do, after a while."""

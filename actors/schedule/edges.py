@@ -23,18 +23,27 @@ A recipe with global reductions has two chains of them, before ``prepare`` (the 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Container, Iterator, Sequence
+from collections.abc import Container, Iterator, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
 
-from pipeline.plan.plan import Plan, prompting_regions
+from pipeline.plan.plan import Plan
 from pipeline.plan.reductions import chain_end, chain_previous, list_reductions, step_chain
-from pipeline.tasks.denoise import reach
-from storage.box import Box, RegionGrid
 
-from .relations import Axis, Extent, Places, through, turned
+from .regions import (
+    Regions,
+    around,
+    batch_shape,
+    blur_halo,
+    given_by_samples,
+    merged_with,
+    prompting_tiles,
+    seen_by_samples,
+    seen_by_tiles,
+)
+from .relations import Axis, Extent, Places
 from .task import Item, Kind, Task
 
 
@@ -75,21 +84,6 @@ class Edge:
         return self.cols.spread(self.rows.spread(tasks).T).T
 
 
-class Regions(NamedTuple):
-    """What each place of readers reads: rows by columns."""
-
-    rows: Sequence[Places]
-    cols: Sequence[Places]
-
-    def after(self, before: Regions) -> Regions:
-        """What is read by what ``before`` reads."""
-        return Regions(through(before.rows, self.rows), through(before.cols, self.cols))
-
-    def turned(self, regions: RegionGrid) -> Regions:
-        """Who reads each of the regions."""
-        return Regions(turned(self.rows, regions.rows), turned(self.cols, regions.cols))
-
-
 class Row(NamedTuple):
     """A row of the table; it is left out of a plan without ``holds``."""
 
@@ -110,7 +104,7 @@ def list_extents(plan: Plan) -> dict[str, Extent]:
         **dict.fromkeys((Kind.PREPARE, Kind.ENCODE, Kind.DECODE, "coarse", "out"), Extent(1, *canvas)),
         **dict.fromkeys((Kind.DENOISE, Kind.MERGE, "contribution"), Extent(steps, *canvas)),
         "z": Extent(steps + 1, *canvas),
-        **dict.fromkeys((Kind.EXCHANGE, "exchanged"), Extent(steps, *_batch_shape(plan))),
+        **dict.fromkeys((Kind.EXCHANGE, "exchanged"), Extent(steps, *batch_shape(plan))),
         **dict.fromkeys((Kind.MEASURE, "moments"), Extent(num, *canvas)),
         **dict.fromkeys((Kind.REDUCE, "statistics"), Extent(num, 1, 1)),
     }
@@ -195,7 +189,7 @@ def _of_merges(plan: Plan) -> list[Row]:
 def _of_reductions(plan: Plan) -> list[Row]:
     reductions = list_reductions(plan)
     previous = [_places(chain_previous(reductions, k)) for k in range(len(reductions))]
-    blurs, blurred = [one.kind == "blur" for one in reductions], around(plan, _blur_halo(plan))
+    blurs, blurred = [one.kind == "blur" for one in reductions], around(plan, blur_halo(plan))
     decodes, encodes = ([one.chain == chain for one in reductions] for chain in ("decode", "encode"))
     steps: list[Places] = [(one.layer,) if one.kind == "blur" else () for one in reductions]
     return [
@@ -226,87 +220,3 @@ def _places(k: int | None) -> Places:
 def _end(plan: Plan, chain: str) -> Places:
     """The last reduction of a chain."""
     return _places(chain_end(list_reductions(plan), chain))
-
-
-# -- which regions -------------------------------------------------------------------------------------------------
-
-
-def regions_of(regions: RegionGrid, rows: int, cols: int, box_of: Callable[[int, int], Box | None]) -> Regions:
-    """Regions under the boxes of a grid of readers, each of which is a row's span by a column's; None is no box."""
-    down = [box_of(row, 0) for row in range(rows)]
-    across = [box_of(0, col) for col in range(cols)]
-    return Regions(
-        [() if box is None else regions.rows_of(box) for box in down],
-        [() if box is None else regions.cols_of(box) for box in across],
-    )
-
-
-def _of_regions(plan: Plan, box_of: Callable[[int], Box | None]) -> Regions:
-    regions = plan.regions
-    return regions_of(regions, regions.rows, regions.cols, lambda row, col: box_of(regions.index(row, col)))
-
-
-def around(plan: Plan, halo: int) -> Regions:
-    """Regions that lie in each region and so many latent pixels round it."""
-    return _of_regions(plan, lambda region: plan.regions.box(region).grown(halo, plan.regions.canvas))
-
-
-def seen_by_tiles(plan: Plan) -> Regions:
-    """Regions that the tiles of each region touch; none for a region where no tile starts."""
-    return _of_regions(plan, lambda region: reach(plan.tiles, plan.regions, region, plan.jitter))
-
-
-def prompting_tiles(plan: Plan) -> Regions:
-    """Regions whose prompts hold in the tiles of each region."""
-    regions, seen = plan.regions, seen_by_tiles(plan)
-    found = []
-    for along, places in enumerate(seen):
-        each: list[Places] = []
-        for place in range(len(places)):
-            first = regions.index(*((place, 0) if along == 0 else (0, place)))
-            box = reach(plan.tiles, regions, first, plan.jitter) if plan.has_places else None
-            owners = [] if box is None else prompting_regions(plan, box)
-            each.append(tuple(sorted({regions.position(owner)[along] for owner in owners})))
-        found.append(each)
-    return Regions(*found)
-
-
-def merged_with(plan: Plan) -> Regions:
-    """Regions whose latents and contributions each region's merge reads: itself, and with a guide its neighbours."""
-    return _of_regions(plan, lambda region: plan.merge_window(plan.regions.box(region)))
-
-
-def _batch_shape(plan: Plan) -> tuple[int, int]:
-    """Batches of dilated samples as rows and columns: a column a batch of a window."""
-    dilation = plan.dilation
-    if dilation is None:
-        return 0, 0
-    a_window = -(-dilation.num_samples // plan.denoise_settings.batch)
-    return len(dilation.windows.tops), len(dilation.windows.lefts) * a_window
-
-
-def _under_windows(plan: Plan, halo: int) -> Regions:
-    """Regions under the window of each batch of dilated samples, and so many latent pixels round it."""
-    dilation, regions = plan.dilation, plan.regions
-    if dilation is None:
-        return Regions([], [])
-    windows, (rows, cols) = dilation.windows, _batch_shape(plan)
-    a_window = cols // len(windows.lefts)
-    return regions_of(
-        regions, rows, cols, lambda row, col: windows.tile(row, col // a_window).box.grown(halo, regions.canvas)
-    )
-
-
-def _blur_halo(plan: Plan) -> int:
-    """Latent pixels that the blur of dilated samples sees beyond a pixel."""
-    return 0 if plan.dilation is None else plan.dilation.factor - 1
-
-
-def seen_by_samples(plan: Plan) -> Regions:
-    """Regions that each batch of dilated samples reads."""
-    return _under_windows(plan, _blur_halo(plan))
-
-
-def given_by_samples(plan: Plan) -> Regions:
-    """Regions that each batch's predictions go to."""
-    return _under_windows(plan, 0)

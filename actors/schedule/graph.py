@@ -14,9 +14,10 @@ from graphlib import TopologicalSorter
 from pipeline.plan.plan import Plan
 from pipeline.plan.reductions import chain_end, list_reductions
 
-from .edges import Edge, given_by_samples, list_edges, list_extents, merged_with, seen_by_tiles
+from .edges import Edge, list_edges, list_extents
 from .marks import Marks
 from .needs import Needs, find_needs
+from .regions import given_by_samples, merged_with, seen_by_tiles
 from .task import CONTRIBUTING, Item, Kind, Part, Task
 
 PROMPTS = Item("prompts", 0, 0)

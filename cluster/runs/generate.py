@@ -13,8 +13,8 @@ from actors.artifacts.blobs import Blobs
 from actors.artifacts.layout import WORDS_BLOB
 from actors.artifacts.series import check_kind, look_at, run_exists, stage_url
 from actors.artifacts.words import read_words
-from actors.drive import Tally
 from actors.schedule.graph import Graph
+from actors.tally import Tally
 from cluster.console.whereabouts import check_outputs
 from cluster.job import TextJob
 from cluster.machines.placement import place

@@ -10,8 +10,8 @@ from typing import Any
 
 from rich.progress import BarColumn, Progress
 
-from actors.drive import Tally
 from actors.schedule.task import Kind
+from actors.tally import Tally
 from cluster.console.screen import PlainColumn, Terminal
 from pipeline.plan.plan import Plan
 from storage.run import RunStore

@@ -12,11 +12,12 @@ from typing import Any
 from actors.artifacts.resume import find_available
 from actors.artifacts.spared import Seen, count_seen
 from actors.artifacts.table import create_arrays
-from actors.drive import Session, StoppedError, Tally, delete_leftovers, drive
+from actors.drive import Session, StoppedError, delete_leftovers, drive
 from actors.heartbeat import keep_beating, raise_if_fenced
 from actors.schedule.coordinator import Coordinator
 from actors.schedule.graph import Graph
 from actors.schedule.patience import Patience
+from actors.tally import Tally
 from actors.work.building import WorkerSetup
 from cluster.console.ending import tell_error, this_command
 from cluster.console.screen import Terminal

@@ -9,7 +9,7 @@ from typing import Any
 from actors.artifacts.blobs import Blobs
 from actors.artifacts.layout import DIFFICULTY_MAP, PIXELS, TEXTURES_BLOB
 from actors.artifacts.series import check_kind, look_at, run_exists
-from actors.drive import Tally
+from actors.tally import Tally
 from cluster.console.whereabouts import check_outputs
 from cluster.job import Job
 from cluster.machines.placement import place

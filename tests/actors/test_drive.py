@@ -16,7 +16,8 @@ from actors.artifacts.layout import latent_name
 from actors.drive import GOLDEN_BLOB, MOST_DELETED, Session, StoppedError, WrongWorkerError, delete_leftovers
 from actors.executors.local import LocalExecutor
 from actors.executors.protocol import Executor
-from actors.schedule.coordinator import Attempt, TaskFailedError
+from actors.schedule.attempt import Attempt
+from actors.schedule.coordinator import TaskFailedError
 from actors.schedule.graph import Graph
 from actors.schedule.patience import Patience
 from actors.schedule.task import CONTRIBUTING, Hello, Item, Kind

@@ -8,7 +8,7 @@ from typing import Any
 
 from actors.executors.local import LocalExecutor
 from actors.executors.protocol import Event, TaskFailed, WorkerJoined, WorkerLost
-from actors.schedule.coordinator import Attempt
+from actors.schedule.attempt import Attempt
 from actors.schedule.task import Fault, Kind
 from actors.work.worker import Worker
 from storage.errors import MissingRegionError

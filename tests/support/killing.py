@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from actors.executors.protocol import Event, Executor, TaskDone, WorkerJoined
-from actors.schedule.coordinator import Attempt
+from actors.schedule.attempt import Attempt
 from actors.schedule.task import Kind, Part, Task
 
 

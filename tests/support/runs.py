@@ -18,12 +18,13 @@ from diffusers import AutoencoderKL
 from actors.artifacts.layout import OUT, PIXELS, latent_name
 from actors.artifacts.resume import find_available
 from actors.artifacts.table import create_arrays
-from actors.drive import Session, Tally, drive
+from actors.drive import Session, drive
 from actors.executors.local import LocalExecutor
 from actors.executors.protocol import Executor
 from actors.schedule.coordinator import Coordinator
 from actors.schedule.graph import Graph
 from actors.schedule.patience import Patience
+from actors.tally import Tally
 from actors.work.building import WorkerSetup, build_worker
 from pipeline.geometry.blend import tile_weight
 from pipeline.geometry.noise import keyed_noise

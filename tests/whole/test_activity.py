@@ -11,7 +11,8 @@ import pytest
 
 from actors.artifacts.layout import DIFFICULTY, latent_name
 from actors.artifacts.spared import count_seen
-from actors.drive import StoppedError, Tally
+from actors.drive import StoppedError
+from actors.tally import Tally
 from pipeline.plan.cost import price
 from pipeline.plan.record import plan_from_json
 from storage.run import RunStore

@@ -12,7 +12,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from actors.schedule.coordinator import Attempt, Coordinator, TaskFailedError
+from actors.schedule.attempt import Attempt
+from actors.schedule.coordinator import Coordinator, TaskFailedError
 from actors.schedule.graph import Graph
 from actors.schedule.patience import Patience
 from actors.schedule.task import Fault, Item, Kind, Outcome, Task

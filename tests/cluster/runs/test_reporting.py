@@ -5,9 +5,9 @@ from __future__ import annotations
 import io
 from pathlib import Path
 
-from actors.drive import Tally
 from actors.schedule.graph import Graph
 from actors.schedule.task import Kind
+from actors.tally import Tally
 from cluster.console.screen import Terminal
 from cluster.runs.following import read_status
 from cluster.runs.reporting import Reporter, status_text
