@@ -10,40 +10,29 @@ A key is a relative path with ``/`` between its parts. The two promises that the
 from __future__ import annotations
 
 import os
-import re
 import shutil
 import threading
 import uuid
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from datetime import timedelta
 from functools import cached_property, partial
 from pathlib import Path
 from typing import Any
 
 import obstore
 from obstore.exceptions import AlreadyExistsError, BaseError, PreconditionError
-from obstore.store import AzureStore, GCSStore, LocalStore, ObjectStore, S3Store
+from obstore.store import ObjectStore
 
 from .address import Address
 from .asking import Asking
 from .durable import create_durably, staging_files
 from .integrity import DamagedOnTheWayError, Integrity
 from .listing import walk
+from .opening import make_folder, open_bucket, open_folder, options_from_environment
 from .retrying import Retries
 
-_PREFIXES = {"s3": "aws_", "gs": "google_", "az": "azure_"}
-_OPTIONS = {
-    "aws_": """access_key_id secret_access_key session_token region default_region endpoint_url endpoint_url_s3
-        skip_signature virtual_hosted_style_request""",
-    "google_": "service_account service_account_key application_credentials skip_signature",
-    "azure_": """storage_account_name storage_account_key storage_sas_key storage_client_id storage_client_secret
-        storage_tenant_id storage_endpoint skip_signature""",
-}
-"""environment variables by their prefix, in lower case; they reach the processes that a root is sent to"""
 TAKEN = (AlreadyExistsError, PreconditionError)
 """what obstore raises where a key that was to be created exists"""
-_ENDPOINT = re.compile(r"https?://([\w.-]+|\[[0-9A-Fa-f:.]+\])(:\d{1,5})?(/[\w./~-]*)?", re.IGNORECASE | re.ASCII)
 _NUM_DELETERS = 16
 _NUM_CHUNK_THREADS = 32
 _MOST_UNLISTED = 1000
@@ -76,10 +65,10 @@ class ObjectRoot:
         """
         address = Address.parse(address)
         if address.folder is None:
-            root = cls(address, _options_from_environment(_PREFIXES[address.kind]))
+            root = cls(address, options_from_environment(address.kind))
         else:
             if create:
-                _make_folder(address.folder)
+                make_folder(address.folder)
             root = cls(address, {})
         _ = root.store
         return root
@@ -123,30 +112,9 @@ class ObjectRoot:
 
     def _open_store(self) -> ObjectStore:
         if self.path is not None:
-            if not self.path.is_dir():
-                raise FileNotFoundError(
-                    f"no folder {self.url} on this machine; a run on several machines needs a shared folder or s3://"
-                )
-            return LocalStore(self.path, automatic_cleanup=True)
-        endpoint = self._options.get("aws_endpoint_url_s3") or self._options.get("aws_endpoint_url") or ""
-        _check_endpoint(endpoint)
-        is_plain = endpoint.lower().startswith("http://")
-        client: Any = {"allow_http": is_plain, "connect_timeout": "10s", "timeout": "300s"}
-        # asking again is done here (storage.objects.retrying), where it is known what a lost answer may have done
-        given: Any = {
-            "client_options": client,
-            "retry_config": {"max_retries": 0, "retry_timeout": timedelta(seconds=0)},
-        }
-        options: Any = self._options
-        bucket, prefix = self.address.bucket, self.address.path or None
+            return open_folder(self.address)
         with self._asking.translating("open", ""):
-            if self.address.kind == "s3":
-                return S3Store(bucket, prefix=prefix, config=options, **given)
-            if self.address.kind == "gs":
-                return GCSStore(bucket, prefix=prefix, config=options, **given)
-            if self.address.account:
-                options = {**options, "azure_storage_account_name": self.address.account}
-            return AzureStore(bucket, prefix=prefix, config=options, **given)
+            return open_bucket(self.address, self._options)
 
     @cached_property
     def pool(self) -> ThreadPoolExecutor:
@@ -319,27 +287,3 @@ class ObjectRoot:
                 path.unlink(missing_ok=True)
                 num_removed += 1
         return num_removed
-
-
-def _options_from_environment(prefix: str) -> dict[str, str]:
-    found = ((name.lower(), value) for name, value in os.environ.items() if value)
-    known = {prefix + name for name in _OPTIONS[prefix].split()}
-    options = {name: value for name, value in found if name in known}
-    if prefix == "aws_" and not options.keys() & {"aws_region", "aws_default_region"}:
-        options["aws_region"] = "us-east-1"
-    return options
-
-
-def _check_endpoint(endpoint: str) -> None:
-    """Raises ValueError that does not repeat it: it may hold a password."""
-    if endpoint and not _ENDPOINT.fullmatch(endpoint):
-        raise ValueError(
-            "AWS_ENDPOINT_URL must be http://host:port or https://host, without a name or a password in it"
-        )
-
-
-def _make_folder(path: Path) -> None:
-    try:
-        path.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise type(error)(f"cannot make the folder {path}: {error.strerror or error}") from error
