@@ -5,20 +5,19 @@ from __future__ import annotations
 import dataclasses
 import json
 import logging
-import math
 import os
 import sys
 import time
 from typing import Annotated
 
 import typer
-from rich.table import Table
 
 from cluster.console.ending import StopSwitch, one_line_errors, stoppable
 from cluster.console.screen import VisibleFormatter, err
 from cluster.console.surroundings import check_folder, is_unread, last_output
-from cluster.console.whereabouts import check_lasting, place_of
 from cluster.terminal.arguments import takes_job
+from cluster.terminal.options import JsonOpt, RunArg
+from cluster.terminal.pictures import app as pictures
 from cluster.terminal.printing import (
     out,
     print_estimates,
@@ -28,7 +27,6 @@ from cluster.terminal.printing import (
     print_series,
     print_stage,
     print_status,
-    print_warnings,
 )
 
 from .guard import check_packages
@@ -41,11 +39,7 @@ app = typer.Typer(
     help="Enlarge and restore images too large for one machine with diffusion models, resumably.",
 )
 
-RunArg = Annotated[str, typer.Argument(metavar="RUN", help="folder or URL of a run, of a series or of one stage of it")]
-TrustOpt = Annotated[
-    bool, typer.Option("--trust-input", help="let images make GDAL read other files than pictures beside them")
-]
-JsonOpt = Annotated[bool, typer.Option("--json", help="print JSON")]
+app.add_typer(pictures)
 
 
 def _quiet_libraries() -> None:
@@ -180,109 +174,6 @@ def prompts(
         if not tiles:
             rows = [(str(count), one) for count, one in by_frequency(found)]
         print_prompts(plan, rows, head="row, column" if tiles else "tiles", num_tiles=len(found))
-
-
-@app.command()
-def compare(
-    first: Annotated[str, typer.Argument(metavar="A", help="image")],
-    second: Annotated[str, typer.Argument(metavar="B", help="image of the same size, the reference")],
-    as_json: JsonOpt = False,
-    trust_input: TrustOpt = False,
-) -> None:
-    """Measure how alike two images are: PSNR, SSIM, MS-SSIM and VIF, window by window."""
-    from cluster.pictures.comparison import compare_images
-
-    with one_line_errors():
-        figures = compare_images(first, second, trust=trust_input)
-        if as_json:
-            # JSON has no infinity: equal images have no PSNR
-            print(json.dumps({name: value if value != math.inf else None for name, value in figures.items()}))
-            return
-        table = Table("measure", "value")
-        for name, value in figures.items():
-            table.add_row(name, "-" if value is None else f"{value:.4f}")
-        out.print(table)
-
-
-@app.command()
-def textures(
-    folder: Annotated[str, typer.Argument(metavar="FOLDER", help="folder of sharp pictures")],
-    output: Annotated[str, typer.Argument(metavar="OUTPUT", help="folder or URL of the memory to make")],
-    model: Annotated[str, typer.Option(help="the model of the runs that will read it")] = "embedded",
-    allow_pickle: Annotated[bool, typer.Option("--allow-pickle", help="let its weights be pickles")] = False,
-    settings: Annotated[
-        list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="model.strict=false, as for `upscale`")
-    ] = None,
-    scale: Annotated[int, typer.Option(help="the scale of those runs")] = 4,
-    side: Annotated[int, typer.Option(help="pixels a side of a patch")] = 256,
-    pairs: Annotated[int, typer.Option(help="pairs to keep, at most")] = 2000,
-    patches: Annotated[int, typer.Option(help="patches to look at, at most")] = 20000,
-    trust_input: TrustOpt = False,
-) -> None:
-    """Make a memory of reference textures, for `upscale --textures`."""
-    from cluster.pictures.textures import Order, build_memory
-    from cluster.runs.settings import parse_strict
-
-    def show(done: int, total: int) -> None:
-        if done % 50 == 0 or done == total:
-            err.print(f"looked at {done} of {total} patches")
-
-    with one_line_errors():
-        order = Order(
-            folder=folder,
-            output=output,
-            model=model,
-            allow_pickle=allow_pickle,
-            strict=parse_strict(settings),
-            scale=scale,
-            side=side,
-            pairs=pairs,
-            patches=patches,
-            trust_input=trust_input,
-        )
-        memory = build_memory(order, show)
-        out.print(f"wrote {output}: {len(memory.keys)} pairs of width {memory.keys.shape[1]}")
-
-
-@app.command()
-def decode(
-    run: RunArg,
-    step: Annotated[int, typer.Option(help="step whose latents to decode; the last one is the result")],
-    output: Annotated[str, typer.Option(help="image to write")] = "step.png",
-    model: Annotated[str, typer.Option(help="the model of the run, as `upscale` was given it")] = "embedded",
-    allow_pickle: Annotated[bool, typer.Option("--allow-pickle", help="as `upscale` was given it")] = False,
-    overwrite: Annotated[bool, typer.Option("--overwrite", help="replace the image if it is there")] = False,
-) -> None:
-    """Decode the latents of one step of a run in progress, as far as they are there; missing regions are black."""
-    from cluster.pictures.preview import decode_step
-
-    with one_line_errors():
-        check_lasting("--output", output)
-        shown = decode_step(run, step, output, model=model, allow_pickle=allow_pickle, overwrite=overwrite)
-        out.print(f"wrote {place_of(output)}: {shown.decoded} of {shown.total} regions are at step {step}")
-        if shown.vanished:
-            print_warnings([f"{shown.vanished} regions were deleted by the run meanwhile: they are black"])
-
-
-@app.command()
-def export(
-    run: RunArg,
-    output: Annotated[str, typer.Argument(metavar="OUTPUT", help="image to write: .png, .jpg or .tif")],
-    image: Annotated[
-        str | None, typer.Option("--input", help="the run's input: OUTPUT gets its georeference, alpha and profile")
-    ] = None,
-    bands: Annotated[str | None, typer.Option(help="as `upscale` was given it")] = None,
-    overwrite: Annotated[bool, typer.Option("--overwrite", help="replace OUTPUT if it is there")] = False,
-    trust_input: TrustOpt = False,
-) -> None:
-    """Write the picture of a run whose regions are all decoded: from any machine that can read its store."""
-    from cluster.pictures.exporting import export_run
-
-    with one_line_errors():
-        check_lasting("OUTPUT", output)
-        exported = export_run(run, output, image=image, bands=bands, overwrite=overwrite, trust_input=trust_input)
-        out.print(f"wrote {place_of(output)}")
-        out.print(f"pixels sha256 {exported.sha256}")
 
 
 def main() -> None:

@@ -143,29 +143,6 @@ def test_status(run: Run) -> None:
     assert table["fraction"] == 1
 
 
-@pytest.mark.usefixtures("image")
-def test_decode_a_step(run: Run, tmp_path: Path) -> None:
-    (tmp_path / "keep.toml").write_text("run.keep_steps = 1")
-    result = run("upscale", "in.png", "out.png", "--recipe", "keep.toml")
-    assert result.exit_code == 0, result.output
-    shown = run("decode", "out.png.run", "--step", "2", "--model", "analytic", "--output", "last.png")
-    assert shown.exit_code == 0, shown.output
-    np.testing.assert_array_equal(pixels_of(tmp_path / "last.png"), pixels_of(tmp_path / "out.png"))
-    run("decode", "out.png.run", "--step", "1", "--model", "analytic", "--output", "earlier.png")
-    assert not np.array_equal(pixels_of(tmp_path / "earlier.png"), pixels_of(tmp_path / "out.png"))
-
-
-@pytest.mark.usefixtures("image")
-def test_compare(run: Run, tmp_path: Path) -> None:
-    Image.fromarray(np.clip(picture(30, 50).transpose(1, 2, 0) + 5.0, 0, 255).astype(np.uint8)).save("other.png")
-    table = json.loads(run("compare", "in.png", "other.png", "--json").stdout)
-    assert 30 < table["psnr"] < 40
-    assert 0.9 < table["ssim"] <= 1
-    same = run("compare", "in.png", "in.png", "--json").stdout
-    assert json.loads(same, parse_constant=pytest.fail)["psnr"] is None
-    assert "psnr" in run("compare", "in.png", "other.png").stdout
-
-
 def test_runs_as_a_module() -> None:
     words = [sys.executable, "-m", "cluster.cli", "--help"]
     done = subprocess.run(words, cwd=ROOT, capture_output=True, text=True, check=True)
