@@ -56,8 +56,8 @@ class StoppedError(RuntimeError):
 
 
 @dataclass(slots=True, kw_only=True)
-class Session:
-    """One sitting of a run: everything the loop needs."""
+class DrivenRun:
+    """A run that is being driven, in one sitting: everything the loop needs."""
 
     store: RunStore
     plan: Plan
@@ -87,42 +87,42 @@ class Session:
                 self.golden = record.crc32c
 
 
-def drive(session: Session) -> Tally:
+def drive(run: DrivenRun) -> Tally:
     """Run until every region is decoded. Raises StoppedError, TaskFailedError, FencedError and the executor's own.
 
     Whatever is raised, the journal holds all that was finished.
     """
-    coordinator, executor = session.coordinator, session.executor
+    coordinator, executor = run.coordinator, run.executor
     retired: set[Kind] = set()
     last_tick = last_entry = time.monotonic()
     try:
         while not coordinator.done:
-            _hand_out(session)
+            _hand_out(run)
             for event in executor.wait(timeout=POLL_SECONDS / 2 if coordinator.uncommitted else POLL_SECONDS):
-                _take_in(session, event)
+                _take_in(run, event)
             now = time.monotonic()
             if coordinator.uncommitted and now - last_entry >= _journal_delay(coordinator):
-                _write_journal(session)
+                _write_journal(run)
                 last_entry = now
-            _clean_up(session, retired)
+            _clean_up(run, retired)
             if now - last_tick > TICK_SECONDS:
                 last_tick = now
                 with _put_off("the heartbeat"):
-                    session.lease.beat()
-                _tick(session)
-            if session.should_stop():
+                    run.lease.beat()
+                _tick(run)
+            if run.should_stop():
                 raise StoppedError("stopped")
-        _clean_up(session, retired)
-        _delete_garbage(session, len(coordinator.items.garbage))
+        _clean_up(run, retired)
+        _delete_garbage(run, len(coordinator.items.garbage))
     finally:
-        for worker in list(session.tally.joined):
-            session.tally.dismiss(worker)
+        for worker in list(run.tally.joined):
+            run.tally.dismiss(worker)
         try:
-            _write_journal(session)
+            _write_journal(run)
         finally:
             executor.close()
-    _tick(session)
-    return session.tally
+    _tick(run)
+    return run.tally
 
 
 def _journal_delay(coordinator: Coordinator) -> float:
@@ -131,23 +131,23 @@ def _journal_delay(coordinator: Coordinator) -> float:
     return HUNGRY_DELAY if coordinator.starving else JOURNAL_DELAY
 
 
-def _hand_out(session: Session) -> None:
-    coordinator = session.coordinator
+def _hand_out(run: DrivenRun) -> None:
+    coordinator = run.coordinator
     for attempt in coordinator.assign(time.monotonic()):
-        attempt.sums = session.sums.of(attempt.task)
-        session.executor.submit(attempt, coordinator.graph.parts(attempt.task))
+        attempt.sums = run.sums.of(attempt.task)
+        run.executor.submit(attempt, coordinator.graph.parts(attempt.task))
     for worker in coordinator.overdue(time.monotonic()):
-        session.executor.kill(worker, "a task of its own is late for the second time")
+        run.executor.kill(worker, "a task of its own is late for the second time")
 
 
-def _take_in(session: Session, event: Event) -> None:
-    coordinator, executor, tally = session.coordinator, session.executor, session.tally
+def _take_in(run: DrivenRun, event: Event) -> None:
+    coordinator, executor, tally = run.coordinator, run.executor, run.tally
     if isinstance(event, WorkerJoined):
-        _welcome(session, event)
+        _welcome(run, event)
     elif isinstance(event, WorkerLost):
-        _dismiss(session, event.worker)
+        _dismiss(run, event.worker)
     elif isinstance(event, TaskFailed):
-        _take_failure(session, event)
+        _take_failure(run, event)
     elif coordinator.finish(event.worker, event.attempt.number, event.outcome):
         if event.attempt.task.kind in CONTRIBUTING:
             executor.accept(event.attempt)
@@ -158,36 +158,36 @@ def _take_in(session: Session, event: Event) -> None:
     tally.requeues = dict(coordinator.requeues)
 
 
-def _take_failure(session: Session, event: TaskFailed) -> None:
+def _take_failure(run: DrivenRun, event: TaskFailed) -> None:
     task, worker = event.attempt.task, event.worker
     log.warning("%s failed on %s: %s", task, worker, event.reason)
-    to_blame = session.coordinator.fail(worker, event.attempt.number, event.reason, event.fault)
-    if to_blame and session.executor.renew(worker, f"{task} failed on it"):
+    to_blame = run.coordinator.fail(worker, event.attempt.number, event.reason, event.fault)
+    if to_blame and run.executor.renew(worker, f"{task} failed on it"):
         # at once, so that it is given nothing more
-        _dismiss(session, worker)
+        _dismiss(run, worker)
 
 
-def _dismiss(session: Session, worker: str) -> None:
-    session.coordinator.leave(worker)
-    session.tally.dismiss(worker)
+def _dismiss(run: DrivenRun, worker: str) -> None:
+    run.coordinator.leave(worker)
+    run.tally.dismiss(worker)
 
 
-def _welcome(session: Session, event: WorkerJoined) -> None:
+def _welcome(run: DrivenRun, event: WorkerJoined) -> None:
     """Give a new worker work, or end it; raises WrongWorkerError where no other is there or on the way."""
-    objection, tally = _object(session, event.hello), session.tally
+    objection, tally = _object(run, event.hello), run.tally
     if objection is not None:
         log.warning("worker %s is not admitted: %s", event.worker, objection)
-        if not session.executor.refuse(event.worker, "its results would differ from the plan's"):
+        if not run.executor.refuse(event.worker, "its results would differ from the plan's"):
             raise WrongWorkerError(objection)
         return
-    session.coordinator.join(event.worker, event.kinds)
+    run.coordinator.join(event.worker, event.kinds)
     tally.joined[event.worker] = time.monotonic()
     tally.first_join = tally.joined[event.worker] if tally.first_join is None else tally.first_join
 
 
-def _object(session: Session, hello: Hello) -> str | None:
+def _object(run: DrivenRun, hello: Hello) -> str | None:
     """Why a worker computes other bits than the plan's: another device, version or golden prediction; else None."""
-    plan = session.plan
+    plan = run.plan
     if hello.fault:
         return f"{hello.fault} (worker on {hello.node})"
     expected = {"kind": plan.device.kind, "name": plan.device.name, "threads": plan.device.threads}
@@ -197,13 +197,13 @@ def _object(session: Session, hello: Hello) -> str | None:
             f"{hello.versions}: use the same device and packages, or begin another run"
         )
     golden = json.dumps({"golden": hello.golden}).encode()
-    if session.golden is None:
+    if run.golden is None:
         record = driver_record(GOLDEN, crc32c=crc_of(golden))
-        session.store.journal.append([record], session.lease.generation)
-        session.golden = record.crc32c
-    if session.golden == crc_of(golden):
-        if session.store.get_blob(GOLDEN_BLOB) != golden:
-            session.store.put_blob(GOLDEN_BLOB, golden)
+        run.store.journal.append([record], run.lease.generation)
+        run.golden = record.crc32c
+    if run.golden == crc_of(golden):
+        if run.store.get_blob(GOLDEN_BLOB) != golden:
+            run.store.put_blob(GOLDEN_BLOB, golden)
         return None
     return (
         f"the worker on {hello.node} predicts other bits than the workers that began this run, with the same "
@@ -211,13 +211,13 @@ def _object(session: Session, hello: Hello) -> str | None:
     )
 
 
-def _write_journal(session: Session) -> None:
-    finished = list(session.coordinator.uncommitted)
+def _write_journal(run: DrivenRun) -> None:
+    finished = list(run.coordinator.uncommitted)
     if finished:
-        session.store.journal.append([_record(one) for one in finished], session.lease.generation)
+        run.store.journal.append([_record(one) for one in finished], run.lease.generation)
         for one in finished:
-            session.sums.add(one.task, one.outcome.crc32c, one.outcome.extra)
-        session.coordinator.commit(finished)
+            run.sums.add(one.task, one.outcome.crc32c, one.outcome.extra)
+        run.coordinator.commit(finished)
 
 
 def _record(finished: Finished) -> Record:
@@ -235,24 +235,24 @@ def _record(finished: Finished) -> Record:
     )
 
 
-def _clean_up(session: Session, retired: set[Kind]) -> None:
-    coordinator = session.coordinator
+def _clean_up(run: DrivenRun, retired: set[Kind]) -> None:
+    coordinator = run.coordinator
     for task in coordinator.items.released:
-        session.executor.release(task)
+        run.executor.release(task)
     coordinator.items.released.clear()
-    if time.monotonic() >= session.delete_after:
-        _delete_garbage(session, MOST_DELETED)
+    if time.monotonic() >= run.delete_after:
+        _delete_garbage(run, MOST_DELETED)
     for kind in (Kind.EMBED, Kind.PREPARE):
         if kind not in retired and not coordinator.num_left[kind]:
             retired.add(kind)
-            session.executor.retire(kind)
+            run.executor.retire(kind)
 
 
-def _delete_garbage(session: Session, most: int) -> None:
-    session.delete_after = time.monotonic() + RETRY_SECONDS
+def _delete_garbage(run: DrivenRun, most: int) -> None:
+    run.delete_after = time.monotonic() + RETRY_SECONDS
     with _put_off("deleting what is not read again"):
-        _delete(session.store, session.coordinator.items.garbage, session.kept, most, session.lease.check)
-        session.delete_after = 0.0
+        _delete(run.store, run.coordinator.items.garbage, run.kept, most, run.lease.check)
+        run.delete_after = 0.0
 
 
 def delete_leftovers(store: RunStore, plan: Plan, coordinator: Coordinator, lease: Lease) -> None:
@@ -279,9 +279,9 @@ def _delete(store: RunStore, garbage: list[Item], kept: Kept, most: int, check: 
         garbage.pop()
 
 
-def _tick(session: Session) -> None:
+def _tick(run: DrivenRun) -> None:
     with _put_off("the report of progress"):
-        session.on_tick(session.tally)
+        run.on_tick(run.tally)
 
 
 @contextmanager

@@ -11,7 +11,7 @@ from actors.schedule.task import Kind, Outcome
 
 @dataclass(slots=True, kw_only=True)
 class Tally:
-    """What has been done so far in this session, for people and benchmarks."""
+    """What has been done so far in this sitting, for people and benchmarks."""
 
     done: Counter[Kind] = field(default_factory=Counter)
     seconds: dict[Kind, float] = field(default_factory=lambda: defaultdict(float))

@@ -40,7 +40,7 @@ class Reporter:
     totals: dict[Kind, int]
     """tasks of a whole run, by kind"""
     left: dict[Kind, int] | None = None
-    """tasks that this session began with; what is missing was done by earlier ones; None until the store was checked"""
+    """tasks that this sitting began with; what is missing was done by earlier ones; None until the store was checked"""
     console: Terminal = field(default_factory=lambda: Terminal(stderr=True))
     generation: int = 0
     """of the lease under which the status is written; 0 for none"""
@@ -102,7 +102,7 @@ class Reporter:
             self.announce("checking", f"{done} of {of} regions")
 
     def finish(self, tally: Tally, state: str, **extra: Any) -> None:
-        """The last status of a session: finished, stopped or failed."""
+        """The last status of a sitting: finished, stopped or failed."""
         self._write({**self.status(tally), "state": state, "stage": state, **extra})
 
     def _write(self, status: dict[str, Any]) -> None:

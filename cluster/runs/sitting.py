@@ -12,7 +12,7 @@ from typing import Any
 from actors.artifacts.resume import find_available
 from actors.artifacts.spared import Seen, count_seen
 from actors.artifacts.table import create_arrays
-from actors.drive import Session, StoppedError, delete_leftovers, drive
+from actors.drive import DrivenRun, StoppedError, delete_leftovers, drive
 from actors.heartbeat import keep_beating, raise_if_fenced
 from actors.schedule.coordinator import Coordinator
 from actors.schedule.graph import Graph
@@ -180,7 +180,7 @@ def _drive(sitting: Sitting, graph: Graph, coordinator: Coordinator, reporter: R
     )
     start = Start(job=job, workers=sitting.prepared.workers, plan=plan, setup=setup, graph=graph, room=sitting.room)
     executor, vigil = backend_of(job.address).start(start)
-    session = Session(
+    run = DrivenRun(
         store=sitting.store,
         plan=plan,
         coordinator=coordinator,
@@ -192,7 +192,7 @@ def _drive(sitting: Sitting, graph: Graph, coordinator: Coordinator, reporter: R
         tally=tally,
     )
     with vigil.last_words(functools.partial(_say_last_words, sitting.lease, reporter, tally)):
-        drive(session)
+        drive(run)
 
 
 def _say_last_words(lease: Lease, reporter: Reporter, tally: Tally, reason: str) -> None:

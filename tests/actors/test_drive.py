@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from actors.artifacts.layout import latent_name
-from actors.drive import GOLDEN_BLOB, MOST_DELETED, Session, StoppedError, WrongWorkerError, delete_leftovers
+from actors.drive import GOLDEN_BLOB, MOST_DELETED, DrivenRun, StoppedError, WrongWorkerError, delete_leftovers
 from actors.executors.local import LocalExecutor
 from actors.executors.protocol import Executor
 from actors.schedule.attempt import Attempt
@@ -58,7 +58,7 @@ def call(crews: list[Crew], size: int, **given: Any) -> Callable[[WorkerSetup, G
 
 
 def sit_with(case: Case, store: RunStore, monkeypatch: pytest.MonkeyPatch, **changes: object) -> None:
-    """A sitting whose only worker says something else of itself."""
+    """A run whose only worker says something else of itself."""
     hello = Worker.hello
 
     def altered(self: Worker) -> Hello:
@@ -187,7 +187,7 @@ def test_a_store_that_is_away_for_a_while_ends_nothing(
     tick = away(lambda _tally: None, range(3), gone, ticks)
     monkeypatch.setattr(RegionArray, "delete", away(RegionArray.delete, range(3), gone, []))
     monkeypatch.setattr(Lease, "beat", away(Lease.beat, range(1, 4), gone, []))  # 0: it is taken
-    monkeypatch.setattr("tests.support.runs.Session", functools.partial(Session, on_tick=tick))
+    monkeypatch.setattr("tests.support.runs.DrivenRun", functools.partial(DrivenRun, on_tick=tick))
     sit(wide, store)
     assert len(ticks) > 3
     assert not any(store.open_array(latent_name(step)).regions() for step in range(wide.plan.num_steps + 1))

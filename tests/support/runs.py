@@ -1,4 +1,4 @@
-"""Runs for tests: a store with pixels in it, a sitting with any executor, and the plain loop they must all equal."""
+"""Runs for tests: a store with pixels in it, a run with any executor, and the plain loop they must all equal."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from diffusers import AutoencoderKL
 from actors.artifacts.layout import OUT, PIXELS, latent_name
 from actors.artifacts.resume import find_available
 from actors.artifacts.table import create_arrays
-from actors.drive import Session, drive
+from actors.drive import DrivenRun, drive
 from actors.executors.local import LocalExecutor
 from actors.executors.protocol import Executor
 from actors.schedule.coordinator import Coordinator
@@ -163,7 +163,7 @@ def sit(
     try:
         # as it would travel to another machine
         executor = start(setup, graph) if start else LocalExecutor(build_worker(pickle.loads(pickle.dumps(setup))))
-        session = Session(
+        run = DrivenRun(
             store=store,
             plan=case.plan,
             coordinator=coordinator,
@@ -171,7 +171,7 @@ def sit(
             lease=lease,
             should_stop=should_stop,
         )
-        return drive(session)
+        return drive(run)
     finally:
         lease.release()
 

@@ -1,4 +1,4 @@
-"""Which workers a session starts."""
+"""Which workers a sitting starts."""
 
 from __future__ import annotations
 

@@ -16,8 +16,7 @@ from typer.testing import Result
 from actors.artifacts.layout import latent_name
 from actors.drive import StoppedError
 from cluster.console.ending import StopSwitch
-from cluster.runs import sitting
-from cluster.runs import upscale as session
+from cluster.runs import sitting, upscale
 from storage import threads
 from storage.errors import FencedError, MissingRegionError, StorageFullError
 from storage.objects.root import ObjectRoot
@@ -56,13 +55,13 @@ def test_status_while_the_image_is_brought_in(run: Run, monkeypatch: pytest.Monk
         assert run("upscale", "in.png", "out.png").exit_code == 130
     assert (status()["state"], status()["reason"]) == ("stopped", "stopped")
     seen = []
-    bring_in = session.ingest
+    bring_in = upscale.ingest
 
     def look(*words: Any, **options: Any) -> None:
         seen.append(status())
         bring_in(*words, **options)
 
-    monkeypatch.setattr(session, "ingest", look)
+    monkeypatch.setattr(upscale, "ingest", look)
     assert run("upscale", "in.png", "out.png").exit_code == 0
     assert [(one["state"], one["stage"]) for one in seen] == [("running", "ingest")]
     assert seen[0]["done"]["merge"] > 0
@@ -77,7 +76,7 @@ def test_stopped_outside_the_loop(run: Run, monkeypatch: pytest.MonkeyPatch, nam
         seen.append(status()["stage"])
         raise StoppedError("stopped")
 
-    monkeypatch.setattr(session if name == "ingest" else sitting, name, stop)
+    monkeypatch.setattr(upscale if name == "ingest" else sitting, name, stop)
     assert run("upscale", "in.png", "out.png").exit_code == 130
     assert seen == [stage]
     assert status()["state"] == "stopped"
