@@ -79,7 +79,7 @@ class About:
     """without effect otherwise, at whichever stage"""
     excludes: tuple[Condition, ...] = ()
     """refused where one holds"""
-    part: str = ""
+    requires: str = ""
     """what the model, the device or the command line must have for it, for people"""
     first: str = ""
     """what the first stage of a picture from words does with it: WITHOUT or SPREAD"""

@@ -34,8 +34,8 @@ class Tiles(Section):
         region's side unless it is given, tiles.overlap half of tiles.attention_window, and a canvas of one window is
         one tile""",
         choices=("tiles", "neighbourhood"),
-        part="for ``neighbourhood`` a U-Net (Stable Diffusion's, SDXL's, the embedded one) with its ControlNets, FLUX "
-        "or Stable Diffusion 3",
+        requires="for ``neighbourhood`` a U-Net (Stable Diffusion's, SDXL's, the embedded one) with its ControlNets, "
+        "FLUX or Stable Diffusion 3",
         first=SPREAD,
     )
     attention_window: int | None = setting(

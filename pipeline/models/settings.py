@@ -35,7 +35,7 @@ class Model(Section):
         "auto",
         "torch's kernel for attention",
         choices=("auto", "math", "flash", "efficient", "cudnn"),
-        part="a GPU for ``efficient`` and ``cudnn``",
+        requires="a GPU for ``efficient`` and ``cudnn``",
     )
     channels_last: bool = setting(
         False, "convolutions with their channels last in memory; the embedded model's always are"
@@ -44,7 +44,7 @@ class Model(Section):
         False,
         "torch.compile for the denoiser: minutes once for each worker, then faster steps",
         excludes=(where("tiles.attend", "neighbourhood", why="attention is cut into blocks as it runs"),),
-        part="a C++ compiler on a CPU",
+        requires="a C++ compiler on a CPU",
     )
 
     @property
@@ -65,7 +65,7 @@ class Structure(Section):
         """what the model's ControlNets read of the enlarged input: nothing (``none``), the ``image`` itself, its canny
         ``edges``, or ``both``; all that a model file attaches where it is open, ``none`` for the embedded model""",
         choices=("none", "image", "edges", "both"),
-        part="a ControlNet for each",
+        requires="a ControlNet for each",
         first=WITHOUT,
         plain="none",
     )
@@ -75,7 +75,7 @@ class Structure(Section):
         times the median of its values are weak and strong ones""",
         least=0,
         most=1,
-        part="``edges`` in a stage after the first",
+        requires="``edges`` in a stage after the first",
     )
 
     @property
@@ -96,7 +96,7 @@ class ImagePrompts(Section):
         """``tile``, the enlarged input under it; ``textures``, the nearest of a memory of sharp textures; or
         ``none``""",
         choices=("none", "tile", "textures"),
-        part="an IP-Adapter, plain for ``textures`` (the embedded model has one of its own), and ``--textures``",
+        requires="an IP-Adapter, plain for ``textures`` (the embedded model has one of its own), and ``--textures``",
         first=WITHOUT,
     )
     count: int = setting(
@@ -123,7 +123,7 @@ class Codec(Section):
         small copy of it has them (``fast``), or as it has them itself (``exact``, one pass over the canvas for every
         norm)""",
         choices=("window", "fast", "exact"),
-        part="an autoencoder with group norms for ``fast`` and ``exact``: Stable Diffusion's",
+        requires="an autoencoder with group norms for ``fast`` and ``exact``: Stable Diffusion's",
     )
     colour: str = setting(
         "none",

@@ -56,7 +56,7 @@ NOTHING = Given()
 class Companion:
     """A thing given and a value of the recipe that go together: neither is of use without the other."""
 
-    given: str
+    input: str
     """field of Given"""
     field: str
     """setting of the recipe"""
@@ -71,7 +71,7 @@ class Companion:
 
 COMPANIONS = (
     Companion(
-        given="tags",
+        input="tags",
         field="prompts.source",
         value="file",
         instead_of=(None, "local", "attention"),
@@ -80,7 +80,7 @@ COMPANIONS = (
         without="no tag file",
     ),
     Companion(
-        given="difficulty_map",
+        input="difficulty_map",
         field="difficulty.source",
         value="file",
         instead_of=(None,),
@@ -89,7 +89,7 @@ COMPANIONS = (
         without="none",
     ),
     Companion(
-        given="attention",
+        input="attention",
         field="difficulty.source",
         value="attention",
         instead_of=(None,),
@@ -98,7 +98,7 @@ COMPANIONS = (
         without="none",
     ),
     Companion(
-        given="textures",
+        input="textures",
         field="image_prompts.source",
         value="textures",
         instead_of=("none",),
@@ -111,20 +111,20 @@ COMPANIONS = (
 
 def _follow(recipe: Recipe, given: Given) -> Recipe:
     """The recipe, with what it leaves open as the things given ask for it."""
-    for one in COMPANIONS:
-        if getattr(given, one.given) is not None and recipe.value(one.field) in one.instead_of:
-            recipe = recipe.with_settings({one.field: one.value})
+    for companion in COMPANIONS:
+        if getattr(given, companion.input) is not None and recipe.value(companion.field) in companion.instead_of:
+            recipe = recipe.with_settings({companion.field: companion.value})
     return recipe
 
 
 def _check_companions(recipe: Recipe, given: Given) -> None:
     """Refuse a thing that nobody reads, and its absence where it is to be read."""
-    for one in COMPANIONS:
-        is_there, said = getattr(given, one.given) is not None, recipe.value(one.field)
-        if (said == one.value) != is_there:
+    for companion in COMPANIONS:
+        is_there, value = getattr(given, companion.input) is not None, recipe.value(companion.field)
+        if (value == companion.value) != is_there:
             raise ValueError(
-                f"recipe: {one.what} ({one.option}) and {one.field} = {one.value!r} go together, got "
-                f"{one.field} = {said!r} and {one.what if is_there else one.without}"
+                f"recipe: {companion.what} ({companion.option}) and {companion.field} = {companion.value!r} go "
+                f"together, got {companion.field} = {value!r} and {companion.what if is_there else companion.without}"
             )
 
 

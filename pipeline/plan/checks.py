@@ -107,8 +107,8 @@ def check_words(where: str, text: str, model: ModelCard) -> None:
     """Refuse words outside the closed vocabulary of a model that has one."""
     known = model.vocabulary
     if known is not None:
-        said = re.findall(r"[^\s,]+", text.lower())
-        if unknown := [word for word in dict.fromkeys(said) if word not in known]:
+        words = re.findall(r"[^\s,]+", text.lower())
+        if unknown := [word for word in dict.fromkeys(words) if word not in known]:
             raise ValueError(
                 f"{where}: the model {model.name} does not know {', '.join(unknown)}; "
                 f"it knows {', '.join(sorted(known))}"

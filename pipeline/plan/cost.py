@@ -67,17 +67,17 @@ def price(plan: Plan) -> Price:
     )
 
 
-def _runs(plan: Plan, part: str) -> float:
-    """Runs of one part of the autoencoder over the canvas: to make its result, and to measure before that."""
-    kinds = [one.kind for one in list_reductions(plan) if one.part == part]
+def _runs(plan: Plan, half: str) -> float:
+    """Runs of one half of the autoencoder over the canvas: to make its result, and to measure before that."""
+    kinds = [reduction.kind for reduction in list_reductions(plan) if reduction.half == half]
     runs = 1.0 + kinds.count("colour")
     if "shrunk" in kinds:
-        copy = shrink(plan, part)
+        copy = shrink(plan, half)
         runs += copy.height * copy.width / copy.grid.canvas.area
     if "norm" in kinds:
         # a pass ends at the norm that it measures
         geometry = plan.geometry
-        runs += geometry.cost.encoder_measuring if part == "encoder" else geometry.cost.decoder_measuring
+        runs += geometry.cost.encoder_measuring if half == "encoder" else geometry.cost.decoder_measuring
     return runs
 
 
@@ -107,12 +107,12 @@ def _weights(plan: Plan) -> int:
 def denoise_bytes(plan: Plan) -> int:
     """Peak bytes of one step's activations and arrays, beside weights and libraries."""
     settings, size, geometry = plan.denoise_settings, _BYTES[plan.recipe.model.dtype or "float32"], plan.geometry
-    seen, gathered = settings.tiles.tile_height * settings.tiles.tile_width, 0
+    pixels, gathered = settings.tiles.tile_height * settings.tiles.tile_width, 0
     if (dilation := plan.dilation) is not None:
         height, width = dilation.sample_shape
-        seen = max(seen, height * width)
+        pixels = max(pixels, height * width)
         gathered = GATHERED * geometry.channels * dilation.windows.tile_height * dilation.windows.tile_width * 4
-    features = settings.batch * seen * geometry.cost.width * geometry.cost.live_features * size
+    features = settings.batch * pixels * geometry.cost.width * geometry.cost.live_features * size
     reach = geometry.channels * (plan.regions.side + settings.tiles.tile_width) ** 2 * 4
     return features + max(6 * reach, gathered)
 

@@ -73,8 +73,8 @@ def _installed(name: str) -> tuple[str, str]:
 
 def check_packages(versions: dict[str, str], where: str) -> None:
     """Refuse a plan record that was made with a package that is not here. Raises ValueError, one line."""
-    for name, found in package_versions(versions).items():
-        if found == ABSENT:
+    for name, installed in package_versions(versions).items():
+        if installed == ABSENT:
             raise ValueError(
                 f"{where}: made with the package {name} {versions[name]}, which is not installed here: install it, on "
                 "every node"

@@ -48,18 +48,18 @@ def count_flops(plan: Plan, cost: Price, family: Family, folder: Path) -> float 
         sampled = Pass(height=height, width=width, imagines=imagines)
         sample = count_pass(family, folder, tokens, sampled)
         total += cost.dilated_forwards * (sample or 0)
-    for part, runs in (("encoder", cost.encodes), ("decoder", cost.decodes)):
+    for half, runs in (("encoder", cost.encodes), ("decoder", cost.decodes)):
         if runs:
-            total += runs * _count_canvas(plan, family, folder, part)
+            total += runs * _count_canvas(plan, family, folder, half)
     return total
 
 
-def _count_canvas(plan: Plan, family: Family, folder: Path, part: str) -> int:
+def _count_canvas(plan: Plan, family: Family, folder: Path, half: str) -> int:
     """FLOPs of one part of the autoencoder over the canvas, window by window, halos among them."""
     geometry, regions = plan.geometry, plan.regions
-    halo = geometry.codec.encoder_halo if part == "encoder" else geometry.codec.decoder_halo
+    halo = geometry.codec.encoder_halo if half == "encoder" else geometry.codec.decoder_halo
     cell = min(geometry.codec.window, regions.side)
     sides = [min(cell + 2 * halo, side) for side in (regions.height, regions.width)]
     windows = [-(-side // cell) for side in (regions.height, regions.width)]
-    each = count_codec(family, folder, part, *(-(-side // geometry.multiple) * geometry.multiple for side in sides))
+    each = count_codec(family, folder, half, *(-(-side // geometry.multiple) * geometry.multiple for side in sides))
     return windows[0] * windows[1] * (each or 0)

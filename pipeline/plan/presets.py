@@ -51,26 +51,26 @@ class Preset:
 
 def _read_presets(paths: Iterable[Path]) -> dict[str, Preset]:
     tables = {path.stem: (read_toml(path), str(path)) for path in sorted(paths)}
-    found: dict[str, Preset] = {}
-    while len(found) < len(tables):
+    presets: dict[str, Preset] = {}
+    while len(presets) < len(tables):
         ready = {
-            name: one
-            for name, one in tables.items()
-            if name not in found and one[0].get("preset", name) in (*found, name)
+            name: entry
+            for name, entry in tables.items()
+            if name not in presets and entry[0].get("preset", name) in (*presets, name)
         }
         if not ready:
             raise ValueError(f"{FOLDER}: presets start from one another, or from none that is there")
         for name, (table, where) in ready.items():
-            start = found.get(table.get("preset", ""))
-            own = {key: value for key, value in table.items() if key not in BESIDE}
-            found[name] = Preset(
+            start = presets.get(table.get("preset", ""))
+            changes = {key: value for key, value in table.items() if key not in BESIDE}
+            presets[name] = Preset(
                 name=name,
                 paper=table["paper"],
                 about=table["about"],
                 start=None if start is None else start.name,
-                settings={**({} if start is None else start.settings), **checked_settings(own, where=where)},
+                settings={**({} if start is None else start.settings), **checked_settings(changes, where=where)},
             )
-    return {name: found[name] for name in sorted(found, key=lambda name: (name != PLAIN, name))}
+    return {name: presets[name] for name in sorted(presets, key=lambda name: (name != PLAIN, name))}
 
 
 def parse_recipe(table: Mapping[str, Any], *, where: str) -> Recipe:
@@ -88,9 +88,9 @@ def parse_recipe(table: Mapping[str, Any], *, where: str) -> Recipe:
     for key, value in beside.items():
         if not isinstance(value, str):
             raise ValueError(f"{where}: {key} must be of type str, got {value!r}")
-    own = checked_settings({key: value for key, value in table.items() if key not in BESIDE}, where=where)
+    settings = checked_settings({key: value for key, value in table.items() if key not in BESIDE}, where=where)
     name = beside.get("name", preset)
-    return Recipe().with_settings({**PRESETS[preset].settings, **own, "name": name})
+    return Recipe().with_settings({**PRESETS[preset].settings, **settings, "name": name})
 
 
 def override(recipe: Recipe, table: Mapping[str, Any], *, where: str) -> Recipe:
@@ -104,31 +104,31 @@ def override(recipe: Recipe, table: Mapping[str, Any], *, where: str) -> Recipe:
 
 def checked_settings(table: Mapping[str, Any], *, where: str) -> dict[str, Any]:
     """Settings by ``section.field``, with values of their kinds, of tables of sections, dotted and flat names."""
-    found: dict[str, Any] = {}
+    settings: dict[str, Any] = {}
     for key, value in spread_settings(table, where=where):
         name = dotted(key)
         if name not in (*SETTINGS, "name"):
             raise ValueError(f"{where}: unknown key {key!r}; {nearest(key)}")
-        if name in found:
+        if name in settings:
             raise ValueError(f"{where}: {name} is given twice, once by the name of the release before: leave one out")
-        found[name] = _checked(name, value, where)
-    return found
+        settings[name] = _checked(name, value, where)
+    return settings
 
 
 def spread_settings(table: Mapping[str, Any], *, where: str) -> list[tuple[str, Any]]:
     """Every setting of a table as the file names it, flat or ``section.field``; the names are not looked up."""
-    sections = {one.section for one in SECTIONS}
-    found: list[tuple[str, Any]] = []
+    sections = {kind.section for kind in SECTIONS}
+    pairs: list[tuple[str, Any]] = []
     for key, value in table.items():
         if isinstance(value, Mapping) and key not in sections:
             near = difflib.get_close_matches(key, sections, n=1)
-            hint = f"did you mean [{near[0]}]?" if near else f"known: {', '.join(one.section for one in SECTIONS)}"
+            hint = f"did you mean [{near[0]}]?" if near else f"known: {', '.join(kind.section for kind in SECTIONS)}"
             raise ValueError(f"{where}: unknown section [{key}]; {hint}")
         if isinstance(value, Mapping):
-            found += ((f"{key}.{field}", one) for field, one in value.items())
+            pairs += ((f"{key}.{field}", inner) for field, inner in value.items())
         else:
-            found.append((key, value))
-    return found
+            pairs.append((key, value))
+    return pairs
 
 
 def nearest(key: str, more: Iterable[str] = ()) -> str:

@@ -84,9 +84,9 @@ class Recipe:
         for name, value in settings.items():
             section, _, last = dotted(name).rpartition(".")
             tables.setdefault(section, {})[last] = value
-        own = tables.pop("", {})
+        plain = tables.pop("", {})
         sections = {name: dataclasses.replace(getattr(self, name), **table) for name, table in tables.items()}
-        return dataclasses.replace(self, **own, **sections)
+        return dataclasses.replace(self, **plain, **sections)
 
     @classmethod
     def from_flat(cls, **settings: Any) -> Recipe:

@@ -26,7 +26,7 @@ class Reduction:
     """which norm, in the order in which they run; of a ``blur``, which step"""
 
     @property
-    def part(self) -> str:
+    def half(self) -> str:
         """``encoder`` or ``decoder``"""
         return f"{self.chain}r"
 
@@ -36,35 +36,35 @@ def list_reductions(plan: Plan) -> tuple[Reduction, ...]:
 
     No two norms can share a pass: what one reads has run through the one before.
     """
-    geometry, found = plan.geometry, []
+    geometry, reductions = plan.geometry, []
     encodes = plan.uses_coarse and not plan.lifts_latents
     num_norms = {
         "encode": geometry.codec.encoder_norms if encodes else 0,
         "decode": geometry.codec.decoder_norms if plan.stage.decodes else 0,
     }
     if plan.is_relative:
-        found.append(Reduction(chain="encode", kind="peak"))
+        reductions.append(Reduction(chain="encode", kind="peak"))
     for chain, num in num_norms.items():
         if chain == "decode":
             if plan.dilation is not None:
                 steps = range(plan.num_steps)
-                found += [Reduction(chain=step_chain(step), kind="blur", layer=step) for step in steps]
+                reductions += [Reduction(chain=step_chain(step), kind="blur", layer=step) for step in steps]
             if plan.recipe.stages.anchor and plan.stage.count > 1:
-                found.append(Reduction(chain=chain, kind="anchor"))
+                reductions.append(Reduction(chain=chain, kind="anchor"))
         if plan.recipe.codec.norm == "fast" and num:
-            found.append(Reduction(chain=chain, kind="shrunk"))
+            reductions.append(Reduction(chain=chain, kind="shrunk"))
         if plan.recipe.codec.norm == "exact":
-            found += [Reduction(chain=chain, kind="norm", layer=layer) for layer in range(num)]
+            reductions += [Reduction(chain=chain, kind="norm", layer=layer) for layer in range(num)]
     if plan.recipe.codec.colour == "adain" and plan.stage.decodes:
-        found.append(Reduction(chain="decode", kind="colour"))
-    return tuple(found)
+        reductions.append(Reduction(chain="decode", kind="colour"))
+    return tuple(reductions)
 
 
 def describe(reduction: Reduction) -> str:
     """What a reduction finds, in words."""
     kinds = {
-        "shrunk": f"the small copy for the autoencoder's {reduction.part}",
-        "norm": f"group norm {reduction.layer} of the autoencoder's {reduction.part}",
+        "shrunk": f"the small copy for the autoencoder's {reduction.half}",
+        "norm": f"group norm {reduction.layer} of the autoencoder's {reduction.half}",
         "colour": "the statistics of the colours",
         "blur": f"the statistics of the blur at step {reduction.layer}",
         "anchor": "the statistics of the last latents",
@@ -91,17 +91,17 @@ def chain_previous(reductions: tuple[Reduction, ...], k: int) -> int | None:
 def share_length(plan: Plan, reduction: Reduction) -> int:
     """Numbers in one region's share."""
     if reduction.kind == "shrunk":
-        return shrink(plan, reduction.part).share_length
+        return shrink(plan, reduction.half).share_length
     if reduction.kind == "peak":
         return 1
     groups = {"norm": plan.geometry.codec.norm_groups, "colour": 2 * CHANNELS, "blur": 2, "anchor": 1}
     return 3 * groups[reduction.kind]
 
 
-def shrink(plan: Plan, part: str) -> Shrink:
-    """How what ``part`` of the autoencoder is given of the canvas is shrunk to one window: pixels, or latents."""
+def shrink(plan: Plan, half: str) -> Shrink:
+    """How what one ``half`` of the autoencoder is given of the canvas is shrunk to one window: pixels, or latents."""
     regions, geometry = plan.regions, plan.geometry
-    factor, channels = (geometry.factor, CHANNELS) if part == "encoder" else (1, geometry.channels)
+    factor, channels = (geometry.factor, CHANNELS) if half == "encoder" else (1, geometry.channels)
     height, width = (side * factor for side in shrunk_size(regions.height, regions.width, geometry.codec.window))
     grid = RegionGrid(height=regions.height * factor, width=regions.width * factor, side=regions.side * factor)
     return Shrink(channels=channels, grid=grid, height=height, width=width, unit=factor)

@@ -18,19 +18,19 @@ class Stages(Section):
         """``linear``, once, twice, three times the native size and so on (DemoFusion); ``double``, each twice the one
         before (ScaleDiff); ``one``, the whole output at once""",
         choices=("one", "linear", "double"),
-        part="``generate``",
+        requires="``generate``",
     )
     lift: str = setting(
         "latent",
         """what a stage begins from: the ``latent`` of the stage before, enlarged; its ``pixels``, enlarged and encoded;
         or ``mixed``, low frequencies of the one and high ones of the other""",
         choices=("latent", "pixels", "mixed"),
-        part="``generate``",
+        requires="``generate``",
     )
     anchor: bool = setting(
         False,
         "whether each stage's result gets the mean and deviation of the first stage's, over all channels and places",
-        part="``generate``",
+        requires="``generate``",
     )
 
 
@@ -47,7 +47,7 @@ class Run(Section):
         published code of DemoFusion and AccDiffusion has it; a defect, for comparison""",
         choices=("none", "official"),
         needs=(where("sampling.solver", "euler", why="the defect is of Euler's sigmas"),),
-        part="sampling.skip or dilation.power",
+        requires="sampling.skip or dilation.power",
     )
     compat_batch: int = setting(
         16,

@@ -35,16 +35,16 @@ def _measure(device: torch.device, dtype: torch.dtype, width: int, side: int, se
     def values(*shape: int) -> torch.Tensor:
         return torch.full(shape, 0.01, device=device, dtype=dtype)
 
-    wide, tokens = DEEPER * width, (side // DEEPER) ** 2
+    inner, tokens = DEEPER * width, (side // DEEPER) ** 2
     x = values(1, width, side, side).contiguous(memory_format=torch.channels_last)
-    kernel, t = values(width, width, 3, 3), values(tokens, wide)
-    up, down = values(DEEPER * wide, wide), values(wide, DEEPER * wide)
-    flops = 2 * 9 * width**2 * side**2 + 2 * 2 * DEEPER * wide**2 * tokens
+    kernel, t = values(width, width, 3, 3), values(tokens, inner)
+    up, down = values(DEEPER * inner, inner), values(inner, DEEPER * inner)
+    flops = 2 * 9 * width**2 * side**2 + 2 * 2 * DEEPER * inner**2 * tokens
 
     def once() -> float:
         began = time.perf_counter()
         functional.conv2d(functional.silu(functional.group_norm(x, 1)), kernel, padding=1)
-        functional.linear(functional.gelu(functional.linear(functional.layer_norm(t, (wide,)), up)), down)
+        functional.linear(functional.gelu(functional.linear(functional.layer_norm(t, (inner,)), up)), down)
         if device.type == "cuda":
             torch.cuda.synchronize()
         return time.perf_counter() - began

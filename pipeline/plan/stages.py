@@ -83,13 +83,13 @@ def _first_sizes(canvas: tuple[int, int], area: float, longest: int) -> list[tup
     is_tall = canvas[0] > canvas[1]
     short, long = sorted(canvas)
     ideal = math.sqrt(area * short / long)
-    found = []
+    sizes = []
     for side in range(max(1, math.floor(ideal * LEAST_SIDE)), math.ceil(ideal * MOST_SIDE) + 1):
         exact = side * long / short
         for other in {math.floor(exact), math.ceil(exact)}:
             bounded = (min(side, short), max(1, min(other, long, longest)))
-            found.append(bounded[::-1] if is_tall else bounded)
-    return found
+            sizes.append(bounded[::-1] if is_tall else bounded)
+    return sizes
 
 
 def _cost(size: tuple[int, int], canvas: tuple[int, int], area: float) -> float:
@@ -221,14 +221,14 @@ def reads_pixels(recipe: Recipe) -> bool:
 
 
 def _settle_text(recipe: Recipe, model: ModelCard) -> Recipe:
-    own = model.defaults
+    of_model = model.defaults
     defaults: dict[str, Any] = {
         # those of hard tiles, where tiles have their own
-        "sampling.steps": _text_steps(recipe, own),
-        "guidance.weight": own.guidance if own.text_guidance is None else own.text_guidance,
+        "sampling.steps": _text_steps(recipe, of_model),
+        "guidance.weight": of_model.guidance if of_model.text_guidance is None else of_model.text_guidance,
         "prompts.source": "global",
         "sampling.coarse": "bicubic",
-        "structure.controls": own.structure,
+        "structure.controls": of_model.structure,
         # a restoration module judges images that it enlarges: a stage is as large as it is wanted
         "difficulty.source": None if recipe.difficulty.activity == "all" else "gradient",
         "tiles.overlap": (recipe.tiles.window or model.geometry.window) // 2
@@ -238,12 +238,12 @@ def _settle_text(recipe: Recipe, model: ModelCard) -> Recipe:
     return recipe.with_settings({name: value for name, value in defaults.items() if recipe.value(name) is None})
 
 
-def _text_steps(recipe: Recipe, own: Defaults) -> int:
+def _text_steps(recipe: Recipe, defaults: Defaults) -> int:
     if recipe.difficulty.group_steps:
         return recipe.difficulty.group_steps[2]
     if recipe.difficulty.activity == "groups" and recipe.difficulty.group_numbers == "paper":
         return PAPER_STEPS
-    return own.text_steps or own.steps
+    return defaults.text_steps or defaults.steps
 
 
 def _stage_recipe(recipe: Recipe, index: int, *, num: int) -> Recipe:

@@ -23,8 +23,8 @@ _LATER = {
 def presets_table() -> str:
     """The presets with their papers."""
     rows = [
-        (f"`{one.name}`", one.paper or "ours", (f"`{one.start}` and: " if one.start else "") + one.about)
-        for one in PRESETS.values()
+        (f"`{preset.name}`", preset.paper or "ours", (f"`{preset.start}` and: " if preset.start else "") + preset.about)
+        for preset in PRESETS.values()
     ]
     return _table(("preset", "paper", "what it switches on"), rows)
 
@@ -37,9 +37,9 @@ def settings_table() -> str:
 def refusals_table() -> str:
     """What does not go together, of what stands beside the settings."""
     rows = []
-    for name, one in SETTINGS.items():
-        rows += [(f"`{name}` without `{need}`", need.why or "nobody would read it") for need in one.about.needs]
-        rows += [(f"`{name}` with `{clash}`", clash.why) for clash in one.about.excludes]
+    for name, setting in SETTINGS.items():
+        rows += [(f"`{name}` without `{need}`", need.why or "nobody would read it") for need in setting.about.needs]
+        rows += [(f"`{name}` with `{clash}`", clash.why) for clash in setting.about.excludes]
     return _table(("refused", "why"), rows)
 
 
@@ -62,26 +62,26 @@ def renewed(text: str) -> str:
     return text
 
 
-def values(one: Setting) -> str:
+def values(setting: Setting) -> str:
     """What a setting may be, for people.
 
     >>> values(SETTINGS["tiles.window"]), values(SETTINGS["tiles.blend"]), values(SETTINGS["run.seed"])
     ('at least 8 latent pixels', 'uniform, cosine, gaussian', 'between 0 and 2^63 - 1')
     """
-    about = one.about
+    about = setting.about
     if about.choices:
         return ", ".join(about.choices)
     kinds = {"bool": "true, false", "str": "text", "int": "", "float": ""}
-    kind = kinds.get(one.kind, f"{one.kind.count(',') + 1} numbers")
-    return " ".join(part for part in (kind, about.bounds, about.unit) if part) or "a number"
+    kind = kinds.get(setting.kind, f"{setting.kind.count(',') + 1} numbers")
+    return " ".join(word for word in (kind, about.bounds, about.unit) if word) or "a number"
 
 
-def needs(one: Setting) -> str:
+def needs(setting: Setting) -> str:
     """What a setting needs, or is read with, for people."""
-    about = one.about
+    about = setting.about
     words = [f"`{need}`" for need in (*about.needs, *about.read_with)]
     words += [f"not with `{clash}`" for clash in about.excludes]
-    words += [part for part in (about.part, _LATER.get(about.first, "")) if part]
+    words += [word for word in (about.requires, _LATER.get(about.first, "")) if word]
     return "; ".join(words)
 
 
@@ -98,7 +98,7 @@ def _section_table(section: type[Section]) -> str:
 
 def _code(text: str) -> str:
     """Choices as they are written; numbers in words stay words."""
-    return re.sub(r"[a-z0-9+_-]+", lambda found: f"`{found[0]}`", text) if ", " in text else text
+    return re.sub(r"[a-z0-9+_-]+", lambda match: f"`{match[0]}`", text) if ", " in text else text
 
 
 def _table(head: tuple[str, ...], rows: Iterable[tuple[str, ...]]) -> str:

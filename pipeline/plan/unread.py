@@ -21,8 +21,8 @@ def _replaced(case: Case, known: set[str]) -> list[str]:
     lines = []
     for name in SETTINGS:
         value = case.asked.value(name)
-        found = [plan.recipe.value(name) for plan in case.plans]
-        if value is not None and case.is_given(name) and name not in known and value not in found:
+        settled = [plan.recipe.value(name) for plan in case.plans]
+        if value is not None and case.is_given(name) and name not in known and value not in settled:
             why = "it reads the stage before, and this picture is made in one" if case.is_single else "see the plan"
-            lines.append(f"{name} = {value!r} is not what runs, {found[-1]!r} is: {why}")
+            lines.append(f"{name} = {value!r} is not what runs, {settled[-1]!r} is: {why}")
     return lines

@@ -25,8 +25,8 @@ class Prompts(Section):
         then what the user's tag file says of it; ``attention``: the words of text that the first stage of a progressive
         run saw there (AccDiffusion); runs of an image have no such stage""",
         choices=("global", "local", "file", "attention"),
-        part="for ``local`` the model's own tagger or ``--tagger``, for ``file`` ``--tags``, for ``attention`` a model "
-        "with cross-attention and a run from words",
+        requires="for ``local`` the model's own tagger or ``--tagger``, for ``file`` ``--tags``, for ``attention`` a "
+        "model with cross-attention and a run from words",
         first=WITHOUT,
         plain="global",
     )
@@ -45,7 +45,7 @@ class Prompts(Section):
             where("difficulty.activity", "all", why="a tile that is not looked at has no map"),
             where("model.compile", False, why="hooks do not reach into compiled code"),
         ),
-        part="a model with cross-attention",
+        requires="a model with cross-attention",
     )
     tag_threshold: float | None = setting(
         None,
@@ -89,14 +89,14 @@ class Prompts(Section):
         choices=("prompt", "negative"),
         needs=(LOCAL,),
         late=True,
-        part="for ``negative`` words for damage, and guidance",
+        requires="for ``negative`` words for damage, and guidance",
         first=WITHOUT,
     )
     captions: str = setting(
         "short",
         "for captioners that write both",
         choices=("short", "detailed"),
-        part="a Florence-2 for ``detailed``",
+        requires="a Florence-2 for ``detailed``",
         first=WITHOUT,
     )
     crops: str | None = setting(
@@ -104,5 +104,5 @@ class Prompts(Section):
         """what SDXL is told of each tile: ``none``, it is a picture of its own; ``tile``, it is a crop of the output,
         which is the default where stages grow ``linear``""",
         choices=("none", "tile"),
-        part="SDXL for ``tile``",
+        requires="SDXL for ``tile``",
     )

@@ -41,7 +41,7 @@ class Sampling(Section):
         "what makes a step of a prediction; other packages may offer more",
         choices=OWN_SOLVERS,
         offered=_solvers,
-        part="a flow model for ``flow-euler``",
+        requires="a flow model for ``flow-euler``",
     )
     spacing: str = setting(
         "model",
@@ -82,7 +82,7 @@ class Sampling(Section):
         None,
         "first enlargement: ``restored`` by the model's restoration module, or ``bicubic``",
         choices=("restored", "bicubic"),
-        part="a restoration module for ``restored``",
+        requires="a restoration module for ``restored``",
     )
 
 
@@ -143,7 +143,7 @@ class Difficulty(Section):
         choices=SOURCES,
         neutral=(None, "none"),
         needs=(READS,),
-        part="a restoration module for ``confidence``, ``--vit`` for ``attention``, ``--difficulty`` for ``file``",
+        requires="a restoration module for ``confidence``, ``--vit`` for ``attention``, ``--difficulty`` for ``file``",
         first=WITHOUT,
     )
     heads: str = setting(
@@ -174,7 +174,7 @@ class Difficulty(Section):
         least=0,
         most=1,
         read_with=(SPARES,),
-        part="models with a restoration module read it",
+        requires="models with a restoration module read it",
     )
     group_bounds: tuple[float, float] | None = setting(
         None,

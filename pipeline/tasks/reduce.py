@@ -60,9 +60,9 @@ class Reducer:
         if reduction.kind == "peak":
             return np.array([self._preparer.peak(self.plan.regions.box(region))])
         if reduction.kind == "shrunk":
-            return self._share_of_shrunk(reduction.part, region, known)
+            return self._share_of_shrunk(reduction.half, region, known)
         if reduction.kind == "norm":
-            return self._norm_moments(reduction.part, region, known).to_vector()
+            return self._norm_moments(reduction.half, region, known).to_vector()
         if reduction.kind == "colour":
             return self._colour_moments(region, known).to_vector()
         box, step = self.plan.regions.box(region), reduction.layer
@@ -123,8 +123,8 @@ class Reducer:
         if reduction.kind == "peak":
             return {**known, "peak": shares.max(0)}
         if reduction.kind == "shrunk":
-            copy = shrink(self.plan, reduction.part).assemble(shares)
-            return {**known, "norms": self._codec.collect(reduction.part, copy[None])}
+            copy = shrink(self.plan, reduction.half).assemble(shares)
+            return {**known, "norms": self._codec.collect(reduction.half, copy[None])}
         whole = join(from_vector(share) for share in shares)
         if reduction.kind == "norm":
             found = np.stack([whole.mean, whole.variance()])

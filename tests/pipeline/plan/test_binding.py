@@ -69,7 +69,7 @@ SEEING = dataclasses.replace(MODEL, geometry=altered(MODEL.geometry, image_width
 ASKED = {"difficulty.source": {"difficulty.activity": "groups"}}
 
 
-@pytest.mark.parametrize("one", COMPANIONS, ids=lambda one: str(one.given))
+@pytest.mark.parametrize("one", COMPANIONS, ids=lambda one: str(one.input))
 def test_a_setting_without_its_thing_names_the_option(one: Any) -> None:
     with pytest.raises(ValueError, match=f"{one.what} \\({one.option}\\) and {one.field} = '{one.value}' go together"):
         bound(SEEING, **ASKED.get(one.field, {}), **{one.field: one.value})

@@ -76,8 +76,8 @@ def test_chains() -> None:
     assert [chain_end(found, chain) for chain in ("encode", step_chain(0), step_chain(1), "decode")] == [1, 2, 3, 7]
     assert chain_end(found, "step 2") is None
     assert [chain_previous(found, k) for k in range(8)] == [None, 0, None, None, None, 4, 5, 6]
-    assert [one.part for one in found[:2]] == ["encoder", "encoder"]
-    assert found[-1].part == "decoder"
+    assert [one.half for one in found[:2]] == ["encoder", "encoder"]
+    assert found[-1].half == "decoder"
 
 
 @pytest.mark.parametrize(("kind", "length"), [("peak", 1), ("norm", 12), ("colour", 18), ("blur", 6), ("anchor", 3)])
