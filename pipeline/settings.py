@@ -133,13 +133,13 @@ class Section:
     """its name in a recipe"""
 
     def __post_init__(self) -> None:
-        for one in settings_of(type(self)):
-            value = getattr(self, one.field)
-            if one.open is False and value is None:
-                raise ValueError(f"recipe: {one.name} must be given, got None")
-            one.about.check(one.name, value)
-            if (exact := one.as_float(value)) is not value:
-                object.__setattr__(self, one.field, exact)
+        for entry in settings_of(type(self)):
+            value = getattr(self, entry.field)
+            if entry.open is False and value is None:
+                raise ValueError(f"recipe: {entry.name} must be given, got None")
+            entry.about.check(entry.name, value)
+            if (exact := entry.as_float(value)) is not value:
+                object.__setattr__(self, entry.field, exact)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -178,13 +178,13 @@ def _read_settings(section: Any) -> tuple[Setting, ...]:
     return tuple(
         Setting(
             section=section.section,
-            field=one.name,
-            kind=str(one.type).removesuffix(" | None"),
-            open=str(one.type).endswith(" | None"),
-            default=one.default,
-            about=one.metadata["about"],
+            field=entry.name,
+            kind=str(entry.type).removesuffix(" | None"),
+            open=str(entry.type).endswith(" | None"),
+            default=entry.default,
+            about=entry.metadata["about"],
         )
-        for one in dataclasses.fields(section)
+        for entry in dataclasses.fields(section)
     )
 
 
@@ -198,8 +198,8 @@ def check_needs(values: Mapping[str, Any], settings: Mapping[str, Setting], *, l
 
     ``values`` and ``settings``: all, by name. ``late``: of the settings whose needs are known when a recipe is bound.
     """
-    for name, one in settings.items():
-        about, value = one.about, values[name]
+    for name, entry in settings.items():
+        about, value = entry.about, values[name]
         if about.late != late or not about.asks(value):
             continue
         for need in about.needs:

@@ -91,8 +91,8 @@ def plan_dilation(
 
     >>> plan_dilation(512, 384, native=128, multiple=8, side=None).factor
     4
-    >>> wide = plan_dilation(1024, 1024, native=128, multiple=8, side=512)
-    >>> wide.factor, wide.windows.lefts
+    >>> windowed = plan_dilation(1024, 1024, native=128, multiple=8, side=512)
+    >>> windowed.factor, windowed.windows.lefts
     (4, (0, 256, 512))
     """
     window = min(side or max(height, width), max(height, width))
@@ -108,8 +108,8 @@ def blur_box(
     ``read`` gives ``[c, y, x] float32`` of a box of the canvas; beyond it, zeros, or the outermost pixels again.
     """
     reach = factor - 1
-    wide = box.grown(reach, canvas)
-    values = _pad(read(wide), wide, box, reach, "constant" if zeros else "edge")
+    padded = box.grown(reach, canvas)
+    values = _pad(read(padded), padded, box, reach, "constant" if zeros else "edge")
     offsets = np.arange(-reach, reach + 1)
     taps = np.exp(-0.5 * (offsets / deviation) ** 2)
     taps = (taps / taps.sum()).astype(np.float32)

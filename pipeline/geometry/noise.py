@@ -25,9 +25,9 @@ def keyed_noise(box: Box, *, channels: int, seed: int, stage: int, draw: int) ->
 
     ``draw`` 0 is a stage's first noise, ``draw`` s + 1 the noise that step s adds.
 
-    >>> wide = keyed_noise(Box(top=0, left=0, height=70, width=70), channels=1, seed=1, stage=0, draw=0)
-    >>> part = keyed_noise(Box(top=60, left=62, height=4, width=8), channels=1, seed=1, stage=0, draw=0)
-    >>> bool((wide[:, 60:64, 62:70] == part).all())
+    >>> large = keyed_noise(Box(top=0, left=0, height=70, width=70), channels=1, seed=1, stage=0, draw=0)
+    >>> small = keyed_noise(Box(top=60, left=62, height=4, width=8), channels=1, seed=1, stage=0, draw=0)
+    >>> bool((large[:, 60:64, 62:70] == small).all())
     True
     """
     noise = np.empty((channels, box.height, box.width), dtype=np.float32)
@@ -35,9 +35,9 @@ def keyed_noise(box: Box, *, channels: int, seed: int, stage: int, draw: int) ->
     for index in blocks.overlapping(box):
         row, col = blocks.position(index)
         whole = Box(top=row * BLOCK, left=col * BLOCK, height=BLOCK, width=BLOCK)
-        part = whole.intersection(box)
-        assert part is not None
-        ys, xs = part.within(box)
-        block_ys, block_xs = part.within(whole)
+        overlap = whole.intersection(box)
+        assert overlap is not None
+        ys, xs = overlap.within(box)
+        block_ys, block_xs = overlap.within(whole)
         noise[:, ys, xs] = block_noise(seed, stage, draw, row, col, channels)[:, block_ys, block_xs]
     return noise

@@ -37,14 +37,14 @@ def low_frequencies(pixels: torch.Tensor) -> torch.Tensor:
     return low[0]
 
 
-def transfer_colour(found: torch.Tensor, reference: torch.Tensor) -> torch.Tensor:
-    """The detail of ``found`` with the low frequencies of ``reference``, both [c, H, W]."""
-    return found - low_frequencies(found) + low_frequencies(reference)
+def transfer_colour(picture: torch.Tensor, reference: torch.Tensor) -> torch.Tensor:
+    """The detail of ``picture`` with the low frequencies of ``reference``, both [c, H, W]."""
+    return picture - low_frequencies(picture) + low_frequencies(reference)
 
 
-def colour_moments(found: torch.Tensor, reference: torch.Tensor) -> Moments:
-    """Of the channels of ``found``, then of those of ``reference``, both [3, H, W]: 6 groups."""
-    return moments(torch.cat([found, reference]))
+def colour_moments(picture: torch.Tensor, reference: torch.Tensor) -> Moments:
+    """Of the channels of ``picture``, then of those of ``reference``, both [3, H, W]: 6 groups."""
+    return moments(torch.cat([picture, reference]))
 
 
 def colour_table(whole: Moments) -> dict[str, np.ndarray]:
@@ -54,7 +54,7 @@ def colour_table(whole: Moments) -> dict[str, np.ndarray]:
     return {"colour.scale": scale, "colour.shift": whole.mean[CHANNELS:] - whole.mean[:CHANNELS] * scale}
 
 
-def match_colour(found: torch.Tensor, table: dict[str, np.ndarray]) -> torch.Tensor:
-    """``found`` [3, H, W] with the means and deviations that ``colour_table`` was made for."""
+def match_colour(picture: torch.Tensor, table: dict[str, np.ndarray]) -> torch.Tensor:
+    """``picture`` [3, H, W] with the means and deviations that ``colour_table`` was made for."""
     scale, shift = (torch.from_numpy(table[name]).view(-1, 1, 1) for name in ("colour.scale", "colour.shift"))
-    return (found.double() * scale + shift).float()
+    return (picture.double() * scale + shift).float()

@@ -65,8 +65,8 @@ def candidates(read: Callable[[Box], np.ndarray], canvas: Box, box: Box, low: in
     ``read`` gives uint8 ``[c, y, x]`` of any box of the canvas; it is asked once, for the box grown by ``REACH``.
     Beyond the canvas pixels repeat, and there is no gradient.
     """
-    wide, near = box.grown(REACH, canvas), box.grown(1, canvas)
-    dx, dy = _gradient(_around(read(wide), wide, near, mode="edge"))
+    padded, near = box.grown(REACH, canvas), box.grown(1, canvas)
+    dx, dy = _gradient(_around(read(padded), padded, near, mode="edge"))
     size = np.abs(dx) + np.abs(dy)
     strongest = size.argmax(axis=0)[None]
     dx, dy, size = (np.take_along_axis(one, strongest, axis=0)[0] for one in (dx, dy, size))
@@ -79,14 +79,16 @@ def candidates(read: Callable[[Box], np.ndarray], canvas: Box, box: Box, low: in
 def find_marks(read: Callable[[Box], np.ndarray], grid: RegionGrid, region: int, low: int, high: int) -> np.ndarray:
     """Marks of a region, as ``candidates`` gives them, with little memory; ``read`` is asked once."""
     box = grid.box(region)
-    wide = box.grown(REACH, grid.canvas)
-    pixels = read(wide)
+    padded = box.grown(REACH, grid.canvas)
+    pixels = read(padded)
     parts = RegionGrid(height=box.height, width=box.width, side=PART)
     marks = np.empty(box.shape, dtype=np.uint8)
     for number in range(parts.num_regions):
-        part = parts.box(number)
-        moved = dataclasses.replace(part, top=part.top + box.top, left=part.left + box.left)
-        marks[part.slices] = candidates(lambda one: pixels[:, *one.within(wide)], grid.canvas, moved, low, high)
+        square = parts.box(number)
+        moved = dataclasses.replace(square, top=square.top + box.top, left=square.left + box.left)
+        marks[square.slices] = candidates(
+            lambda wanted: pixels[:, *wanted.within(padded)], grid.canvas, moved, low, high
+        )
     return marks
 
 
@@ -147,8 +149,8 @@ def rim(marks: np.ndarray) -> np.ndarray:
     Chains are numbered from 1 in the region, in row-major order of their first marks.
     """
     chains, lit = _chains(marks)
-    found = chains[ring(*marks.shape)]
-    return np.stack([found, lit[found]], axis=1).astype(np.int32)
+    on_ring = chains[ring(*marks.shape)]
+    return np.stack([on_ring, lit[on_ring]], axis=1).astype(np.int32)
 
 
 def join(rims: Sequence[np.ndarray], grid: RegionGrid) -> list[np.ndarray]:
@@ -156,23 +158,23 @@ def join(rims: Sequence[np.ndarray], grid: RegionGrid) -> list[np.ndarray]:
 
     ``rims``: of all regions, in region order.
     """
-    firsts = np.cumsum([0, *(int(found[:, 0].max(initial=0)) for found in rims)])
+    firsts = np.cumsum([0, *(int(chains[:, 0].max(initial=0)) for chains in rims)])
     rows, cols, names, lit = [], [], [], np.zeros(firsts[-1] + 1, dtype=bool)
-    for region, found in enumerate(rims):
+    for region, chains in enumerate(rims):
         box = grid.box(region)
-        on, (ys, xs) = found[:, 0] > 0, ring(*box.shape)
+        on, (ys, xs) = chains[:, 0] > 0, ring(*box.shape)
         rows.append(ys[on] + box.top)
         cols.append(xs[on] + box.left)
-        names.append(found[on, 0] + firsts[region])
-        lit[names[-1]] |= found[on, 1] > 0
-    one, other = _touching(np.concatenate(rows), np.concatenate(cols), np.concatenate(names), grid.width)
-    root = _roots(len(lit), one, other)
+        names.append(chains[on, 0] + firsts[region])
+        lit[names[-1]] |= chains[on, 1] > 0
+    first, second = _touching(np.concatenate(rows), np.concatenate(cols), np.concatenate(names), grid.width)
+    root = _roots(len(lit), first, second)
     bright = np.zeros(len(lit), dtype=bool)
     bright[root[lit]] = True
     joined = []
-    for region, found in enumerate(rims):
-        on = found[:, 0] > 0
-        joined.append(on & bright[root[np.where(on, found[:, 0] + firsts[region], 0)]])
+    for region, chains in enumerate(rims):
+        on = chains[:, 0] > 0
+        joined.append(on & bright[root[np.where(on, chains[:, 0] + firsts[region], 0)]])
     return joined
 
 
@@ -187,15 +189,15 @@ def _touching(rows: np.ndarray, cols: np.ndarray, names: np.ndarray, width: int)
         touching = np.isin(places + step, places)
         at = np.searchsorted(places, places[touching] + step)
         pairs.append((names[touching], names[at]))
-    one, other = (np.concatenate(side) for side in zip(*pairs, strict=True))
-    return one, other
+    first, second = (np.concatenate(side) for side in zip(*pairs, strict=True))
+    return first, second
 
 
-def _roots(count: int, one: np.ndarray, other: np.ndarray) -> np.ndarray:
+def _roots(count: int, first: np.ndarray, second: np.ndarray) -> np.ndarray:
     """[count]: of each name the least one that it hangs together with, through any number of pairs."""
     root = np.arange(count)
-    while (root[one] != root[other]).any():
-        ends = root[one], root[other]
+    while (root[first] != root[second]).any():
+        ends = root[first], root[second]
         least = np.minimum(*ends)
         for end in ends:
             np.minimum.at(root, end, least)

@@ -25,18 +25,18 @@ TOO_STRONG = "try less guidance, weaker attachments, or more steps"
 
 
 def finite(
-    values: Values, part: str, where: str = "", *, mend: str = MEND, given: Mapping[str, Any] | None = None
+    values: Values, maker: str, where: str = "", *, mend: str = MEND, inputs: Mapping[str, Any] | None = None
 ) -> Values:
     """The same values. Raises NotFiniteError, one line, where one is NaN or infinite.
 
-    ``part``: what made them. ``where``: in which window, of which step. ``given``: what it made them from, by name,
+    ``maker``: what made them. ``where``: in which window, of which step. ``inputs``: what it made them from, by name,
     tensors or lists of them: looked through where ``values`` are bad, so that the first culprit is named.
     """
     if not is_finite(values):
-        for name, one in (given or {}).items():
-            for inner in _tensors(one):
+        for name, value in (inputs or {}).items():
+            for inner in _tensors(value):
                 finite(inner, name, where, mend=mend)
-        raise NotFiniteError(f"{part} gave {_count(values)}{where and f' {where}'}: {mend}")
+        raise NotFiniteError(f"{maker} gave {_count(values)}{where and f' {where}'}: {mend}")
     return values
 
 
@@ -50,9 +50,9 @@ def is_finite(values: np.ndarray | torch.Tensor) -> bool:
     return bool(torch.isfinite(least) & torch.isfinite(most))
 
 
-def finite_table(table: dict[str, torch.Tensor], part: str, where: str = "") -> dict[str, torch.Tensor]:
+def finite_table(table: dict[str, torch.Tensor], maker: str, where: str = "") -> dict[str, torch.Tensor]:
     """``finite`` for each of a table."""
-    return {name: finite(values, part, where) for name, values in table.items()}
+    return {name: finite(values, maker, where) for name, values in table.items()}
 
 
 def at(box: Box, of: str = "latent pixels") -> str:
@@ -72,7 +72,7 @@ def check_weights(owner: Any, what: str) -> None:
     for name, network in networks(owner):
         for key, tensor in network.state_dict().items():
             if tensor.is_floating_point() and not is_finite(tensor):
-                place = ".".join(part for part in (name, key) if part)
+                place = ".".join(word for word in (name, key) if word)
                 raise NotFiniteError(
                     f"{what}: its weights hold {_count(tensor)} in {place}: the file is damaged, or an attachment "
                     "is too strong; copy the model again"
@@ -84,11 +84,11 @@ def networks(owner: Any) -> Iterator[tuple[str, torch.nn.Module]]:
 
     Each comes once, and not again as a part of another.
     """
-    seen: set[int] = set()
+    passed: set[int] = set()
     for name, network in _networks(owner, "", DEPTH):
-        if id(network) not in seen:
+        if id(network) not in passed:
             yield name, network
-        seen.update(map(id, network.modules()))
+        passed.update(map(id, network.modules()))
 
 
 def _networks(owner: Any, name: str, depth: int) -> Iterator[tuple[str, torch.nn.Module]]:
@@ -122,7 +122,7 @@ def _tensors(values: Any) -> list[torch.Tensor]:
         return [values]
     if isinstance(values, dict):
         values = list(values.values())
-    return [tensor for one in values or () for tensor in _tensors(one)]
+    return [tensor for value in values or () for tensor in _tensors(value)]
 
 
 def _count(values: np.ndarray | torch.Tensor) -> str:

@@ -75,7 +75,7 @@ def refine(
 
     LP is linear, so it is taken once, of the difference.
     """
-    difference = low_pass(lambda wide: read_reference(wide) - read(wide), canvas, box, cell)
+    difference = low_pass(lambda window: read_reference(window) - read(window), canvas, box, cell)
     refined: np.ndarray = read(box) + np.float32(gain) * difference
     return refined
 
@@ -128,8 +128,8 @@ def _down(pixels: np.ndarray, axis: _Axis, dim: int) -> np.ndarray:
     for offset in range(-(cell // 2), cell + cell // 2):
         places = starts + offset
         weight = (cell - abs(offset + 0.5 - cell / 2)) * ((places >= 0) & (places < padded)).reshape(shape)
-        found = np.take(pixels, places.clip(0, axis.length - 1) - axis.pixels.start, axis=dim)
-        total = total + weight * found
+        taken = np.take(pixels, places.clip(0, axis.length - 1) - axis.pixels.start, axis=dim)
+        total = total + weight * taken
         weights += weight
     return total / weights
 

@@ -92,6 +92,6 @@ def join(parts: Iterable[Moments]) -> Moments:
     """All parts together, in the order given. Raises StopIteration for none."""
     rest = iter(parts)
     total = next(rest)
-    for part in rest:
-        total = total.joined(part)
+    for share in rest:
+        total = total.joined(share)
     return total

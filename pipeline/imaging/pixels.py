@@ -89,18 +89,18 @@ def restore_window(
 
 
 def encode_window(
-    encode: Callable[[torch.Tensor], torch.Tensor], pixels: torch.Tensor, wide: Box, box: Box
+    encode: Callable[[torch.Tensor], torch.Tensor], pixels: torch.Tensor, padded: Box, box: Box
 ) -> np.ndarray:
-    """Latents ``[c, y, x] float32`` of ``box`` from RGB ``[3, H, W]`` over ``wide``, which is the box and its halo."""
+    """Latents ``[c, y, x] float32`` of ``box`` from RGB ``[3, H, W]`` over ``padded``: the box and its halo."""
     latents = finite(encode(pixels[None])[0], "the autoencoder's encoder", at(box))
-    ys, xs = box.within(wide)
+    ys, xs = box.within(padded)
     return latents[:, ys, xs].contiguous().numpy()
 
 
 def decode_window(
-    decode: Callable[[torch.Tensor], torch.Tensor], latents: np.ndarray, wide: Box, box: Box, *, factor: int
+    decode: Callable[[torch.Tensor], torch.Tensor], latents: np.ndarray, padded: Box, box: Box, *, factor: int
 ) -> torch.Tensor:
-    """RGB ``[3, H, W]`` of ``box`` from latents ``[c, y, x]`` over ``wide``, which is the box and its halo."""
+    """RGB ``[3, H, W]`` of ``box`` from latents ``[c, y, x]`` over ``padded``: the box and its halo."""
     pixels = finite(decode(torch.from_numpy(latents)[None])[0], "the autoencoder's decoder", at(box))
-    ys, xs = box.scaled(factor).within(wide.scaled(factor))
+    ys, xs = box.scaled(factor).within(padded.scaled(factor))
     return pixels[:, ys, xs]

@@ -39,10 +39,10 @@ def enlarge_cubic(read: Callable[[Box], np.ndarray], canvas_in: Box, canvas_out:
 
     ``read`` gives ``[c, y, x]`` of any box of the smaller canvas; it is asked once, for ``source``.
     """
-    seen = source(canvas_in, canvas_out, box_out)
-    pixels = read(seen).astype(np.float64)
-    pixels = _along(pixels, 1, range(box_out.top, box_out.bottom), seen.top, canvas_in.height, canvas_out.height)
-    pixels = _along(pixels, 2, range(box_out.left, box_out.right), seen.left, canvas_in.width, canvas_out.width)
+    window = source(canvas_in, canvas_out, box_out)
+    pixels = read(window).astype(np.float64)
+    pixels = _along(pixels, 1, range(box_out.top, box_out.bottom), window.top, canvas_in.height, canvas_out.height)
+    pixels = _along(pixels, 2, range(box_out.left, box_out.right), window.left, canvas_in.width, canvas_out.width)
     return pixels.astype(np.float32)
 
 
@@ -67,8 +67,8 @@ def _along(pixels: np.ndarray, dim: int, at: range, first: int, length_in: int, 
     for tap in range(-1, 3):
         near = (before + tap).clip(0, length_in - 1) - first
         total = total + _kernel(np.abs(share - tap)).reshape(shape) * np.take(pixels, near, axis=dim)
-    found: np.ndarray = total  # type: ignore[assignment]
-    return found
+    enlarged: np.ndarray = total  # type: ignore[assignment]
+    return enlarged
 
 
 def _kernel(x: np.ndarray) -> np.ndarray:

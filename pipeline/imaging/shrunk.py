@@ -62,15 +62,15 @@ class Shrink:
         box = self.grid.box(region)
         rows, cols = _inside(self.rows, box.top, box.bottom), _inside(self.cols, box.left, box.right)
         taken = np.zeros((self.channels, *self.most))
-        seen, low, high = [], np.inf, -np.inf
-        for part, values in parts:
-            ys, xs = _inside(self.rows, part.top, part.bottom), _inside(self.cols, part.left, part.right)
-            found = values[:, self.rows[ys] - part.top][:, :, self.cols[xs] - part.left]
+        sums, low, high = [], np.inf, -np.inf
+        for window, values in parts:
+            ys, xs = _inside(self.rows, window.top, window.bottom), _inside(self.cols, window.left, window.right)
+            picked = values[:, self.rows[ys] - window.top][:, :, self.cols[xs] - window.left]
             row, col = ys.start - rows.start, xs.start - cols.start
-            taken[:, row : row + found.shape[1], col : col + found.shape[2]] = found
-            seen.append(moments(torch.from_numpy(np.ascontiguousarray(values))))
+            taken[:, row : row + picked.shape[1], col : col + picked.shape[2]] = picked
+            sums.append(moments(torch.from_numpy(np.ascontiguousarray(values))))
             low, high = min(low, float(values.min())), max(high, float(values.max()))
-        return np.concatenate([taken.ravel(), join(seen).to_vector(), [low, high]])
+        return np.concatenate([taken.ravel(), join(sums).to_vector(), [low, high]])
 
     def assemble(self, shares: np.ndarray) -> torch.Tensor:
         """The copy ``[c, y, x] float32`` from all regions' ``shares [regions, share_length]``."""

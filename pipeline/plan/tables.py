@@ -89,9 +89,9 @@ def _section_table(section: type[Section]) -> str:
     # the docstring's [name] is the heading
     words = str(section.__doc__).split(": ", 1)[1]
     rows = [
-        (f"`{one.field}`", one.about.meaning, _code(values(one)), f"`{show(one.default)}`", needs(one))
-        for one in SETTINGS.values()
-        if one.section == section.section
+        (f"`{entry.field}`", entry.about.meaning, _code(values(entry)), f"`{show(entry.default)}`", needs(entry))
+        for entry in SETTINGS.values()
+        if entry.section == section.section
     ]
     return f"`[{section.section}]` {words}\n\n" + _table(("setting", "meaning", "values", "default", "needs"), rows)
 

@@ -193,31 +193,31 @@ class StableDiffusionBackbone(Autoencoder):
     def predict(self, latents: torch.Tensor, timestep: torch.Tensor, conditioning: Conditioning) -> torch.Tensor:
         assert conditioning.text is not None
         device, dtype = self._unet.device, self._unet.dtype
-        given: dict[str, Any] = {
+        inputs: dict[str, Any] = {
             "timestep": timestep.to(device),
             "encoder_hidden_states": conditioning.text.to(device, dtype),
             "added_cond_kwargs": None,
         }
         if conditioning.pooled is not None:
-            given["added_cond_kwargs"] = {
+            inputs["added_cond_kwargs"] = {
                 "text_embeds": conditioning.pooled.to(device, dtype),
                 # half precision ends at 65504 pixels
                 "time_ids": self._time_ids(latents, conditioning.crops).to(device),
             }
-        seen = latents.to(device, dtype)
+        sample = latents.to(device, dtype)
         networks = [self._unet, *(net for _, net in self._controls)]
-        with self._options.attending(), surround(networks, conditioning, seen):
-            residuals = sum_residuals(self._controls, conditioning.structure or {}, conditioning.step, seen, **given)
+        with self._options.attending(), surround(networks, conditioning, sample):
+            residuals = sum_residuals(self._controls, conditioning.structure or {}, conditioning.step, sample, **inputs)
             if self._sight is not None:
-                images = self._sight.show(conditioning.image, len(seen), seen)
-                given["added_cond_kwargs"] = {**(given["added_cond_kwargs"] or {}), "image_embeds": images}
+                images = self._sight.show(conditioning.image, len(sample), sample)
+                inputs["added_cond_kwargs"] = {**(inputs["added_cond_kwargs"] or {}), "image_embeds": images}
             if self._geometry.inputs.embeds_guidance and conditioning.guidance is not None:
                 weights = torch.full((len(latents),), conditioning.guidance - 1)
                 width = self._unet.config.time_cond_proj_dim
-                given["timestep_cond"] = embed_guidance(weights, width).to(device, dtype)
-            answer: torch.Tensor = self._unet(seen, **given, **residuals).sample.float().cpu()
+                inputs["timestep_cond"] = embed_guidance(weights, width).to(device, dtype)
+            answer: torch.Tensor = self._unet(sample, **inputs, **residuals).sample.float().cpu()
         makers = {"the text encoder": conditioning.text, "the image encoder": conditioning.image}
-        return finite(answer, "the U-Net", given={**makers, "a ControlNet": residuals})
+        return finite(answer, "the U-Net", inputs={**makers, "a ControlNet": residuals})
 
     def recording(self, maps: WordMaps) -> AbstractContextManager[None]:
         return record_words(self._unet, maps)

@@ -50,7 +50,7 @@ def test_numbers_pass_as_they_are() -> None:
 def test_the_first_culprit_is_named() -> None:
     bad, good = torch.tensor([np.nan]), torch.ones(1)
     with pytest.raises(NotFiniteError, match=r"^the ControlNet gave NaN"):
-        finite(bad, "the U-Net", given={"the words": good, "no image": None, "the ControlNet": {"down": [good, bad]}})
+        finite(bad, "the U-Net", inputs={"the words": good, "no image": None, "the ControlNet": {"down": [good, bad]}})
 
 
 def test_a_place_in_words() -> None:
