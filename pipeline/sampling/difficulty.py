@@ -58,11 +58,11 @@ def weigh(difficulty: np.ndarray, cell: int, power: float) -> np.ndarray:
     return weighed
 
 
-def at_latents(found: np.ndarray, window: Box, box: Box, scale: int, factor: int) -> np.ndarray:
+def at_latents(difficulty: np.ndarray, window: Box, box: Box, scale: int, factor: int) -> np.ndarray:
     """[h, w] at the latent pixels of ``box`` from a map [y, x] over ``window`` of the input; its edge is repeated."""
     ys = (2 * np.arange(box.top, box.bottom) + 1) * factor // (2 * scale) - window.top
     xs = (2 * np.arange(box.left, box.right) + 1) * factor // (2 * scale) - window.left
-    return found[ys.clip(0, window.height - 1)][:, xs.clip(0, window.width - 1)]
+    return difficulty[ys.clip(0, window.height - 1)][:, xs.clip(0, window.width - 1)]
 
 
 def refined_from(timesteps: Sequence[float], lower_bound: float) -> float:

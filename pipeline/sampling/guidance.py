@@ -37,23 +37,23 @@ def guide_prediction(
     prediction: np.ndarray,
     reference: np.ndarray,
     *,
-    wide: Box,
+    padded: Box,
     canvas: Box,
     box: Box,
     cell: int,
 ) -> np.ndarray:
     """The guided prediction ``[c, y, x] float32`` over ``box``, in the model's own terms.
 
-    z, prediction and the reference latent are ``[c, y, x] float32`` over ``wide``, which holds what a low-pass of
+    z, prediction and the reference latent are ``[c, y, x] float32`` over ``padded``, which holds what a low-pass of
     ``cell`` latent pixels sees round the box.
     """
     clean = solver.clean(step, torch.from_numpy(z), torch.from_numpy(prediction)).numpy()
     gain = guide_gain(solver, step)
-    refined = refine(_reader(reference, wide), _reader(clean, wide), canvas, box, gain=gain, cell=cell)
-    inner = torch.from_numpy(z[:, *box.within(wide)])
+    refined = refine(_reader(reference, padded), _reader(clean, padded), canvas, box, gain=gain, cell=cell)
+    inner = torch.from_numpy(z[:, *box.within(padded)])
     guided: np.ndarray = solver.towards(step, inner, torch.from_numpy(refined)).numpy()
     return guided
 
 
-def _reader(values: np.ndarray, wide: Box) -> Callable[[Box], np.ndarray]:
-    return lambda part: values[:, *part.within(wide)]
+def _reader(values: np.ndarray, padded: Box) -> Callable[[Box], np.ndarray]:
+    return lambda box: values[:, *box.within(padded)]

@@ -43,12 +43,12 @@ def set_levels(scheduler: Any, steps: int, flow: FlowLevels | None) -> None:
 
     Raises ValueError where the levels shift with the tokens and ``flow`` does not tell them.
     """
-    given: dict[str, Any] = {}
+    options: dict[str, Any] = {}
     if scheduler.config.get("use_dynamic_shifting"):
         if flow is None:
             raise ValueError("this model's noise levels shift with its tokens, and nothing says how many a tile has")
-        given["mu"] = shift(scheduler.config, flow.tokens)
+        options["mu"] = shift(scheduler.config, flow.tokens)
     if flow is not None and flow.even:
-        scheduler.set_timesteps(sigmas=np.linspace(1.0, 1 / steps, steps), **given)
+        scheduler.set_timesteps(sigmas=np.linspace(1.0, 1 / steps, steps), **options)
     else:
-        scheduler.set_timesteps(steps, **given)
+        scheduler.set_timesteps(steps, **options)

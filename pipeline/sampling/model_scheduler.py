@@ -87,7 +87,7 @@ def _defaults(kind: Any) -> dict[str, Any]:
     if isinstance(kind, str):
         kind = getattr(diffusers, kind)
     parameters = inspect.signature(kind.__init__).parameters
-    return {name: one.default for name, one in parameters.items() if name not in ("self", "kwargs")}
+    return {name: parameter.default for name, parameter in parameters.items() if name not in ("self", "kwargs")}
 
 
 def _offered() -> set[str]:
@@ -116,7 +116,7 @@ def finite_settings(config: dict[str, Any], name: str) -> dict[str, Any]:
     """
     infinite = {key for key, value in config.items() if isinstance(value, float) and math.isinf(value)}
     for key in sorted(infinite):
-        if config[key] not in [_defaults(one)[key] for one in _classes() if key in _defaults(one)]:
+        if config[key] not in [_defaults(kind)[key] for kind in _classes() if key in _defaults(kind)]:
             raise ValueError(
                 f"model {name}: scheduler/scheduler_config.json says {key} = {config[key]}, which is no number that a "
                 "noise level can have"
@@ -126,19 +126,21 @@ def finite_settings(config: dict[str, Any], name: str) -> dict[str, Any]:
 
 def check_scheduler(config: dict[str, Any], name: str) -> None:
     """Refuse a model's scheduler whose noise levels are not known here. Raises ValueError, one line with the mend."""
-    found, offered = str(config.get("_class_name")), _offered()
+    class_name, offered = str(config.get("_class_name")), _offered()
     where = f"model {name}: scheduler/scheduler_config.json"
-    if found not in offered and found not in STAND_INS:
-        why = " (its noise levels are those of EDM, as Playground v2.5's and CosXL's are)" if "EDM" in found else ""
+    if class_name not in offered and class_name not in STAND_INS:
+        why = (
+            " (its noise levels are those of EDM, as Playground v2.5's and CosXL's are)" if "EDM" in class_name else ""
+        )
         raise ValueError(
-            f"{where} asks for {found}{why}, which is not offered; a model may come with one of "
+            f"{where} asks for {class_name}{why}, which is not offered; a model may come with one of "
             f"{', '.join(sorted(offered | STAND_INS.keys()))}"
         )
     for key, values in CHOICES.items():
         value = config.get(key)
-        if key in _relevant(found) and value is not None and value not in values:
-            said = ", ".join(repr(one).lower() if isinstance(one, bool) else repr(one) for one in values)
-            raise ValueError(f"{where} says {key} = {value!r}, which is not offered; expected {said}")
+        if key in _relevant(class_name) and value is not None and value not in values:
+            expected = ", ".join(repr(one).lower() if isinstance(one, bool) else repr(one) for one in values)
+            raise ValueError(f"{where} says {key} = {value!r}, which is not offered; expected {expected}")
     for key, value in config.items():
         if key not in (*_known(), *HARMLESS) and not key.startswith("_") and value not in (None, False, "", [], {}):
             raise ValueError(
@@ -166,32 +168,32 @@ def _check_buildable(config: dict[str, Any], where: str) -> None:
 
 def solver_of(config: dict[str, Any]) -> str:
     """The solver that a model's own scheduler config asks for, or the one that stands in for it."""
-    found = str(config.get("_class_name"))
-    if found == "DPMSolverMultistepScheduler" and str(config.get("algorithm_type")).startswith("sde-"):
+    class_name = str(config.get("_class_name"))
+    if class_name == "DPMSolverMultistepScheduler" and str(config.get("algorithm_type")).startswith("sde-"):
         return "sde-dpm++2m"
-    return STAND_INS.get(found, solver_name(found))
+    return STAND_INS.get(class_name, solver_name(class_name))
 
 
 def scheduler_notes(config: dict[str, Any], solver: str) -> tuple[str, ...]:
     """What of a model's scheduler config ``solver`` does otherwise, a line each, for a warning."""
-    found = str(config.get("_class_name"))
-    if not hasattr(diffusers, found):
+    class_name = str(config.get("_class_name"))
+    if not hasattr(diffusers, class_name):
         return ()
     row, lines = find_solver(solver), []
-    stand_in = STAND_INS.get(found)
+    stand_in = STAND_INS.get(class_name)
     if stand_in == solver:
-        lines.append(f"the model's {found} is not offered: {solver} instead, at the same noise levels")
-    own = _defaults(found)
+        lines.append(f"the model's {class_name} is not offered: {solver} instead, at the same noise levels")
+    defaults = _defaults(class_name)
     unread = [
         f"{key} = {config[key]!r}"
         for key in LEVELS
-        if key in own and config.get(key) not in (None, own[key], False) and key not in _defaults(row.kind)
+        if key in defaults and config.get(key) not in (None, defaults[key], False) and key not in _defaults(row.kind)
     ]
     if unread:
         lines.append(f"the solver {solver} lays its noise levels without the model's {', '.join(unread)}")
-    if row.class_name == found:
+    if row.class_name == class_name:
         for key, value in row.settings.items():
-            said = config.get(key)
-            if said is not None and said != value and not (key == "algorithm_type" and solver_of(config) != solver):
-                lines.append(f"the model's scheduler says {key} = {said!r}: the solver {solver} takes {value!r}")
+            stated = config.get(key)
+            if stated is not None and stated != value and not (key == "algorithm_type" and solver_of(config) != solver):
+                lines.append(f"the model's scheduler says {key} = {stated!r}: the solver {solver} takes {value!r}")
     return tuple(lines)

@@ -109,7 +109,7 @@ class Merger:
         coarse, cell = self.reads.coarse(window), plan.recipe.guidance.low_cell
         canvas = plan.regions.canvas
         return guide_prediction(
-            self.solver, step, around, prediction, coarse, wide=window, canvas=canvas, box=box, cell=cell
+            self.solver, step, around, prediction, coarse, padded=window, canvas=canvas, box=box, cell=cell
         )
 
     def _masked(self, step: int, box: Box, z: np.ndarray, prediction: np.ndarray) -> np.ndarray:

@@ -87,7 +87,7 @@ def merge_whole(case: Case, store: RunStore, step: int) -> np.ndarray:
         z,
         average(made, canvas, weights, channels=len(z)),
         store.open_array(COARSE).read(canvas),
-        wide=canvas,
+        padded=canvas,
         canvas=canvas,
         box=canvas,
         cell=plan.recipe.guidance.low_cell,
@@ -112,9 +112,11 @@ def test_regions_that_guide_by_themselves_differ(tmp_path: Path, monkeypatch: py
     monkeypatch.setattr("pipeline.imaging.frequency.neighbourhood", lambda canvas, box, cell: box)
     monkeypatch.setattr("pipeline.plan.plan.low_pass_window", lambda canvas, box, cell: box)
 
-    def alone(solver: Any, step: int, z: Any, prediction: Any, coarse: Any, *, wide: Any, box: Any, **rest: Any) -> Any:
+    def alone(solver: Any, step: int, z: Any, prediction: Any, coarse: Any, *, padded: Any, box: Any, **rest: Any) -> Any:
         moved = dataclasses.replace(box, top=0, left=0)
-        return guide_prediction(solver, step, z, prediction, coarse, wide=moved, box=moved, **{**rest, "canvas": moved})
+        return guide_prediction(
+            solver, step, z, prediction, coarse, padded=moved, box=moved, **{**rest, "canvas": moved}
+        )
 
     monkeypatch.setattr("pipeline.tasks.merge.guide_prediction", alone)
     assert np.abs(last(case, run(case, tmp_path / "b")) - expected).max() > 1e-3

@@ -22,7 +22,7 @@ def random(seed: int) -> np.ndarray:
 
 
 def guided(solver: Solver, step: int, z: np.ndarray, prediction: np.ndarray, reference: np.ndarray) -> np.ndarray:
-    return guide_prediction(solver, step, z, prediction, reference, wide=CANVAS, canvas=CANVAS, box=CANVAS, cell=8)
+    return guide_prediction(solver, step, z, prediction, reference, padded=CANVAS, canvas=CANVAS, box=CANVAS, cell=8)
 
 
 def told(solver: Solver, step: int, z: np.ndarray, clean: np.ndarray) -> np.ndarray:
@@ -83,9 +83,9 @@ def test_a_box_of_the_canvas_has_the_canvas_bytes(settings: tuple[int, int]) -> 
     number, cell = settings
     solver = build_solver("euler", CONFIG, steps=6)
     z, prediction, reference = random(1), random(2), random(3)
-    whole = guide_prediction(solver, 2, z, prediction, reference, wide=CANVAS, canvas=CANVAS, box=CANVAS, cell=cell)
+    whole = guide_prediction(solver, 2, z, prediction, reference, padded=CANVAS, canvas=CANVAS, box=CANVAS, cell=cell)
     box = Box(top=8 * (number // 2), left=16 * (number % 2), height=16 - 8 * (number // 2), width=16)
     wide = box.grown(2 * cell, CANVAS)
     parts: list[Any] = [np.ascontiguousarray(x[:, *wide.slices]) for x in (z, prediction, reference)]
-    found = guide_prediction(solver, 2, *parts, wide=wide, canvas=CANVAS, box=box, cell=cell)
+    found = guide_prediction(solver, 2, *parts, padded=wide, canvas=CANVAS, box=box, cell=cell)
     assert np.array_equal(found, whole[:, *box.slices])
