@@ -19,5 +19,5 @@ def find_markup(text: str) -> str | None:
     >>> find_markup("a (house:1.3) BREAK a (wood)"), find_markup("a house (old)")
     ('(house:1.3), BREAK', None)
     """
-    found = [match.group(0) for pattern in MARKUP.values() if (match := pattern.search(text))]
-    return ", ".join(found) or None
+    marks = [match.group(0) for pattern in MARKUP.values() if (match := pattern.search(text))]
+    return ", ".join(marks) or None

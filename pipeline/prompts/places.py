@@ -67,33 +67,33 @@ class PromptPlaces:
         """
         key = height, width, device, dtype
         if key not in self._at:
-            found = self._find(height, width)
-            self._at[key] = [(where.to(device), weight.to(device, dtype)) for where, weight in found]
+            places = self._find(height, width)
+            self._at[key] = [(where.to(device), weight.to(device, dtype)) for where, weight in places]
         return self._at[key]
 
     def _find(self, height: int, width: int) -> list[tuple[torch.Tensor, torch.Tensor]]:
         parts: list[list[tuple[slice, slice, np.ndarray]]] = [[] for _ in self.embeddings["text"]]
-        total, found = np.zeros((height, width)), []
-        for one in self.windows:
-            ys, along_y = _cells(one.along_y, one.box.top, self.height, height)
-            xs, along_x = _cells(one.along_x, one.box.left, self.width, width)
-            parts[one.prompt].append((ys, xs, np.outer(along_y, along_x)))
-            total[ys, xs] += parts[one.prompt][-1][2]
+        total, places = np.zeros((height, width)), []
+        for window in self.windows:
+            ys, along_y = _cells(window.along_y, window.box.top, self.height, height)
+            xs, along_x = _cells(window.along_x, window.box.left, self.width, width)
+            parts[window.prompt].append((ys, xs, np.outer(along_y, along_x)))
+            total[ys, xs] += parts[window.prompt][-1][2]
         for windows in parts:
-            own = np.zeros((height, width))
+            weights = np.zeros((height, width))
             for ys, xs, weight in windows:
-                own[ys, xs] += weight
-            where = np.flatnonzero(own)
-            found.append((torch.from_numpy(where), torch.from_numpy((own / total).ravel()[where])))
-        return found
+                weights[ys, xs] += weight
+            where = np.flatnonzero(weights)
+            places.append((torch.from_numpy(where), torch.from_numpy((weights / total).ravel()[where])))
+        return places
 
     def pooled(self) -> torch.Tensor | None:
         """[D']: the prompts' pooled embeddings, averaged over the canvas. It is added to the time, not to a place."""
         if "pooled" not in self.embeddings:
             return None
         shares = torch.zeros(len(self.embeddings["pooled"]), dtype=torch.float64)
-        for one in self.windows:
-            shares[one.prompt] += one.along_y.sum() * one.along_x.sum()
+        for window in self.windows:
+            shares[window.prompt] += window.along_y.sum() * window.along_x.sum()
         shares = (shares / shares.sum()).to(self.embeddings["pooled"].dtype)
         return (shares[:, None] * self.embeddings["pooled"]).sum(0)
 
@@ -128,10 +128,12 @@ def place_prompts(
     along_x = _shares(blend, grid.tile_width, grid.lefts, canvas.width)
     windows = []
     for tile in grid.touching(window):
-        part = tile.box.intersection(window)
-        assert part is not None
-        ys, xs = part.within(tile.box)
-        box = Box(top=part.top - window.top, left=part.left - window.left, height=part.height, width=part.width)
+        overlap = tile.box.intersection(window)
+        assert overlap is not None
+        ys, xs = overlap.within(tile.box)
+        box = Box(
+            top=overlap.top - window.top, left=overlap.left - window.left, height=overlap.height, width=overlap.width
+        )
         windows.append(
             PlacedPrompt(prompt=row_of(tile), box=box, along_y=along_y[tile.row][ys], along_x=along_x[tile.col][xs])
         )

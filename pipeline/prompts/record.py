@@ -36,9 +36,9 @@ class PromptRecord:
 
     def to_bytes(self) -> bytes:
         """The same record gives the same bytes."""
-        said = {"text": np.array(self.text), "kept": np.array(self.kept), "dropped": np.array(self.dropped)}
+        texts = {"text": np.array(self.text), "kept": np.array(self.kept), "dropped": np.array(self.dropped)}
         arrays: dict[str, Any] = {f"embedding-{name}": table.numpy() for name, table in self.embeddings.items()}
-        return archive_to_bytes({**said, **arrays})
+        return archive_to_bytes({**texts, **arrays})
 
 
 def prompt_record_from_bytes(data: bytes) -> PromptRecord | None:

@@ -37,23 +37,23 @@ class TagFile:
 
     def tags(self, crop: Box) -> list[tuple[str, float]]:
         """Phrases that hold for a crop of the input, the surest first, then by the alphabet."""
-        found: dict[str, float] = {}
+        surest: dict[str, float] = {}
         top, left, bottom, right = self._bounds
         near = (top < crop.bottom) & (left < crop.right) & (bottom > crop.top) & (right > crop.left)
         for number in near.nonzero()[0]:
-            part, tags = self.entries[number]
-            common = _common(part, crop)
-            if common > 0 and (common >= COVER * crop.area or 2 * common >= part.area):
+            shape, tags = self.entries[number]
+            common = _common(shape, crop)
+            if common > 0 and (common >= COVER * crop.area or 2 * common >= shape.area):
                 for phrase, sure in tags.items():
-                    found[phrase] = max(sure, found.get(phrase, 0.0))
-        return sorted(found.items(), key=lambda pair: (-pair[1], pair[0]))
+                    surest[phrase] = max(sure, surest.get(phrase, 0.0))
+        return sorted(surest.items(), key=lambda pair: (-pair[1], pair[0]))
 
     @cached_property
     def _bounds(self) -> np.ndarray:
         """[4, entries]: top, left, bottom, right of each part."""
         corners = [
-            part.bounds if isinstance(part, Shape) else (part.top, part.left, part.bottom, part.right)
-            for part, _ in self.entries
+            shape.bounds if isinstance(shape, Shape) else (shape.top, shape.left, shape.bottom, shape.right)
+            for shape, _ in self.entries
         ]
         return np.array(corners, dtype=np.float64).reshape(-1, 4).T
 
@@ -63,11 +63,11 @@ class TagFile:
         return list(dict.fromkeys(phrase for _, tags in self.entries for phrase in tags))
 
 
-def _common(part: Box | Shape, crop: Box) -> float:
+def _common(shape: Box | Shape, crop: Box) -> float:
     """Input pixels that a part and a crop share."""
-    if isinstance(part, Shape):
-        return part.area_in(crop)
-    common = part.intersection(crop)
+    if isinstance(shape, Shape):
+        return shape.area_in(crop)
+    common = shape.intersection(crop)
     return 0 if common is None else common.area
 
 
@@ -104,10 +104,10 @@ def parse_degradations(table: dict[str, Any], where: str) -> tuple[str, ...]:
     return tuple(parse_phrases(table.get("degradations", []), f"{where}: degradations"))
 
 
-def _entry(one: Any, where: str) -> tuple[Box, dict[str, float]]:
-    if not isinstance(one, dict) or not {"box", "tags"} <= one.keys():
+def _entry(entry: Any, where: str) -> tuple[Box, dict[str, float]]:
+    if not isinstance(entry, dict) or not {"box", "tags"} <= entry.keys():
         raise ValueError(f"{where}: expected a table with box and tags")
-    box, tags = one["box"], one["tags"]
+    box, tags = entry["box"], entry["tags"]
     if not (isinstance(box, list) and len(box) == 4 and all(type(v) is int for v in box) and min(box[2:]) > 0):
         raise ValueError(f"{where}: box must be top, left, height and width in whole input pixels, got {box!r}")
     top, left, height, width = box

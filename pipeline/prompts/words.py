@@ -56,8 +56,8 @@ def split_words(prompt: str, tokenizer: Any, text_tokens: int) -> list[Word]:
 
     Commas part phrases; other marks between words are left out.
     """
-    found = tokenizer(prompt, return_offsets_mapping=True, truncation=True, max_length=text_tokens)
-    spans = found["offset_mapping"]
+    tokens = tokenizer(prompt, return_offsets_mapping=True, truncation=True, max_length=text_tokens)
+    spans = tokens["offset_mapping"]
     words = []
     for match in re.finditer(r"[^\s,.;:!?()\"]+", prompt):
         first, last = match.span()
@@ -76,8 +76,8 @@ def find_masks(maps: np.ndarray, words: Sequence[Word]) -> np.ndarray:
     for mask, word in zip(masks, words, strict=True):
         if word.is_content and word.tokens:
             # float64: a flat map must not be above its own mean by rounding
-            own = maps[list(word.tokens)].astype(np.float64).mean(0)
-            mask[:] = open_mask(own > own.mean(), min(maps.shape[1:]) // SPECK)
+            word_map = maps[list(word.tokens)].astype(np.float64).mean(0)
+            mask[:] = open_mask(word_map > word_map.mean(), min(maps.shape[1:]) // SPECK)
     return masks
 
 
@@ -103,10 +103,10 @@ def word_shares(masks: np.ndarray, tile: Box, canvas: Box) -> np.ndarray:
 
     The masks [W, h_l, w_l] lie over the whole ``canvas``, whose latent pixels each take the nearest position.
     """
-    part = tile.intersection(canvas)
-    assert part is not None
-    ys = _nearest(part.top, part.bottom, canvas.height, masks.shape[1])
-    xs = _nearest(part.left, part.right, canvas.width, masks.shape[2])
+    overlap = tile.intersection(canvas)
+    assert overlap is not None
+    ys = _nearest(overlap.top, overlap.bottom, canvas.height, masks.shape[1])
+    xs = _nearest(overlap.left, overlap.right, canvas.width, masks.shape[2])
     shares: np.ndarray = masks[:, ys][:, :, xs].mean((1, 2))
     return shares
 
@@ -130,13 +130,13 @@ def keep_words(words: Sequence[Word], kept: Sequence[bool]) -> str:
     phrases = []
     for phrase in dict.fromkeys(word.phrase for word in words):
         inside = [place for place, word in enumerate(words) if word.phrase == phrase]
-        said = _keep_phrase([words[place] for place in inside], [kept[place] for place in inside])
-        phrases += [" ".join(said)] if said else []
+        texts = _keep_phrase([words[place] for place in inside], [kept[place] for place in inside])
+        phrases += [" ".join(texts)] if texts else []
     return ", ".join(phrases)
 
 
 def _keep_phrase(words: list[Word], kept: list[bool]) -> list[str]:
-    said: list[str] = []
+    texts: list[str] = []
     waiting: list[Word] = []
     follows = False
     for word, stays in zip(words, kept, strict=True):
@@ -144,9 +144,9 @@ def _keep_phrase(words: list[Word], kept: list[bool]) -> list[str]:
             waiting.append(word)
             continue
         if stays:
-            said += [small.text for small in (waiting if follows else _articles_before(waiting))] + [word.text]
+            texts += [small.text for small in (waiting if follows else _articles_before(waiting))] + [word.text]
         waiting, follows = [], stays
-    return said
+    return texts
 
 
 def _articles_before(small: list[Word]) -> list[Word]:

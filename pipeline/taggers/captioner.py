@@ -68,11 +68,11 @@ class Captioner:
         return str(self._tokenizer.decode(made.sequences[0], skip_special_tokens=True)), sure
 
     def tag(self, low: torch.Tensor) -> list[list[tuple[str, float]]]:
-        said = []
+        tags = []
         for crop in low:
             sentence, sure = self.caption(crop)
-            said.append([(phrase, sure) for phrase in split_caption(sentence)])
-        return said
+            tags.append([(phrase, sure) for phrase in split_caption(sentence)])
+        return tags
 
 
 def split_caption(sentence: str) -> list[str]:
@@ -81,5 +81,5 @@ def split_caption(sentence: str) -> list[str]:
     >>> split_caption("A red roof, seen from above. A red  roof,")
     ['a red roof', 'seen from above']
     """
-    parts = (" ".join(part.split()).lower() for part in sentence.replace(".", ",").replace(";", ",").split(","))
-    return list(dict.fromkeys(part for part in parts if part))
+    parts = (" ".join(phrase.split()).lower() for phrase in sentence.replace(".", ",").replace(";", ",").split(","))
+    return list(dict.fromkeys(phrase for phrase in parts if phrase))

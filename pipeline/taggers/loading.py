@@ -74,7 +74,7 @@ def describe_tagger(name: str, *, allow_pickle: bool = False, strict: bool = Tru
     odd = sorted(path.name for path in folder.iterdir() if path.suffix in CHECKPOINTS and _is_ram(path.name))
     if odd and not (folder / "config.json").is_file():
         raise ValueError(f"tagger {name}: {_what_file(folder / odd[0])}")
-    said, kind = _kind_of(folder, name)
+    model_type, kind = _kind_of(folder, name)
     if kind.network is not None:
         _check_processor(folder, name)
     files = sorted(path for path in folder.iterdir() if path.suffix in SUFFIXES)
@@ -89,29 +89,29 @@ def describe_tagger(name: str, *, allow_pickle: bool = False, strict: bool = Tru
     parameters = sum(num_parameters(path) for path in weights)
     return TaggerCard(
         name=name,
-        kind=said,
+        kind=model_type,
         location=str(folder),
         fingerprint=fingerprint_files({path.name: path for path in files}),
         parameters=parameters,
         dropped=settle(left, f"tagger {name}", strict=strict),
         manner=kind.manner,
-        packages=TAGGERS.packages(said),
+        packages=TAGGERS.packages(model_type),
     )
 
 
 def _kind_of(folder: Path, name: str) -> tuple[str, TaggerKind]:
     """What a folder's config says that it is, and its kind."""
     config = read_config(folder / "config.json", name, what="tagger")
-    said = str(config.get("model_type"))
-    kind = TAGGERS.find(said)
+    model_type = str(config.get("model_type"))
+    kind = TAGGERS.find(model_type)
     if kind is None or kind.describe is not None:
-        raise ValueError(f"tagger {name}: no tagger for models of type {said!r}; there is one for {_types()}")
-    if said == "florence2" and "auto_map" in config:
+        raise ValueError(f"tagger {name}: no tagger for models of type {model_type!r}; there is one for {_types()}")
+    if model_type == "florence2" and "auto_map" in config:
         raise ValueError(
             f"tagger {name}: Florence-2 as its authors first wrote it, with code of its own; expected it converted for "
             "transformers, such as florence-community/Florence-2-base"
         )
-    return said, kind
+    return model_type, kind
 
 
 def _types() -> str:
@@ -135,10 +135,10 @@ def _is_ram(file: str) -> bool:
 
 
 def _what_file(path: Path) -> str:
-    found = "is a single file"
+    what = "is a single file"
     if _is_ram(path.name):
-        found = "looks like RAM or DAPE (Recognize Anything), which is not read"
-    return f"{path.name} {found}; expected a folder in transformers' format of one of {_types()}"
+        what = "looks like RAM or DAPE (Recognize Anything), which is not read"
+    return f"{path.name} {what}; expected a folder in transformers' format of one of {_types()}"
 
 
 def _check_processor(folder: Path, name: str) -> None:

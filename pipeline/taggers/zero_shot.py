@@ -82,22 +82,24 @@ class ZeroShotTagger:
             )
             # SigLIP was trained on the padding too
             mask = None if self._kind == "siglip" else tokens.attention_mask.to(self._model.device)
-            found = self._model.get_text_features(
+            answer = self._model.get_text_features(
                 input_ids=tokens.input_ids.to(self._model.device), attention_mask=mask
             )
-            rows.append(found.pooler_output)
+            rows.append(answer.pooler_output)
         return torch.nn.functional.normalize(finite(torch.cat(rows), "the tagger's text encoder"), dim=-1)
 
     @torch.inference_mode()
     def _probabilities(self, crop: torch.Tensor) -> list[float]:
         """Of each phrase for one crop ``[3, y, x]``."""
         pixels = self._images(to_image(crop), return_tensors="pt").pixel_values.to(self._model.device)
-        seen = torch.nn.functional.normalize(self._model.get_image_features(pixel_values=pixels).pooler_output, dim=-1)
-        logits = (self._text @ seen[0]) * self._model.logit_scale.exp()
+        embedding = torch.nn.functional.normalize(
+            self._model.get_image_features(pixel_values=pixels).pooler_output, dim=-1
+        )
+        logits = (self._text @ embedding[0]) * self._model.logit_scale.exp()
         logits = logits[:-1] + (self._model.logit_bias if self._kind == "siglip" else -logits[-1])
         probabilities: list[float] = torch.sigmoid(logits.flatten()).cpu().tolist()
         return probabilities
 
     def tag(self, low: torch.Tensor) -> list[list[tuple[str, float]]]:
-        said = [list(zip(self.phrases, self._probabilities(crop), strict=True)) for crop in low]
-        return [sorted(row, key=lambda pair: -pair[1]) for row in said]
+        rows = [list(zip(self.phrases, self._probabilities(crop), strict=True)) for crop in low]
+        return [sorted(row, key=lambda pair: -pair[1]) for row in rows]
