@@ -113,7 +113,7 @@ class Learner:
         noisy = squared.sqrt() * clean + (1 - squared).sqrt() * noise
         velocity = squared.sqrt() * noise - (1 - squared).sqrt() * clean
         prepared = precondition(noisy, coarse, spread, squared.flatten())
-        seen = prepared.seen.contiguous(memory_format=torch.channels_last)
+        seen = prepared.inputs.contiguous(memory_format=torch.channels_last)
         with fast_numbers(device):
             answer = predict(seen, times.to(device))
         return (weights * (answer.float() - prepared.answer(velocity)) ** 2).mean()

@@ -39,17 +39,17 @@ def attach(card: ModelCard, file: ModelFile, family: Family, *, strict: bool = T
     if family.networks is None:
         raise ValueError(f"model {card.name}: attachments need a Stable Diffusion or FLUX base, not {card.family}")
     asked = {CONTROLS: file.controls, IMAGE_ADAPTER: file.image_adapter}
-    if any(given and kind not in family.attaches for kind, given in asked.items()):
+    if any(is_asked and kind not in family.attaches for kind, is_asked in asked.items()):
         raise ValueError(
             f"model {card.name}: ControlNets and IP-Adapters need a Stable Diffusion 1.x, 2.x or SDXL base, "
             f"{file.base} is {card.family}: leave them out"
         )
     file = _located(file, card.name)
     networks = family.networks(Path(card.location)) if file.loras or file.image_adapter else {}
-    found, left = _checked(file, card, networks)
+    paths, left = _checked(file, card, networks)
     adapter = file.image_adapter
     sights = tuple(name for name in SIGHTS if any(one.sees == name for one in file.controls))
-    added = sum(num_parameters(path) for path in found if path.suffix != ".json")
+    added = sum(num_parameters(path) for path in paths if path.suffix != ".json")
     geometry = dataclasses.replace(
         card.geometry,
         inputs=dataclasses.replace(
@@ -63,7 +63,7 @@ def attach(card: ModelCard, file: ModelFile, family: Family, *, strict: bool = T
     shown = "both" if len(sights) == 2 else (sights or ("none",))[0]
     defaults = dataclasses.replace(card.defaults, structure=shown)
     dropped = (*card.dropped, *settle(left, f"model {card.name}", strict=strict))
-    fingerprint, sight = _fingerprint(card, file, found), None if adapter is None else _sight(adapter)
+    fingerprint, sight = _fingerprint(card, file, paths), None if adapter is None else _sight(adapter)
     return dataclasses.replace(
         card, geometry=geometry, defaults=defaults, fingerprint=fingerprint, file=file, sight=sight, dropped=dropped
     )
@@ -72,8 +72,8 @@ def attach(card: ModelCard, file: ModelFile, family: Family, *, strict: bool = T
 def _located(file: ModelFile, name: str) -> ModelFile:
     """The same with every attachment's place on this machine; of a LoRA the file itself."""
 
-    def here(one: str) -> Path:
-        return locate(one, name, allow_pickle=file.allow_pickle)
+    def here(place: str) -> Path:
+        return locate(place, name, allow_pickle=file.allow_pickle)
 
     adapter = file.image_adapter
     if adapter is not None:
@@ -94,7 +94,7 @@ def _checked(file: ModelFile, card: ModelCard, networks: dict[str, Any]) -> tupl
 
     ``networks``: the base's, on the meta device, where something is to be held against them.
     """
-    folder, found, left = Path(card.location), list[Path](), list[Unread]()
+    folder, paths, left = Path(card.location), list[Path](), list[Unread]()
     unet = read_config(folder / "unet" / "config.json", card.name) if file.controls else {}
     for control in file.controls:
         where = Path(control.model)
@@ -105,16 +105,16 @@ def _checked(file: ModelFile, card: ModelCard, networks: dict[str, Any]) -> tupl
         else:
             check_control_file(where, unet, card.name)
         left += unread_of_control(where, unet, files, card.name)
-        found += files
+        paths += files
     for lora in file.loras:
-        found.append(Path(lora.model))
-        read_changes(found[-1], networks, card.name)
+        paths.append(Path(lora.model))
+        read_changes(paths[-1], networks, card.name)
     if (adapter := file.image_adapter) is not None:
         weights, encoder = Path(adapter.model), Path(adapter.encoder)
-        found += adapter_files(weights, encoder, card.name, allow_pickle=file.allow_pickle)
+        paths += adapter_files(weights, encoder, card.name, allow_pickle=file.allow_pickle)
         check_adapter(weights, encoder, networks["unet"], card.name)
-        left += unread_of_sight(weights, encoder, networks["unet"], found, card.name)
-    return found, left
+        left += unread_of_sight(weights, encoder, networks["unet"], paths, card.name)
+    return paths, left
 
 
 def _knows_controls(file: ModelFile, name: str) -> bool:
@@ -132,10 +132,10 @@ def _sight(adapter: ImageAdapter) -> str | None:
     return fingerprint_files({path.name: path for path in (encoder / "config.json", *weights)})
 
 
-def _fingerprint(card: ModelCard, file: ModelFile, found: list[Path]) -> str:
+def _fingerprint(card: ModelCard, file: ModelFile, paths: list[Path]) -> str:
     """sha256 over the base, every attachment's files in order, and the numbers, but for where things lie."""
     digest = hashlib.sha256(card.fingerprint.encode())
-    for path in found:
+    for path in paths:
         with path.open("rb") as data:
             digest.update(hashlib.file_digest(data, "sha256").digest())
     table = dataclasses.asdict(file)

@@ -29,23 +29,23 @@ META = torch.device("meta")
 
 
 @lru_cache(maxsize=64)
-def count_pass(family: Family, folder: Path, tokens: int, one: Pass) -> int | None:
+def count_pass(family: Family, folder: Path, tokens: int, forward: Pass) -> int | None:
     """FLOPs of one pass, B = 1, one branch, of the model in ``folder``; None for a family that is not counted.
 
     ``tokens``: T.
     """
-    return None if family.count_pass is None else family.count_pass(folder, tokens, one)
+    return None if family.count_pass is None else family.count_pass(folder, tokens, forward)
 
 
 @lru_cache(maxsize=64)
-def count_codec(family: Family, folder: Path, part: str, height: int, width: int) -> int | None:
+def count_codec(family: Family, folder: Path, half: str, height: int, width: int) -> int | None:
     """FLOPs of the autoencoder's ``encoder`` or ``decoder`` over ``height x width`` latent pixels; None likewise."""
-    return None if family.count_codec is None else family.count_codec(folder, part, height, width)
+    return None if family.count_codec is None else family.count_codec(folder, half, height, width)
 
 
 def count_autoencoder(
     folder: Path,
-    part: str,
+    half: str,
     height: int,
     width: int,
     *,
@@ -55,34 +55,34 @@ def count_autoencoder(
     """FLOPs of one part of an autoencoder of diffusers' class ``kind``; ``widths``: the setting with a number a level
     of its encoder."""
     vae = without_weights(folder, vae=kind)
-    if part == "decoder":
+    if half == "decoder":
         return count(lambda: vae.decode(zeros(1, vae.config.latent_channels, height, width)))
     factor = 2 ** (len(vae.config[widths]) - 1)
     return count(lambda: vae.encode(zeros(1, 3, height * factor, width * factor)))
 
 
-def count_unet(folder: Path, tokens: int, one: Pass) -> int:
+def count_unet(folder: Path, tokens: int, forward: Pass) -> int:
     """A U-Net with cross-attention, and a ControlNet beside it for everything that is shown."""
     unet = without_weights(folder, unet=UNet2DConditionModel)
     config = unet.config
-    seen = zeros(1, config.in_channels, one.height, one.width)
+    sample = zeros(1, config.in_channels, forward.height, forward.width)
     added = None
     if config.addition_embed_type == "text_time":
         pooled = config.projection_class_embeddings_input_dim - 6 * config.addition_time_embed_dim
         added = {"text_embeds": zeros(1, pooled), "time_ids": zeros(1, 6)}
-    given = {
+    inputs = {
         "timestep": zeros(1),
         "encoder_hidden_states": zeros(1, tokens, config.cross_attention_dim),
         "added_cond_kwargs": added,
     }
     networks = [unet]
-    if one.shows:
+    if forward.shows:
         networks.append(_control(folder, unet))
-    with surround(networks, nearby(one), seen):
-        flops = count(lambda: unet(seen, **given))
-        if one.shows:
+    with surround(networks, nearby(forward), sample):
+        flops = count(lambda: unet(sample, **inputs))
+        if forward.shows:
             control = networks[-1]
-            flops += one.shows * count(lambda: control(seen, controlnet_cond=_shown(control, one), **given))
+            flops += forward.shows * count(lambda: control(sample, controlnet_cond=_shown(control, forward), **inputs))
     return flops
 
 
@@ -94,24 +94,28 @@ def _control(folder: Path, unet: Any) -> Any:
         return ControlNetModel.from_unet(unet, load_weights_from_unet=False)
 
 
-def _shown(control: Any, one: Pass) -> torch.Tensor:
+def _shown(control: Any, forward: Pass) -> torch.Tensor:
     """[1, c, H, W]: the picture that a ControlNet reads."""
     config = control.config
     factor = 2 ** (len(config.conditioning_embedding_out_channels) - 1)
-    return zeros(1, config.conditioning_channels, one.height * factor, one.width * factor)
+    return zeros(1, config.conditioning_channels, forward.height * factor, forward.width * factor)
 
 
-def count_joint(net: Any, one: Pass, *, patch: int, encoder_hidden_states: torch.Tensor, **given: Any) -> int:
-    """A transformer over image and text; ``given``: what it is called with beside the time and the text."""
-    conditioning = dataclasses.replace(nearby(one), text=encoder_hidden_states)
-    given |= {"pooled_projections": zeros(1, net.config.pooled_projection_dim), "timestep": zeros(1)}
-    with joint_neighbourhood.surround(net, conditioning, (one.height // patch, one.width // patch), patch=patch):
-        return count(lambda: net(encoder_hidden_states=encoder_hidden_states, **given))
+def count_joint(net: Any, forward: Pass, *, patch: int, encoder_hidden_states: torch.Tensor, **inputs: Any) -> int:
+    """A transformer over image and text; ``inputs``: what it is called with beside the time and the text."""
+    conditioning = dataclasses.replace(nearby(forward), text=encoder_hidden_states)
+    inputs |= {"pooled_projections": zeros(1, net.config.pooled_projection_dim), "timestep": zeros(1)}
+    with joint_neighbourhood.surround(
+        net, conditioning, (forward.height // patch, forward.width // patch), patch=patch
+    ):
+        return count(lambda: net(encoder_hidden_states=encoder_hidden_states, **inputs))
 
 
-def nearby(one: Pass) -> Conditioning:
+def nearby(forward: Pass) -> Conditioning:
     """What a pass attends to."""
-    return Conditioning(neighbourhood=None if one.neighbourhood is None else Neighbourhood(window=one.neighbourhood))
+    return Conditioning(
+        neighbourhood=None if forward.neighbourhood is None else Neighbourhood(window=forward.neighbourhood)
+    )
 
 
 def without_weights(folder: Path, **kind: Any) -> Any:
@@ -134,10 +138,10 @@ class _Counter(TorchDispatchMode):
         self.total = 0
 
     def __torch_dispatch__(self, func: Any, _types: Any, args: Any = (), kwargs: Any = None) -> Any:
-        found = func(*args, **(kwargs or {}))
+        result = func(*args, **(kwargs or {}))
         if (known := flop_registry.get(func._overloadpacket)) is not None:
-            self.total += known(*args, **(kwargs or {}), out_val=found)
-        return found
+            self.total += known(*args, **(kwargs or {}), out_val=result)
+        return result
 
 
 def count(run: Callable[[], object]) -> int:

@@ -115,7 +115,7 @@ class SpreadingBackbone(Backbone, Protocol):
 class SteeringBackbone(RestoringBackbone, Protocol):
     """A backbone whose restoration module words steer; see LatentGeometry.steers."""
 
-    def steering(self, said: list[dict[str, float]]) -> torch.Tensor:
+    def steering(self, prompts: list[dict[str, float]]) -> torch.Tensor:
         """[prompts, phrases]: how sure each prompt's phrases are, of those that steer the restoration module."""
         ...
 

@@ -75,12 +75,12 @@ def find_few_steps(name: str, *, allow_pickle: bool = False) -> FewSteps | None:
     return recognise(scheduler, find_names(name, folder, file))
 
 
-def _with_few_steps(card: ModelCard, found: FewSteps | None) -> ModelCard:
+def _with_few_steps(card: ModelCard, few_steps: FewSteps | None) -> ModelCard:
     """The card with the defaults of a model of few steps; a latent consistency model's own stay."""
-    if found is None or card.geometry.inputs.embeds_guidance:
+    if few_steps is None or card.geometry.inputs.embeds_guidance:
         return card
-    defaults = dataclasses.replace(card.defaults, steps=found.steps, guidance=1.0)
-    return dataclasses.replace(card, defaults=defaults, few_steps=found)
+    defaults = dataclasses.replace(card.defaults, steps=few_steps.steps, guidance=1.0)
+    return dataclasses.replace(card, defaults=defaults, few_steps=few_steps)
 
 
 def locate_configs(name: str, *, allow_pickle: bool = False) -> Path:
@@ -111,11 +111,11 @@ def _family(index: dict[str, Any]) -> Family | None:
 
 def _locate_base(name: str, file: ModelFile, *, strict: bool = False) -> tuple[Path, Path | None]:
     """The folder of the configs, and the single file that the weights are in, if they are."""
-    found = EMBEDDED if file.base == "embedded" else locate(file.base, name, allow_pickle=file.allow_pickle)
-    if found.is_file():
-        folder = find_configs(found, file.config, name, allow_pickle=file.allow_pickle, strict=strict)
-        return folder, found
-    return found, None
+    path = EMBEDDED if file.base == "embedded" else locate(file.base, name, allow_pickle=file.allow_pickle)
+    if path.is_file():
+        folder = find_configs(path, file.config, name, allow_pickle=file.allow_pickle, strict=strict)
+        return folder, path
+    return path, None
 
 
 def _describe_base(name: str, file: ModelFile, *, strict: bool) -> tuple[Family, ModelCard]:
@@ -157,13 +157,13 @@ def _describe_base(name: str, file: ModelFile, *, strict: bool) -> tuple[Family,
 
 def _checked_family(name: str, file: ModelFile, index: dict[str, Any], folder: Path, checkpoint: Path | None) -> Family:
     """The family of a pipeline. Raises ValueError, one line, where there is none that reads it as it is given."""
-    said, family = str(index.get("_class_name")), _family(index)
+    class_name, family = str(index.get("_class_name")), _family(index)
     check_index(index, name)
-    if family is not None and said in family.controlled and not file.controls and checkpoint is None:
+    if family is not None and class_name in family.controlled and not file.controls and checkpoint is None:
         nets = sorted(path.name for path in folder.glob("controlnet*") if path.is_dir()) or ["controlnet"]
         lines = ", ".join(f'{{model = "{folder / net}", sees = "image"}}' for net in nets)
         raise ValueError(
-            f"model {name}: {said} does not say what its ControlNet is shown: give a model file (TOML) with "
+            f"model {name}: {class_name} does not say what its ControlNet is shown: give a model file (TOML) with "
             f'base = "{folder}" and controls = [{lines}], where sees is "image" or "edges"'
         )
     if checkpoint is not None and family is not None and not family.reads_single_files:
@@ -185,22 +185,22 @@ def _weights(
         return {"checkpoint": checkpoint}, check_checkpoint(checkpoint, folder, name)
     if file.config is not None:
         raise ValueError(f"model {name}: config goes with a base that is a single file; {file.base} has its own")
-    found = [weight_files(folder / part, name, allow_pickle=file.allow_pickle) for part in parts]
-    return {str(path.relative_to(folder)): path for paths in found for path in paths}, []
+    by_part = [weight_files(folder / part, name, allow_pickle=file.allow_pickle) for part in parts]
+    return {str(path.relative_to(folder)): path for paths in by_part for path in paths}, []
 
 
 def _unread(name: str, folder: Path, kinds: dict[str, Any], weights: list[Path]) -> list[Unread]:
     """What nobody reads of the parts' configs and, where they have them, weights."""
-    found: list[Unread] = []
+    unread: list[Unread] = []
     for part, kind in kinds.items():
         files = [path for path in weights if path.parent == folder / part]
         if files:
-            found += unread_of_part(kind, folder / part, files, f"model {name}")
+            unread += unread_of_part(kind, folder / part, files, f"model {name}")
         else:
-            found += unread_settings(f"{part}/config.json", read_config(folder / part / "config.json", name), kind)
+            unread += unread_settings(f"{part}/config.json", read_config(folder / part / "config.json", name), kind)
     for path in weights:
-        found += unread_of_adapter(path, "image_adapter") if path.parent.name == "image_adapter" else []
-    return found
+        unread += unread_of_adapter(path, "image_adapter") if path.parent.name == "image_adapter" else []
+    return unread
 
 
 def load_backbone(card: ModelCard, *, device: str, dtype: str, options: Options = PLAIN) -> Backbone:

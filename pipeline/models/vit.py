@@ -80,9 +80,9 @@ def load_attention(name: str, card: AttentionCard, *, heads: str, device: str) -
     folder = locate(name, name, allow_pickle=True, what=WHAT)
     if _fingerprint(folder, weight_files(folder, name, allow_pickle=True)) != card.fingerprint:
         raise ValueError(f"--vit {name} is not the model that the plan was made with: put the same files here")
-    own: dict[str, Any] = {}
+    preprocessor: dict[str, Any] = {}
     if (folder / "preprocessor_config.json").is_file():
-        own = read_config(folder / "preprocessor_config.json", name, what=WHAT)
+        preprocessor = read_config(folder / "preprocessor_config.json", name, what=WHAT)
     kind, options = KINDS[read_config(folder / "config.json", name, what=WHAT)["model_type"]]
     options = {**options, "variant": variant(folder), "attn_implementation": "eager", "dtype": torch.float32}
     model = read_whole(kind, folder, f"--vit {name}", strict=not card.dropped, **options)
@@ -91,8 +91,8 @@ def load_attention(name: str, card: AttentionCard, *, heads: str, device: str) -
         model.to(device).eval().requires_grad_(False),
         card,
         heads=heads,
-        mean=own.get("image_mean", MEAN),
-        std=own.get("image_std", STD),
+        mean=preprocessor.get("image_mean", MEAN),
+        std=preprocessor.get("image_std", STD),
     )
 
 
@@ -110,10 +110,10 @@ class AttentionReader:
         patch = self.card.patch
         padded = functional.pad(low[None], (0, -width % patch, 0, -height % patch), mode="replicate")
         pixels = ((padded - self._mean) / self._std).to(self._model.device)
-        found = self._model(pixels, output_attentions=True, interpolate_pos_encoding=True).attentions[-1][0]
+        attention = self._model(pixels, output_attentions=True, interpolate_pos_encoding=True).attentions[-1][0]
         rows, cols = padded.shape[2] // patch, padded.shape[3] // patch
         # the class token comes first, registers after it, the patches last
-        attended = found[:, 0, -rows * cols :].float().cpu() * (rows * cols)
+        attended = attention[:, 0, -rows * cols :].float().cpu() * (rows * cols)
         both = attended.mean(0) if self._heads == "mean" else attended.amax(0)
         grid = both.view(1, 1, rows, cols)
         large = functional.interpolate(grid, scale_factor=patch, mode="bilinear", align_corners=False)
@@ -128,10 +128,10 @@ class AttentionReader:
         weight = np.outer(axis_window("cosine", grid.tile_height), axis_window("cosine", grid.tile_width))
         for top in grid.tops:
             for left in grid.lefts:
-                seen = Box(top=top, left=left, height=grid.tile_height, width=grid.tile_width)
-                part = seen.intersection(window)
-                if part is not None:
-                    found = self.look(read_rgb(seen).clamp(0, 1))
-                    total[part.within(window)] += (weight * found)[part.within(seen)]
-                    weights[part.within(window)] += weight[part.within(seen)]
+                crop = Box(top=top, left=left, height=grid.tile_height, width=grid.tile_width)
+                overlap = crop.intersection(window)
+                if overlap is not None:
+                    attention = self.look(read_rgb(crop).clamp(0, 1))
+                    total[overlap.within(window)] += (weight * attention)[overlap.within(crop)]
+                    weights[overlap.within(window)] += weight[overlap.within(crop)]
         return total / weights

@@ -42,8 +42,8 @@ def check_control(where: Path, config: dict[str, Any], unet: dict[str, Any], fac
     Raises ValueError, one line, naming what differs.
     """
 
-    def refuse(found: str) -> ValueError:
-        return ValueError(f"model {name}: the ControlNet {where.name} does not fit the base: {found}")
+    def refuse(fault: str) -> ValueError:
+        return ValueError(f"model {name}: the ControlNet {where.name} does not fit the base: {fault}")
 
     if config.get("quantization_config"):
         raise ValueError(quantised(f"model {name}: the ControlNet {where.name}", config["quantization_config"]))
@@ -91,12 +91,12 @@ def check_control_file(where: Path, unet: dict[str, Any], name: str) -> None:
         looks = looks_like(meta)
         seems = "" if looks is None else f": it looks like {looks}"
         raise ValueError(f"model {name}: {where.name} is no ControlNet, it has no layers of one{seems}")
-    found = {key: tuple(value.shape) for key, value in _converted(meta, config).items() if value is not None}
-    if found != wanted:
-        odd = min(key for key in wanted.keys() | found.keys() if wanted.get(key) != found.get(key))
+    shapes = {key: tuple(value.shape) for key, value in _converted(meta, config).items() if value is not None}
+    if shapes != wanted:
+        odd = min(key for key in wanted.keys() | shapes.keys() if wanted.get(key) != shapes.get(key))
         raise ValueError(
             f"model {name}: the ControlNet {where.name} does not fit the base: {odd} is "
-            f"{_shape(found.get(odd))}, expected {_shape(wanted.get(odd))}"
+            f"{_shape(shapes.get(odd))}, expected {_shape(wanted.get(odd))}"
         )
 
 
@@ -128,11 +128,11 @@ def sum_residuals(
     structure: dict[str, torch.Tensor],
     step: tuple[int, int] | None,
     latents: torch.Tensor,
-    **given: Any,
+    **inputs: Any,
 ) -> dict[str, Any]:
     """Arguments of the U-Net: the residuals of every net that acts and whose picture is shown; nothing where none is.
 
-    ``structure`` and ``step``: as in Conditioning; ``given``: what both networks read besides the latents.
+    ``structure`` and ``step``: as in Conditioning; ``inputs``: what both networks read besides the latents.
     """
     down: list[torch.Tensor] = []
     mid = None
@@ -145,7 +145,7 @@ def sum_residuals(
             controlnet_cond=picture.expand(-1, 3, -1, -1),
             conditioning_scale=control.scale,
             return_dict=False,
-            **given,
+            **inputs,
         )
         down = [a + b for a, b in zip(down, down_one, strict=True)] if down else list(down_one)
         mid = mid_one if mid is None else mid + mid_one

@@ -60,24 +60,24 @@ def is_plain(weights: Path) -> bool:
 def unread_of_adapter(weights: Path, what: str, num_attentions: int | None = None) -> list[Unread]:
     """What nobody reads of an adapter's file; ``num_attentions``: cross-attentions of the U-Net that it is for."""
     names = read_shapes(weights)
-    own = PLAIN_TENSORS if PLAIN in names else PLUS_TENSORS
+    pattern = PLAIN_TENSORS if PLAIN in names else PLUS_TENSORS
     left = []
     for name in names:
         place = re.fullmatch(r"ip_adapter\.(\d+)\.to_[kv]_ip\.weight", name)
         numbered = place is not None and int(place[1]) % 2 == 1
         if place is not None and num_attentions is not None:
             numbered = numbered and int(place[1]) < 2 * num_attentions
-        if not numbered and not re.fullmatch(own, name):
+        if not numbered and not re.fullmatch(pattern, name):
             left.append(name)
     return unread_tensors(what, left)
 
 
 def unread_of_sight(weights: Path, encoder: Path, unet: Any, files: list[Path], name: str) -> list[Unread]:
     """What nobody reads of an adapter and of its encoder, of whose weights ``files`` has the paths among others."""
-    own = [path for path in files if path.parent == encoder and path.suffix != ".json"]
+    encoder_files = [path for path in files if path.parent == encoder and path.suffix != ".json"]
     left = unread_of_adapter(weights, f"the IP-Adapter {weights.name}", len(_cross_attentions(unet)))
     what = f"the image encoder {encoder.name}"
-    return left + unread_of_part(CLIPVisionModelWithProjection, encoder, own, f"model {name}", what=what)
+    return left + unread_of_part(CLIPVisionModelWithProjection, encoder, encoder_files, f"model {name}", what=what)
 
 
 def check_adapter(weights: Path, encoder: Path, unet: Any, name: str) -> None:
@@ -98,9 +98,9 @@ def check_adapter(weights: Path, encoder: Path, unet: Any, name: str) -> None:
         raise refuse(f"reads embeddings of width {width}, the image encoder {encoder.name} makes {made}")
     for place, layer in enumerate(_cross_attentions(unet)):
         wanted = tuple(layer.to_k.weight.shape)
-        found = shapes.get(f"ip_adapter.{2 * place + 1}.to_k_ip.weight")
-        if found != wanted:
-            raise refuse(f"does not fit the base: its cross-attention {place} is {found}, the U-Net's {wanted}")
+        shape = shapes.get(f"ip_adapter.{2 * place + 1}.to_k_ip.weight")
+        if shape != wanted:
+            raise refuse(f"does not fit the base: its cross-attention {place} is {shape}, the U-Net's {wanted}")
 
 
 def _cross_attentions(unet: Any) -> list[Any]:
@@ -130,33 +130,33 @@ class Sight:
         side = self.encoder.config.image_size
         scaled = functional.interpolate(pixels, (side, side), mode="bicubic", antialias=True).clamp(0, 1)
         mean, std = (torch.tensor(numbers).view(1, 3, 1, 1) for numbers in (OPENAI_CLIP_MEAN, OPENAI_CLIP_STD))
-        seen = _encode(self.encoder, (scaled - mean) / std, tokens=self.nothing is not None)
-        return seen if self.nothing is None else seen - self.nothing
+        embedding = _encode(self.encoder, (scaled - mean) / std, tokens=self.nothing is not None)
+        return embedding if self.nothing is None else embedding - self.nothing
 
     def show(self, image: torch.Tensor | None, batch: int, like: torch.Tensor) -> list[torch.Tensor]:
         """What the U-Net is given as ``image_embeds``: ``image`` as in Conditioning; None turns the adapter off."""
         for processor in self.processors:
             processor.scale = [0.0 if image is None else self.scale]
         if image is None:
-            one = (self.width,) if self.nothing is None else self.nothing.shape
-            image = torch.zeros((batch, 1, *one))
+            shape = (self.width,) if self.nothing is None else self.nothing.shape
+            image = torch.zeros((batch, 1, *shape))
         read = image if self.nothing is None else image + self.nothing
         return [read.to(like.device, like.dtype)]
 
 
 def _encode(encoder: Any, pixels: torch.Tensor, *, tokens: bool) -> torch.Tensor:
-    given = pixels.to(encoder.device, encoder.dtype)
+    inputs = pixels.to(encoder.device, encoder.dtype)
     if tokens:
-        return encoder(given, output_hidden_states=True).hidden_states[-2].float().cpu()
-    return encoder(given).image_embeds.float().cpu()
+        return encoder(inputs, output_hidden_states=True).hidden_states[-2].float().cpu()
+    return encoder(inputs).image_embeds.float().cpu()
 
 
 def _split(path: Path) -> dict[str, dict[str, torch.Tensor]]:
     parts: dict[str, dict[str, torch.Tensor]] = {"image_proj": {}, "ip_adapter": {}}
     for key, tensor in read_tensors(path).items():
-        part, _, rest = key.partition(".")
-        if part in parts:
-            parts[part][rest] = tensor
+        prefix, _, rest = key.partition(".")
+        if prefix in parts:
+            parts[prefix][rest] = tensor
     return parts
 
 

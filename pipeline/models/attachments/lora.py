@@ -88,12 +88,12 @@ def lora_file(where: Path, name: str, *, allow_pickle: bool) -> Path:
     """The one weight file at ``where``, a file or a folder. Raises FileNotFoundError or ValueError, one line."""
     if where.is_file():
         return check_pickle(where, name, allow_pickle=allow_pickle)
-    found = sorted(where.glob("*.safetensors")) or sorted(p for p in where.iterdir() if p.suffix in PICKLES)
-    if len(found) != 1:
+    paths = sorted(where.glob("*.safetensors")) or sorted(p for p in where.iterdir() if p.suffix in PICKLES)
+    if len(paths) != 1:
         raise FileNotFoundError(
-            f"model {name}: the LoRA {where.name} must hold one weight file, found {len(found)}: give the file itself"
+            f"model {name}: the LoRA {where.name} must hold one weight file, found {len(paths)}: give the file itself"
         )
-    return check_pickle(found[0], name, allow_pickle=allow_pickle)
+    return check_pickle(paths[0], name, allow_pickle=allow_pickle)
 
 
 def read_changes(path: Path, networks: dict[str, nn.Module], name: str) -> list[Change]:
@@ -217,8 +217,8 @@ def _alphas(path: Path, refuse: Callable[[str], ValueError]) -> Any:
 
     def alpha(network: str, place: str) -> float | None:
         pattern = table.get(f"{network}.alpha_pattern") or {}
-        found = next((pattern[key] for key in pattern if place == key or place.endswith(f".{key}")), None)
-        return table.get(f"{network}.lora_alpha") if found is None else found
+        value = next((pattern[key] for key in pattern if place == key or place.endswith(f".{key}")), None)
+        return table.get(f"{network}.lora_alpha") if value is None else value
 
     return alpha
 

@@ -76,22 +76,24 @@ def attend_jointly(
     query, key, value = (one.unflatten(2, shape) for one in (image.query, image.key, image.value))
     rows = axis_blocks(canvas.rows, canvas.window, canvas.offsets[0])
     cols = axis_blocks(canvas.cols, canvas.window, canvas.offsets[1])
-    tall, wide = min(canvas.window, canvas.rows), min(canvas.window, canvas.cols)
+    height, width = min(canvas.window, canvas.rows), min(canvas.window, canvas.cols)
     out = torch.empty_like(query)
     heard = None if text is None else _Heard(text, 1 if canvas.shares is None else len(canvas.shares))
     for row in rows:
         for col in cols:
             ys, xs = slice(row.start, row.stop), slice(col.start, col.stop)
-            window = slice(row.first, row.first + tall), slice(col.first, col.first + wide)
-            own = Heads(query[:, :, ys, xs].flatten(2, 3), *(one[:, :, *window].flatten(2, 3) for one in (key, value)))
+            window = slice(row.first, row.first + height), slice(col.first, col.first + width)
+            pixels = Heads(
+                query[:, :, ys, xs].flatten(2, 3), *(one[:, :, *window].flatten(2, 3) for one in (key, value))
+            )
             shares = None if canvas.shares is None else canvas.shares[:, ys, xs].flatten(1)
             prompts = [0] if shares is None else [n for n, share in enumerate(shares) if share.any()]
-            said = None if heard is None else _turned(heard.of(prompts), turn, row.first, col.first)
-            if shares is None or said is None:
-                found, read = _attend(own, said, text_first=text_first)
+            words = None if heard is None else _turned(heard.of(prompts), turn, row.first, col.first)
+            if shares is None or words is None:
+                attended, read = _attend(pixels, words, text_first=text_first)
             else:
-                found, read = _attend_to_shares(own, said, shares[prompts])
-            out[:, :, ys, xs] = found.unflatten(2, (row.stop - row.start, col.stop - col.start))
+                attended, read = _attend_to_shares(pixels, words, shares[prompts])
+            out[:, :, ys, xs] = attended.unflatten(2, (row.stop - row.start, col.stop - col.start))
             if heard is not None and read is not None:
                 heard.add(prompts, read, [1.0] if shares is None else shares[prompts].mean(1).tolist())
     return out.flatten(2, 3), None if heard is None else heard.mean()
@@ -115,8 +117,8 @@ class _Heard:
         return Heads(*(torch.cat([parts[n] for n in prompts], 2) for parts in parted))
 
     def add(self, prompts: list[int], read: torch.Tensor, weights: list[float]) -> None:
-        for n, part, weight in zip(prompts, read.chunk(len(prompts), 2), weights, strict=True):
-            self._sums[n] = self._sums[n] + weight * part.to(self._sums[n].dtype)
+        for n, chunk, weight in zip(prompts, read.chunk(len(prompts), 2), weights, strict=True):
+            self._sums[n] = self._sums[n] + weight * chunk.to(self._sums[n].dtype)
             self._weights[n] += weight
 
     def mean(self) -> torch.Tensor:
@@ -149,14 +151,14 @@ def _attend_to_shares(image: Heads, text: Heads, shares: torch.Tensor) -> tuple[
     words, prompts, places = text.query.shape[2], len(shares), image.query.shape[2]
     each = words // prompts
     bias = image.query.new_zeros(words + places, words + image.key.shape[2])
-    own = torch.eye(prompts, device=bias.device).repeat_interleave(each, 0)
-    counts = torch.cat([own, shares.T.to(bias.device, own.dtype)])
+    identity = torch.eye(prompts, device=bias.device).repeat_interleave(each, 0)
+    counts = torch.cat([identity, shares.T.to(bias.device, identity.dtype)])
     bias[:, :words] = counts.log().repeat_interleave(each, 1)
     query, key, value = (
         torch.cat(pair, 2) for pair in ((text.query, image.query), (text.key, image.key), (text.value, image.value))
     )
-    found = functional.scaled_dot_product_attention(query, key, value, attn_mask=bias)
-    return found[:, :, words:], found[:, :, :words]
+    attended = functional.scaled_dot_product_attention(query, key, value, attn_mask=bias)
+    return attended[:, :, words:], attended[:, :, :words]
 
 
 class FluxNearby:
@@ -176,14 +178,14 @@ class FluxNearby:
         """What diffusers' own takes and gives: image [B, N, C] and text [B, T, C], or both in one, text first."""
         assert image_rotary_emb is not None
         canvas = self._canvas
-        own = (attn.to_q, attn.norm_q), (attn.to_k, attn.norm_k), (attn.to_v, None)
-        found = [_heads(attn, project(hidden_states), norm) for project, norm in own]
+        projections = (attn.to_q, attn.norm_q), (attn.to_k, attn.norm_k), (attn.to_v, None)
+        heads = [_heads(attn, project(hidden_states), norm) for project, norm in projections]
         if encoder_hidden_states is None:
-            parted = [one.split([canvas.text, one.shape[1] - canvas.text], 1) for one in found]
+            parted = [one.split([canvas.text, one.shape[1] - canvas.text], 1) for one in heads]
             text, image = ([pair[place] for pair in parted] for place in range(2))
         else:
             added = (attn.add_q_proj, attn.norm_added_q), (attn.add_k_proj, attn.norm_added_k), (attn.add_v_proj, None)
-            text, image = [_heads(attn, project(encoder_hidden_states), norm) for project, norm in added], found
+            text, image = [_heads(attn, project(encoder_hidden_states), norm) for project, norm in added], heads
         places: list[Any] = [table[canvas.text :] for table in image_rotary_emb]
         image[:2] = [_turn(one, places, 1) for one in image[:2]]
 
@@ -191,11 +193,11 @@ class FluxNearby:
             place = y * canvas.cols + x
             return _turn(states, [table[place : place + 1].expand(states.shape[2], -1) for table in places], 2)
 
-        seen, heard = attend_jointly(_parted(image), _parted(text), canvas, turn)
+        attended, heard = attend_jointly(_parted(image), _parted(text), canvas, turn)
         assert heard is not None
         if encoder_hidden_states is None:
-            return _joined(torch.cat([heard, seen], 2))
-        return attn.to_out[1](attn.to_out[0](_joined(seen))), attn.to_add_out(_joined(heard))
+            return _joined(torch.cat([heard, attended], 2))
+        return attn.to_out[1](attn.to_out[0](_joined(attended))), attn.to_add_out(_joined(heard))
 
 
 class StableDiffusion3Nearby:
@@ -208,18 +210,18 @@ class StableDiffusion3Nearby:
         self, attn: Any, hidden_states: torch.Tensor, encoder_hidden_states: torch.Tensor | None = None, **_: Any
     ) -> Any:
         """What diffusers' own takes and gives: image [B, N, C], and text [B, T, C] where it is given."""
-        own = (attn.to_q, attn.norm_q), (attn.to_k, attn.norm_k), (attn.to_v, None)
-        image = _parted([_heads(attn, project(hidden_states), norm) for project, norm in own])
+        projections = (attn.to_q, attn.norm_q), (attn.to_k, attn.norm_k), (attn.to_v, None)
+        image = _parted([_heads(attn, project(hidden_states), norm) for project, norm in projections])
         text = None
         if encoder_hidden_states is not None:
             added = (attn.add_q_proj, attn.norm_added_q), (attn.add_k_proj, attn.norm_added_k), (attn.add_v_proj, None)
             text = _parted([_heads(attn, project(encoder_hidden_states), norm) for project, norm in added])
-        seen, heard = attend_jointly(image, text, self._canvas, text_first=False)
-        out = attn.to_out[1](attn.to_out[0](_joined(seen)))
+        attended, heard = attend_jointly(image, text, self._canvas, text_first=False)
+        out = attn.to_out[1](attn.to_out[0](_joined(attended)))
         if heard is None:
             return out
-        said = _joined(heard)
-        return out, said if attn.context_pre_only else attn.to_add_out(said)
+        text_out = _joined(heard)
+        return out, text_out if attn.context_pre_only else attn.to_add_out(text_out)
 
 
 def _turn(states: torch.Tensor, places: Any, axis: int) -> torch.Tensor:
@@ -239,54 +241,57 @@ def _parted(states: list[torch.Tensor]) -> Heads:
     return Heads(*(one.transpose(1, 2) for one in states))
 
 
-def _joined(found: torch.Tensor) -> torch.Tensor:
+def _joined(heads: torch.Tensor) -> torch.Tensor:
     """[B, n, A * D] of [B, A, n, D]."""
-    return found.transpose(1, 2).flatten(2)
+    return heads.transpose(1, 2).flatten(2)
 
 
-def part_places(given: Conditioning) -> list[Conditioning]:
-    """``given`` for each of a batch apart, since each has its own number of prompts; their text lies in a row."""
-    assert given.places is not None
-    assert given.pooled is not None
+def part_places(conditioning: Conditioning) -> list[Conditioning]:
+    """``conditioning`` of each of a batch apart, as each has its own number of prompts; their text lies in a row."""
+    assert conditioning.places is not None
+    assert conditioning.pooled is not None
     parted = []
-    for place, pooled in zip(given.places, given.pooled, strict=True):
+    for place, pooled in zip(conditioning.places, conditioning.pooled, strict=True):
         text = place.embeddings["text"].flatten(0, 1)[None]
-        parted.append(dataclasses.replace(given, text=text, pooled=pooled[None], places=(place,)))
+        parted.append(dataclasses.replace(conditioning, text=text, pooled=pooled[None], places=(place,)))
     return parted
 
 
 def _shares(places: PromptPlaces, shape: tuple[int, int]) -> torch.Tensor:
     """[P, rows, cols] float32 on the CPU; see Canvas."""
-    found = torch.zeros(len(places.embeddings["text"]), shape[0] * shape[1])
-    for share, (where, weight) in zip(found, places.weights(*shape), strict=True):
+    shares = torch.zeros(len(places.embeddings["text"]), shape[0] * shape[1])
+    for share, (where, weight) in zip(shares, places.weights(*shape), strict=True):
         share[where] = weight.float()
-    return found.unflatten(1, shape)
+    return shares.unflatten(1, shape)
 
 
 @contextmanager
-def surround(transformer: Any, given: Conditioning, shape: tuple[int, int], *, patch: int) -> Iterator[None]:
+def surround(transformer: Any, conditioning: Conditioning, shape: tuple[int, int], *, patch: int) -> Iterator[None]:
     """Within it every attention of the transformer reaches over its neighbourhood; without one nothing changes.
 
-    ``given``: of one canvas where it has places, see part_places; ``shape``: tokens of the canvas along y and x;
+    ``conditioning``: of one canvas where it has places, see part_places; ``shape``: tokens of the canvas along y and x;
     ``patch``: latent pixels a side of each.
     """
-    neighbourhood = given.neighbourhood
+    neighbourhood = conditioning.neighbourhood
     if neighbourhood is None:
         yield
         return
-    assert given.text is not None
-    text, shares = given.text.shape[1], None if given.places is None else _shares(given.places[0], shape)
+    assert conditioning.text is not None
+    text, shares = (
+        conditioning.text.shape[1],
+        None if conditioning.places is None else _shares(conditioning.places[0], shape),
+    )
     kind = FluxNearby if hasattr(transformer, "single_transformer_blocks") else StableDiffusion3Nearby
     blocks = [*transformer.transformer_blocks, *getattr(transformer, "single_transformer_blocks", ())]
-    found = [layer for block in blocks for layer in (block.attn, getattr(block, "attn2", None)) if layer is not None]
-    before = [layer.processor for layer in found]
+    layers = [layer for block in blocks for layer in (block.attn, getattr(block, "attn2", None)) if layer is not None]
+    before = [layer.processor for layer in layers]
     window, key = neighbourhood.window // patch, neighbourhood.key
     try:
-        for number, layer in enumerate(found):
+        for number, layer in enumerate(layers):
             offsets = (0, 0) if key is None else draw_offsets(key, number, window)
             canvas = Canvas(rows=shape[0], cols=shape[1], text=text, window=window, offsets=offsets, shares=shares)
             layer.set_processor(kind(canvas))
         yield
     finally:
-        for layer, processor in zip(found, before, strict=True):
+        for layer, processor in zip(layers, before, strict=True):
             layer.set_processor(processor)

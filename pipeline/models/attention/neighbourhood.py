@@ -129,16 +129,19 @@ def attend_nearby(
     # [B, y, x, A, D]: as the projections lie in memory, so that blocks are copied row by row
     q, k, v = (one.transpose(1, 2).unflatten(1, shape) for one in (query, key, value))
     out = torch.empty(q.shape, dtype=q.dtype, device=q.device)
-    tall, wide = min(window, height), min(window, width)
-    most = max(1, GROUP // (tall * wide * query.shape[0] * query.shape[1] * query.shape[3]))
+    window_height, window_width = min(window, height), min(window, width)
+    most = max(1, GROUP // (window_height * window_width * query.shape[0] * query.shape[1] * query.shape[3]))
     for blocks in _groups(rows, cols, most):
         queries = [q[:, row.start : row.stop, col.start : col.stop] for row, col in blocks]
-        windows = [(slice(row.first, row.first + tall), slice(col.first, col.first + wide)) for row, col in blocks]
+        windows = [
+            (slice(row.first, row.first + window_height), slice(col.first, col.first + window_width))
+            for row, col in blocks
+        ]
         keys, values = (_flat([one[:, ys, xs] for ys, xs in windows]) for one in (k, v))
-        found = functional.scaled_dot_product_attention(_flat(queries), keys, values)
-        parts = found.transpose(1, 2).unflatten(1, queries[0].shape[1:3]).chunk(len(blocks))
-        for (row, col), part in zip(blocks, parts, strict=True):
-            out[:, row.start : row.stop, col.start : col.stop] = part
+        attended = functional.scaled_dot_product_attention(_flat(queries), keys, values)
+        parts = attended.transpose(1, 2).unflatten(1, queries[0].shape[1:3]).chunk(len(blocks))
+        for (row, col), tokens in zip(blocks, parts, strict=True):
+            out[:, row.start : row.stop, col.start : col.stop] = tokens
     return out.flatten(1, 2).transpose(1, 2)
 
 
@@ -176,8 +179,8 @@ class NearbyAttention:
         query = _heads(attn, attn.to_q(hidden_states), attn.norm_q)
         key = _heads(attn, attn.to_k(hidden_states), attn.norm_k)
         value = _heads(attn, attn.to_v(hidden_states))
-        found = attend_nearby(query, key, value, (height, width), window, offsets)
-        return _finish(attn, _rows(found), hidden_states)
+        attended = attend_nearby(query, key, value, (height, width), window, offsets)
+        return _finish(attn, _rows(attended), hidden_states)
 
 
 class PlacedAttention:
@@ -192,10 +195,10 @@ class PlacedAttention:
     ) -> torch.Tensor:
         """[B, N, C] -> the same; the arguments' names are diffusers'."""
         query = attn.to_q(hidden_states)
-        found = torch.stack([self._read(attn, *pair) for pair in zip(query, self._places, strict=True)])
+        attended = torch.stack([self._read(attn, *pair) for pair in zip(query, self._places, strict=True)])
         if isinstance(encoder_hidden_states, tuple):
-            found = found + self._look(attn, query, encoder_hidden_states[1])
-        return _finish(attn, found, hidden_states)
+            attended = attended + self._look(attn, query, encoder_hidden_states[1])
+        return _finish(attn, attended, hidden_states)
 
     def _read(self, attn: Attention, query: torch.Tensor, places: PromptPlaces) -> torch.Tensor:
         """[N, A * D] from query [N, A * D] of one canvas: places are picked where they are rows of memory."""
@@ -206,18 +209,18 @@ class PlacedAttention:
         total = torch.zeros_like(query, dtype=torch.promote_types(query.dtype, torch.float32))
         weights = places.weights(height, width, total.device, total.dtype)
         for (where, weight), key, value in zip(weights, keys, values, strict=True):
-            seen = _heads(attn, query.index_select(0, where)[None], attn.norm_q)
-            found = _rows(functional.scaled_dot_product_attention(seen, key[None], value[None]))[0]
-            total.index_add_(0, where, found * weight[:, None])
+            queries = _heads(attn, query.index_select(0, where)[None], attn.norm_q)
+            attended = _rows(functional.scaled_dot_product_attention(queries, key[None], value[None]))[0]
+            total.index_add_(0, where, attended * weight[:, None])
         return total.to(query.dtype)
 
     def _look(self, attn: Attention, query: torch.Tensor, images: Iterable[torch.Tensor]) -> torch.Tensor:
         """[B, N, A * D]: what an IP-Adapter's own attention adds, from images [B, K * T, D'] of each of its parts."""
-        total, before, seen = torch.zeros_like(query), self._before, _heads(attn, query, attn.norm_q)
+        total, before, queries = torch.zeros_like(query), self._before, _heads(attn, query, attn.norm_q)
         for shown, scale, to_k, to_v in zip(images, before.scale, before.to_k_ip, before.to_v_ip, strict=True):
             if scale:
                 key, value = (_heads(attn, project(shown)) for project in (to_k, to_v))
-                total = total + scale * _rows(functional.scaled_dot_product_attention(seen, key, value))
+                total = total + scale * _rows(functional.scaled_dot_product_attention(queries, key, value))
         return total
 
 
@@ -232,25 +235,25 @@ def _rows(heads: torch.Tensor) -> torch.Tensor:
     return heads.transpose(1, 2).flatten(2)
 
 
-def _finish(attn: Attention, found: torch.Tensor, before: torch.Tensor) -> torch.Tensor:
+def _finish(attn: Attention, attended: torch.Tensor, before: torch.Tensor) -> torch.Tensor:
     """[B, N, C]: the heads' findings [B, N, A * D] brought together as the layer was trained to."""
-    out = attn.to_out[1](attn.to_out[0](found))
+    out = attn.to_out[1](attn.to_out[0](attended))
     if attn.residual_connection:
         out = out + before
     return out / attn.rescale_output_factor
 
 
 @contextmanager
-def surround(networks: Sequence[torch.nn.Module], given: Conditioning, latents: torch.Tensor) -> Iterator[None]:
-    """Within it the networks' attention follows ``given.neighbourhood`` and ``given.places``; nothing else changes.
+def surround(networks: Sequence[torch.nn.Module], conditioning: Conditioning, latents: torch.Tensor) -> Iterator[None]:
+    """Within it the networks' attention follows neighbourhood and places of ``conditioning``; nothing else changes.
 
     ``latents``: what the forward pass is given, [B, C, h, w].
     """
     canvas = latents.shape[2], latents.shape[3]
-    if given.neighbourhood is None and given.places is None:
+    if conditioning.neighbourhood is None and conditioning.places is None:
         yield
         return
-    places = given.places
+    places = conditioning.places
     if places is not None:
         like: Any = networks[0]
         # once, not in every layer
@@ -260,8 +263,8 @@ def surround(networks: Sequence[torch.nn.Module], given: Conditioning, latents: 
     before = [(layer, layer.processor) for block in blocks for layer in (block.attn1, block.attn2) if layer is not None]
     try:
         for number, block in enumerate(blocks):
-            if given.neighbourhood is not None:
-                block.attn1.set_processor(NearbyAttention(given.neighbourhood, canvas, number))
+            if conditioning.neighbourhood is not None:
+                block.attn1.set_processor(NearbyAttention(conditioning.neighbourhood, canvas, number))
             if places is not None and block.attn2 is not None:
                 block.attn2.set_processor(PlacedAttention(places, block.attn2.processor))
         yield

@@ -53,21 +53,21 @@ def find_transformers(unet: Any) -> list[Any]:
     last = len(unet.down_blocks) - 1
     cell = word_cell(unet.config)
     levels = [*enumerate(unet.down_blocks), *((last - place, block) for place, block in enumerate(unet.up_blocks))]
-    found = [block for level, block in levels if 2**level == cell and getattr(block, "has_cross_attention", False)]
-    return [transformer for block in found for transformer in block.attentions]
+    blocks = [block for level, block in levels if 2**level == cell and getattr(block, "has_cross_attention", False)]
+    return [transformer for block in blocks for transformer in block.attentions]
 
 
 def _keep_shape(shape: list[int]) -> Any:
-    def hook(module: Any, given: tuple[Any, ...], named: dict[str, Any]) -> None:
-        states = given[0] if given else named["hidden_states"]
+    def hook(module: Any, inputs: tuple[Any, ...], named: dict[str, Any]) -> None:
+        states = inputs[0] if inputs else named["hidden_states"]
         shape[:] = states.shape[2:]
 
     return hook
 
 
 def _record(maps: WordMaps, shape: list[int]) -> Any:
-    def hook(attention: Any, given: tuple[Any, ...], named: dict[str, Any]) -> None:
-        states = given[0] if given else named["hidden_states"]
+    def hook(attention: Any, inputs: tuple[Any, ...], named: dict[str, Any]) -> None:
+        states = inputs[0] if inputs else named["hidden_states"]
         words = named["encoder_hidden_states"]
         # an IP-Adapter's tokens come beside the prompt's
         words = words[0] if isinstance(words, tuple) else words
@@ -85,5 +85,5 @@ def attend(attention: Any, states: torch.Tensor, words: torch.Tensor) -> torch.T
         projected.unflatten(2, (attention.heads, -1)).transpose(1, 2).float()
         for projected in (attention.to_q(states), attention.to_k(words))
     )
-    found = (queries @ keys.mT * attention.scale).softmax(3)
-    return found.mean(1).mT
+    shares = (queries @ keys.mT * attention.scale).softmax(3)
+    return shares.mean(1).mT

@@ -35,7 +35,7 @@ def codec_geometry(config: dict[str, Any]) -> dict[str, Any]:
 
 def codec_cost(config: dict[str, Any]) -> dict[str, Any]:
     """The fields of Cost that the autoencoder's config says."""
-    return {f"{part}_measuring": round(sum(norms.work), 3) for part, norms in find_norms(config).items()}
+    return {f"{half}_measuring": round(sum(norms.work), 3) for half, norms in find_norms(config).items()}
 
 
 class Autoencoder:
@@ -44,7 +44,7 @@ class Autoencoder:
     def __init__(self, vae: Any) -> None:
         self._vae = vae
         order = find_norms(vae.config)
-        self.norms = {part: GroupNorms(getattr(vae, part), order[part].names) for part in ("encoder", "decoder")}
+        self.norms = {half: GroupNorms(getattr(vae, half), order[half].names) for half in ("encoder", "decoder")}
 
     @torch.inference_mode()
     def encode(self, pixels: torch.Tensor) -> torch.Tensor:

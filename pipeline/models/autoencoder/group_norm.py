@@ -62,17 +62,17 @@ class GroupNorms:
 
     def collect(self, run: Callable[[], object]) -> np.ndarray:
         """The statistics of every norm over all that ``run`` gives the network."""
-        found: dict[int, np.ndarray] = {}
+        statistics: dict[int, np.ndarray] = {}
 
         def look(index: int, features: torch.Tensor) -> torch.Tensor:
             layer = self._layers[index]
-            seen = moments(features[0].unflatten(0, (layer.num_groups, -1)))
-            found[index] = np.stack([seen.mean, seen.variance()])
-            return _normalise(layer, found[index], features)
+            measured = moments(features[0].unflatten(0, (layer.num_groups, -1)))
+            statistics[index] = np.stack([measured.mean, measured.variance()])
+            return _normalise(layer, statistics[index], features)
 
         with _replaced([(layer, functools.partial(look, index)) for index, layer in enumerate(self._layers)]):
             run()
-        return np.stack([found[index] for index in range(len(self._layers))])
+        return np.stack([statistics[index] for index in range(len(self._layers))])
 
 
 class _Reached(Exception):  # noqa: N818 - no error: the end of a run that is no longer needed
@@ -109,5 +109,5 @@ def _moments(groups: int, features: torch.Tensor, shape: tuple[int, int], inside
     """Of one window's features [1, C, h f, w f], or [1, C, h f * w f] before attention, over a part of it."""
     finer = math.isqrt(features[0, 0].numel() // (shape[0] * shape[1]))
     window = features[0].reshape(groups, -1, shape[0] * finer, shape[1] * finer)
-    ys, xs = (slice(part.start * finer, part.stop * finer) for part in inside)
+    ys, xs = (slice(side.start * finer, side.stop * finer) for side in inside)
     return moments(window[:, :, ys, xs])

@@ -54,11 +54,15 @@ def _picture(structure: dict[str, torch.Tensor]) -> torch.Tensor:
 class EmbeddedBackbone:
     """Runs the networks; latents cross the border normalised to zero mean and unit variance a channel."""
 
-    def __init__(self, geometry: LatentGeometry, parts: Parts, own: dict[str, Any], options: Options = PLAIN) -> None:
-        """``own`` holds latents_mean and latents_std, a number a channel, and spread, the table of local_spread."""
+    def __init__(
+        self, geometry: LatentGeometry, parts: Parts, settings: dict[str, Any], options: Options = PLAIN
+    ) -> None:
+        """``settings``: latents_mean and latents_std, a number a channel, and spread, the table of local_spread."""
         self._geometry, self._parts, self._options = geometry, parts, options
-        self._mean, self._std = (torch.tensor(own[name]).view(1, -1, 1, 1) for name in ("latents_mean", "latents_std"))
-        self._spread = torch.tensor(own["spread"])
+        self._mean, self._std = (
+            torch.tensor(settings[name]).view(1, -1, 1, 1) for name in ("latents_mean", "latents_std")
+        )
+        self._spread = torch.tensor(settings["spread"])
         self._reader: list[Any] | None = None
         """attentions to image prompts, once some were given"""
         self._recorded: WordMaps | None = None
@@ -88,23 +92,23 @@ class EmbeddedBackbone:
     def predict(self, latents: torch.Tensor, timestep: torch.Tensor, conditioning: Conditioning) -> torch.Tensor:
         """The velocity. Without a coarse latent one is imagined from the prompt, at every step anew."""
         unet, imagines = self._parts.unet, conditioning.coarse is None and self._parts.generator is not None
-        told, own = self._halves(conditioning)
+        told, imagined = self._halves(conditioning)
         assert told.text is not None
         text = told.text.to(unet.device, unet.dtype)
         squared = self._parts.scheduler.alphas_cumprod[timestep.long().expand(len(latents))]
-        coarse = self._imagine(latents, timestep, own, squared) if imagines else conditioning.coarse
+        coarse = self._imagine(latents, timestep, imagined, squared) if imagines else conditioning.coarse
         if coarse is None:
             coarse, spread = torch.zeros_like(latents), torch.ones_like(latents)
         else:
             spread = local_spread(coarse, self._spread)
         prepared = precondition(latents, coarse, spread, squared)
-        seen = self._send(prepared.seen)
+        inputs = self._send(prepared.inputs)
         # first: it can change the attentions that are then surrounded
-        shown = self._show(conditioning.image, seen)
+        shown = self._show(conditioning.image, inputs)
         watching = nullcontext() if imagines else self._watching(unet)
-        with self._options.attending(), watching, surround([unet, self._parts.controlnet], told, seen):
-            residuals = self._residuals(seen, timestep, text, conditioning.structure)
-            answer = unet(seen, timestep, encoder_hidden_states=text, added_cond_kwargs=shown, **residuals).sample
+        with self._options.attending(), watching, surround([unet, self._parts.controlnet], told, inputs):
+            residuals = self._residuals(inputs, timestep, text, conditioning.structure)
+            answer = unet(inputs, timestep, encoder_hidden_states=text, added_cond_kwargs=shown, **residuals).sample
         return prepared.velocity(answer.float().cpu()).contiguous()
 
     def _halves(self, conditioning: Conditioning) -> tuple[Conditioning, Conditioning]:
@@ -112,12 +116,12 @@ class EmbeddedBackbone:
         assert conditioning.text is not None
         width = self._parts.unet.config.cross_attention_dim
         halves = []
-        for part in (slice(None, width), slice(width, None)):
+        for half in (slice(None, width), slice(width, None)):
             places = conditioning.places
             if places is not None:
-                places = tuple(one.saying({"text": one.embeddings["text"][..., part].contiguous()}) for one in places)
+                places = tuple(one.saying({"text": one.embeddings["text"][..., half].contiguous()}) for one in places)
             halves.append(
-                dataclasses.replace(conditioning, text=conditioning.text[..., part].contiguous(), places=places)
+                dataclasses.replace(conditioning, text=conditioning.text[..., half].contiguous(), places=places)
             )
         return halves[0], halves[1]
 
@@ -132,7 +136,7 @@ class EmbeddedBackbone:
             coarse: torch.Tensor = generator(latents.to(text.device), timestep, text, squared)
         return coarse.cpu().contiguous()
 
-    def _show(self, image: torch.Tensor | None, seen: torch.Tensor) -> dict[str, Any] | None:
+    def _show(self, image: torch.Tensor | None, like: torch.Tensor) -> dict[str, Any] | None:
         """What the U-Net is given of image prompts, [B, K, D]; it is as it was until it is first given some."""
         if image is None and self._reader is None:
             return None
@@ -142,8 +146,8 @@ class EmbeddedBackbone:
         for processor in self._reader:
             processor.scale = [float(image is not None)]
         if image is None:
-            image = torch.zeros(len(seen), 1, self._geometry.inputs.image_width or 0)
-        return {"image_embeds": [image.to(seen.device, seen.dtype)]}
+            image = torch.zeros(len(like), 1, self._geometry.inputs.image_width or 0)
+        return {"image_embeds": [image.to(like.device, like.dtype)]}
 
     @torch.inference_mode()
     def look(self, pixels: torch.Tensor) -> torch.Tensor:
@@ -158,7 +162,7 @@ class EmbeddedBackbone:
 
     def _residuals(
         self,
-        seen: torch.Tensor,
+        inputs: torch.Tensor,
         timestep: torch.Tensor,
         text: torch.Tensor,
         structure: dict[str, torch.Tensor] | None,
@@ -167,7 +171,7 @@ class EmbeddedBackbone:
         if structure is None:
             return {}
         down, mid = self._parts.controlnet(
-            seen,
+            inputs,
             timestep,
             encoder_hidden_states=text,
             controlnet_cond=self._send(_picture(structure)),
@@ -190,15 +194,15 @@ class EmbeddedBackbone:
         restored, confidence = self._parts.restorer(self._send(low), None if words is None else self._send(words))
         return restored.cpu().contiguous(), confidence.cpu().contiguous()
 
-    def steering(self, said: list[dict[str, float]]) -> torch.Tensor:
+    def steering(self, prompts: list[dict[str, float]]) -> torch.Tensor:
         phrases = self._parts.restorer.config["phrases"]
-        known = [{" ".join(phrase.lower().split()): sure for phrase, sure in one.items()} for one in said]
+        known = [{" ".join(phrase.lower().split()): sure for phrase, sure in one.items()} for one in prompts]
         rows = [[one.get(phrase, 0.0) for phrase in phrases] for one in known]
-        return torch.tensor(rows).view(len(said), len(phrases))
+        return torch.tensor(rows).view(len(prompts), len(phrases))
 
     def tag(self, low: torch.Tensor) -> list[list[tuple[str, float]]]:
-        said: list[list[tuple[str, float]]] = self._parts.tagger.say(low)
-        return said
+        tags: list[list[tuple[str, float]]] = self._parts.tagger.say(low)
+        return tags
 
     @torch.inference_mode()
     def embed(self, prompts: list[str]) -> dict[str, torch.Tensor]:

@@ -70,9 +70,9 @@ class Generator(ModelMixin, ConfigMixin):
         ``alphas_cumprod``: alpha^2 of each picture's timestep, [B]. Only the U-Net runs in the weights' number format.
         """
         squared = alphas_cumprod.view(-1, 1, 1, 1).to(latents)
-        seen = latents.to(self.dtype, memory_format=torch.channels_last)
-        velocity = self.velocity(seen, timestep, text.to(self.dtype)).float()
+        inputs = latents.to(self.dtype, memory_format=torch.channels_last)
+        velocity = self.velocity(inputs, timestep, text.to(self.dtype)).float()
         colours = squared.sqrt() * latents[:, :COLOURS] - (1 - squared).sqrt() * velocity
         margin = REACH // 2
-        wide = functional.pad(colours, (margin, margin, margin, margin), mode="replicate")
-        return functional.conv2d(wide, self.lift.weight.float(), self.lift.bias.float())
+        padded = functional.pad(colours, (margin, margin, margin, margin), mode="replicate")
+        return functional.conv2d(padded, self.lift.weight.float(), self.lift.bias.float())

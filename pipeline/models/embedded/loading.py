@@ -84,7 +84,7 @@ def read_sight(folder: Path, index: dict[str, Any]) -> str | None:
 
 def read_geometry(folder: Path, index: dict[str, Any]) -> LatentGeometry:
     """Geometry from the configs; the model's own table in model_index.json is called ``gigatile``."""
-    own = index["gigatile"]
+    settings = index["gigatile"]
     configs = {part: read_json(folder / part / "config.json") for part in WEIGHTED}
     vae = configs["vae"]
     if GENERATOR in index:
@@ -95,9 +95,9 @@ def read_geometry(folder: Path, index: dict[str, Any]) -> LatentGeometry:
     return LatentGeometry(
         channels=vae["latent_channels"],
         factor=2 ** (len(vae["encoder_block_out_channels"]) - 1),
-        window=own["window"],
-        multiple=own["multiple"],
-        codec=CodecGeometry(encoder_halo=own["encoder_halo"], decoder_halo=own["decoder_halo"], window=256),
+        window=settings["window"],
+        multiple=settings["multiple"],
+        codec=CodecGeometry(encoder_halo=settings["encoder_halo"], decoder_halo=settings["decoder_halo"], window=256),
         cost=Cost(width=configs["unet"]["block_out_channels"][0], live_features=LIVE_FEATURES),
         inputs=Inputs(
             coarse=True,
@@ -106,11 +106,11 @@ def read_geometry(folder: Path, index: dict[str, Any]) -> LatentGeometry:
             structures=tuple(STRUCTURES),
             word_cell=word_cell(configs["unet"]),
         ),
-        restorer_halo=own["restorer_halo"],
+        restorer_halo=settings["restorer_halo"],
         steers=True,
         spreads=True,
         tags=True,
-        native_scale=own["native_scale"],
+        native_scale=settings["native_scale"],
         is_channels_last=True,
         attends_nearby=all(knows_attention(configs[part]) for part in ("unet", "controlnet")),
     )
@@ -118,15 +118,15 @@ def read_geometry(folder: Path, index: dict[str, Any]) -> LatentGeometry:
 
 def read_defaults(folder: Path, index: dict[str, Any]) -> Defaults:
     """What the model's own table says."""
-    own = index["gigatile"]
+    settings = index["gigatile"]
     return Defaults(
-        overlap=own["overlap"],
-        steps=own["steps"],
-        guidance=own["guidance"],
-        text_steps=own.get("text_steps"),
-        text_guidance=own.get("text_guidance"),
+        overlap=settings["overlap"],
+        steps=settings["steps"],
+        guidance=settings["guidance"],
+        text_steps=settings.get("text_steps"),
+        text_guidance=settings.get("text_guidance"),
         batch=1,
-        dtype=own["dtype"],
+        dtype=settings["dtype"],
     )
 
 
@@ -164,7 +164,7 @@ def read_facts(folder: Path, index: dict[str, Any]) -> dict[str, Any]:
 def load(card: ModelCard, *, device: str, dtype: torch.dtype, options: Options = PLAIN) -> EmbeddedBackbone:
     folder = Path(card.location)
     index = read_json(folder / "model_index.json")
-    own = index["gigatile"]
+    settings = index["gigatile"]
     adapter = None
     if card.geometry.inputs.image_width is not None:
         adapter = weight_file(folder / "image_adapter", card.name)
@@ -185,7 +185,7 @@ def load(card: ModelCard, *, device: str, dtype: torch.dtype, options: Options =
         scheduler=DDIMScheduler.from_pretrained(folder / "scheduler"),
         adapter=adapter,
     )
-    return EmbeddedBackbone(card.geometry, parts, own, options)
+    return EmbeddedBackbone(card.geometry, parts, settings, options)
 
 
 FAMILY = Family(

@@ -26,7 +26,7 @@ from torch.nn import functional
 class Preconditioned:
     """What the network sees and how its answer becomes a velocity; all [b, c, y, x] float32."""
 
-    seen: torch.Tensor
+    inputs: torch.Tensor
     """[b, 2 c, y, x]: the scaled deviation from the coarse latent beside the coarse latent"""
     linear: torch.Tensor
     """the velocity that the Gaussian expects"""
@@ -51,11 +51,11 @@ LEAST, MOST = 0.01, 4.0
 
 def unevenness(coarse: torch.Tensor) -> torch.Tensor:
     """coarse [b, c, y, x] -> [b, 3, y, x]: one, and the logarithms of the local variance over SIDES, all channels."""
-    found = [torch.ones_like(coarse[:, :1])]
+    maps = [torch.ones_like(coarse[:, :1])]
     for side in SIDES:
         variance = _box((coarse - _box(coarse, side)) ** 2, side).mean(1, keepdim=True)
-        found.append((variance + FLOOR).log())
-    return torch.cat(found, 1)
+        maps.append((variance + FLOOR).log())
+    return torch.cat(maps, 1)
 
 
 def local_spread(coarse: torch.Tensor, table: torch.Tensor) -> torch.Tensor:
@@ -77,7 +77,7 @@ def precondition(
 
     >>> x, c = torch.randn(2, 1, 4, 4), torch.randn(2, 1, 4, 4)
     >>> blind = precondition(x, torch.zeros_like(c), torch.ones(1, 1, 1, 1), torch.tensor([0.0, 0.5]))
-    >>> torch.equal(blind.velocity(x), x) and torch.equal(blind.seen[:, :1], x)
+    >>> torch.equal(blind.velocity(x), x) and torch.equal(blind.inputs[:, :1], x)
     True
     """
     squared = alphas_cumprod.view(-1, 1, 1, 1)

@@ -64,11 +64,11 @@ class Tagger(ModelMixin, ConfigMixin):
         weight = self.conv_in.weight
         probabilities = finite(torch.sigmoid(self(low.to(weight.device, weight.dtype))).cpu(), "the tagger")
         phrases, thresholds = self.config["phrases"], self.config["thresholds"] or [0.5] * len(self.config["phrases"])
-        said = []
+        tags = []
         for row in probabilities.tolist():
             passed = [(phrase, p) for phrase, p, least in zip(phrases, row, thresholds, strict=True) if p >= least]
-            said.append(sorted(passed, key=lambda pair: -pair[1]))
-        return said
+            tags.append(sorted(passed, key=lambda pair: -pair[1]))
+        return tags
 
 
 def _statistics(features: torch.Tensor) -> torch.Tensor:
@@ -85,11 +85,11 @@ def _blockiness(low: torch.Tensor) -> torch.Tensor:
 
     JPEG's blocks end at one row in eight; sorting forgets which, so crops need not be aligned.
     """
-    found, grey = [], low.mean(1)
+    maps, grey = [], low.mean(1)
     for lines in (grey, grey.mT):
         bends = (
             (lines[:, :, 3:] - lines[:, :, 2:-1] - lines[:, :, 1:-2] + lines[:, :, :-3]).abs().clamp_max(EDGE).mean(1)
         )
         whole = bends[:, : bends.shape[1] // BLOCK * BLOCK].unflatten(1, (-1, BLOCK)).mean(1) + 1e-5
-        found.append((whole / whole.mean(1, keepdim=True)).log().sort(1, descending=True).values)
-    return torch.cat(found, 1) * BLOCK
+        maps.append((whole / whole.mean(1, keepdim=True)).log().sort(1, descending=True).values)
+    return torch.cat(maps, 1) * BLOCK

@@ -149,13 +149,13 @@ def load(card: ModelCard, *, device: str, dtype: torch.dtype, options: Options =
     return FluxBackbone(card.geometry, loaded, options, card.defaults.guidance)
 
 
-def count_flux(folder: Path, tokens: int, one: Pass) -> int:
+def count_flux(folder: Path, tokens: int, forward: Pass) -> int:
     """FLOPs of one pass; see Family.count_pass."""
     net = without_weights(folder, transformer=FluxTransformer2DModel)
-    rows, cols, config = one.height // PATCH, one.width // PATCH, net.config
+    rows, cols, config = forward.height // PATCH, forward.width // PATCH, net.config
     return count_joint(
         net,
-        one,
+        forward,
         patch=PATCH,
         hidden_states=zeros(1, rows * cols, config.in_channels),
         encoder_hidden_states=zeros(1, tokens, config.joint_attention_dim),
@@ -204,7 +204,7 @@ class FluxBackbone(JointTransformer):
     ) -> torch.Tensor:
         batch, _, height, width = latents.shape
         device = text.device
-        found = self._transformer(
+        patches = self._transformer(
             hidden_states=pack(latents).to(device, text.dtype),
             encoder_hidden_states=text,
             pooled_projections=pooled,
@@ -215,7 +215,7 @@ class FluxBackbone(JointTransformer):
             txt_ids=torch.zeros(text.shape[1], 3, device=device),
             return_dict=False,
         )[0]
-        return unpack(found, height, width)
+        return unpack(patches, height, width)
 
     def _guidance(self, batch: int, weight: float | None, device: torch.device) -> torch.Tensor | None:
         """[B] where the weight of guidance is an input."""

@@ -30,7 +30,7 @@ class JointTransformer(Autoencoder):
         if conditioning.places is None:
             return self._predict_alike(latents, timestep, conditioning)
         pairs = zip(latents, part_places(conditioning), strict=True)
-        return torch.cat([self._predict_alike(one[None], timestep, given) for one, given in pairs])
+        return torch.cat([self._predict_alike(latent[None], timestep, conditions) for latent, conditions in pairs])
 
     def _predict_alike(self, latents: torch.Tensor, timestep: torch.Tensor, conditioning: Conditioning) -> torch.Tensor:
         """The velocity of a batch, or of one canvas with prompts at places."""

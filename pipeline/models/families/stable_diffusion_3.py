@@ -146,14 +146,14 @@ def load(card: ModelCard, *, device: str, dtype: torch.dtype, options: Options =
     return StableDiffusion3Backbone(card.geometry, loaded, options)
 
 
-def count_transformer(folder: Path, _tokens: int, one: Pass) -> int:
+def count_transformer(folder: Path, _tokens: int, forward: Pass) -> int:
     """FLOPs of one pass; see Family.count_pass."""
     net = without_weights(folder, transformer=SD3Transformer2DModel)
     return count_joint(
         net,
-        one,
+        forward,
         patch=net.config.patch_size,
-        hidden_states=zeros(1, net.config.in_channels, one.height, one.width),
+        hidden_states=zeros(1, net.config.in_channels, forward.height, forward.width),
         # both, whether there is a T5 or not
         encoder_hidden_states=zeros(1, CLIP_TOKENS + SEQUENCE_TOKENS, net.config.joint_attention_dim),
     )
@@ -175,14 +175,14 @@ class StableDiffusion3Backbone(JointTransformer):
         pooled: torch.Tensor,
         guidance: float | None,
     ) -> torch.Tensor:
-        found: torch.Tensor = self._transformer(
+        prediction: torch.Tensor = self._transformer(
             hidden_states=latents.to(text.device, text.dtype),
             timestep=timestep.expand(len(latents)).to(text.device),
             encoder_hidden_states=text,
             pooled_projections=pooled,
             return_dict=False,
         )[0]
-        return found
+        return prediction
 
     @torch.inference_mode()
     def embed(self, prompts: list[str]) -> dict[str, torch.Tensor]:

@@ -32,8 +32,8 @@ class TextEncoder:
 
     def run(self, prompts: list[str], **options: Any) -> Any:
         """The network's own output for every prompt."""
-        given = {"padding": "max_length", "max_length": self.tokens, "truncation": True, "return_tensors": "pt"}
-        tokens = self.tokenizer(prompts, **given).input_ids
+        settings = {"padding": "max_length", "max_length": self.tokens, "truncation": True, "return_tensors": "pt"}
+        tokens = self.tokenizer(prompts, **settings).input_ids
         return self.network(tokens.to(self.network.device), **options)
 
     def sequence(self, prompts: list[str]) -> torch.Tensor:
@@ -60,8 +60,8 @@ def config_files(number: int) -> list[str]:
 
 def num_tokens(folder: Path, number: int, most: int) -> int:
     """What its tokenizer says that it reads, ``most`` at most."""
-    said = read_config(folder / folders(number)[0] / "tokenizer_config.json", folder.name).get("model_max_length")
-    return min(most, said) if isinstance(said, int) else most
+    length = read_config(folder / folders(number)[0] / "tokenizer_config.json", folder.name).get("model_max_length")
+    return min(most, length) if isinstance(length, int) else most
 
 
 def read_text_encoder(

@@ -125,11 +125,11 @@ def looks_like(tensors: Iterable[str], settings: Iterable[str] = ()) -> str | No
     'SeeSR'
     """
     names, keys = list(tensors), set(settings)
-    for one in ARCHITECTURES:
-        if keys & set(one.settings) or any(_found(pattern, names) for pattern in one.tensors):
-            return one.name
-        if any(_found(first, names) and _found(second, names) for first, second in one.pairs):
-            return one.name
+    for architecture in ARCHITECTURES:
+        if keys & set(architecture.settings) or any(_found(pattern, names) for pattern in architecture.tensors):
+            return architecture.name
+        if any(_found(first, names) and _found(second, names) for first, second in architecture.pairs):
+            return architecture.name
     return None
 
 

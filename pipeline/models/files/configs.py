@@ -35,12 +35,12 @@ def tokenizer_files(folder: Path, name: str) -> dict[str, Path]:
 
     Raises FileNotFoundError for a tokenizer without a vocabulary: transformers would make one that knows no word.
     """
-    found: dict[str, Path] = {}
+    files: dict[str, Path] = {}
     for home in sorted(path for path in folder.glob("tokenizer*") if path.is_dir()):
-        own = {path.name: path for path in home.iterdir() if path.suffix in TOKENIZER_SUFFIXES}
-        if "tokenizer.json" not in own and not {"vocab.json", "merges.txt"} <= own.keys():
+        here = {path.name: path for path in home.iterdir() if path.suffix in TOKENIZER_SUFFIXES}
+        if "tokenizer.json" not in here and not {"vocab.json", "merges.txt"} <= here.keys():
             raise FileNotFoundError(
                 f"model {name}: lacks the vocabulary of {home.name}/: tokenizer.json, or vocab.json and merges.txt"
             )
-        found |= {f"{home.name}/{file}": path for file, path in own.items()}
-    return found
+        files |= {f"{home.name}/{file}": path for file, path in here.items()}
+    return files

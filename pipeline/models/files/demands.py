@@ -86,8 +86,8 @@ def check_index(index: dict[str, Any], name: str) -> None:
 def unread_of_index(index: dict[str, Any], parts: list[str]) -> list[Unread]:
     """Settings and components of a pipeline that nobody reads; ``parts``: folders that are."""
     read = {*INDEX, *BESIDE, *parts, *(part.replace("text_encoder", "tokenizer") for part in parts)}
-    given = {key: None if isinstance(value, list) and not any(value) else value for key, value in index.items()}
-    odd = unknown_settings(given, read)
+    settings = {key: None if isinstance(value, list) and not any(value) else value for key, value in index.items()}
+    odd = unknown_settings(settings, read)
     return [Unread(where="model_index.json", what="settings", names=tuple(odd))] if odd else []
 
 
@@ -108,14 +108,14 @@ def check_demands(folder: Path, kinds: dict[str, Any], name: str) -> None:
 
 def _check_class(config: dict[str, Any], kind: Any, part: str, name: str) -> None:
     """A config says which class wrote it; of transformers, which type of model."""
-    said, wanted = config.get("_class_name", kind.__name__), kind.__name__
+    stated, wanted = config.get("_class_name", kind.__name__), kind.__name__
     if not hasattr(kind, "load_config"):
         wanted = kind.config_class.model_type
-        said = config.get("model_type", wanted)
+        stated = config.get("model_type", wanted)
         # CLIP's halves are also written as the whole of it
-        said = wanted if said == wanted.removesuffix("_text_model").removesuffix("_vision_model") else said
-    if said != wanted:
-        raise ValueError(f"model {name}: its {part} is a {said}, expected a {wanted}: it is of another family")
+        stated = wanted if stated == wanted.removesuffix("_text_model").removesuffix("_vision_model") else stated
+    if stated != wanted:
+        raise ValueError(f"model {name}: its {part} is a {stated}, expected a {wanted}: it is of another family")
 
 
 def _check_fields(

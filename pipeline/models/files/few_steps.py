@@ -40,9 +40,9 @@ def recognise(scheduler: dict[str, Any], names: Iterable[str]) -> FewSteps | Non
     >>> recognise({"_class_name": "DDIMScheduler"}, ["sdxl_lightning_8step_lora.safetensors"]).steps
     8
     """
-    said = [name.lower() for name in names]
-    found = next((name for name in said if NAMES.search(name)), None)
-    number = None if found is None else NUMBER.search(found)
+    lowered = [name.lower() for name in names]
+    named = next((name for name in lowered if NAMES.search(name)), None)
+    number = None if named is None else NUMBER.search(named)
     steps = STEPS if number is None else max(1, int(number[1]))
     kind = scheduler.get("_class_name")
     if kind == "LCMScheduler":
@@ -50,7 +50,7 @@ def recognise(scheduler: dict[str, Any], names: Iterable[str]) -> FewSteps | Non
     trails = scheduler.get("timestep_spacing") == "trailing" and not scheduler.get("rescale_betas_zero_snr")
     if kind in EULER and trails and scheduler.get("prediction_type", "epsilon") == "epsilon":
         return FewSteps(steps=steps, sign="its scheduler, Turbo's and Lightning's trailing Euler", is_certain=True)
-    return None if found is None else FewSteps(steps=steps, sign=f"the name {found}", is_certain=False)
+    return None if named is None else FewSteps(steps=steps, sign=f"the name {named}", is_certain=False)
 
 
 def find_names(name: str, folder: Path, file: ModelFile) -> list[str]:

@@ -28,11 +28,11 @@ class LeftOut(logging.Handler):
         self.settings: list[str] = []
 
     def emit(self, record: logging.LogRecord) -> None:
-        said = " ".join(_COLOUR.sub("", record.getMessage()).split())
-        if TENSORS.search(said):
-            self.tensors.append(said)
-        elif SETTINGS.search(said):
-            self.settings.append(said)
+        line = " ".join(_COLOUR.sub("", record.getMessage()).split())
+        if TENSORS.search(line):
+            self.tensors.append(line)
+        elif SETTINGS.search(line):
+            self.settings.append(line)
 
 
 @contextmanager
@@ -41,8 +41,8 @@ def hearing() -> Iterator[LeftOut]:
     heard = LeftOut()
     with _level(logging.WARNING, heard):
         yield heard
-    for said in (*heard.tensors, *heard.settings):
-        log.warning("%s", said)
+    for line in (*heard.tensors, *heard.settings):
+        log.warning("%s", line)
 
 
 @contextmanager
@@ -60,13 +60,13 @@ def _level(level: int, handler: logging.Handler | None) -> Iterator[None]:
     loggers = [logging.getLogger("diffusers"), logging.getLogger("transformers")]
     # looked up first, so that the libraries have set them up by now
     before = [(diffusers_logging.get_verbosity(), loggers[0]), (transformers_logging.get_verbosity(), loggers[1])]
-    kept = [(one.handlers, one.propagate) for one in loggers]
+    kept = [(logger.handlers, logger.propagate) for logger in loggers]
     try:
-        for one in loggers:
-            one.setLevel(level)
-            one.handlers, one.propagate = ([] if handler is None else [handler]), False
+        for logger in loggers:
+            logger.setLevel(level)
+            logger.handlers, logger.propagate = ([] if handler is None else [handler]), False
         yield
     finally:
-        for (verbosity, one), (handlers, propagate) in zip(before, kept, strict=True):
-            one.setLevel(verbosity)
-            one.handlers, one.propagate = handlers, propagate
+        for (verbosity, logger), (handlers, propagate) in zip(before, kept, strict=True):
+            logger.setLevel(verbosity)
+            logger.handlers, logger.propagate = handlers, propagate

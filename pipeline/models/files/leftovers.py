@@ -144,5 +144,5 @@ def known_text_settings(config_class: Any) -> frozenset[str]:
 
     # configs carry along what those of their kin say, such as num_channels
     kin = [getattr(transformers, name) for name in KIN]
-    own = {key for one in (config_class, *kin) for key in (*one().to_dict(), *one.attribute_map, *one.sub_configs)}
-    return frozenset({*own, *transformers.GenerationConfig().to_dict(), *OLD_SETTINGS})
+    names = {key for one in (config_class, *kin) for key in (*one().to_dict(), *one.attribute_map, *one.sub_configs)}
+    return frozenset({*names, *transformers.GenerationConfig().to_dict(), *OLD_SETTINGS})

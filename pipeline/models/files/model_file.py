@@ -103,19 +103,19 @@ def read_model_file(name: str, *, allow_pickle: bool = False) -> ModelFile:
     if not path.is_file():
         raise FileNotFoundError(f"model {name}: no such file; give a folder, a hub id or a TOML file that names a base")
     table = read_toml(path, where=f"model {name}")
-    found: ModelFile = _parse(ModelFile, table, name, "", followed(path).parent)
-    if found.allow_pickle and not allow_pickle:
+    file: ModelFile = _parse(ModelFile, table, name, "", followed(path).parent)
+    if file.allow_pickle and not allow_pickle:
         raise ValueError(
             f"model {name}: allow_pickle = true: a model file cannot allow pickles, which can run code of whoever made "
             "them: take the line out, and trust its files with --allow-pickle on the command line"
         )
-    for one in found.controls:
-        if not 0 <= one.start < one.end <= 1:
+    for control in file.controls:
+        if not 0 <= control.start < control.end <= 1:
             raise ValueError(
-                f"model {name}: controls.start and controls.end must rise between 0 and 1, got {one.start:g} and "
-                f"{one.end:g}"
+                f"model {name}: controls.start and controls.end must rise between 0 and 1, got {control.start:g} and "
+                f"{control.end:g}"
             )
-    return dataclasses.replace(found, allow_pickle=allow_pickle)
+    return dataclasses.replace(file, allow_pickle=allow_pickle)
 
 
 MOST_SCALE = 100.0
@@ -137,11 +137,11 @@ def _parse(kind: Any, table: dict[str, Any], name: str, at: str, home: Path) -> 
             near = difflib.get_close_matches(key, fields, n=1)
             hint = f"did you mean {near[0]}?" if near else f"known keys: {', '.join(sorted(fields))}"
             raise ValueError(f"model {name}: unknown key {at + key!r}; {hint}")
-    given = {key: _value(key, value, name, at, home) for key, value in table.items()}
+    values = {key: _value(key, value, name, at, home) for key, value in table.items()}
     for key, field in fields.items():
-        if key not in given and field.default is dataclasses.MISSING:
+        if key not in values and field.default is dataclasses.MISSING:
             raise ValueError(f"model {name}: lacks the key {at + key!r}")
-    return kind(**given)
+    return kind(**values)
 
 
 def _value(key: str, value: Any, name: str, at: str, home: Path) -> Any:

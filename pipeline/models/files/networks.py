@@ -57,7 +57,7 @@ def read_networks(folder: Path, dtype: torch.dtype, *, strict: bool = True) -> d
     }
 
 
-def read_network(kind: Any, part: Path, *, strict: bool = True, **options: Any) -> nn.Module:
+def read_network(kind: Any, folder: Path, *, strict: bool = True, **options: Any) -> nn.Module:
     """A network of diffusers' or transformers' class ``kind``, on the CPU; errors as read_networks."""
-    network: nn.Module = read_whole(kind, part, f"model {part}", strict=strict, variant=variant(part), **options)
+    network: nn.Module = read_whole(kind, folder, f"model {folder}", strict=strict, variant=variant(folder), **options)
     return network

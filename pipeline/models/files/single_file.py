@@ -117,16 +117,16 @@ def _said_by_scheduler(names: set[str], folder: Path, what: str) -> set[str]:
 
     Raises ValueError, one line, beginning with ``what``, where it does not.
     """
-    said = names & MARKS.keys()
-    config = read_config(folder / "scheduler" / "scheduler_config.json", folder.name) if said else {}
-    for name in sorted(said):
+    stated = names & MARKS.keys()
+    config = read_config(folder / "scheduler" / "scheduler_config.json", folder.name) if stated else {}
+    for name in sorted(stated):
         key, value = MARKS[name]
         if config.get(key) != value:
             raise ValueError(
                 f"{what} has the mark {name}: its scheduler/scheduler_config.json must say {key} = "
                 f"{str(value).lower()}, it says {config.get(key)}: mend it in the folder of its configs"
             )
-    return said
+    return stated
 
 
 def read_checkpoint(checkpoint: Path, folder: Path, dtype: torch.dtype) -> dict[str, nn.Module]:
@@ -142,14 +142,14 @@ def _parts(
     tensors: dict[str, torch.Tensor], networks: dict[str, nn.Module], folder: Path, what: str
 ) -> dict[str, dict[str, torch.Tensor]]:
     """The state of every network, by diffusers' names. Raises ValueError, beginning with ``what``, for what lacks."""
-    found: dict[str, dict[str, Any]] = {}
+    weights: dict[str, dict[str, Any]] = {}
     for part, network in networks.items():
         config = read_config(folder / part / "config.json", folder.name)
         try:
             converted = _convert(part, tensors, network, config)
         except KeyError as e:
             raise ValueError(f"{what} lacks {e.args[0]}: its configs are of another family") from e
-        found[part] = {}
+        weights[part] = {}
         for key, wanted in network.state_dict().items():
             tensor = converted.get(key)
             if tensor is None or tensor.shape != wanted.shape:
@@ -157,8 +157,8 @@ def _parts(
                 raise ValueError(
                     f"{what} does not fit its configs: {part} {key} is {shape}, expected {tuple(wanted.shape)}"
                 )
-            found[part][key] = tensor
-    return found
+            weights[part][key] = tensor
+    return weights
 
 
 def _convert(part: str, tensors: dict[str, torch.Tensor], network: nn.Module, config: dict[str, Any]) -> dict[str, Any]:
@@ -166,13 +166,17 @@ def _convert(part: str, tensors: dict[str, torch.Tensor], network: nn.Module, co
         return convert_ldm_unet_checkpoint(dict(tensors), config)
     if part == "vae":
         return convert_ldm_vae_checkpoint(dict(tensors), config)
-    found: dict[str, Any] = {}
+    converted: dict[str, Any] = {}
     if (prefix := _beginning(CLIP.get(part, ()), tensors)) is not None:
-        found = {key.removeprefix(prefix): value for key, value in tensors.items() if key.startswith(prefix)}
+        converted = {key.removeprefix(prefix): value for key, value in tensors.items() if key.startswith(prefix)}
     elif (prefix := _beginning(OPEN_CLIP[part], tensors)) is not None:
-        found = convert_open_clip_checkpoint(network, tensors, prefix=prefix)
+        converted = convert_open_clip_checkpoint(network, tensors, prefix=prefix)
     # one of transformers' two classes has its layers below text_model
-    return found if hasattr(network, "text_model") else {k.removeprefix("text_model."): v for k, v in found.items()}
+    return (
+        converted
+        if hasattr(network, "text_model")
+        else {k.removeprefix("text_model."): v for k, v in converted.items()}
+    )
 
 
 def _beginning(known: tuple[str, ...], tensors: dict[str, torch.Tensor]) -> str | None:

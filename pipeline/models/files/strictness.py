@@ -41,12 +41,12 @@ class Unread:
         return f"{self.where} has {count} {what} that nothing here reads{more}{looks}"
 
 
-def settle(found: Sequence[Unread], of: str, *, strict: bool) -> tuple[str, ...]:
+def settle(unread: Sequence[Unread], of: str, *, strict: bool) -> tuple[str, ...]:
     """A line for each of what is dropped. Raises ValueError, one line, where anything is and ``strict`` holds."""
-    lines = tuple(f"{of}: {one}" for one in found)
+    lines = tuple(f"{of}: {one}" for one in unread)
     if lines and strict:
         # tensors tell more than settings
-        first = next((line for line, one in zip(lines, found, strict=True) if one.looks), lines[0])
+        first = next((line for line, one in zip(lines, unread, strict=True) if one.looks), lines[0])
         raise ValueError(
             f"{first}; give a model of a family that is read, or drop what is not read: --set model.strict=false"
         )
@@ -78,15 +78,15 @@ def _unknown_text_settings(config: dict[str, Any], config_class: Any, at: str = 
 
 
 def unread_of_part(
-    kind: Any, part: Path, files: Sequence[Path], name: str, *, what: str = "", **options: Any
+    kind: Any, folder: Path, files: Sequence[Path], name: str, *, what: str = "", **options: Any
 ) -> list[Unread]:
     """What nobody would read of a part's config and weight files, by the class of its network.
 
     ``files``: weights, an index of shards among them or not; ``what``: what it is called, its folder's name if nothing.
     Raises ValueError, one line, for tensors of another shape or in a quantised format.
     """
-    where = what or part.name
-    config = read_config(part / "config.json", name)
+    where = what or folder.name
+    config = read_config(folder / "config.json", name)
     if config.get("quantization_config"):
         raise ValueError(quantised(f"{name}: {where}", config["quantization_config"]))
     shapes: dict[str, tuple[int, ...]] = {}
@@ -102,19 +102,19 @@ def unread_of_part(
             "read; give the model in float16, bfloat16 or float32"
         )
     try:
-        left, wrong = _compare(kind, part, shapes, options)
+        left, wrong = _compare(kind, folder, shapes, options)
     except (ValueError, TypeError, KeyError, RuntimeError, AttributeError, NotImplementedError) as e:
         reason = (str(e).strip() or type(e).__name__).splitlines()[0]
         raise ValueError(
             f"{name}: {where}/config.json makes no {kind.__name__} ({reason}); copy the model again"
         ) from e
-    found = unread_tensors(where, left, kind.__name__)
-    if wrong and not found:
+    unread = unread_tensors(where, left, kind.__name__)
+    if wrong and not unread:
         raise ValueError(
             f"{name}: {where} does not fit its config: {min(wrong)} is {_by(shapes.get(min(wrong)))}, expected "
             f"{_by(wrong[min(wrong)])}: its files are of different models"
         )
-    return found + unread_settings(f"{where}/config.json", config, kind)
+    return unread + unread_settings(f"{where}/config.json", config, kind)
 
 
 def quantised(where: str, settings: Any) -> str:
@@ -131,21 +131,21 @@ def _by(shape: Sequence[int] | None) -> str:
 
 
 def _compare(
-    kind: Any, part: Path, shapes: dict[str, tuple[int, ...]], options: dict[str, Any]
+    kind: Any, folder: Path, shapes: dict[str, tuple[int, ...]], options: dict[str, Any]
 ) -> tuple[list[str], dict[str, tuple[int, ...]]]:
     """Names that the network does not have, and those of another shape with the shape that it wants."""
     tensors = {key: torch.empty(shape, device="meta") for key, shape in shapes.items()}
     with muted():
         if hasattr(kind, "load_config"):
             with init_empty_weights():
-                network = kind.from_config(kind.load_config(part))
+                network = kind.from_config(kind.load_config(folder))
             network._fix_state_dict_keys_on_load(tensors)
             wanted = {key: tuple(value.shape) for key, value in network.state_dict().items()}
             wrong = {k: wanted[k] for k, tensor in tensors.items() if k in wanted and tuple(tensor.shape) != wanted[k]}
             return [key for key in tensors if key not in wanted], wrong
         _, info = kind.from_pretrained(
             None,
-            config=kind.config_class.from_pretrained(part, trust_remote_code=False),
+            config=kind.config_class.from_pretrained(folder, trust_remote_code=False),
             state_dict=tensors,
             device_map="meta",
             output_loading_info=True,

@@ -19,9 +19,9 @@ class Traced(torch.Tensor):
         cls, func: Callable[..., Any], types: Any, args: Any = (), kwargs: dict[str, Any] | None = None
     ) -> Any:
         made = super().__torch_function__(func, types, args, kwargs or {})
-        names = frozenset().union(*(one.origins for one in _traced((args, kwargs or {}))))
-        for one in _traced(made):
-            one.origins = names
+        names = frozenset().union(*(tensor.origins for tensor in _traced((args, kwargs or {}))))
+        for tensor in _traced(made):
+            tensor.origins = names
         return made
 
 
@@ -32,12 +32,12 @@ def _traced(values: Any) -> list[Traced]:
 
 def trace(shapes: dict[str, tuple[int, ...]]) -> dict[str, torch.Tensor]:
     """Tensors of these shapes on the meta device, each traced by its name."""
-    found: dict[str, torch.Tensor] = {}
+    tensors: dict[str, torch.Tensor] = {}
     for name, shape in shapes.items():
         tensor = torch.empty(shape, device="meta").as_subclass(Traced)
         tensor.origins = frozenset({name})
-        found[name] = tensor
-    return found
+        tensors[name] = tensor
+    return tensors
 
 
 def origins(tensors: Iterable[torch.Tensor]) -> set[str]:

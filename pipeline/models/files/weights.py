@@ -22,12 +22,12 @@ OTHERS = (".gguf", ".msgpack", ".onnx", ".h5")
 STEMS = ("diffusion_pytorch_model", "model", "pytorch_model")
 
 
-def weight_file(part: Path, name: str, *, allow_pickle: bool = False) -> Path:
+def weight_file(folder: Path, name: str, *, allow_pickle: bool = False) -> Path:
     """The one file of weights of a part that is never sharded; else as ``weight_files``."""
-    return weight_files(part, name, allow_pickle=allow_pickle)[0]
+    return weight_files(folder, name, allow_pickle=allow_pickle)[0]
 
 
-def weight_files(part: Path, name: str, *, allow_pickle: bool = False) -> list[Path]:
+def weight_files(folder: Path, name: str, *, allow_pickle: bool = False) -> list[Path]:
     """The weights of one part of the model ``name``: one file, or an index and the shards that it lists.
 
     Safetensors if there are any, half precision preferred. Raises FileNotFoundError naming the part or the shard that
@@ -36,10 +36,10 @@ def weight_files(part: Path, name: str, *, allow_pickle: bool = False) -> list[P
     for suffix in (".safetensors", ".bin"):
         for stem in STEMS:
             for kind in (".fp16", ""):
-                path, index = part / f"{stem}{kind}{suffix}", part / f"{stem}{suffix}.index{kind}.json"
+                path, index = folder / f"{stem}{kind}{suffix}", folder / f"{stem}{suffix}.index{kind}.json"
                 if path.is_file() and index.is_file():
                     raise ValueError(
-                        f"model {name}: {part.name}/ has both {path.name} and {index.name}, which lists shards: "
+                        f"model {name}: {folder.name}/ has both {path.name} and {index.name}, which lists shards: "
                         "remove one of them"
                     )
                 if path.is_file():
@@ -47,12 +47,12 @@ def weight_files(part: Path, name: str, *, allow_pickle: bool = False) -> list[P
                 if index.is_file():
                     shards = _shards(index, name)
                     return [index, *(check_pickle(shard, name, allow_pickle=allow_pickle) for shard in shards)]
-    others = sorted(path.name for path in part.iterdir() if path.suffix in (*OTHERS, ".safetensors", *PICKLES))
-    found = f" (there is {others[0]}, which is not read)" if others else ""
+    others = sorted(path.name for path in folder.iterdir() if path.suffix in (*OTHERS, ".safetensors", *PICKLES))
+    hint = f" (there is {others[0]}, which is not read)" if others else ""
     mend = "convert the model to safetensors"
     if others and ".non_ema." in others[0]:
         mend = "those are the weights before averaging: give a model with diffusion_pytorch_model.safetensors"
-    raise FileNotFoundError(f"model {name}: no .safetensors weights in {part.name}/{found}; {mend}")
+    raise FileNotFoundError(f"model {name}: no .safetensors weights in {folder.name}/{hint}; {mend}")
 
 
 def _shards(index: Path, name: str) -> list[Path]:
@@ -60,14 +60,14 @@ def _shards(index: Path, name: str) -> list[Path]:
     table = read_config(index, name).get("weight_map")
     if not isinstance(table, dict) or not table or not all(isinstance(shard, str) for shard in table.values()):
         raise ValueError(f"model {name}: {index.parent.name}/{index.name} lists no shards; copy the model again")
-    found = sorted(set(table.values()))
-    for shard in found:
+    shards = sorted(set(table.values()))
+    for shard in shards:
         # a name, not a path: nothing outside of the part is read
         if Path(shard).name != shard or not (index.parent / shard).is_file():
             raise FileNotFoundError(
                 f"model {name}: lacks {index.parent.name}/{shard}, which {index.name} lists; copy the model again"
             )
-    return [index.parent / shard for shard in found]
+    return [index.parent / shard for shard in shards]
 
 
 def check_pickle(path: Path, name: str, *, allow_pickle: bool) -> Path:
@@ -80,15 +80,15 @@ def check_pickle(path: Path, name: str, *, allow_pickle: bool) -> Path:
     return path
 
 
-def variant(part: Path) -> str | None:
+def variant(folder: Path) -> str | None:
     """``fp16`` where a part's weights, those that ``weight_files`` gives, are in half precision."""
-    first = weight_files(part, part.name, allow_pickle=True)[0]
+    first = weight_files(folder, folder.name, allow_pickle=True)[0]
     return "fp16" if first.name.split(".")[-2] == "fp16" else None
 
 
-def _are_pickles(part: Path) -> bool:
+def _are_pickles(folder: Path) -> bool:
     """Whether the weights that ``weight_files`` gives are pickles."""
-    return any(path.suffix in PICKLES for path in weight_files(part, part.name, allow_pickle=True))
+    return any(path.suffix in PICKLES for path in weight_files(folder, folder.name, allow_pickle=True))
 
 
 def read_shapes(path: Path) -> dict[str, tuple[int, ...]]:
@@ -138,8 +138,8 @@ def _unpickle(path: Path, device: str) -> dict[str, torch.Tensor]:
     if not isinstance(table, dict):
         raise ValueError(f"model weights {path.parent.name}/{path.name} are no table of tensors: give another file")
     # an IP-Adapter's has its two parts as tables of their own
-    inner = {part: one for part, one in table.items() if isinstance(one, dict)}
-    table = table | {f"{part}.{key}": value for part, one in inner.items() for key, value in one.items()}
+    inner = {prefix: values for prefix, values in table.items() if isinstance(values, dict)}
+    table = table | {f"{prefix}.{key}": value for prefix, values in inner.items() for key, value in values.items()}
     return {key: value for key, value in table.items() if isinstance(value, torch.Tensor)}
 
 
@@ -169,12 +169,12 @@ def read_whole(kind: Any, folder: Path, what: str, *, strict: bool = True, **opt
         options["trust_remote_code"] = False
     # said, for diffusers looks for shards that are pickles only then, and nothing falls back to them
     options["use_safetensors"] = not _are_pickles(folder)
-    with hearing() as said:
+    with hearing() as left_out:
         network, info = kind.from_pretrained(folder, output_loading_info=True, **options)
         odd = sorted(key for key in info["unexpected_keys"] if not is_harmless(key, kind.__name__))
         if not odd and not info["missing_keys"]:
             # of harmless leftovers there is nothing to tell
-            said.tensors.clear()
+            left_out.tensors.clear()
     if missing := sorted(info["missing_keys"]):
         raise ValueError(f"{what}: its weights lack {missing[0]} and {len(missing) - 1} more: copy it again")
     if odd and strict:

@@ -29,9 +29,9 @@ def test_what_is_left_is_white(alpha_squared: float) -> None:
     prepared = precondition(noisy, coarse, torch.full((1, 1, 1, 1), SPREAD), squared)
     left = prepared.answer(velocity)
     assert float(left.std()) == pytest.approx(1, abs=0.01)
-    for seen in prepared.seen.unbind(1):
+    for seen in prepared.inputs.unbind(1):
         assert abs(float((left[:, 0] * seen).mean())) < 0.01
-    assert float(prepared.seen[:, 0].std()) == pytest.approx(1, abs=0.01)
+    assert float(prepared.inputs[:, 0].std()) == pytest.approx(1, abs=0.01)
 
 
 def test_answer_is_the_inverse_of_velocity() -> None:
