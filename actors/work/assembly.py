@@ -50,7 +50,7 @@ def assemble(
     preparation = _preparation(store, plan, replica, limit, blobs, states, words, vit, before)
     preparer, own_prompts, reductions = preparation.preparer, preparation.own_prompts.table, preparation.reductions
     conditions = Conditions(plan, preparer, preparation.images, own_prompts, preparation.local_prompts)
-    denoiser = Denoiser(plan=plan, solver=solver, reads=states, replica=replica, conditions=conditions.of)
+    denoiser = Denoiser(plan=plan, solver=solver, reads=states, replica=replica, gather_of=conditions.of)
 
     def statistics() -> Table:
         return reductions.table("decode")

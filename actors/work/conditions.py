@@ -36,7 +36,7 @@ class Conditions:
         self._prompt_table, self._local_prompts = prompt_table, local_prompts
 
     def of(self, step: int, region: int, owned: list[Tile], seen: Box, coarse: np.ndarray | None) -> Gather:
-        """Those of the tiles that a region owns; see pipeline.tasks.denoise.Conditions."""
+        """Those of the tiles that a region owns; see pipeline.tasks.denoise.GatherOf."""
         plan = self._plan
         places = {tile: place for place, tile in enumerate(owned)}
         prompts = self._prompts(region, seen, places)

@@ -61,15 +61,19 @@ def count_active(
 
     An estimate, for scheduling only: what a tile covers beyond the box is not looked at.
     """
-    parts = [part.within(box) for tile in tiles if (part := tile.box.intersection(box))]
+    parts = [overlap.within(box) for tile in tiles if (overlap := tile.box.intersection(box))]
     floor = refined_from(times, recipe.difficulty.lower_bound or 0.0)
-    return [sum(is_tile_active(recipe, difficulty[part], timestep, floor) for part in parts) for timestep in times]
+    return [
+        sum(is_tile_active(recipe, difficulty[overlap], timestep, floor) for overlap in parts) for timestep in times
+    ]
 
 
 def active_tiles(
-    recipe: Recipe, tiles: list[Tile], seen: Box, difficulty: np.ndarray, timestep: float, floor: float = 0.0
+    recipe: Recipe, tiles: list[Tile], extent: Box, difficulty: np.ndarray, timestep: float, floor: float = 0.0
 ) -> list[Tile]:
-    """Those of ``tiles`` that the model sees; ``difficulty`` [y, x] over ``seen``, which holds what of them lies on
+    """Those of ``tiles`` that the model sees; ``difficulty`` [y, x] over ``extent``, which holds what of them lies on
     the canvas: of a tile that reaches beyond, that part counts."""
-    parts = [(tile, part) for tile in tiles if (part := tile.box.intersection(seen))]
-    return [tile for tile, part in parts if is_tile_active(recipe, difficulty[part.within(seen)], timestep, floor)]
+    parts = [(tile, overlap) for tile in tiles if (overlap := tile.box.intersection(extent))]
+    return [
+        tile for tile, overlap in parts if is_tile_active(recipe, difficulty[overlap.within(extent)], timestep, floor)
+    ]

@@ -15,10 +15,10 @@ ENTRY = "anchor"
 """what a table of statistics calls it"""
 
 
-def anchor_to(found: Moments, first: Rescaling | None) -> Rescaling:
+def anchor_to(measured: Moments, first: Rescaling | None) -> Rescaling:
     """The anchor of a canvas with these moments: to the first stage's. ``first`` is any earlier stage's, None in the
     first, whose latents stay as they are."""
-    mean, deviation = float(found.mean[0]), float(np.sqrt(found.variance(correction=1)[0]))
+    mean, deviation = float(measured.mean[0]), float(np.sqrt(measured.variance(correction=1)[0]))
     if first is None:
         return Rescaling(mean=mean, deviation=deviation, mean_to=mean, deviation_to=deviation)
     return dataclasses.replace(first, mean=mean, deviation=deviation)

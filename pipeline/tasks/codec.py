@@ -41,30 +41,30 @@ class Codec:
         with self._in_backbone() as backbone, _given(backbone, "decoder", norms):
             return backbone.decode(latents)
 
-    def measure(self, part: str, window: torch.Tensor, norms: np.ndarray, wide: Box, box: Box) -> Moments:
-        """Moments of what the next norm of ``part`` reads of ``box``; ``window [1, c, y, x]`` covers ``wide``."""
+    def measure(self, half: str, window: torch.Tensor, norms: np.ndarray, padded: Box, box: Box) -> Moments:
+        """Moments of what the next norm of ``half`` reads of ``box``; ``window [1, c, y, x]`` covers ``padded``."""
         with self._in_backbone() as backbone:
-            return _norms(backbone, part).measure(
-                lambda: _run(backbone, part, window), norms, wide.shape, box.within(wide)
+            return _norms(backbone, half).measure(
+                lambda: _run(backbone, half, window), norms, padded.shape, box.within(padded)
             )
 
-    def collect(self, part: str, whole: torch.Tensor) -> np.ndarray:
-        """The statistics of all norms of ``part`` over ``whole [1, c, y, x]``."""
+    def collect(self, half: str, whole: torch.Tensor) -> np.ndarray:
+        """The statistics of all norms of ``half`` over ``whole [1, c, y, x]``."""
         with self._in_backbone() as backbone:
-            return _norms(backbone, part).collect(lambda: _run(backbone, part, whole))
+            return _norms(backbone, half).collect(lambda: _run(backbone, half, whole))
 
 
-def _norms(backbone: Backbone, part: str) -> GroupNorms:
+def _norms(backbone: Backbone, half: str) -> GroupNorms:
     assert isinstance(backbone, NormalisingBackbone)
-    return backbone.norms[part]
+    return backbone.norms[half]
 
 
-def _given(backbone: Backbone, part: str, norms: np.ndarray | None) -> AbstractContextManager[None]:
-    return nullcontext() if norms is None else _norms(backbone, part).given(norms)
+def _given(backbone: Backbone, half: str, norms: np.ndarray | None) -> AbstractContextManager[None]:
+    return nullcontext() if norms is None else _norms(backbone, half).given(norms)
 
 
-def _run(backbone: Backbone, part: str, given: torch.Tensor) -> torch.Tensor:
-    return backbone.encode(given) if part == "encoder" else backbone.decode(given)
+def _run(backbone: Backbone, half: str, window: torch.Tensor) -> torch.Tensor:
+    return backbone.encode(window) if half == "encoder" else backbone.decode(window)
 
 
 def measure_box(
@@ -81,8 +81,8 @@ def measure_box(
     """
     parts = []
     for cell in cells(box, geometry.codec.window):
-        wide = cell.grown(halo, canvas)
-        parts.append(measure(read(wide)[None], wide, cell))
+        padded = cell.grown(halo, canvas)
+        parts.append(measure(read(padded)[None], padded, cell))
     return join(parts)
 
 
@@ -96,8 +96,8 @@ def encode_box(
     """Latents ``[c, h, w] float32`` of a box of latent pixels; ``pixels`` gives RGB ``[3, H, W]`` under such a box."""
     latents = np.empty((geometry.channels, *box.shape), dtype=np.float32)
     for cell in cells(box, geometry.codec.window):
-        wide = cell.grown(geometry.codec.encoder_halo, canvas)
-        latents[:, *cell.within(box)] = encode_window(encode, pixels(wide), wide, cell)
+        padded = cell.grown(geometry.codec.encoder_halo, canvas)
+        latents[:, *cell.within(box)] = encode_window(encode, pixels(padded), padded, cell)
     return latents
 
 
@@ -112,9 +112,9 @@ def decode_box(
     factor = geometry.factor
     rgb = torch.empty((3, box.height * factor, box.width * factor))
     for cell in cells(box, geometry.codec.window):
-        wide = cell.grown(geometry.codec.decoder_halo, canvas)
-        part = decode_window(decode, read(wide), wide, cell, factor=factor)
-        rgb[:, *cell.scaled(factor).within(box.scaled(factor))] = part
+        padded = cell.grown(geometry.codec.decoder_halo, canvas)
+        pixels = decode_window(decode, read(padded), padded, cell, factor=factor)
+        rgb[:, *cell.scaled(factor).within(box.scaled(factor))] = pixels
     return rgb
 
 

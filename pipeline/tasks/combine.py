@@ -45,9 +45,9 @@ def tile_weights(plan: Plan, step: int, box: Box) -> np.ndarray:
     )
     for tile in tiles.owned_by(before):
         moved = _moved(plan, step, tile).box
-        part = moved.intersection(box)
-        if part is not None:
-            total[part.within(box)] += weight[part.within(moved)]
+        overlap = moved.intersection(box)
+        if overlap is not None:
+            total[overlap.within(box)] += weight[overlap.within(moved)]
     return total.astype(np.float32)
 
 
@@ -60,9 +60,9 @@ def average(contributions: Sequence[Contribution], box: Box, weights: np.ndarray
     """
     total = np.zeros((channels, *box.shape), dtype=np.float32)
     for contribution in contributions:
-        part = contribution.box.intersection(box)
-        if part is not None:
-            total[:, *part.within(box)] += contribution.dense()[:, *part.within(contribution.box)]
+        overlap = contribution.box.intersection(box)
+        if overlap is not None:
+            total[:, *overlap.within(box)] += contribution.dense()[:, *overlap.within(contribution.box)]
     return total / weights
 
 

@@ -32,15 +32,15 @@ class Contribution:
         """``total`` as [c, y, x], zeros where nothing is said."""
         if self.where is None:
             return self.total
-        said = np.unpackbits(self.where, count=self.box.area).astype(bool).reshape(self.box.shape)
-        found = np.zeros((len(self.total), *self.box.shape), dtype=np.float32)
-        found[:, said] = self.total
-        return found
+        mask = np.unpackbits(self.where, count=self.box.area).astype(bool).reshape(self.box.shape)
+        values = np.zeros((len(self.total), *self.box.shape), dtype=np.float32)
+        values[:, mask] = self.total
+        return values
 
 
 def at_pixels(box: Box, total: np.ndarray, rows: np.ndarray, cols: np.ndarray) -> Contribution:
     """The contribution of ``total [c, n]`` at ``n`` pixels of ``box``, each at its row and column in it, ``[n]``."""
     flat = rows * box.width + cols
-    said = np.zeros(box.area, dtype=bool)
-    said[flat] = True
-    return Contribution(box=box, total=np.ascontiguousarray(total[:, flat.argsort()]), where=np.packbits(said))
+    mask = np.zeros(box.area, dtype=bool)
+    mask[flat] = True
+    return Contribution(box=box, total=np.ascontiguousarray(total[:, flat.argsort()]), where=np.packbits(mask))

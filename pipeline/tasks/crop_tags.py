@@ -33,17 +33,19 @@ def tagged_crop(tile: Tile, scale: int, factor: int, source: Box) -> Box:
     return crop.grown(missing, source) if missing else crop
 
 
-def mean_tags(said: Sequence[Tags]) -> Tags:
+def mean_tags(tags_of_crops: Sequence[Tags]) -> Tags:
     """The tags of a whole image from those of crops all over it: phrases nearly as common as the commonest.
 
     >>> mean_tags([[("sea", 0.8)], [("sea", 0.6), ("ship", 0.2)]])
     [('sea', 0.7)]
     """
     total: dict[str, float] = {}
-    for tags in said:
+    for tags in tags_of_crops:
         for phrase, sure in tags:
             total[phrase] = total.get(phrase, 0.0) + sure
-    means = sorted(((phrase, found / len(said)) for phrase, found in total.items()), key=lambda pair: -pair[1])
+    means = sorted(
+        ((phrase, summed / len(tags_of_crops)) for phrase, summed in total.items()), key=lambda pair: -pair[1]
+    )
     return [(phrase, sure) for phrase, sure in means[:GLOBAL_TAGS] if sure >= GLOBAL_SHARE * means[0][1]]
 
 

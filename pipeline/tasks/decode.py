@@ -36,13 +36,13 @@ class Decoder:
         plan, geometry = self.plan, self.plan.geometry
         canvas, factor = plan.regions.canvas, geometry.factor
         # the colours see further than the decoder, which takes its own halo
-        wide = plan.regions.box(region).grown(plan.decode_halo - geometry.codec.decoder_halo, canvas)
-        found = self.statistics()
-        decode = functools.partial(self.codec.decode, norms=found.get("norms"))
-        rgb = decode_box(self.last, decode, geometry, canvas, wide)
+        padded = plan.regions.box(region).grown(plan.decode_halo - geometry.codec.decoder_halo, canvas)
+        table = self.statistics()
+        decode = functools.partial(self.codec.decode, norms=table.get("norms"))
+        rgb = decode_box(self.last, decode, geometry, canvas, padded)
         if plan.recipe.codec.colour == "wavelet":
-            rgb = transfer_colour(rgb, self.enlarged(wide.scaled(factor)))
+            rgb = transfer_colour(rgb, self.enlarged(padded.scaled(factor)))
         elif plan.recipe.codec.colour == "adain":
-            rgb = match_colour(rgb, found)
-        ys, xs = plan.out_regions.box(region).within(wide.scaled(factor))
+            rgb = match_colour(rgb, table)
+        ys, xs = plan.out_regions.box(region).within(padded.scaled(factor))
         return plan.value_range.from_unit(from_rgb(rgb[:, ys, xs], plan.image.num_bands))

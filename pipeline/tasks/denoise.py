@@ -83,7 +83,7 @@ def predict_tiles(
     solver: Solver,
     step: int,
     latents: torch.Tensor,
-    given: Conditioning,
+    conditioning: Conditioning,
     prompts: PromptTable,
     guidance: float,
     *,
@@ -95,19 +95,19 @@ def predict_tiles(
     ``scales`` [B] are what the latents are multiplied by in place of the solver's own; see compat.py.
 
     Classifier-free guidance (Ho and Salimans, arXiv 2207.12598): u + g (c - u); the unconditional branch has the
-    negative prompt, no image prompt, and all else that is ``given``: the picture itself is never in doubt.
+    negative prompt, no image prompt, and all else of ``conditioning``: the picture itself is never in doubt.
     """
     scaled = solver.scale_input(latents, step) if scales is None else latents * scales.view(-1, 1, 1, 1)
     timestep = solver.timestep(step)
     batch = len(latents)
-    given = dataclasses.replace(given, guidance=guidance)
+    conditioning = dataclasses.replace(conditioning, guidance=guidance)
     with _recording(backbone, words):
-        conditional = backbone.predict(scaled, timestep, dataclasses.replace(given, **prompts.rows(1, batch)))
+        conditional = backbone.predict(scaled, timestep, dataclasses.replace(conditioning, **prompts.rows(1, batch)))
     finite(conditional, DENOISER, f"at step {step}")
     if num_branches(backbone.geometry, guidance) == 1:
         return conditional
-    without = None if given.image is None else torch.zeros_like(given.image)
-    against = dataclasses.replace(given, image=without, **prompts.rows(0, batch))
+    without = None if conditioning.image is None else torch.zeros_like(conditioning.image)
+    against = dataclasses.replace(conditioning, image=without, **prompts.rows(0, batch))
     unconditional = finite(backbone.predict(scaled, timestep, against), DENOISER, f"without words, at step {step}")
     guided = unconditional + guidance * (conditional - unconditional)
     return finite(guided, f"guidance of {guidance:g}", f"at step {step}", mend=TOO_STRONG)
@@ -132,20 +132,20 @@ class Idle:
 def denoise_region(
     settings: DenoiseSettings,
     owned: list[Tile],
-    seen: Box,
+    extent: Box,
     z: np.ndarray,
     predict: Callable[[list[Tile], torch.Tensor], torch.Tensor],
     idle: Idle | None = None,
 ) -> dict[int, Contribution]:
     """Contributions by destination region, each summed over tiles in row-major order in float32.
 
-    ``owned``: the region's tiles, where they are at this step. z: [c, y, x] float32 over ``seen``, which is ``reach``
+    ``owned``: the region's tiles, where they are at this step. z: [c, y, x] float32 over ``extent``, which is ``reach``
     of the region; beyond the canvas a tile sees zeros. ``predict`` takes a batch of tiles and their latents
     [B, c, h, w] and gives predictions of that shape; a short batch repeats its last tile. Idle tiles are summed before
     the others.
     """
     weight = tile_weight(settings.blend, settings.tiles.tile_height, settings.tiles.tile_width)
-    sums = _empty_sums(settings.regions, seen, channels=z.shape[0])
+    sums = _empty_sums(settings.regions, extent, channels=z.shape[0])
     active = owned
     if idle is not None:
         active = [tile for tile in owned if tile not in idle.tiles]
@@ -154,7 +154,7 @@ def denoise_region(
                 _add(sums, tile.box, idle.predict(tile) * weight)
     for tiles in _batches(active, settings.batch):
         padded = tiles + tiles[-1:] * (settings.batch - len(tiles))
-        latents = torch.from_numpy(np.stack([cut(z, seen, tile.box) for tile in padded]))
+        latents = torch.from_numpy(np.stack([cut(z, extent, tile.box) for tile in padded]))
         predictions = predict(padded, latents).numpy()
         for tile, prediction in zip(tiles, predictions, strict=False):
             _add(sums, tile.box, prediction * weight)
@@ -165,27 +165,27 @@ def cut(values: np.ndarray, have: Box, box: Box) -> np.ndarray:
     """``box`` of values ``[c, y, x]`` over ``have``, with zeros for what lies beyond."""
     if have.contains(box):
         return values[:, *box.within(have)]
-    part = box.intersection(have)
-    found = np.zeros((len(values), *box.shape), dtype=values.dtype)
-    if part is not None:
-        found[:, *part.within(box)] = values[:, *part.within(have)]
-    return found
+    overlap = box.intersection(have)
+    filled = np.zeros((len(values), *box.shape), dtype=values.dtype)
+    if overlap is not None:
+        filled[:, *overlap.within(box)] = values[:, *overlap.within(have)]
+    return filled
 
 
-def _empty_sums(regions: RegionGrid, seen: Box, channels: int) -> dict[int, Contribution]:
+def _empty_sums(regions: RegionGrid, extent: Box, channels: int) -> dict[int, Contribution]:
     sums = {}
-    for destination in regions.overlapping(seen):
-        part = regions.box(destination).intersection(seen)
-        assert part is not None
-        sums[destination] = Contribution(box=part, total=np.zeros((channels, *part.shape), dtype=np.float32))
+    for destination in regions.overlapping(extent):
+        overlap = regions.box(destination).intersection(extent)
+        assert overlap is not None
+        sums[destination] = Contribution(box=overlap, total=np.zeros((channels, *overlap.shape), dtype=np.float32))
     return sums
 
 
 def _add(sums: dict[int, Contribution], tile: Box, weighted: np.ndarray) -> None:
     for contribution in sums.values():
-        part = contribution.box.intersection(tile)
-        if part is not None:
-            contribution.total[:, *part.within(contribution.box)] += weighted[:, *part.within(tile)]
+        overlap = contribution.box.intersection(tile)
+        if overlap is not None:
+            contribution.total[:, *overlap.within(contribution.box)] += weighted[:, *overlap.within(tile)]
 
 
 def _batches(tiles: list[Tile], size: int) -> Iterator[list[Tile]]:
@@ -195,9 +195,9 @@ def _batches(tiles: list[Tile], size: int) -> Iterator[list[Tile]]:
 
 Gather = Callable[[list[Tile]], tuple[Conditioning, PromptTable]]
 """a batch of a region's tiles -> what it is conditioned on, and its prompts"""
-Conditions = Callable[[int, int, list[Tile], Box, np.ndarray | None], Gather]
+GatherOf = Callable[[int, int, list[Tile], Box, np.ndarray | None], Gather]
 """step, region, the tiles that it owns where they are at the step, the box ``[y, x]`` that they see, and the coarse
-latent over it, where it is read -> the conditions of each batch of them"""
+latent over it, where it is read -> what gathers the conditions of each batch of them"""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -208,7 +208,7 @@ class Denoiser:
     solver: Solver
     reads: Reads
     replica: Replica
-    conditions: Conditions
+    gather_of: GatherOf
 
     def denoise(self, step: int, region: int) -> list[Contribution]:
         """What a region's tiles say of each region that they touch, ascending.
@@ -216,20 +216,20 @@ class Denoiser:
         Raises NotFiniteError where the model gives no numbers.
         """
         plan = self.plan
-        seen = reach(plan.tiles, plan.regions, region, plan.jitter)
-        assert seen is not None
-        z = self.reads.at(step, seen)
-        coarse = self.reads.coarse(seen) if plan.denoise_reads_coarse else None
+        extent = reach(plan.tiles, plan.regions, region, plan.jitter)
+        assert extent is not None
+        z = self.reads.at(step, extent)
+        coarse = self.reads.coarse(extent) if plan.denoise_reads_coarse else None
         owned = tiles_at(plan, step, region)
-        gather = self.conditions(step, region, owned, seen, coarse)
-        words = sum_words(plan, seen) if plan.recipe.prompts.collect_words else None
+        gather = self.gather_of(step, region, owned, extent, coarse)
+        words = sum_words(plan, extent) if plan.recipe.prompts.collect_words else None
 
         def predict(tiles: list[Tile], latents: torch.Tensor) -> torch.Tensor:
             return self._predict_batch(step, tiles, latents, gather(tiles), words)
 
-        idle = self._idle(step, seen, owned, z, coarse) if coarse is not None and plan.has_difficulty else None
+        idle = self._idle(step, extent, owned, z, coarse) if coarse is not None and plan.has_difficulty else None
         with self.replica.alone:
-            made = denoise_region(plan.denoise_settings, owned, seen, z, predict, idle)
+            made = denoise_region(plan.denoise_settings, owned, extent, z, predict, idle)
         contributions = [made[destination] for destination in sorted(made)]
         if words is not None:
             contributions = [dataclasses.replace(one, words=words.part(one.box)) for one in contributions]
@@ -254,7 +254,7 @@ class Denoiser:
         self,
         step: int,
         latents: torch.Tensor,
-        given: Conditioning,
+        conditioning: Conditioning,
         prompts: PromptTable,
         scales: torch.Tensor | None,
         words: WordMaps | None = None,
@@ -264,17 +264,17 @@ class Denoiser:
         self.replica.count(len(latents) * num_branches(self.plan.geometry, guidance))
         with self.replica.lend() as backbone:
             return predict_tiles(
-                backbone, self.solver, step, latents, given, prompts, guidance, scales=scales, words=words
+                backbone, self.solver, step, latents, conditioning, prompts, guidance, scales=scales, words=words
             )
 
-    def _idle(self, step: int, seen: Box, tiles: list[Tile], z: np.ndarray, coarse: np.ndarray) -> Idle:
-        """Those of ``tiles`` that the model does not see at ``step``; z and coarse over ``seen``."""
+    def _idle(self, step: int, extent: Box, tiles: list[Tile], z: np.ndarray, coarse: np.ndarray) -> Idle:
+        """Those of ``tiles`` that the model does not see at ``step``; z and coarse over ``extent``."""
         plan, recipe = self.plan, self.plan.recipe
-        difficulty = self.reads.difficulty(seen)
-        active = set(active_tiles(recipe, tiles, seen, difficulty, plan.timesteps[step], plan.refined_from))
+        difficulty = self.reads.difficulty(extent)
+        active = set(active_tiles(recipe, tiles, extent, difficulty, plan.timesteps[step], plan.refined_from))
 
         def predict(tile: Tile) -> np.ndarray:
-            still = (cut(values, seen, tile.box) for values in (z, coarse))
+            still = (cut(values, extent, tile.box) for values in (z, coarse))
             return rest(recipe, self.solver, self.replica.backbone, step, *still)
 
         return Idle(tiles=frozenset(tiles) - active, predict=predict)

@@ -24,11 +24,11 @@ from .contribution import Contribution, at_pixels
 from .denoise import cut
 
 
-def restoring_from(found: Moments) -> Rescaling:
+def restoring_from(measured: Moments) -> Rescaling:
     """What gives blurred latents the canvas's mean and deviation back, from the moments that ``measure_blur`` gives,
     of all regions together."""
-    mean, blurred_mean = (float(value) for value in found.mean)
-    deviation, blurred = (float(value) for value in np.sqrt(found.variance(correction=1)))
+    mean, blurred_mean = (float(value) for value in measured.mean)
+    deviation, blurred = (float(value) for value in np.sqrt(measured.variance(correction=1)))
     return Rescaling(mean=blurred_mean, deviation=blurred, mean_to=mean, deviation_to=deviation)
 
 
@@ -45,9 +45,9 @@ def measure_blur(plan: Plan, step: int, read: Callable[[Box], np.ndarray], box: 
     """Moments of a box's latents and of their blur, two groups."""
     dilation = plan.dilation
     assert dilation is not None
-    wide = box.grown(dilation.factor - 1, plan.regions.canvas)
+    padded = box.grown(dilation.factor - 1, plan.regions.canvas)
     # once, of all that the blur reads: the box itself is part of it
-    again = functools.partial(cut, read(wide), wide)
+    again = functools.partial(cut, read(padded), padded)
     both = np.stack([again(box), blur(plan, step, again, box)])
     return moments(torch.from_numpy(both))
 
@@ -75,8 +75,8 @@ class SampleBatch:
 
     def places(self) -> tuple[np.ndarray, np.ndarray]:
         """Rows and columns in the window of the pixels that the batch shows, ``[count, h, w]``; see dilation.places."""
-        own = np.array(self.numbers[: self.count])
-        return places(self.dilation, own[:, None, None] if self.bijection is None else self.bijection[own])
+        numbers = np.array(self.numbers[: self.count])
+        return places(self.dilation, numbers[:, None, None] if self.bijection is None else self.bijection[numbers])
 
 
 def window_bijection(plan: Plan, step: int, window: int) -> np.ndarray | None:
@@ -121,8 +121,8 @@ def share_out(batch: SampleBatch, predictions: np.ndarray, regions: RegionGrid) 
     ys, xs = ys + batch.box.top, xs + batch.box.left
     made = []
     for region in regions.overlapping(batch.box):
-        part = regions.box(region).intersection(batch.box)
-        assert part is not None
-        here = (ys >= part.top) & (ys < part.bottom) & (xs >= part.left) & (xs < part.right)
-        made.append(at_pixels(part, weighted[:, here], ys[here] - part.top, xs[here] - part.left))
+        overlap = regions.box(region).intersection(batch.box)
+        assert overlap is not None
+        here = (ys >= overlap.top) & (ys < overlap.bottom) & (xs >= overlap.left) & (xs < overlap.right)
+        made.append(at_pixels(overlap, weighted[:, here], ys[here] - overlap.top, xs[here] - overlap.left))
     return made

@@ -43,8 +43,8 @@ def image_prompts_from_bytes(data: bytes, region: int) -> ImagePrompts | None:
     """What ``to_bytes`` wrote of this region; None where the bytes are damaged, or another region's."""
     try:
         table = archive_from_bytes(data)
-        own = bool(table["region"].shape == () and table["region"] == region)
-        return ImagePrompts(embeddings=torch.from_numpy(table["embeddings"])) if own else None
+        is_of_region = bool(table["region"].shape == () and table["region"] == region)
+        return ImagePrompts(embeddings=torch.from_numpy(table["embeddings"])) if is_of_region else None
     except (ValueError, KeyError, TypeError):
         return None
 
@@ -66,12 +66,12 @@ def look_at_tiles(
         pixels = picture(tile.box)
         with in_backbone() as backbone:
             assert isinstance(backbone, LookingBackbone)
-            seen = finite(backbone.look(pixels[None]), "the image encoder", at(tile.box))
+            embedding = finite(backbone.look(pixels[None]), "the image encoder", at(tile.box))
         if memory is not None:
-            values, likeness = memory.likest(seen[0].numpy(), plan.recipe.image_prompts.count)
+            values, likeness = memory.likest(embedding[0].numpy(), plan.recipe.image_prompts.count)
             if plan.recipe.image_prompts.likeness:
                 # what is unlike is no texture of this tile at all
                 values = values * likeness.clip(0, 1)[:, None]
-            seen = torch.from_numpy(values)
-        shown.append(seen)
+            embedding = torch.from_numpy(values)
+        shown.append(embedding)
     return ImagePrompts(embeddings=torch.stack(shown))

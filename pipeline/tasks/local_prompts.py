@@ -54,9 +54,9 @@ def say(tags: Sequence[tuple[str, float]], prompt: str, *, tags_first: bool = Fa
     >>> say([("flat roof", 0.9), ("strong blur", 0.7)], "water, flat  roof")
     {'water': 1.0, 'flat roof': 1.0, 'strong blur': 0.7}
     """
-    own = dict.fromkeys(split_phrases(prompt), 1.0)
-    others = {phrase: sure for phrase, sure in tags if phrase not in own}
-    return {**others, **own} if tags_first else own | others
+    asked = dict.fromkeys(split_phrases(prompt), 1.0)
+    others = {phrase: sure for phrase, sure in tags if phrase not in asked}
+    return {**others, **asked} if tags_first else asked | others
 
 
 class Prompter:
@@ -74,10 +74,10 @@ class Prompter:
         once for the whole run; ``word_masks`` where the words of the prompt hold, by the first stage."""
         self.plan, self._in_backbone, self._tags = plan, in_backbone, tags
         self._global_tags, self._word_masks = global_tags, word_masks
-        self.said = functools.lru_cache(REMEMBERED)(self._said)
+        self.phrases = functools.lru_cache(REMEMBERED)(self._phrases)
         """the phrases of a tile's prompt and how sure they are: the same in whichever process they are asked for"""
 
-    def _said(self, tile: Tile) -> dict[str, float]:
+    def _phrases(self, tile: Tile) -> dict[str, float]:
         plan = self.plan
         if plan.recipe.prompts.source == "global":
             return say([], plan.recipe.prompts.text)
@@ -91,29 +91,29 @@ class Prompter:
 
     def _own_tags(self, crop: Box) -> Tags:
         """A tile's own tags, the surest first; where none of content is sure enough, the whole image's content."""
-        found = self._tags.of(crop)
-        content = self._tags.content(found)
-        damage = [pair for pair in found if not is_content(pair[0], self.plan.degradations)]
+        tags = self._tags.of(crop)
+        content = self._tags.content(tags)
+        damage = [pair for pair in tags if not is_content(pair[0], self.plan.degradations)]
         if max((sure for _, sure in content), default=0.0) < self.plan.recipe.prompts.least_confidence:
             return sorted(self._global_tags() + damage, key=lambda pair: -pair[1])
-        return [pair for pair in found if pair in content or pair in damage]
+        return [pair for pair in tags if pair in content or pair in damage]
 
     def _parent_tags(self, crop: Box, level: int, known: set[str]) -> Tags:
         """Content of the wider picture round a crop. Not its damage: shrinking hides noise and blur."""
-        wide, by = widen(crop, level, self.plan.source)
+        parent, by = widen(crop, level, self.plan.source)
         weight = PARENT_WEIGHT**level
-        content = self._tags.content(self._tags.of(wide, by))
+        content = self._tags.content(self._tags.of(parent, by))
         return [(phrase, sure * weight) for phrase, sure in content if phrase not in known]
 
     def prompt(self, tile: Tile) -> TilePrompt:
         """What a tile's prediction is guided towards and away from. No tag is both: the user's own words count."""
         recipe = self.plan.recipe
-        own, away = say([], recipe.prompts.text), split_phrases(recipe.prompts.negative)
-        said = [phrase for phrase in self.said(tile) if phrase in own or phrase not in away]
+        asked, away = say([], recipe.prompts.text), split_phrases(recipe.prompts.negative)
+        phrases = [phrase for phrase in self.phrases(tile) if phrase in asked or phrase not in away]
         if recipe.prompts.degradations == "prompt":
-            return TilePrompt(", ".join(said))
-        damage = [phrase for phrase in said if phrase in self.plan.degradations and phrase not in own]
-        prompt = ", ".join(phrase for phrase in said if phrase not in damage)
+            return TilePrompt(", ".join(phrases))
+        damage = [phrase for phrase in phrases if phrase in self.plan.degradations and phrase not in asked]
+        prompt = ", ".join(phrase for phrase in phrases if phrase not in damage)
         return TilePrompt(prompt, ", ".join([*away, *damage]) if damage else None)
 
     def steering(self, window: Box) -> torch.Tensor:
@@ -122,10 +122,10 @@ class Prompter:
         places = (latents_under(window.top, window.bottom, plan), latents_under(window.left, window.right, plan))
         tiles = plan.prompt_tiles.touching(_spanned(*places))
         # before the model is taken: it reads pixels, and takes the model itself
-        said = [self.said(tile) for tile in tiles]
+        prompts = [self.phrases(tile) for tile in tiles]
         with self._in_backbone() as backbone:
             assert isinstance(backbone, SteeringBackbone)
-            words = backbone.steering(said)
+            words = backbone.steering(prompts)
         return blend_words(words, tiles, plan.recipe.tiles.blend, *places)
 
 
@@ -148,10 +148,10 @@ def _spanned(ys: np.ndarray, xs: np.ndarray) -> Box:
     return Box(top=top, left=left, height=int(ys[-1]) - top + 1, width=int(xs[-1]) - left + 1)
 
 
-def blend_words(said: torch.Tensor, tiles: list[Tile], blend: str, ys: np.ndarray, xs: np.ndarray) -> torch.Tensor:
-    """[phrases, y, x] at latent pixels ys, xs from ``said`` [tiles, phrases]: means by the tiles' blend weights."""
-    total, weights = torch.zeros(said.shape[1], len(ys), len(xs)), torch.zeros(len(ys), len(xs))
-    for tile, words in zip(tiles, said, strict=True):
+def blend_words(rows: torch.Tensor, tiles: list[Tile], blend: str, ys: np.ndarray, xs: np.ndarray) -> torch.Tensor:
+    """[phrases, y, x] at latent pixels ys, xs from ``rows`` [tiles, phrases]: means by the tiles' blend weights."""
+    total, weights = torch.zeros(rows.shape[1], len(ys), len(xs)), torch.zeros(len(ys), len(xs))
+    for tile, words in zip(tiles, rows, strict=True):
         along_y = _weights_at(blend, tile.box.height, ys - tile.box.top)
         along_x = _weights_at(blend, tile.box.width, xs - tile.box.left)
         weight = torch.from_numpy(np.outer(along_y, along_x))

@@ -34,7 +34,7 @@ SMALLEST = np.finfo(np.float32).tiny
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class _Seen:
+class _View:
     """The input under a box of latent pixels."""
 
     window: Box
@@ -84,16 +84,16 @@ class Preparer:
         plan = self.plan
         difficulty = np.empty((1, *box.shape), dtype=np.float32) if plan.has_difficulty else None
 
-        def look(wide: Box) -> torch.Tensor:
-            seen = self._see(wide)
+        def look(padded: Box) -> torch.Tensor:
+            view = self._see(padded)
             if difficulty is not None and not self._is_lifted:
-                self._mark(difficulty, box, seen, wide)
-            return self._enlarge(seen, wide)
+                self._mark(difficulty, box, view, padded)
+            return self._enlarge(view, padded)
 
         encode = functools.partial(self._codec.encode, norms=known.get("norms"))
 
-        def encoded(part: Box) -> np.ndarray:
-            return encode_box(look, encode, plan.geometry, plan.regions.canvas, part)
+        def encoded(window: Box) -> np.ndarray:
+            return encode_box(look, encode, plan.geometry, plan.regions.canvas, window)
 
         coarse = self._lift(box, encoded)
         if difficulty is not None and self._is_lifted:
@@ -107,22 +107,26 @@ class Preparer:
 
         Seen in the windows that ``prepare`` sees, so that the largest becomes 1 and nothing becomes more.
         """
-        plan, found = self.plan, np.empty((1, *box.shape), dtype=np.float32)
+        plan, difficulty = self.plan, np.empty((1, *box.shape), dtype=np.float32)
         windows = [box]
         if not self._is_lifted:
             halo, canvas = plan.geometry.codec.encoder_halo, plan.regions.canvas
             windows = [cell.grown(halo, canvas) for cell in cells(box, plan.geometry.codec.window)]
-        for wide in windows:
-            self._mark(found, box, self._see(wide, restores=plan.recipe.difficulty.source == "confidence"), wide)
-        cells_of_box = finite(weigh(found, plan.recipe.difficulty.cell or 1, 1.0), "the map of difficulty", at(box))
+        for padded in windows:
+            self._mark(
+                difficulty, box, self._see(padded, restores=plan.recipe.difficulty.source == "confidence"), padded
+            )
+        cells_of_box = finite(
+            weigh(difficulty, plan.recipe.difficulty.cell or 1, 1.0), "the map of difficulty", at(box)
+        )
         return float(cells_of_box.max())
 
-    def _mark(self, difficulty: np.ndarray, box: Box, seen: _Seen, wide: Box) -> None:
-        """Write how difficult it is where ``wide``, which was seen, lies in ``box``."""
-        part = wide.intersection(box)
-        if part is not None:
-            found = at_latents(self._judge(seen), seen.window, part, self.plan.scale, self.plan.geometry.factor)
-            difficulty[0, *part.within(box)] = found
+    def _mark(self, difficulty: np.ndarray, box: Box, view: _View, padded: Box) -> None:
+        """Write how difficult it is where ``padded``, which was seen, lies in ``box``."""
+        overlap = padded.intersection(box)
+        if overlap is not None:
+            judged = at_latents(self._judge(view), view.window, overlap, self.plan.scale, self.plan.geometry.factor)
+            difficulty[0, *overlap.within(box)] = judged
 
     def _weigh(self, difficulty: np.ndarray, known: Mapping[str, np.ndarray]) -> np.ndarray:
         """Averaged over squares, in units of the picture's peak where it is relative, and raised to its power."""
@@ -143,43 +147,43 @@ class Preparer:
         if lift == "latent":
             return self._lifted(box)
         canvas, cell = plan.regions.canvas, plan.recipe.guidance.low_cell
-        wide = neighbourhood(canvas, box, cell)
+        padded = neighbourhood(canvas, box, cell)
         # once, of all that is read: the low-pass and the box itself read parts of it
-        latents = functools.partial(cut, encoded(wide), wide)
+        latents = functools.partial(cut, encoded(padded), padded)
         return mix(self._lifted, latents, canvas, box, cell=cell)
 
     def coarse_pixels(self, box: Box) -> torch.Tensor:
         """What the coarse latent of a box of latent pixels is encoded from: RGB ``[3, H, W]`` in [0, 1]."""
         return self._enlarge(self._see(box), box)
 
-    def _see(self, wide: Box, *, restores: bool | None = None) -> _Seen:
+    def _see(self, box: Box, *, restores: bool | None = None) -> _View:
         """The input under a box of latent pixels, restored where that is asked for: as the recipe says, if not said."""
         plan = self.plan
-        box_out = wide.scaled(plan.geometry.factor)
+        box_out = box.scaled(plan.geometry.factor)
         window = source_window(box_out, plan.scale, plan.source, self._halo)
         low = self._read_rgb(window)
         restores = self._restores if restores is None else restores
         restored, confidence = self._restore(low, window, box_out) if restores else (None, None)
-        return _Seen(window=window, low=low, restored=restored, confidence=confidence)
+        return _View(window=window, low=low, restored=restored, confidence=confidence)
 
-    def _enlarge(self, seen: _Seen, wide: Box) -> torch.Tensor:
+    def _enlarge(self, view: _View, box: Box) -> torch.Tensor:
         """The first enlargement of the box of latent pixels that was seen: RGB ``[3, H, W]`` in [0, 1]."""
         plan = self.plan
         if plan.recipe.sampling.coarse == "restored":
-            assert seen.restored is not None
-            return seen.restored
-        return enlarge(seen.low, seen.window, wide.scaled(plan.geometry.factor), plan.scale).clamp(0, 1)
+            assert view.restored is not None
+            return view.restored
+        return enlarge(view.low, view.window, box.scaled(plan.geometry.factor), plan.scale).clamp(0, 1)
 
-    def _judge(self, seen: _Seen) -> np.ndarray:
+    def _judge(self, view: _View) -> np.ndarray:
         """The difficulty [y, x] of the input's pixels that were seen."""
         source = self.plan.recipe.difficulty.source
         assert source is not None
         if source == "gradient":
-            return from_gradient(seen.low.clamp(0, 1))
+            return from_gradient(view.low.clamp(0, 1))
         if source == "confidence":
-            assert seen.confidence is not None
-            return from_confidence(seen.confidence)
-        return self._maps[source](seen.window)
+            assert view.confidence is not None
+            return from_confidence(view.confidence)
+        return self._maps[source](view.window)
 
     def enlarged(self, box_out: Box) -> torch.Tensor:
         """The input by bicubic over a box of the output: RGB ``[3, H, W]`` in [0, 1]."""
@@ -194,19 +198,19 @@ class Preparer:
         """
         factor, inside = self.plan.geometry.factor, box.intersection(self.plan.regions.canvas)
         assert inside is not None
-        found = self._found_edges(inside) if self._edges is None else self._given_edges(inside.scaled(factor))
+        shown = self._found_edges(inside) if self._edges is None else self._given_edges(inside.scaled(factor))
         if inside == box:
-            return found
+            return shown
         above, left = factor * (inside.top - box.top), factor * (inside.left - box.left)
         below, right = factor * (box.bottom - inside.bottom), factor * (box.right - inside.right)
-        return {name: functional.pad(one, (left, right, above, below)) for name, one in found.items()}
+        return {name: functional.pad(one, (left, right, above, below)) for name, one in shown.items()}
 
     def _found_edges(self, box: Box) -> dict[str, torch.Tensor]:
         """Structure with edges of the enlarged input, found in a wider window: one can begin beside the box."""
         plan, factor = self.plan, self.plan.geometry.factor
-        wide = box.grown(EDGE_HALO, plan.regions.canvas)
-        pixels = self.enlarged(wide.scaled(factor))
-        ys, xs = box.scaled(factor).within(wide.scaled(factor))
+        padded = box.grown(EDGE_HALO, plan.regions.canvas)
+        pixels = self.enlarged(padded.scaled(factor))
+        ys, xs = box.scaled(factor).within(padded.scaled(factor))
         makers: dict[str, Callable[[], torch.Tensor]] = {"image": lambda: pixels, "edges": lambda: canny_edges(pixels)}
         return {name: makers[name]()[:, ys, xs] for name in plan.recipe.structure.shown}
 

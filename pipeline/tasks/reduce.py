@@ -67,31 +67,31 @@ class Reducer:
             return self._colour_moments(region, known).to_vector()
         box, step = self.plan.regions.box(region), reduction.layer
         if reduction.kind == "blur":
-            return measure_blur(self.plan, step, lambda part: self._states(step, part), box).to_vector()
+            return measure_blur(self.plan, step, lambda wanted: self._states(step, wanted), box).to_vector()
         return moments(torch.from_numpy(self._states(self.plan.num_steps, box))[None]).to_vector()
 
-    def _share_of_shrunk(self, part: str, region: int, known: Table) -> np.ndarray:
+    def _share_of_shrunk(self, half: str, region: int, known: Table) -> np.ndarray:
         plan = self.plan
-        factor = plan.geometry.factor if part == "encoder" else 1
+        factor = plan.geometry.factor if half == "encoder" else 1
         windows = cells(plan.regions.box(region), plan.geometry.codec.window)
-        parts = ((cell.scaled(factor), self._given(part, cell, known).numpy()) for cell in windows)
-        return shrink(plan, part).share(region, parts)
+        parts = ((cell.scaled(factor), self._given(half, cell, known).numpy()) for cell in windows)
+        return shrink(plan, half).share(region, parts)
 
-    def _norm_moments(self, part: str, region: int, known: Table) -> Moments:
+    def _norm_moments(self, half: str, region: int, known: Table) -> Moments:
         geometry, regions, norms = self.plan.geometry, self.plan.regions, self._norms(known)
-        halo = geometry.codec.encoder_halo if part == "encoder" else geometry.codec.decoder_halo
+        halo = geometry.codec.encoder_halo if half == "encoder" else geometry.codec.decoder_halo
         return measure_box(
-            lambda wide: self._given(part, wide, known),
-            lambda window, wide, cell: self._codec.measure(part, window, norms, wide, cell),
+            lambda padded: self._given(half, padded, known),
+            lambda window, padded, cell: self._codec.measure(half, window, norms, padded, cell),
             geometry,
             halo,
             regions.canvas,
             regions.box(region),
         )
 
-    def _given(self, part: str, box: Box, known: Table) -> torch.Tensor:
+    def _given(self, half: str, box: Box, known: Table) -> torch.Tensor:
         """What the encoder or the decoder is given of a box of latent pixels."""
-        if part == "encoder":
+        if half == "encoder":
             return self._preparer.coarse_pixels(box)
         return torch.from_numpy(self.last(box, known))
 
@@ -106,7 +106,7 @@ class Reducer:
     def _colour_moments(self, region: int, known: Table) -> Moments:
         plan, box = self.plan, self.plan.regions.box(region)
         decode = functools.partial(self._codec.decode, norms=known.get("norms"))
-        rgb = decode_box(lambda wide: self.last(wide, known), decode, plan.geometry, plan.regions.canvas, box)
+        rgb = decode_box(lambda padded: self.last(padded, known), decode, plan.geometry, plan.regions.canvas, box)
         inside = plan.out_regions.box(region)
         ys, xs = inside.within(box.scaled(plan.geometry.factor))
         return colour_moments(rgb[:, ys, xs], self._preparer.enlarged(inside))
@@ -127,8 +127,8 @@ class Reducer:
             return {**known, "norms": self._codec.collect(reduction.half, copy[None])}
         whole = join(from_vector(share) for share in shares)
         if reduction.kind == "norm":
-            found = np.stack([whole.mean, whole.variance()])
-            return {**known, "norms": np.concatenate([self._norms(known), found[None]])}
+            statistics = np.stack([whole.mean, whole.variance()])
+            return {**known, "norms": np.concatenate([self._norms(known), statistics[None]])}
         if reduction.kind == "anchor":
             return {**known, ANCHOR: anchor_to(whole, self._first()).to_vector()}
         if reduction.kind == "blur":

@@ -23,8 +23,8 @@ def rest(
     spread = None
     if isinstance(backbone, SpreadingBackbone):
         spread = recipe.difficulty.idle_spread * finite(backbone.spread(clean[None])[0], "the spread of coarse latents")
-    found: np.ndarray = solver.towards(step, torch.from_numpy(z), clean, spread).numpy()
-    return found
+    prediction: np.ndarray = solver.towards(step, torch.from_numpy(z), clean, spread).numpy()
+    return prediction
 
 
 def mask(active: np.ndarray, prediction: np.ndarray, resting: np.ndarray) -> np.ndarray:

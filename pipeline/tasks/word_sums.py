@@ -43,27 +43,27 @@ def cell_grid(regions: RegionGrid, cell: int) -> RegionGrid:
 class WordSums:
     """What the tiles of one denoise task attend to."""
 
-    def __init__(self, *, tokens: int, cell: int, blend: str, seen: Box) -> None:
-        """``seen``: latent pixels that hold all the task's tiles."""
-        self._cell, self._blend, self._box = cell, blend, cells_over(seen, cell)
+    def __init__(self, *, tokens: int, cell: int, blend: str, extent: Box) -> None:
+        """``extent``: latent pixels that hold all the task's tiles."""
+        self._cell, self._blend, self._box = cell, blend, cells_over(extent, cell)
         # the last channel is the sum of weights: tiles may move, so the plan alone does not know it
         self._total = np.zeros((tokens + 1, *self._box.shape), dtype=np.float32)
         self._added: set[Tile] = set()
 
     def add(self, tiles: Iterable[Tile], maps: np.ndarray) -> None:
         """Add the maps [B, T, h_l, w_l] of a batch; a tile that fills a batch up counts once."""
-        for tile, own in zip(tiles, maps, strict=True):
+        for tile, tile_maps in zip(tiles, maps, strict=True):
             if tile not in self._added:
                 self._added.add(tile)
-                self._add_one(tile.box, own)
+                self._add_one(tile.box, tile_maps)
 
-    def _add_one(self, tile: Box, own: np.ndarray) -> None:
+    def _add_one(self, tile: Box, maps: np.ndarray) -> None:
         cells = cells_over(tile, self._cell)
         along_y = _spread(axis_window(self._blend, tile.height), tile.top, self._cell)
         along_x = _spread(axis_window(self._blend, tile.width), tile.left, self._cell)
-        ones = np.ones((1, *own.shape[1:]), dtype=np.float32)
+        ones = np.ones((1, *maps.shape[1:]), dtype=np.float32)
         # not a matrix product of BLAS, whose sums depend on its threads
-        spread = np.einsum("ay,tyx,bx->tab", along_y, np.concatenate([own, ones]), along_x)
+        spread = np.einsum("ay,tyx,bx->tab", along_y, np.concatenate([maps, ones]), along_x)
         self._total[:, *cells.within(self._box)] += spread
 
     def part(self, box: Box) -> np.ndarray:
@@ -79,13 +79,15 @@ def map_shape(geometry: LatentGeometry) -> tuple[int, int]:
     return tokens, cell
 
 
-def sum_words(plan: Plan, seen: Box) -> WordSums:
-    """Empty sums for a denoise task of ``plan`` whose tiles lie in ``seen``, or hang out of the canvas beside it."""
+def sum_words(plan: Plan, extent: Box) -> WordSums:
+    """Empty sums for a denoise task of ``plan`` whose tiles lie in ``extent``, or hang out of the canvas beside it."""
     tokens, cell = map_shape(plan.geometry)
     if plan.jitter:
         by = plan.jitter
-        seen = Box(top=seen.top - by, left=seen.left - by, height=seen.height + 2 * by, width=seen.width + 2 * by)
-    return WordSums(tokens=tokens, cell=cell, blend=plan.recipe.tiles.blend, seen=seen)
+        extent = Box(
+            top=extent.top - by, left=extent.left - by, height=extent.height + 2 * by, width=extent.width + 2 * by
+        )
+    return WordSums(tokens=tokens, cell=cell, blend=plan.recipe.tiles.blend, extent=extent)
 
 
 def _spread(window: np.ndarray, start: int, cell: int) -> np.ndarray:
@@ -103,13 +105,13 @@ def average_words(contributions: Sequence[Contribution], region: Box, cell: int)
     Contributions to its neighbours, which a guided merge is given too, and those of dilated samples are passed over.
     """
     inside = cells_over(region, cell)
-    found = [
-        (cells_over(one.box, cell).within(inside), one.words)
-        for one in contributions
-        if one.words is not None and region.contains(one.box)
+    placed = [
+        (cells_over(contribution.box, cell).within(inside), contribution.words)
+        for contribution in contributions
+        if contribution.words is not None and region.contains(contribution.box)
     ]
-    total = np.zeros((len(found[0][1]), *inside.shape), dtype=np.float32)
-    for place, words in found:
+    total = np.zeros((len(placed[0][1]), *inside.shape), dtype=np.float32)
+    for place, words in placed:
         total[:, *place] += words
     average: np.ndarray = total[:-1] / total[-1]
     return average

@@ -60,8 +60,8 @@ LATENTS = torch.randn(3, 4, 5, 6, generator=torch.Generator().manual_seed(0))
 
 
 def predict(model: Any, guidance: float, table: PromptTable = TABLE, **more: Any) -> torch.Tensor:
-    given = more.pop("given", Conditioning())
-    return predict_tiles(model, SOLVER, 1, LATENTS, given, table, guidance, **more)
+    conditioning = more.pop("conditioning", Conditioning())
+    return predict_tiles(model, SOLVER, 1, LATENTS, conditioning, table, guidance, **more)
 
 
 @pytest.mark.parametrize("guidance", [2.5, 7.5, 0.5])
@@ -102,7 +102,7 @@ def test_prompts_of_each_tile_and_against_it() -> None:
 def test_the_negative_branch_sees_no_image_prompt_and_all_else() -> None:
     model, image = Model(), torch.ones(3, 1, 2)
     shown = {"image": torch.ones(3, 3, 5, 6)}
-    predict(model, 2.0, given=Conditioning(image=image, structure=shown, step=(1, 4)))
+    predict(model, 2.0, conditioning=Conditioning(image=image, structure=shown, step=(1, 4)))
     (_, _, positive), (_, _, negative) = model.seen
     assert positive.image is image
     assert negative.image is not None

@@ -120,7 +120,7 @@ class Teller:
 
 def said_of(teller: Teller, **recipe: Any) -> list[tuple[str, float]]:
     plan = local_plan(**recipe)
-    return list(teller.prompter(plan).said(plan.prompt_tiles.tile(0, 0)).items())
+    return list(teller.prompter(plan).phrases(plan.prompt_tiles.tile(0, 0)).items())
 
 
 def test_each_wider_crop_counts_half_of_the_one_before() -> None:
@@ -172,7 +172,7 @@ def test_one_prompt_for_all_is_the_recipes() -> None:
     plan = small_plan(model=MODEL, prompt="city, coast")
     assert plan.recipe.prompts.source == "global"
     teller = Teller()
-    assert teller.prompter(plan).said(plan.tiles.tile(0, 0)) == {"city": 1.0, "coast": 1.0}
+    assert teller.prompter(plan).phrases(plan.tiles.tile(0, 0)) == {"city": 1.0, "coast": 1.0}
     assert teller.crops == []
 
 
@@ -216,7 +216,7 @@ def test_steering_by_a_loop_over_tiles(box: Box) -> None:
         weight = np.outer(window, window)
         total[:, *tile.box.slices] += numbers[number][:, None, None] * weight
         weights[tile.box.slices] += weight
-    prompter.said = said.__getitem__  # type: ignore[assignment]
+    prompter.phrases = said.__getitem__  # type: ignore[assignment]
     found = prompter.steering(box)
     assert found.shape == (2, *box.shape)
     np.testing.assert_allclose(found.numpy(), (total / weights)[:, *box.slices], rtol=1e-5)

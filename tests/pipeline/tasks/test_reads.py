@@ -63,7 +63,7 @@ def run(plan: Plan) -> np.ndarray:
     """Latents after the last step, by the tasks themselves, one after another."""
     backbone, solver, reads = Uneven(), plan.solver(), InMemory(plan=plan)
     replica = Replica(backbone, lambda _model: backbone)  # type: ignore[arg-type, return-value]
-    denoiser = Denoiser(plan=plan, solver=solver, reads=reads, replica=replica, conditions=nothing_given)
+    denoiser = Denoiser(plan=plan, solver=solver, reads=reads, replica=replica, gather_of=nothing_given)
     merger = Merger(plan=plan, solver=solver, reads=reads, backbone=backbone)
     canvas, regions = plan.regions.canvas, range(plan.regions.num_regions)
     reads.latents[0] = solver.start(torch.from_numpy(reads.noise(canvas, draw=0)), None).numpy()

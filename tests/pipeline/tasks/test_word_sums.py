@@ -22,7 +22,7 @@ TOKENS, CELL = 3, 4
 
 
 def sums_of(tiles: list[Tile], maps: dict[Tile, np.ndarray], blend: str, seen: Box) -> WordSums:
-    sums = WordSums(tokens=TOKENS, cell=CELL, blend=blend, seen=seen)
+    sums = WordSums(tokens=TOKENS, cell=CELL, blend=blend, extent=seen)
     # a short batch is filled up with its last tile
     filled = [*tiles, tiles[-1]]
     sums.add(filled, np.stack([maps[tile] for tile in filled]))
