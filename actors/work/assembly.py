@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 from actors.artifacts.blobs import Blobs
 from actors.artifacts.difficulty import DifficultyMaps
 from actors.artifacts.edges import read_edges
@@ -35,6 +37,20 @@ from .preparation import Preparation
 from .worker import Worker
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Inputs:
+    """What a worker is made from."""
+
+    store: RunStore
+    plan: Plan
+    replica: Replica
+    limit: TextLimit
+    vit: str | None
+    """name of the vision transformer that difficulty is read from"""
+    before: Before | None
+    """the stage before"""
+
+
 def assemble(
     store: RunStore,
     plan: Plan,
@@ -45,9 +61,10 @@ def assemble(
     before: Before | None = None,
 ) -> Worker:
     """``vit`` names the vision transformer that difficulty is read from; ``before`` is the stage before."""
+    inputs = Inputs(store=store, plan=plan, replica=replica, limit=limit, vit=vit, before=before)
     solver, blobs = plan.solver(), Blobs(store)
     states, words = States(store, plan, solver), StoredWords(store, plan, limit, blobs)
-    preparation = _preparation(store, plan, replica, limit, blobs, states, words, vit, before)
+    preparation = _preparation(inputs, blobs, states, words)
     preparer, own_prompts, reductions = preparation.preparer, preparation.own_prompts.table, preparation.reductions
     conditions = Conditions(plan, preparer, preparation.images, own_prompts, preparation.local_prompts)
     denoiser = Denoiser(plan=plan, solver=solver, reads=states, replica=replica, gather_of=conditions.of)
@@ -77,22 +94,13 @@ def assemble(
     )
 
 
-def _preparation(
-    store: RunStore,
-    plan: Plan,
-    replica: Replica,
-    limit: TextLimit,
-    blobs: Blobs,
-    states: States,
-    words: StoredWords,
-    vit: str | None,
-    before: Before | None,
-) -> Preparation:
+def _preparation(inputs: Inputs, blobs: Blobs, states: States, words: StoredWords) -> Preparation:
+    store, plan, replica, limit, before = inputs.store, inputs.plan, inputs.replica, inputs.limit, inputs.before
     read_rgb = read_pixels(store, plan, before)
     tags = CropTags(plan=plan, read_rgb=read_rgb, in_tagger=replica.lend_tagger)
     global_tags = GlobalTags(blobs, tags.all_over)
     prompter = Prompter(plan, replica.lend, tags, global_tags.read, words.masks)
-    maps = DifficultyMaps(store, plan, read_rgb, vit, replica.alone).sources
+    maps = DifficultyMaps(store, plan, read_rgb, inputs.vit, replica.alone).sources
     lifted, edges = (None, None) if before is None else (before.latents, read_edges(store, plan))
     preparer = Preparer(plan, read_rgb, replica.lend, prompter, maps, lifted, edges)
 
