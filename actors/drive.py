@@ -68,7 +68,7 @@ class DrivenRun:
     """called about once a second"""
     should_stop: Callable[[], bool] = lambda: False
     tally: Tally = field(default_factory=Tally)
-    given: Mapping[str, int] = field(default_factory=dict)
+    given_blobs: Mapping[str, int] = field(default_factory=dict)
     """crc32c of blobs that the driver put into the store, by name"""
     sums: JournalledSums = field(init=False)
     kept: Kept = field(init=False)
@@ -79,7 +79,7 @@ class DrivenRun:
 
     def __post_init__(self) -> None:
         self.kept = Kept(self.plan)
-        self.sums = JournalledSums(self.coordinator.graph, self.given)
+        self.sums = JournalledSums(self.coordinator.graph, self.given_blobs)
         for record in self.store.journal.replay():
             if is_task(record):
                 self.sums.add(as_task(record), record.crc32c, record.extra)
@@ -214,9 +214,9 @@ def _object(run: DrivenRun, hello: Hello) -> str | None:
 def _write_journal(run: DrivenRun) -> None:
     finished = list(run.coordinator.uncommitted)
     if finished:
-        run.store.journal.append([_record(one) for one in finished], run.lease.generation)
-        for one in finished:
-            run.sums.add(one.task, one.outcome.crc32c, one.outcome.extra)
+        run.store.journal.append([_record(done) for done in finished], run.lease.generation)
+        for done in finished:
+            run.sums.add(done.task, done.outcome.crc32c, done.outcome.extra)
         run.coordinator.commit(finished)
 
 

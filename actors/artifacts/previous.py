@@ -55,8 +55,8 @@ class Before:
         source = self._plan.regions.canvas
         array = self._store.open_array(latent_name(self._plan.num_steps))
 
-        def read(part: Box) -> np.ndarray:
-            latents = array.read(part)
+        def read(window: Box) -> np.ndarray:
+            latents = array.read(window)
             return latents if self.anchor is None else self.anchor.apply(latents)
 
         return enlarge_cubic(read, source, self._canvas, box)
@@ -67,8 +67,8 @@ class Before:
         plan, array = self._plan, self._store.open_array(OUT)
         source = plan.out_regions.canvas
 
-        def read(part: Box) -> np.ndarray:
-            rgb: np.ndarray = to_rgb(plan.value_range.to_unit(array.read(part))).numpy()
+        def read(window: Box) -> np.ndarray:
+            rgb: np.ndarray = to_rgb(plan.value_range.to_unit(array.read(window))).numpy()
             return rgb
 
         return torch.from_numpy(enlarge_cubic(read, source, self._canvas.scaled(self._factor), window))

@@ -41,13 +41,13 @@ class RegionPrompts:
     """of the prompt and the negative prompt of each tile, row-major; 0 for the plan's own"""
     records: dict[int, PromptRecord]
 
-    def rows(self, indices: Sequence[int], own: PromptTable) -> PromptTable:
-        """The table of a batch of tiles, by their place among the region's tiles; ``own`` is the plan's."""
-        against = self._stack(indices, 1, own) if any(negative for _, negative in self.keys) else None
-        return dataclasses.replace(own, each=self._stack(indices, 0, own), against=against)
+    def rows(self, indices: Sequence[int], own_prompts: PromptTable) -> PromptTable:
+        """The table of a batch of tiles, by their place among the region's tiles; ``own_prompts`` is the plan's."""
+        against = self._stack(indices, 1, own_prompts) if any(negative for _, negative in self.keys) else None
+        return dataclasses.replace(own_prompts, each=self._stack(indices, 0, own_prompts), against=against)
 
-    def _stack(self, indices: Sequence[int], which: int, own: PromptTable) -> dict[str, torch.Tensor]:
-        plain = {name: table[1 - which] for name, table in own.embeddings.items()}
+    def _stack(self, indices: Sequence[int], which: int, own_prompts: PromptTable) -> dict[str, torch.Tensor]:
+        plain = {name: table[1 - which] for name, table in own_prompts.embeddings.items()}
         chosen = [self.keys[index][which] for index in indices]
         rows = [self.records[key].embeddings if key else plain for key in chosen]
         return {name: torch.stack([row[name] for row in rows]) for name in plain}

@@ -96,9 +96,9 @@ def _told(graph: Graph, kept: Kept, records: Iterable[Record]) -> dict[Item, Tol
     for record in filter(is_task, records):
         task = as_task(record)
         item = graph.product(task)
-        own = {} if blob_name(item) else {name: record.crc32c for name in kept.names(item)[:1]}
+        sums = {} if blob_name(item) else {name: record.crc32c for name in kept.names(item)[:1]}
         beside = {key: value for key, value in record.extra.items() if key not in (ACTIVE, BLOBS)}
-        told[item] = Told(arrays=own | beside, blobs=blob_sums(task, record.crc32c, record.extra))
+        told[item] = Told(arrays=sums | beside, blobs=blob_sums(task, record.crc32c, record.extra))
     return told
 
 
@@ -159,8 +159,8 @@ def _damaged(
         for name, crc in told[item].blobs.items():
             sums.setdefault(name, (crc, item))
     names = sorted(sums)
-    for name, found in zip(names, read_all(lambda name: _blob_checksum(store, name), names), strict=True):
-        if found != sums[name][0]:
+    for name, stored in zip(names, read_all(lambda name: _blob_checksum(store, name), names), strict=True):
+        if stored != sums[name][0]:
             bad.add(sums[name][1])
             bin_.add_blob(name)
     return [item for item in items if item in bad]

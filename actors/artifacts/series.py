@@ -47,27 +47,27 @@ def last_stage(run: str | Address) -> Address | None:
 
     Raises OSError for a store that has an answer to every key: no two stages have one plan.
     """
-    found, before = None, None
+    last, before = None, None
     for index in range(_MOST_STAGES):
         place = stage_url(run, index)
         plan = _read_plan(place)
         if plan is None:
-            return found
+            return last
         if plan == before:
             raise OSError(f"{place}/plan.json is that of the stage before: the store cannot hold a run")
-        found, before = place, plan
+        last, before = place, plan
     raise OSError(f"{run} has more than {_MOST_STAGES} stages: the store cannot hold a run")
 
 
-def check_kind(run: str | Address, said: str, *, series: bool) -> None:
+def check_kind(run: str | Address, as_written: str, *, series: bool) -> None:
     """Refuse a run's URL for a series, a series' for a run, and a place that holds other things and neither.
 
-    ``said``: the address as it was given. Raises ValueError. Only reads.
+    ``as_written``: the address as it was given. Raises ValueError. Only reads.
     """
     if series and run_exists(run):
-        raise ValueError(f"--run {said}: holds a run of `gigatile upscale`: give another")
+        raise ValueError(f"--run {as_written}: holds a run of `gigatile upscale`: give another")
     if not series and last_stage(run):
-        raise ValueError(f"--run {said}: holds a series of `gigatile generate`: give another")
+        raise ValueError(f"--run {as_written}: holds a series of `gigatile generate`: give another")
     try:
         root = ObjectRoot.open(run, create=False)
     except NoBucketError:

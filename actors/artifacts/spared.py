@@ -46,24 +46,24 @@ def count_seen(store: RunStore, plan: Plan) -> Seen | None:
     if not plan.has_difficulty:
         return None
     try:
-        found = _count(store, plan)
+        looked = _count(store, plan)
     except (CorruptRegionError, MissingRegionError) as e:
         # the picture is there: it is not held back for a count
         log.warning("how many tiles the model saw is not known: %s", e)
         return None
     tiles = plan.tiles.num_tiles
-    return Seen(tiles=found, all=tiles * plan.num_steps, least=tiles * plan.least_steps)
+    return Seen(tiles=looked, all=tiles * plan.num_steps, least=tiles * plan.least_steps)
 
 
 def _count(store: RunStore, plan: Plan) -> int:
     regions, array = plan.regions, store.open_array(DIFFICULTY)
-    found = 0
+    count = 0
     for region in range(regions.num_regions):
-        seen = reach(plan.tiles, regions, region, plan.jitter)
-        if seen is None:
+        extent = reach(plan.tiles, regions, region, plan.jitter)
+        if extent is None:
             continue
-        difficulty = array.read(seen)[0]
+        difficulty = array.read(extent)[0]
         for step, timestep in enumerate(plan.timesteps):
             owned = tiles_at(plan, step, region)
-            found += len(active_tiles(plan.recipe, owned, seen, difficulty, timestep, plan.refined_from))
-    return found
+            count += len(active_tiles(plan.recipe, owned, extent, difficulty, timestep, plan.refined_from))
+    return count

@@ -16,20 +16,20 @@ from .table import blob_name
 class JournalledSums:
     """What the journal says of blobs, by the item that they belong to."""
 
-    def __init__(self, graph: Graph, given: Sums | None = None) -> None:
-        """``given``: blobs that the driver itself put there, which any task may read."""
-        self._graph, self._given = graph, dict(given or {})
+    def __init__(self, graph: Graph, given_blobs: Sums | None = None) -> None:
+        """``given_blobs``: blobs that the driver itself put there, which any task may read."""
+        self._graph, self._given_blobs = graph, dict(given_blobs or {})
         self._by_item: dict[Item, dict[str, int]] = {}
 
     def add(self, task: Task, crc32c: int, extra: Mapping[str, Any]) -> None:
         """A task is done: its outcome, or its record."""
-        found = blob_sums(task, crc32c, extra)
-        if found:
-            self._by_item[self._graph.product(task)] = found
+        sums = blob_sums(task, crc32c, extra)
+        if sums:
+            self._by_item[self._graph.product(task)] = sums
 
     def of(self, task: Task) -> dict[str, int]:
         """The checksums of all that a task may read."""
-        sums = dict(self._given)
+        sums = dict(self._given_blobs)
         for item in self._items(task):
             sums |= self._by_item.get(item, {})
         return sums

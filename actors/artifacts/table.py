@@ -192,7 +192,7 @@ class Kept:
 
     def __init__(self, plan: Plan) -> None:
         shaped = [(row, row.shapes(plan)) for row in TABLE if row.shapes is not None]
-        self._shaped = sorted(shaped, key=lambda one: one[0].is_beside)
+        self._shaped = sorted(shaped, key=lambda entry: entry[0].is_beside)
         """the arrays that tell of an item first"""
 
     def arrays(self) -> Iterator[tuple[str, Shape]]:

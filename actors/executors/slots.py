@@ -56,10 +56,10 @@ class Slots:
 
     def fill(self, now: float) -> list[Slot]:
         """The places in which a worker is to be started now."""
-        found = [slot for slot in self._slots if slot.due is not None and slot.due <= now]
-        for slot in found:
+        due = [slot for slot in self._slots if slot.due is not None and slot.due <= now]
+        for slot in due:
             slot.due = None
-        return found
+        return due
 
     def greet(self, slot: Slot) -> None:
         """The worker of a place has said hello."""

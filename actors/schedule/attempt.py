@@ -52,10 +52,10 @@ class Finished:
 def lease(attempt: Attempt, member: Member, patience: Patience, workload: Workload) -> float:
     """Seconds that a task may take, the wait behind all that its worker had in hand among them."""
     tasks = (*attempt.ahead, attempt.task)
-    own = workload.seconds(attempt.task)
+    seconds = workload.seconds(attempt.task)
     if not all(workload.seconds(task) for task in tasks):
         return patience.lease_first
-    expected = max(patience.in_flight * own, sum(workload.seconds(task) for task in tasks))
+    expected = max(patience.in_flight * seconds, sum(workload.seconds(task) for task in tasks))
     if all(sort_of(task) in member.has_done for task in tasks):
         return max(patience.lease_floor, patience.lease_factor * expected)
     slowest = max(expected, sum(workload.slowest(task) for task in tasks))

@@ -96,7 +96,7 @@ class Coordinator:
             for name, member in self.members.items()
             if self.patience.in_flight <= len(member.attempts) < self.patience.most_in_flight
         }
-        name = min(loads, key=lambda one: loads[one], default=None)
+        name = min(loads, key=lambda worker: loads[worker], default=None)
         return None if name is None or loads[name] >= 1 else (name, self.members[name])
 
     def overdue(self, now: float) -> list[str]:
@@ -153,9 +153,9 @@ class Coordinator:
         """The journal holds these records now: their tasks are done and their neighbours unlocked."""
         committed = list(finished)
         self.uncommitted = [f for f in self.uncommitted if f not in committed]
-        for one in committed:
-            self._complete(one.task)
-            self.num_left.subtract(task.kind for task in self.items.retire(one.task))
+        for done in committed:
+            self._complete(done.task)
+            self.num_left.subtract(task.kind for task in self.items.retire(done.task))
 
     def fail(self, worker: str, number: int, reason: str, fault: Fault = Fault.WORKER) -> bool:
         """An attempt failed: whether its worker may be to blame, and not only what it was given.

@@ -153,23 +153,23 @@ def _of_ends(plan: Plan) -> list[Row]:
 
 
 def _of_tiles(plan: Plan) -> list[Row]:
-    each, seen = _each(plan.num_steps), seen_by_tiles(plan)
+    each, places = _each(plan.num_steps), seen_by_tiles(plan)
     always: list[Places] = [(0,)] * plan.num_steps
     return [
-        Row("z", Kind.DENOISE, each, seen),
-        Row("coarse", Kind.DENOISE, always, seen, plan.denoise_reads_coarse),
+        Row("z", Kind.DENOISE, each, places),
+        Row("coarse", Kind.DENOISE, always, places, plan.denoise_reads_coarse),
         Row("coarse", Kind.DENOISE, always, prompting_tiles(plan), plan.has_places),
         Row("prompts", Kind.DENOISE, always, None, plan.geometry.inputs.text_tokens is not None),
     ]
 
 
 def _of_samples(plan: Plan) -> list[Row]:
-    each, seen = _each(plan.num_steps), seen_by_samples(plan)
+    each, places = _each(plan.num_steps), seen_by_samples(plan)
     always: list[Places] = [(0,)] * plan.num_steps
     return [
         Row("statistics", Kind.EXCHANGE, [_end(plan, step_chain(step)) for step in range(plan.num_steps)], None),
-        Row("z", Kind.EXCHANGE, each, seen),
-        Row("coarse", Kind.EXCHANGE, always, seen, plan.denoise_reads_coarse),
+        Row("z", Kind.EXCHANGE, each, places),
+        Row("coarse", Kind.EXCHANGE, always, places, plan.denoise_reads_coarse),
         Row("prompts", Kind.EXCHANGE, always, None, plan.geometry.inputs.text_tokens is not None),
     ]
 
@@ -177,11 +177,11 @@ def _of_samples(plan: Plan) -> list[Row]:
 def _of_merges(plan: Plan) -> list[Row]:
     each, merged = _each(plan.num_steps), merged_with(plan)
     always: list[Places] = [(0,)] * plan.num_steps
-    given, exchanged = seen_by_tiles(plan).turned(plan.regions), given_by_samples(plan).turned(plan.regions)
+    from_tiles, exchanged = seen_by_tiles(plan).turned(plan.regions), given_by_samples(plan).turned(plan.regions)
     return [
         Row("z", Kind.MERGE, each, merged),
         Row("coarse", Kind.MERGE, always, merged, plan.is_guided),
-        Row("contribution", Kind.MERGE, each, given.after(merged)),
+        Row("contribution", Kind.MERGE, each, from_tiles.after(merged)),
         Row("exchanged", Kind.MERGE, each, exchanged.after(merged)),
     ]
 
@@ -210,7 +210,7 @@ def _each(num: int) -> list[Places]:
 
 
 def _where(holds: Sequence[bool], places: Places) -> list[Places]:
-    return [places if one else () for one in holds]
+    return [places if held else () for held in holds]
 
 
 def _places(k: int | None) -> Places:

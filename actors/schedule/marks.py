@@ -43,24 +43,24 @@ class Marks(MutableSet[Mark]):
         return kind, step * width + (place >> 3), 1 << (place & 7)
 
     def __contains__(self, mark: object) -> bool:
-        found = self._find(mark) if isinstance(mark, tuple) else None
-        return found is not None and bool(self._bytes[found[0]][found[1]] & found[2])
+        place = self._find(mark) if isinstance(mark, tuple) else None
+        return place is not None and bool(self._bytes[place[0]][place[1]] & place[2])
 
     def add(self, mark: Mark) -> None:
         """Raises IndexError for what lies beyond the plan."""
-        found = self._find(mark)
-        if found is None:
+        place = self._find(mark)
+        if place is None:
             raise IndexError(f"{mark} lies beyond the plan")
-        kind, byte, bit = found
+        kind, byte, bit = place
         if not self._bytes[kind][byte] & bit:
             self._bytes[kind][byte] |= bit
             self.num[kind] += 1
 
     def discard(self, mark: Mark) -> None:
-        found = self._find(mark)
-        if found is not None and self._bytes[found[0]][found[1]] & found[2]:
-            self._bytes[found[0]][found[1]] &= ~found[2]
-            self.num[found[0]] -= 1
+        place = self._find(mark)
+        if place is not None and self._bytes[place[0]][place[1]] & place[2]:
+            self._bytes[place[0]][place[1]] &= ~place[2]
+            self.num[place[0]] -= 1
 
     def __len__(self) -> int:
         return self.num.total()

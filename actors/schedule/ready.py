@@ -37,8 +37,8 @@ class Ready:
 
         Tasks that nobody wants any more are thrown away.
         """
-        passed, found = [], None
-        while found is None:
+        passed, chosen = [], None
+        while chosen is None:
             heaps = [self._heaps[kind] for kind in kinds if self._heaps[kind]]
             if not heaps:
                 break
@@ -47,7 +47,7 @@ class Ready:
             if not is_wanted(task):
                 self._queued.discard(task)
             elif fits(task):
-                found = task
+                chosen = task
                 self._queued.discard(task)
             else:
                 passed.append(entry)
@@ -55,7 +55,7 @@ class Ready:
                     break
         for entry in passed:
             heapq.heappush(self._heaps[entry[1].kind], entry)
-        return found
+        return chosen
 
 
 def priority(graph: Graph, task: Task) -> tuple[int, int, int, int]:

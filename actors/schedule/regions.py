@@ -54,17 +54,17 @@ def seen_by_tiles(plan: Plan) -> Regions:
 
 def prompting_tiles(plan: Plan) -> Regions:
     """Regions whose prompts hold in the tiles of each region."""
-    regions, seen = plan.regions, seen_by_tiles(plan)
-    found = []
-    for along, places in enumerate(seen):
+    regions, by_tiles = plan.regions, seen_by_tiles(plan)
+    axes = []
+    for along, places in enumerate(by_tiles):
         each: list[Places] = []
         for place in range(len(places)):
             first = regions.index(*((place, 0) if along == 0 else (0, place)))
             box = reach(plan.tiles, regions, first, plan.jitter) if plan.has_places else None
             owners = [] if box is None else prompting_regions(plan, box)
             each.append(tuple(sorted({regions.position(owner)[along] for owner in owners})))
-        found.append(each)
-    return Regions(*found)
+        axes.append(each)
+    return Regions(*axes)
 
 
 def merged_with(plan: Plan) -> Regions:

@@ -48,10 +48,10 @@ class Axis:
 
     def spread(self, flags: np.ndarray) -> np.ndarray:
         """Places that flagged readers read: bool [readers, n] -> bool [read, n]."""
-        found = np.zeros((len(self.read_by), flags.shape[1]), dtype=bool)
+        reached = np.zeros((len(self.read_by), flags.shape[1]), dtype=bool)
         for flagged, places in zip(flags, self.reads, strict=True):
-            found[list(places)] |= flagged
-        return found
+            reached[list(places)] |= flagged
+        return reached
 
 
 def turned(reads: Sequence[Places], num_read: int) -> tuple[Places, ...]:

@@ -35,18 +35,18 @@ class Conditions:
         self._plan, self._preparer, self._images = plan, preparer, images
         self._prompt_table, self._local_prompts = prompt_table, local_prompts
 
-    def of(self, step: int, region: int, owned: list[Tile], seen: Box, coarse: np.ndarray | None) -> Gather:
+    def of(self, step: int, region: int, owned: list[Tile], extent: Box, coarse: np.ndarray | None) -> Gather:
         """Those of the tiles that a region owns; see pipeline.tasks.denoise.GatherOf."""
         plan = self._plan
         places = {tile: place for place, tile in enumerate(owned)}
-        prompts = self._prompts(region, seen, places)
+        prompts = self._prompts(region, extent, places)
         images = self._images.read(region) if plan.recipe.image_prompts.source != "none" else None
 
         def gather(tiles: list[Tile]) -> tuple[Conditioning, PromptTable]:
             under = None
             if coarse is not None and plan.model_reads_coarse:
-                under = torch.from_numpy(np.stack([cut(coarse, seen, tile.box) for tile in tiles]))
-            given = Conditioning(
+                under = torch.from_numpy(np.stack([cut(coarse, extent, tile.box) for tile in tiles]))
+            conditioning = Conditioning(
                 coarse=under,
                 structure=self._structure(tiles),
                 step=(step, plan.num_steps),
@@ -54,20 +54,20 @@ class Conditions:
                 image=None if images is None else images.of([places[tile] for tile in tiles]),
                 neighbourhood=plan.neighbourhood(step),
             )
-            return given, prompts(tiles)
+            return conditioning, prompts(tiles)
 
         return gather
 
-    def _prompts(self, region: int, seen: Box, places: dict[Tile, int]) -> Callable[[list[Tile]], PromptTable]:
+    def _prompts(self, region: int, extent: Box, places: dict[Tile, int]) -> Callable[[list[Tile]], PromptTable]:
         """The table of a batch of the region's tiles: the plan's own, a row a tile, or prompts at places of a tile."""
-        own = self._prompt_table()
+        own_prompts = self._prompt_table()
         if self._plan.has_places:
-            inside = read_places(self._plan, seen, self._local_prompts)
-            return lambda tiles: inside.rows(tiles, own)
+            inside = read_places(self._plan, extent, self._local_prompts)
+            return lambda tiles: inside.rows(tiles, own_prompts)
         if self._plan.recipe.prompts.source != "global":
             local = self._local_prompts(region)
-            return lambda tiles: local.rows([places[tile] for tile in tiles], own)
-        return lambda tiles: own
+            return lambda tiles: local.rows([places[tile] for tile in tiles], own_prompts)
+        return lambda tiles: own_prompts
 
     def _structure(self, tiles: list[Tile]) -> dict[str, torch.Tensor] | None:
         """What ControlNets are shown of a batch."""

@@ -56,9 +56,9 @@ class Exchange:
     def exchange(self, step: int, number: int) -> list[Contribution]:
         """Batch ``number`` of a step, under the whole prompt and without structure: a contribution for each region
         under the batch's window, ascending."""
-        batch, latents, given = self._gather(step, number)
+        batch, latents, conditioning = self._gather(step, number)
         scales = sample_scales(self._plan, self._denoiser.solver, step, len(latents))
-        predictions = self._denoiser.predict(step, latents, given, self._prompt_table(), scales)
+        predictions = self._denoiser.predict(step, latents, conditioning, self._prompt_table(), scales)
         return share_out(batch, predictions.numpy(), self._plan.regions)
 
     def _gather(self, step: int, number: int) -> tuple[SampleBatch, torch.Tensor, Conditioning]:
@@ -84,8 +84,8 @@ class Exchange:
         plan, dilation = self._plan, self._plan.dilation
         assert dilation is not None
         box = dilation.window(window)
-        found = restoring(self._reductions.table(step_chain(step)))
-        blurred = found.apply(blur(plan, step, lambda part: self._reads.at(step, part), box))
+        rescaling = restoring(self._reductions.table(step_chain(step)))
+        blurred = rescaling.apply(blur(plan, step, lambda wanted: self._reads.at(step, wanted), box))
         return Shared(
             bijection=window_bijection(plan, step, window),
             samples=gather(dilation, blurred),

@@ -52,7 +52,7 @@ def golden_checksum(plan: Plan, backbone: Backbone) -> int:
     words = finite_table(backbone.embed(["", ""]), "the text encoder", "for no words")
     rows = PromptTable(embeddings=words).rows(1, settings.batch)
     coarse = batch.flip(-1) if plan.model_reads_coarse else None
-    given = Conditioning(coarse=coarse, neighbourhood=plan.neighbourhood(0), **rows)
-    prediction = backbone.predict(batch, plan.solver().timestep(0), given)
+    conditioning = Conditioning(coarse=coarse, neighbourhood=plan.neighbourhood(0), **rows)
+    prediction = backbone.predict(batch, plan.solver().timestep(0), conditioning)
     finite(prediction, DENOISER, "for a fixed input")
     return int(google_crc32c.value(prediction.contiguous().numpy().tobytes()))

@@ -28,32 +28,32 @@ class LocalPlaces:
     embeddings: dict[int, dict[str, torch.Tensor]]
     """by key, without a batch axis"""
 
-    def rows(self, tiles: list[Tile], own: PromptTable) -> PromptTable:
-        """The table of a batch of tiles; ``own`` is the plan's."""
+    def rows(self, tiles: list[Tile], own_prompts: PromptTable) -> PromptTable:
+        """The table of a batch of tiles; ``own_prompts`` is the plan's."""
         has_negatives = any(keys[NEGATIVE] for keys in self.keys.values())
-        against = self._fields(tiles, NEGATIVE, own) if has_negatives else None
-        return dataclasses.replace(own, each=self._fields(tiles, PROMPT, own), against=against)
+        against = self._fields(tiles, NEGATIVE, own_prompts) if has_negatives else None
+        return dataclasses.replace(own_prompts, each=self._fields(tiles, PROMPT, own_prompts), against=against)
 
-    def _fields(self, tiles: list[Tile], which: int, own: PromptTable) -> dict[str, Any]:
+    def _fields(self, tiles: list[Tile], which: int, own_prompts: PromptTable) -> dict[str, Any]:
         """Conditioning's fields. ``text`` has the right shape, and nobody reads it beside ``places``."""
-        plain = {name: table[1 - which] for name, table in own.embeddings.items()}
+        plain = {name: table[1 - which] for name, table in own_prompts.embeddings.items()}
         placed = {tile: self._place(tile, which, plain) for tile in tiles}
         fields: dict[str, Any] = {"text": torch.stack([plain["text"]] * len(tiles))}
-        if pooled := [one for tile in tiles if (one := placed[tile].pooled()) is not None]:
+        if pooled := [vector for tile in tiles if (vector := placed[tile].pooled()) is not None]:
             fields["pooled"] = torch.stack(pooled)
         return {**fields, "places": tuple(placed[tile] for tile in tiles)}
 
     def _place(self, tile: Tile, which: int, plain: dict[str, torch.Tensor]) -> PromptPlaces:
         plan = self.plan
-        said = list(dict.fromkeys(self.keys[window][which] for window in plan.prompt_tiles.touching(tile.box)))
-        each = [self.embeddings[key] if key else plain for key in said]
+        keys = list(dict.fromkeys(self.keys[window][which] for window in plan.prompt_tiles.touching(tile.box)))
+        each = [self.embeddings[key] if key else plain for key in keys]
         rows = {name: torch.stack([one[name] for one in each]) for name in plain}
         return place_prompts(
             plan.prompt_tiles,
             plan.regions.canvas,
             plan.recipe.tiles.blend,
             tile.box,
-            lambda window: said.index(self.keys[window][which]),
+            lambda window: keys.index(self.keys[window][which]),
             rows,
         )
 
@@ -63,7 +63,7 @@ def read_places(plan: Plan, box: Box, read: Callable[[int], RegionPrompts]) -> L
     keys: dict[Tile, tuple[int, int]] = {}
     embeddings: dict[int, dict[str, torch.Tensor]] = {}
     for region in prompting_regions(plan, box):
-        found = read(region)
-        keys |= dict(zip(plan.prompt_tiles.owned_by(plan.regions.box(region)), found.keys, strict=True))
-        embeddings |= {key: record.embeddings for key, record in found.records.items()}
+        prompts = read(region)
+        keys |= dict(zip(plan.prompt_tiles.owned_by(plan.regions.box(region)), prompts.keys, strict=True))
+        embeddings |= {key: record.embeddings for key, record in prompts.records.items()}
     return LocalPlaces(plan=plan, keys=keys, embeddings=embeddings)

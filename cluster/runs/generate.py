@@ -136,11 +136,11 @@ def _sit_at(sitting_of: Callable[..., Sitting], stage: Prepared, stores: Sequenc
     """Compute what is left of a stage; ``stores``: of all stages up to it, in order."""
     store, before = stores[-1], stores[-2] if len(stores) > 1 else None
     with leased(store, stage.plan) as lease:
-        given = {}
+        blobs = {}
         if stage.plan.recipe.prompts.source == "attention":
             first = plan_from_json(stores[0].read_plan() or b"")
-            given = {WORDS_BLOB: Blobs(store).put(WORDS_BLOB, read_words(stores[0], first))}
-        sitting = sitting_of(prepared=stage, store=store, lease=lease, before=before, given=given)
+            blobs = {WORDS_BLOB: Blobs(store).put(WORDS_BLOB, read_words(stores[0], first))}
+        sitting = sitting_of(prepared=stage, store=store, lease=lease, before=before, given_blobs=blobs)
         bring_in = functools.partial(_bring_in, sitting)
         return sit(sitting, bring_in=bring_in, hand_out=functools.partial(_hand_out, sitting))
 

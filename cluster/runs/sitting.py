@@ -65,7 +65,7 @@ class Result:
     already_finished: bool = False
     prompts: dict[str, int] = field(default_factory=dict)
     """tiles with prompts of their own, distinct prompts, and tiles with one that was cut; empty for global prompts"""
-    seen: Seen | None = None
+    tiles_seen: Seen | None = None
     """what the model saw of all tiles at all steps; None for a recipe that spares nothing"""
 
 
@@ -82,7 +82,7 @@ class Sitting:
     """the stage before"""
     room: int = 0
     """bytes of shared memory that later stages will need"""
-    given: Mapping[str, int] = field(default_factory=dict)
+    given_blobs: Mapping[str, int] = field(default_factory=dict)
     """crc32c of blobs that the driver put into the store, by name"""
     on_status: Callable[[dict[str, Any]], None] | None = None
     """hears the status about once a second; then nothing is said on the terminal"""
@@ -116,9 +116,9 @@ def sit(
         records = store.journal.replay()
         check()
         create_arrays(store, plan)
-        found = find_available(store, plan, graph, records, on_checked=on_checked, check=check)
+        resumed = find_available(store, plan, graph, records, on_checked=on_checked, check=check)
         patience = Patience(kept_steps=plan.recipe.run.keep_steps or 0)
-        coordinator = Coordinator(graph, found.available, patience, found.active)
+        coordinator = Coordinator(graph, resumed.available, patience, resumed.active)
         reporter.left = {kind: coordinator.num_left[kind] for kind in reporter.totals}
         if coordinator.done:
             delete_leftovers(store, plan, coordinator, sitting.lease)
@@ -127,11 +127,13 @@ def sit(
             _drive(sitting, graph, coordinator, reporter, tally)
         check()
         exported = hand_out(reporter)
-        prompts, seen = count_prompts(store, store.journal.replay()), count_seen(store, plan)
-        said: dict[str, Any] = {} if seen is None else {"tiles_seen": seen.tiles, "tiles_all": seen.all}
-        said |= {} if exported is None else {"output": exported.path, "pixels_sha256": exported.sha256}
-        reporter.finish(tally, "finished", prompts=prompts, **said)
-    return None if exported is None else Result(exported=exported, tally=tally, prompts=prompts, seen=seen)
+        prompts, tiles_seen = count_prompts(store, store.journal.replay()), count_seen(store, plan)
+        extras: dict[str, Any] = (
+            {} if tiles_seen is None else {"tiles_seen": tiles_seen.tiles, "tiles_all": tiles_seen.all}
+        )
+        extras |= {} if exported is None else {"output": exported.path, "pixels_sha256": exported.sha256}
+        reporter.finish(tally, "finished", prompts=prompts, **extras)
+    return None if exported is None else Result(exported=exported, tally=tally, prompts=prompts, tiles_seen=tiles_seen)
 
 
 def _reporting(sitting: Sitting, graph: Graph) -> Reporter:
@@ -186,7 +188,7 @@ def _drive(sitting: Sitting, graph: Graph, coordinator: Coordinator, reporter: R
         coordinator=coordinator,
         executor=executor,
         lease=sitting.lease,
-        given=sitting.given,
+        given_blobs=sitting.given_blobs,
         on_tick=reporter.tick,
         should_stop=sitting.should_stop,
         tally=tally,

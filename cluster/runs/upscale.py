@@ -94,14 +94,14 @@ def upscale(
         plan, store = prepared.plan, store or RunStore.open(job.run_address)
         on_plan(prepared)
         with leased(store, plan) as lease:
-            given = {} if job.textures is None else _keep_textures(store, plan, job.textures)
+            blobs = {} if job.textures is None else _keep_textures(store, plan, job.textures)
             sitting = Sitting(
                 job=job,
                 prepared=prepared,
                 store=store,
                 lease=lease,
                 should_stop=should_stop,
-                given=given,
+                given_blobs=blobs,
                 on_status=on_status,
             )
             result = sit(
@@ -119,8 +119,8 @@ def _bring_in(sitting: Sitting, job: Job, source: ImageSource, reporter: Reporte
     reporter.announce("ingest", f"{plan.image.height} x {plan.image.width} pixels")
     ingest(store, PIXELS, plan.image, source, lease, records, on_rows=sitting.stop_if_asked)
     if plan.difficulty_map is not None and job.difficulty is not None:
-        with open_difficulty(job.difficulty, trust=job.trust_input) as given:
-            ingest(store, DIFFICULTY_MAP, plan.difficulty_map, given, lease, records, on_rows=sitting.stop_if_asked)
+        with open_difficulty(job.difficulty, trust=job.trust_input) as picture:
+            ingest(store, DIFFICULTY_MAP, plan.difficulty_map, picture, lease, records, on_rows=sitting.stop_if_asked)
 
 
 def _hand_out(sitting: Sitting, source: ImageSource, reporter: Reporter) -> Exported:

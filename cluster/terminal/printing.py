@@ -146,10 +146,10 @@ def print_series(stages: Sequence[Prepared], run_url: str) -> None:
         "device": f"{_device(last)}, {_workers(stages[0].workers)}",
         "run": run_url,
     }
-    rows |= {f"stage {one.plan.stage.index + 1}": _stage_row(one) for one in stages}
+    rows |= {f"stage {stage.plan.stage.index + 1}": _stage_row(stage) for stage in stages}
     print_rows(rows)
-    for one in stages:
-        print_warnings(one.warnings)
+    for stage in stages:
+        print_warnings(stage.warnings)
 
 
 def _stage_row(stage: Prepared) -> str:
@@ -175,9 +175,9 @@ def print_result(result: Result, output: str, run_url: str, seconds: float) -> N
         return
     out.print(f"wrote {place_of(output)} in {seconds:.0f} s")
     out.print(f"pixels sha256 {result.exported.sha256}")
-    if result.seen is not None:
-        out.print(str(result.seen))
-        if result.seen.is_little:
+    if result.tiles_seen is not None:
+        out.print(str(result.tiles_seen))
+        if result.tiles_seen.is_little:
             print_warnings([SPARED])
     counts = result.prompts
     if counts.get("cut"):
@@ -204,12 +204,12 @@ def print_status(table: dict[str, Any], place: tuple[int, int] | None) -> None:
     out.print(line if place is None else f"stage {place[0]} of {place[1]}: {line}")
 
 
-def print_prompts(plan: Plan, found: Sequence[tuple[str, TilePrompts]], *, head: str, num_tiles: int) -> None:
+def print_prompts(plan: Plan, rows: Sequence[tuple[str, TilePrompts]], *, head: str, num_tiles: int) -> None:
     """A table of prompts, each with what stands in its first column under ``head``."""
     table = Table(head, "prompt", "negative prompt", "fell off")
-    for first, one in found:
-        negative = plan.recipe.prompts.negative if one.negative is None else one.negative.kept
-        cells = (first, one.prompt.kept, negative, ", ".join(one.dropped))
+    for first, prompts in rows:
+        negative = plan.recipe.prompts.negative if prompts.negative is None else prompts.negative.kept
+        cells = (first, prompts.prompt.kept, negative, ", ".join(prompts.dropped))
         table.add_row(*(visible(cell) for cell in cells))
     out.print(table)
     out.print(f"{num_tiles} of {plan.prompt_tiles.num_tiles} tiles have a prompt by now")

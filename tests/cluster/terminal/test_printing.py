@@ -200,7 +200,7 @@ def test_a_stage_begins(capsys: Capture) -> None:
 
 
 def result(**facts: Any) -> Any:
-    whole = {"already_finished": False, "exported": SimpleNamespace(sha256="ab"), "seen": None, "prompts": {}}
+    whole = {"already_finished": False, "exported": SimpleNamespace(sha256="ab"), "tiles_seen": None, "prompts": {}}
     return SimpleNamespace(**(whole | facts))
 
 
@@ -223,7 +223,7 @@ class Seen:
 
 @pytest.mark.parametrize("is_little", [True, False])
 def test_what_was_spared(capsys: Capture, is_little: bool) -> None:
-    print_result(result(seen=Seen(is_little)), "o", "run", 1.0)
+    print_result(result(tiles_seen=Seen(is_little)), "o", "run", 1.0)
     lines, errors = told(capsys)
     assert lines[2:] == ["7 of 9 tiles"]
     assert errors == ([f"gigatile: warning: {printing.SPARED}"] if is_little else [])
