@@ -166,14 +166,14 @@ def prompts(
 
     with one_line_errors():
         store, plan = open_prompts(run)
-        found = list(tile_prompts(store, plan))
+        records = list(tile_prompts(store, plan))
         if as_json:
-            print(json.dumps({**count_prompts(store), "prompts": [one.to_table() for one in found]}))
+            print(json.dumps({**count_prompts(store), "prompts": [one.to_table() for one in records]}))
             return
-        rows = [(f"{one.tile.row}, {one.tile.col}", one) for one in found]
+        rows = [(f"{one.tile.row}, {one.tile.col}", one) for one in records]
         if not tiles:
-            rows = [(str(count), one) for count, one in by_frequency(found)]
-        print_prompts(plan, rows, head="row, column" if tiles else "tiles", num_tiles=len(found))
+            rows = [(str(count), one) for count, one in by_frequency(records)]
+        print_prompts(plan, rows, head="row, column" if tiles else "tiles", num_tiles=len(records))
 
 
 def main() -> None:

@@ -98,8 +98,8 @@ class Work:
     def files_read(self) -> tuple[str, ...]:
         """All files, folders and URLs that the command reads; names that are none among them."""
         names = (*(name for name in _PATHS if name not in ("output", "run")),)
-        found = tuple(getattr(self, name, None) for name in names)
-        return (*(one for one in found if one), self.run_url)
+        paths = tuple(getattr(self, name, None) for name in names)
+        return (*(one for one in paths if one), self.run_url)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -145,7 +145,7 @@ class TextJob(Work):
         """Height and width; None for the model's own. Raises ValueError with an example."""
         if not self.size:
             return None
-        found = re.fullmatch(r"([1-9][0-9]*)[xX]([1-9][0-9]*)", self.size)
-        if found is None:
+        match = re.fullmatch(r"([1-9][0-9]*)[xX]([1-9][0-9]*)", self.size)
+        if match is None:
             raise ValueError(f"--size must be WIDTHxHEIGHT in pixels, such as 4096x4096; got {self.size!r}")
-        return int(found[2]), int(found[1])
+        return int(match[2]), int(match[1])

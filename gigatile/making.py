@@ -92,9 +92,11 @@ def upscale(
     each, for what a user can mend, before any work starts.
     """
     job = to_job(Job, recipe, options, input=str(image_path), output=str(output))
-    said: list[str] = []
-    ended = image.upscale(job, should_stop=should_stop, on_plan=lambda one: _warn(said, [one]), on_status=on_progress)
-    return _result(job, ended, said)
+    lines: list[str] = []
+    ended = image.upscale(
+        job, should_stop=should_stop, on_plan=lambda stage: _warn(lines, [stage]), on_status=on_progress
+    )
+    return _result(job, ended, lines)
 
 
 def generate(
@@ -112,11 +114,11 @@ def generate(
     Else as ``upscale``; ``options`` are those of ``gigatile generate``: see cluster.job.TextJob.
     """
     job = _text_job(prompt, output, size, recipe, options)
-    said: list[str] = []
+    lines: list[str] = []
     ended = series.generate(
-        job, should_stop=should_stop, on_plan=lambda stages: _warn(said, stages), on_status=on_progress
+        job, should_stop=should_stop, on_plan=lambda stages: _warn(lines, stages), on_status=on_progress
     )
-    return _result(job, ended, said)
+    return _result(job, ended, lines)
 
 
 def plan(
@@ -145,23 +147,23 @@ def plan_text(
 def _text_job(
     prompt: str, output: str | Path, size: tuple[int, int] | None, recipe: RecipeLike, options: Mapping[str, Any]
 ) -> TextJob:
-    said = {} if size is None else {"size": f"{size[1]}x{size[0]}"}
-    return to_job(TextJob, recipe, {**options, **said}, prompt=prompt, output=str(output))
+    canvas = {} if size is None else {"size": f"{size[1]}x{size[0]}"}
+    return to_job(TextJob, recipe, {**options, **canvas}, prompt=prompt, output=str(output))
 
 
-def _warn(said: list[str], stages: Sequence[Prepared]) -> None:
+def _warn(lines: list[str], stages: Sequence[Prepared]) -> None:
     """Tell what the command would warn of, before anything runs, and keep it for the result."""
     for line in (line for stage in stages for line in stage.warnings):
         log.warning("%s", line)
-        said.append(line)
+        lines.append(line)
 
 
-def _result(job: Work, ended: Ended, said: Sequence[str]) -> Result:
+def _result(job: Work, ended: Ended, lines: Sequence[str]) -> Result:
     return Result(
         output=Path(ended.exported.path),
         sha256=ended.exported.sha256,
         run=Run(job.run_url),
         already_finished=ended.already_finished,
         prompts=ended.prompts,
-        warnings=tuple(said),
+        warnings=tuple(lines),
     )

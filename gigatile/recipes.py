@@ -29,9 +29,11 @@ def to_job(
             hint = f"did you mean {near[0]}?" if near else f"there are {', '.join(sorted(known))}"
             raise TypeError(f"unknown option {name!r}: {hint}")
     preset, settings = _taken_apart(recipe)
-    given: dict[str, Any] = {name: str(value) if isinstance(value, Path) else value for name, value in options.items()}
-    given["settings"] = [*settings, *(given.get("settings") or ())] or None
-    return kind(recipe=preset, **named, **given)
+    arguments: dict[str, Any] = {
+        name: str(value) if isinstance(value, Path) else value for name, value in options.items()
+    }
+    arguments["settings"] = [*settings, *(arguments.get("settings") or ())] or None
+    return kind(recipe=preset, **named, **arguments)
 
 
 def _taken_apart(recipe: str | Path | Mapping[str, Any] | Recipe) -> tuple[str, list[str]]:

@@ -47,5 +47,5 @@ class Run:
 
         ``image``: the run's input, for the georeference, the transparency, the colour profile and the resolution.
         """
-        given = None if image is None else str(image)
-        return export_run(self.url, str(output), image=given, overwrite=overwrite).sha256
+        source = None if image is None else str(image)
+        return export_run(self.url, str(output), image=source, overwrite=overwrite).sha256

@@ -23,7 +23,7 @@ def visible(text: str) -> str:
     >>> print(visible("\x1b]0;owned\x07 [bold]"))
     \x1b]0;owned\x07 [bold]
     """
-    return _OBEYED.sub(lambda found: ascii(found[0])[1:-1], text)
+    return _OBEYED.sub(lambda match: ascii(match[0])[1:-1], text)
 
 
 class Terminal(Console):

@@ -29,14 +29,14 @@ def check_lasting(what: str, path: str, environment: Mapping[str, str] = os.envi
     target = Path(os.path.expanduser(path))
     parts = target.absolute().parts
     if CACHE in pairwise(parts):
-        found = "lies in Ray's folder for this job, which Ray deletes"
+        fault = "lies in Ray's folder for this job, which Ray deletes"
     elif JOB_VARIABLE in environment and not target.is_absolute():
-        found = "is relative, and a Ray job runs in a folder of Ray's"
+        fault = "is relative, and a Ray job runs in a folder of Ray's"
     else:
         return
     where = "an absolute path or a URL such as s3://bucket/runs/scene" if what == "--run" else "an absolute path"
     raise ValueError(
-        f"{what} {path}: {found}; give {where} on {socket.gethostname()}, or take the picture from the run's store "
+        f"{what} {path}: {fault}; give {where} on {socket.gethostname()}, or take the picture from the run's store "
         "afterwards, anywhere: `gigatile export RUN OUTPUT`"
     )
 

@@ -71,16 +71,16 @@ def find_cluster(address: str, environment: Mapping[str, str] = os.environ) -> s
     if named and named not in ("auto", "local"):
         _probe(named, f"auto (RAY_ADDRESS={named})")
         return named
-    found = _local_clusters()
-    if not found:
+    clusters = _local_clusters()
+    if not clusters:
         raise UnreachableError(
             "address auto: this machine is part of no Ray cluster; start one with `ray start --head`, "
             "or use --address local"
         )
-    return next(iter(found)) if len(found) == 1 else ""
+    return next(iter(clusters)) if len(clusters) == 1 else ""
 
 
-def _probe(address: str, said: str) -> None:
+def _probe(address: str, as_written: str) -> None:
     scheme, _, rest = address.rpartition("://")
     if "@" in rest:  # what stands before it may be a password: it is not repeated
         raise UnreachableError(
@@ -90,18 +90,20 @@ def _probe(address: str, said: str) -> None:
     if scheme in ("http", "https"):
         host = rest.partition("/")[0].rpartition(":")[0] or rest.partition("/")[0]
         raise UnreachableError(
-            f"address {said}: {address} is the address for jobs (the dashboard's): a driver joins {host}:6379, the one "
-            f"that `ray start` printed, or is sent there by `ray job submit --address {address} -- ... --address auto`"
+            f"address {as_written}: {address} is the address for jobs (the dashboard's): a driver joins {host}:6379, "
+            "the one that `ray start` printed, or is sent there by "
+            f"`ray job submit --address {address} -- ... --address auto`"
         )
     host, _, port = rest.rpartition(":") if ":" in rest else (rest, "", "")
     number = port or DEFAULT_PORTS.get(scheme, "")
     if scheme not in DEFAULT_PORTS or not host or not number.isdigit():
-        raise UnreachableError(f"address {said!r}: expected local, auto, host:port or ray://host:port")
+        raise UnreachableError(f"address {as_written!r}: expected local, auto, host:port or ray://host:port")
     try:
         socket.create_connection((host.strip("[]"), int(number)), timeout=PROBE_SECONDS).close()
     except (OSError, OverflowError) as e:
         raise UnreachableError(
-            f"address {said}: nothing answers at {host}:{number} ({e}); is the cluster up, and its port open to you?"
+            f"address {as_written}: nothing answers at {host}:{number} ({e}); is the cluster up, and its port "
+            "open to you?"
         ) from e
 
 

@@ -46,8 +46,8 @@ def socket_folder(
 
     Raises OSError naming the mend where none of ``others`` does either.
     """
-    own = environment.get("RAY_TMPDIR") or environment.get("TMPDIR") or "/tmp"
-    objection = _objection(own)
+    inherited = environment.get("RAY_TMPDIR") or environment.get("TMPDIR") or "/tmp"
+    objection = _objection(inherited)
     if objection is None:
         return None
     more = environment.get("XDG_RUNTIME_DIR")
@@ -56,8 +56,8 @@ def socket_folder(
             return Path(folder) / "ray"
     name = "RAY_TMPDIR" if environment.get("RAY_TMPDIR") else "TMPDIR"
     raise OSError(
-        f"{name} {own}: {objection}, and Ray's sockets must lie in a folder with a short name; set RAY_TMPDIR to one "
-        "that can be written, or use --workers 0"
+        f"{name} {inherited}: {objection}, and Ray's sockets must lie in a folder with a short name; set RAY_TMPDIR to "
+        "one that can be written, or use --workers 0"
     )
 
 

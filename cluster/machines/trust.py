@@ -79,8 +79,8 @@ def objection(
     if environment.get("RAY_AUTH_MODE", "").lower() != "token":
         mode = environment.get("RAY_AUTH_MODE")
         if mode or ask(address, token) is not Answer.REFUSED:
-            said = f"RAY_AUTH_MODE is {mode}" if mode else "RAY_AUTH_MODE is not set"
-            return f"the cluster at {address} asks for a token and {said}: `export RAY_AUTH_MODE=token`"
+            state = f"RAY_AUTH_MODE is {mode}" if mode else "RAY_AUTH_MODE is not set"
+            return f"the cluster at {address} asks for a token and {state}: `export RAY_AUTH_MODE=token`"
     if ask(address, token) is Answer.REFUSED:
         return f"the cluster at {address} does not take the token in {where}: {_MEND}"
     return None

@@ -77,15 +77,15 @@ def describe_difficulty(job: Job, source: ImageSource) -> ImageFacts | None:
     """What a plan must know of the job's map of difficulty, checked against the image; None where none is given."""
     if job.difficulty is None:
         return None
-    with open_difficulty(job.difficulty, trust=job.trust_input) as given:
-        info = given.info
+    with open_difficulty(job.difficulty, trust=job.trust_input) as picture:
+        info = picture.info
         if (info.height, info.width) != (source.info.height, source.info.width):
             raise ValueError(
                 f"--difficulty {job.difficulty}: {info.height} x {info.width} pixels (height x width), the image has "
                 f"{source.info.height} x {source.info.width}: give a map of the image's own size"
             )
         return ImageFacts(
-            height=info.height, width=info.width, num_bands=1, dtype=info.dtype, sha256=given.fingerprint()
+            height=info.height, width=info.width, num_bands=1, dtype=info.dtype, sha256=picture.fingerprint()
         )
 
 

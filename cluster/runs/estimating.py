@@ -15,13 +15,13 @@ from .sitting import Prepared
 def estimate(job: Work, stages: Sequence[Prepared]) -> list[Estimate | None]:
     """Of each plan; None for those of models whose work is not counted."""
     family, folder = find_family(job.model, allow_pickle=job.allow_pickle)
-    counts = [count_flops(one.plan, one.cost, family, folder) for one in stages]
+    counts = [count_flops(stage.plan, stage.cost, family, folder) for stage in stages]
     if all(flops is None for flops in counts):
         return [None] * len(counts)
     speed = backend_of(job.address).measure(stages[0].plan)
     return [
-        None if flops is None else Estimate(flops=flops, speed=speed, workers=_busy(one))
-        for flops, one in zip(counts, stages, strict=True)
+        None if flops is None else Estimate(flops=flops, speed=speed, workers=_busy(stage))
+        for flops, stage in zip(counts, stages, strict=True)
     ]
 
 

@@ -129,12 +129,12 @@ def read_status(store: RunStore) -> dict[str, Any]:
     if data is None:
         return {"state": "starting"}
     try:
-        found: dict[str, Any] = checked_json(data, Status, where="status.json")
-        if "total" in found:
-            status_text(found)
+        status: dict[str, Any] = checked_json(data, Status, where="status.json")
+        if "total" in status:
+            status_text(status)
     except (ValueError, KeyError) as e:
         return {"state": "starting", "reason": f"its last report cannot be read ({e}); the next one replaces it"}
-    return found
+    return status
 
 
 def judge(status: dict[str, Any], sighting: Sighting) -> dict[str, Any]:
@@ -192,5 +192,5 @@ def _taken_at(sighting: Sighting) -> float | None:
 
 
 def _generation(status: dict[str, Any]) -> int:
-    found = status.get("generation", 0)
-    return found if isinstance(found, int) else 0
+    generation = status.get("generation", 0)
+    return generation if isinstance(generation, int) else 0

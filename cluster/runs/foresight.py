@@ -18,13 +18,13 @@ def foresee(plan: Plan, model: str, *, allow_pickle: bool = False) -> tuple[str,
 
 def _few_steps(plan: Plan, model: str, *, allow_pickle: bool) -> tuple[str, ...]:
     """That a distilled model is asked for what spoils it, or that one is taken for such by its name alone."""
-    found = find_few_steps(model, allow_pickle=allow_pickle)
+    few = find_few_steps(model, allow_pickle=allow_pickle)
     steps, guidance = plan.recipe.sampling.steps, plan.recipe.guidance.weight
-    if found is None or steps is None or plan.geometry.inputs.embeds_guidance:
+    if few is None or steps is None or plan.geometry.inputs.embeds_guidance:
         return ()
-    told = f"the model is of few steps by {found.sign}"
-    if steps > MOST_TIMES * found.steps or guidance not in UNGUIDED:
-        return (f"{told}: about {found.steps} steps and guidance 0 suit it, the recipe says {steps} and {guidance:g}",)
-    if not found.is_certain:
-        return (f"{told}: {found.steps} steps and no guidance are its defaults here; a recipe can say otherwise",)
+    told = f"the model is of few steps by {few.sign}"
+    if steps > MOST_TIMES * few.steps or guidance not in UNGUIDED:
+        return (f"{told}: about {few.steps} steps and guidance 0 suit it, the recipe says {steps} and {guidance:g}",)
+    if not few.is_certain:
+        return (f"{told}: {few.steps} steps and no guidance are its defaults here; a recipe can say otherwise",)
     return ()

@@ -18,8 +18,8 @@ STRICT = "model.strict"
 def asked_recipe(job: Work) -> Recipe:
     """The job's recipe with ``--set`` and its options, which go before both. Raises ValueError, one line."""
     recipe = override(load_recipe(job.recipe), parse_settings(job.settings), where="--set")
-    given = {setting: getattr(job, option, None) for option, setting in OPTIONS.items()}
-    return recipe.with_settings({setting: value for setting, value in given.items() if value is not None})
+    values = {setting: getattr(job, option, None) for option, setting in OPTIONS.items()}
+    return recipe.with_settings({setting: value for setting, value in values.items() if value is not None})
 
 
 def outdated(job: Work) -> list[str]:
@@ -28,7 +28,7 @@ def outdated(job: Work) -> list[str]:
     return [outdated_line(names, where=where) for names, where in ((files, job.recipe), (words, "--set")) if names]
 
 
-def parse_settings(given: Sequence[str] | None) -> dict[str, Any]:
+def parse_settings(pairs: Sequence[str] | None) -> dict[str, Any]:
     """What ``--set`` was given, each as KEY=VALUE: keys as they stand there, values as TOML has them.
 
     The values are checked where they meet the recipe. Raises ValueError, one line, with the nearest known key.
@@ -37,38 +37,38 @@ def parse_settings(given: Sequence[str] | None) -> dict[str, Any]:
     {'sampling.steps': 8, 'model.strict': False, 'sampling.solver': 'euler'}
     """
     table: dict[str, Any] = {}
-    for one in given or ():
-        key, between, text = (part.strip() for part in one.partition("="))
+    for pair in pairs or ():
+        key, between, text = (word.strip() for word in pair.partition("="))
         if not between or not text:
-            raise ValueError(f"--set {one}: expected KEY=VALUE, such as sampling.steps=8 or model.strict=false")
+            raise ValueError(f"--set {pair}: expected KEY=VALUE, such as sampling.steps=8 or model.strict=false")
         name = dotted(key)
         if name not in (*SETTINGS, "name"):
-            raise ValueError(f"--set {one}: unknown key {key!r}; {nearest(key, more=SETTINGS)}")
+            raise ValueError(f"--set {pair}: unknown key {key!r}; {nearest(key, more=SETTINGS)}")
         if name in map(dotted, table):
-            raise ValueError(f"--set {one}: {name} is set twice: leave one of them out")
-        table[key] = _value(one, text, is_text=name == "name" or SETTINGS[name].kind == "str")
+            raise ValueError(f"--set {pair}: {name} is set twice: leave one of them out")
+        table[key] = _value(pair, text, is_text=name == "name" or SETTINGS[name].kind == "str")
     return table
 
 
-def parse_strict(given: Sequence[str] | None) -> bool:
+def parse_strict(pairs: Sequence[str] | None) -> bool:
     """Whether what nobody reads of a model is refused, by the ``--set`` of a command without a recipe."""
-    table = parse_settings(given)
+    table = parse_settings(pairs)
     if others := [key for key in table if key != STRICT]:
         raise ValueError(f"--set {others[0]}: this command has no recipe, it knows {STRICT} alone: leave it out")
     return bool(checked_settings(table, where="--set").get(STRICT, True))
 
 
-def _value(one: str, text: str, *, is_text: bool) -> Any:
+def _value(pair: str, text: str, *, is_text: bool) -> Any:
     """A value as TOML has it; what is a text may stand without quotes, which a shell takes away."""
     try:
-        found = parse_toml(f"value = {text}", where="--set")
+        table = parse_toml(f"value = {text}", where="--set")
     except ValueError as e:
         if is_text:
             return text
         raise ValueError(
-            f"--set {one}: {text!r} is no value of TOML ({e}); write 8, 0.5, true, [1, 2] or, quoted for the shell, "
+            f"--set {pair}: {text!r} is no value of TOML ({e}); write 8, 0.5, true, [1, 2] or, quoted for the shell, "
             "a text in quotes"
         ) from e
-    if set(found) != {"value"}:
-        raise ValueError(f"--set {one}: expected one value")
-    return found["value"]
+    if set(table) != {"value"}:
+        raise ValueError(f"--set {pair}: expected one value")
+    return table["value"]

@@ -37,16 +37,16 @@ def find_vain(job: Work, asked: Recipe, plans: Sequence[Plan]) -> list[str]:
 
 def given_options(job: Work) -> dict[str, Any]:
     """The options that the job does not leave at their defaults, as the command line names them."""
-    fields = [one for one in dataclasses.fields(job) if one.default is not dataclasses.MISSING]
-    values = {one: getattr(job, one.name) for one in fields}
-    return {f"--{one.name.replace('_', '-')}": value for one, value in values.items() if value != one.default}
+    fields = [field for field in dataclasses.fields(job) if field.default is not dataclasses.MISSING]
+    values = {field: getattr(job, field.name) for field in fields}
+    return {f"--{field.name.replace('_', '-')}": value for field, value in values.items() if value != field.default}
 
 
 def brightest(path: str) -> int:
     """The largest value of a map of difficulty, read piece by piece up to the first that is not black."""
-    with open_difficulty(path) as given:
-        grid = RegionGrid(height=given.info.height, width=given.info.width, side=SIDE)
+    with open_difficulty(path) as picture:
+        grid = RegionGrid(height=picture.info.height, width=picture.info.width, side=SIDE)
         for index in range(grid.num_regions):
-            if found := int(given.read(grid.box(index)).max()):
-                return found
+            if peak := int(picture.read(grid.box(index)).max()):
+                return peak
     return 0

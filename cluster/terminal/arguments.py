@@ -17,15 +17,15 @@ from cluster.job import Work
 
 def takes_job(command: Callable[..., None]) -> Callable[..., None]:
     """A command whose first parameter is a job gets the job's fields as its arguments and options."""
-    first, *own = inspect.signature(command, eval_str=True).parameters.values()
+    first, *rest = inspect.signature(command, eval_str=True).parameters.values()
     job_class: type[Work] = first.annotation
 
     def parameter(field: dataclasses.Field[Any], kind: Any) -> inspect.Parameter:
         required = field.default is dataclasses.MISSING
         words = [f"--{field.name.replace('_', '-')}"] if kind is bool else []
         words = [field.metadata["flag"]] if "flag" in field.metadata else words
-        said = {key: value for key, value in field.metadata.items() if key not in ("place", "flag")}
-        info = typer.Argument(**said) if required else typer.Option(*words, **said)
+        metadata = {key: value for key, value in field.metadata.items() if key not in ("place", "flag")}
+        info = typer.Argument(**metadata) if required else typer.Option(*words, **metadata)
         default = inspect.Parameter.empty if required else field.default
         return inspect.Parameter(
             field.name, inspect.Parameter.KEYWORD_ONLY, default=default, annotation=Annotated[kind, info]
@@ -36,11 +36,11 @@ def takes_job(command: Callable[..., None]) -> Callable[..., None]:
     fields = [parameter(field, kinds[field.name]) for field in ordered]
 
     @functools.wraps(command)
-    def call(**given: Any) -> None:
+    def call(**options: Any) -> None:
         with one_line_errors():
-            job = job_class(**{field.name: given.pop(field.name) for field in ordered})
-        command(job, **given)
+            job = job_class(**{field.name: options.pop(field.name) for field in ordered})
+        command(job, **options)
 
-    keyword_only = [one.replace(kind=inspect.Parameter.KEYWORD_ONLY) for one in own]
+    keyword_only = [one.replace(kind=inspect.Parameter.KEYWORD_ONLY) for one in rest]
     call.__signature__ = inspect.Signature([*fields, *keyword_only])  # type: ignore[attr-defined]
     return call

@@ -13,8 +13,10 @@ from pipeline.settings import show
 def presets() -> Table:
     """A row a preset."""
     table = Table("preset", "paper", "what it switches on")
-    for one in PRESETS.values():
-        table.add_row(one.name, one.paper or "ours", (f"{one.start} and: " if one.start else "") + one.about)
+    for preset in PRESETS.values():
+        table.add_row(
+            preset.name, preset.paper or "ours", (f"{preset.start} and: " if preset.start else "") + preset.about
+        )
     return table
 
 
@@ -22,10 +24,10 @@ def settings() -> Table:
     """A row a setting, section by section."""
     table = Table("setting", "meaning", "values", "default", "needs")
     for section in SECTIONS:
-        for one in SETTINGS.values():
-            if one.section == section.section:
-                words = (one.about.meaning, values(one), show(one.default), needs(one))
-                table.add_row(one.name, *(word.replace("`", "") for word in words))
+        for setting in SETTINGS.values():
+            if setting.section == section.section:
+                words = (setting.about.meaning, values(setting), show(setting.default), needs(setting))
+                table.add_row(setting.name, *(word.replace("`", "") for word in words))
         table.add_section()
     return table
 
@@ -33,6 +35,12 @@ def settings() -> Table:
 def presets_json() -> list[dict[str, object]]:
     """The presets as plain tables: name, paper, what they switch on and their settings."""
     return [
-        {"name": one.name, "paper": one.paper, "about": one.about, "preset": one.start, "settings": dict(one.settings)}
-        for one in PRESETS.values()
+        {
+            "name": preset.name,
+            "paper": preset.paper,
+            "about": preset.about,
+            "preset": preset.start,
+            "settings": dict(preset.settings),
+        }
+        for preset in PRESETS.values()
     ]
