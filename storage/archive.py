@@ -33,15 +33,15 @@ def archive_from_bytes(data: bytes) -> dict[str, np.ndarray]:
     """
     try:
         with zipfile.ZipFile(io.BytesIO(data)) as archive:
-            found = {name.removesuffix(_SUFFIX): _array(archive.read(name)) for name in archive.namelist()}
+            arrays = {name.removesuffix(_SUFFIX): _array(archive.read(name)) for name in archive.namelist()}
     except (zipfile.BadZipFile, zlib.error, ValueError, KeyError, EOFError, OSError, SyntaxError) as e:
         raise ValueError(f"damaged: {e}") from e
     # an encrypted member, a version or a compression that was never written, a header that is no Python
     except (RuntimeError, NotImplementedError, tokenize.TokenError) as e:
         raise ValueError(f"damaged: {e}") from e
-    if archive_to_bytes(found) != data:  # a wrong length in the directory hides the members after it
+    if archive_to_bytes(arrays) != data:  # a wrong length in the directory hides the members after it
         raise ValueError("damaged: its directory is not that of its arrays")
-    return found
+    return arrays
 
 
 def _array(member: bytes) -> np.ndarray:

@@ -144,8 +144,8 @@ class RegionArray:
     def regions(self) -> set[int]:
         """Regions that exist; whether they are whole, only :meth:`crc` says."""
         keys = self.root.list(f"{self.name}/c")
-        found = (_CHUNK_KEY.search(key) for key in keys)
-        return {self.grid.index(int(match[1]), int(match[2])) for match in found if match}
+        matches = (_CHUNK_KEY.search(key) for key in keys)
+        return {self.grid.index(int(match[1]), int(match[2])) for match in matches if match}
 
     def _values(self, rows: slice, cols: slice) -> np.ndarray:
         """Read again before it is called damaged: a bit may have been lost on the way from an object store."""
@@ -236,10 +236,10 @@ def is_description(metadata: dict[str, Any] | None) -> bool:
 
 @lru_cache(maxsize=256)
 def _description(channels: int, grid: RegionGrid, dtype: str, compress: bool) -> dict[str, Any]:
-    found: dict[str, Any] = json.loads(
+    metadata: dict[str, Any] = json.loads(
         describe_array(channels=channels, grid=grid, dtype=np.dtype(dtype), compress=compress)
     )
-    return found
+    return metadata
 
 
 def _restored(root: ObjectRoot, name: str, metadata: str) -> RegionArray:

@@ -52,19 +52,19 @@ class RootStore(ObjectStore):
     async def delete_dir(self, prefix: str) -> None:
         await self._run(lambda: self._root.delete_all(self._root.list(prefix.rstrip("/"))))
 
-    async def _run(self, work: Callable[..., T], *given: object) -> T:
+    async def _run(self, work: Callable[..., T], *args: object) -> T:
         """In a thread, so that many keys are waited for at a time and each may be asked for again."""
-        return await asyncio.get_running_loop().run_in_executor(self._root.pool, work, *given)
+        return await asyncio.get_running_loop().run_in_executor(self._root.pool, work, *args)
 
 
 class ChunkStore(RootStore):
     """``get`` raises MissingRegionError for an absent key, ``set`` raises FileExistsError for a present one."""
 
     async def get(self, key: str, prototype: BufferPrototype, byte_range: ByteRequest | None = None) -> Buffer:
-        found = await super().get(key, prototype, byte_range)
-        if found is None:
+        buffer = await super().get(key, prototype, byte_range)
+        if buffer is None:
             raise MissingRegionError(key)
-        return found
+        return buffer
 
     async def set(self, key: str, value: Buffer) -> None:
         if not await self._run(self._root.put_new, key, value.to_bytes()):

@@ -32,13 +32,13 @@ _DOTTED = re.compile(rf"(?<![\w\-])(?:[\w\-]++\s*+\.\s*+){{{MAX_DEPTH},}}")
 def read_bytes(path: Path, *, most: int = MAX_JSON_BYTES) -> bytes:
     """All bytes of a regular file of at most ``most`` bytes; FileNotFoundError where there is none."""
     try:
-        found = path.stat()
+        status = path.stat()
     except (OSError, ValueError) as e:
         raise FileNotFoundError(f"{path}: no such file") from e
-    if not stat.S_ISREG(found.st_mode):
+    if not stat.S_ISREG(status.st_mode):
         raise ValueError(f"{path}: is no file; expected a text file")
-    if found.st_size > most:
-        raise ValueError(f"{path}: holds {found.st_size} bytes, a file of this kind at most {most}")
+    if status.st_size > most:
+        raise ValueError(f"{path}: holds {status.st_size} bytes, a file of this kind at most {most}")
     return path.read_bytes()
 
 
@@ -71,7 +71,7 @@ def parse_json(data: bytes | str, *, where: str, infinite: bool = False) -> Any:
     """
     text = data if isinstance(data, str) else decode_text(data, where=where)
     try:
-        found = json.loads(
+        tree = json.loads(
             text,
             parse_int=_whole_number,
             parse_float=_finite_number,
@@ -82,8 +82,8 @@ def parse_json(data: bytes | str, *, where: str, infinite: bool = False) -> Any:
         raise ValueError(f"{where}: {_TOO_DEEP}") from None
     except ValueError as e:
         raise ValueError(f"{where}: not JSON: {e}") from e
-    _check_tree(found, where)
-    return found
+    _check_tree(tree, where)
+    return tree
 
 
 def parse_toml(data: bytes | str, *, where: str) -> dict[str, Any]:
@@ -99,13 +99,13 @@ def parse_toml(data: bytes | str, *, where: str) -> dict[str, Any]:
     if _DOTTED.search(bare) or _depth(bare) > MAX_DEPTH:
         raise ValueError(f"{where}: {_TOO_DEEP}")
     try:
-        found = tomllib.loads(text, parse_float=_finite_number)
+        tree = tomllib.loads(text, parse_float=_finite_number)
     except RecursionError:
         raise ValueError(f"{where}: {_TOO_DEEP}") from None
     except ValueError as e:
         raise ValueError(f"{where}: not a TOML file: {e}") from e
-    _check_tree(found, where)
-    return found
+    _check_tree(tree, where)
+    return tree
 
 
 def read_json(path: Path, *, where: str | None = None, infinite: bool = False) -> Any:
@@ -143,38 +143,38 @@ def _infinity(text: str) -> float:
 
 
 def _table(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    found = dict(pairs)
-    if len(found) < len(pairs):
+    table = dict(pairs)
+    if len(table) < len(pairs):
         twice, _ = Counter(key for key, _ in pairs).most_common(1)[0]
         raise ValueError(f"the key {twice!r} stands twice in one table")
-    return found
+    return table
 
 
-def _check_tree(found: Any, where: str) -> None:
+def _check_tree(tree: Any, where: str) -> None:
     """Refuse depth, endless whole numbers (TOML's) and lone surrogates, without recursion."""
-    level, depth = [found], 0
+    level, depth = [tree], 0
     while level:
         if depth > MAX_DEPTH:
             raise ValueError(f"{where}: {_TOO_DEEP}")
         below: list[Any] = []
-        for one in level:
-            if isinstance(one, dict):
-                below += one.keys()
-                below += one.values()
-            elif isinstance(one, list):
-                below += one
+        for node in level:
+            if isinstance(node, dict):
+                below += node.keys()
+                below += node.values()
+            elif isinstance(node, list):
+                below += node
             else:
-                _check_leaf(one, where)
+                _check_leaf(node, where)
         level, depth = below, depth + 1
 
 
-def _check_leaf(one: Any, where: str) -> None:
-    if isinstance(one, str) and not one.isascii():
+def _check_leaf(leaf: Any, where: str) -> None:
+    if isinstance(leaf, str) and not leaf.isascii():
         try:
-            one.encode()
+            leaf.encode()
         except UnicodeEncodeError as e:
-            raise ValueError(f"{where}: {one[:40]!a} holds half of a character (a lone surrogate)") from e
-    elif isinstance(one, int) and abs(one) >= 10**MAX_DIGITS:
+            raise ValueError(f"{where}: {leaf[:40]!a} holds half of a character (a lone surrogate)") from e
+    elif isinstance(leaf, int) and abs(leaf) >= 10**MAX_DIGITS:
         raise ValueError(f"{where}: a whole number of more than {MAX_DIGITS} digits")
 
 

@@ -93,8 +93,8 @@ def _key(generation: int) -> str:
 
 def current_generation(root: ObjectRoot) -> int:
     """The generation that rules; 0 where nobody ever took the lease."""
-    found = (_LEASE_KEY.search(key) for key in root.list("lease"))
-    listed = max((int(match[1]) for match in found if match), default=0)
+    matches = (_LEASE_KEY.search(key) for key in root.list("lease"))
+    listed = max((int(match[1]) for match in matches if match), default=0)
     # a listing may have been cut short
     return root.first_free(_key, listed + 1) - 1
 
@@ -122,13 +122,13 @@ def _holder(root: ObjectRoot, generation: int) -> dict[str, Any]:
     """Who took a generation. Of a damaged record nothing is believed: its holder is watched, as one elsewhere is."""
     key = _key(generation)
     try:
-        found: dict[str, Any] = read_again(
+        holder: dict[str, Any] = read_again(
             lambda: checked_json(root.get(key), Holder, where=f"{root.url}/{key}"), ValueError, KeyError
         )
     except (ValueError, KeyError):
         log.warning("%s/%s is damaged or gone: its holder is judged by its heartbeat alone", root.url, key)
         return _UNKNOWN
-    return found
+    return holder
 
 
 def _check_plan(root: ObjectRoot, generation: int, plan: str) -> None:
@@ -143,10 +143,10 @@ def _check_plan(root: ObjectRoot, generation: int, plan: str) -> None:
 def read_holder(root: ObjectRoot, generation: int) -> dict[str, Any]:
     """Who took a generation, for those who only look; empty where the record is damaged or gone."""
     try:
-        found: dict[str, Any] = checked_json(root.get(_key(generation)), Holder, where=_key(generation))
+        holder: dict[str, Any] = checked_json(root.get(_key(generation)), Holder, where=_key(generation))
     except (KeyError, ValueError):
         return {}
-    return found
+    return holder
 
 
 def is_released(root: ObjectRoot, generation: int) -> bool:

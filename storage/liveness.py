@@ -74,11 +74,11 @@ class Watch:
             return Hold.RELEASED
         if holder and is_gone(holder, identify(self.table), self.table):
             return Hold.GONE
-        seen, now = (generation, heartbeat(self.root, generation)), self.clock()
-        if seen != self._seen:
+        beat, now = (generation, heartbeat(self.root, generation)), self.clock()
+        if beat != self._seen:
             # the first of a generation only begins the watch
             self._moved = self._seen is not None and self._seen[0] == generation
-            self._seen, self._since = seen, now
+            self._seen, self._since = beat, now
         if now - self._since >= self.quiet_s:
             return Hold.SILENT
         return Hold.HELD if self._moved else Hold.UNSEEN

@@ -87,16 +87,16 @@ def _is_led(root: ObjectRoot) -> bool:
 
 def _generation(root: ObjectRoot, key: str) -> bool:
     try:
-        found: Any = parse_json(root.get(key).split(b"\n", 1)[0], where=key)
+        table: Any = parse_json(root.get(key).split(b"\n", 1)[0], where=key)
     except (KeyError, ValueError):
         return False
-    return isinstance(found, dict) and "generation" in found
+    return isinstance(table, dict) and "generation" in table
 
 
 def _is_plan(root: ObjectRoot) -> bool:
     """Whether plan.json is one of ours, of whatever format; what is no JSON may be one that was damaged."""
     try:
-        found: Any = parse_json(root.get("plan.json"), where="plan.json")
+        table: Any = parse_json(root.get("plan.json"), where="plan.json")
     except (KeyError, ValueError):
         return False
-    return isinstance(found, dict) and {"format", "recipe", "regions"} <= found.keys()
+    return isinstance(table, dict) and {"format", "recipe", "regions"} <= table.keys()

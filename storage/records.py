@@ -46,7 +46,7 @@ def from_table(kind: Any, table: Any) -> Any:
         return kind(**{name: from_table(hints.get(name, Any), value) for name, value in table.items()})
     if origin is tuple:
         kinds = args[:1] * len(table) if args[-1] is ... else args
-        return tuple(from_table(one, value) for one, value in zip(kinds, table, strict=True))
+        return tuple(from_table(inner, value) for inner, value in zip(kinds, table, strict=True))
     if origin is dict:
         return {key: from_table(args[1], value) for key, value in table.items()}
     if origin in (Union, UnionType):
@@ -72,5 +72,5 @@ def _member(kinds: tuple[Any, ...], table: Any) -> Any:
 def first_fault(error: ValidationError) -> str:
     """The first fault that pydantic found, in one line."""
     fault = error.errors(include_url=False, include_input=False, include_context=False)[0]
-    place = ".".join(str(part) for part in fault["loc"]) or "the record"
+    place = ".".join(str(step) for step in fault["loc"]) or "the record"
     return f"{place}: {' '.join(fault['msg'].split())}"

@@ -48,10 +48,10 @@ class Registry(Generic[Thing]):
         loaded or is not what it should be.
         """
         outside = self._outside(name)
-        for one in self.built_in:
-            if name in self.names_of(one):
+        for thing in self.built_in:
+            if name in self.names_of(thing):
                 self._warn(name, outside)
-                return one
+                return thing
         if len(outside) > 1:
             raise ValueError(
                 f"{self.what} {name!r} is offered by {' and by '.join(map(_package, outside))}: uninstall all but one"
@@ -60,8 +60,8 @@ class Registry(Generic[Thing]):
 
     def names(self) -> tuple[str, ...]:
         """What can be asked for, gigatile's own first; loads nothing."""
-        own = [name for one in self.built_in for name in self.names_of(one)]
-        return tuple(dict.fromkeys([*own, *sorted(one.name for one in _entry_points(self.group))]))
+        built_in = [name for one in self.built_in for name in self.names_of(one)]
+        return tuple(dict.fromkeys([*built_in, *sorted(one.name for one in _entry_points(self.group))]))
 
     def packages(self, name: str) -> dict[str, str]:
         """The package that offers ``name``, with its version; empty where gigatile itself does, or nobody."""
@@ -77,11 +77,12 @@ class Registry(Generic[Thing]):
         except (ValueError, OSError):
             raise
         except Exception as e:
-            found = " and ".join(f"{key} {version}" for key, version in self.packages(name).items())
-            if not found:
+            packages = " and ".join(f"{key} {version}" for key, version in self.packages(name).items())
+            if not packages:
                 raise
             raise ValueError(
-                f"{self.what} {name!r} of the package {found} failed ({_reason(e)}): mend the package, or uninstall it"
+                f"{self.what} {name!r} of the package {packages} failed ({_reason(e)}): mend the package, or "
+                "uninstall it"
             ) from e
 
     def known(self) -> tuple[Thing, ...]:
@@ -112,16 +113,17 @@ class Registry(Generic[Thing]):
         if not is_right:
             raise ValueError(
                 f"{where}: {entry.value} is a {type(loaded).__name__}, expected a {self.kind.__name__} of "
-                f"{self.kind.__module__}: mend the package, or uninstall it"
+                f"{self.kind.__module__}: mend the package, or "
+                "uninstall it"
             )
-        found: Thing = loaded
-        if entry.name not in self.names_of(found):
+        thing: Thing = loaded
+        if entry.name not in self.names_of(thing):
             raise ValueError(
-                f"{where} says of itself that it is {', '.join(self.names_of(found)) or 'nothing'}: call its entry "
+                f"{where} says of itself that it is {', '.join(self.names_of(thing)) or 'nothing'}: call its entry "
                 "point alike"
             )
-        self._found[entry] = found
-        return found
+        self._found[entry] = thing
+        return thing
 
 
 def _reason(error: BaseException) -> str:

@@ -184,7 +184,7 @@ class RunStore:
 def _parsed(data: bytes) -> dict[str, Any] | None:
     """A JSON object; None for what is none, such as a file that a power cut left empty."""
     try:
-        found: Any = parse_json(data, where="here")
+        table: Any = parse_json(data, where="here")
     except ValueError:
         return None
-    return found if isinstance(found, dict) else None
+    return table if isinstance(table, dict) else None

@@ -117,10 +117,10 @@ def _check_characters(text: str) -> None:
 def _local_path(text: str) -> Address:
     if _WINDOWS.match(text):
         raise ValueError(f"{text!r} is a path of Windows: expected {EXPECTED}")
-    if found := _ONE_SLASH.match(text):
-        scheme = found[1].lower()
+    if match := _ONE_SLASH.match(text):
+        scheme = match[1].lower()
         mend = "file:///folder" if scheme == "file" else f"{scheme}://bucket/folder"
-        raise ValueError(f"expected {mend}, got an address that begins with {found[0]} (a folder of that name: ./...)")
+        raise ValueError(f"expected {mend}, got an address that begins with {match[0]} (a folder of that name: ./...)")
     return _folder(expand_home(text))
 
 

@@ -61,10 +61,10 @@ class Asking:
             return NoBucketError(f"{self._address.url}: there is no bucket {self._address.bucket!r}: {refusal.mend()}")
         mend = f"; {refusal.mend()}" if refusal.mend() else ""
         asked = f" (asked again for {waited:.0f} s)" if waited >= 1.0 else ""
-        said = without_secrets(f"{refusal.reason()}{asked}{mend}", self._options)
+        explanation = without_secrets(f"{refusal.reason()}{asked}{mend}", self._options)
         if refusal.forbids:
-            return PermissionError(f"not allowed to {doing} {where}: {said}")
-        return OSError(f"cannot {doing} {where}: {said}")
+            return PermissionError(f"not allowed to {doing} {where}: {explanation}")
+        return OSError(f"cannot {doing} {where}: {explanation}")
 
     def asked(self, doing: str, key: str, ask: Callable[[], T], *, passing: tuple[type[Exception], ...] = ()) -> T:
         """What ``ask`` returns, asked again while an object store has troubles that pass.
@@ -74,7 +74,7 @@ class Asking:
         attempts = self.retries.begin()
         while True:
             try:
-                found = ask()
+                answer = ask()
             except passing:
                 self.retries.note_answer()
                 raise
@@ -82,7 +82,7 @@ class Asking:
                 self._wait_or_raise(attempts, error, doing, key)
             else:
                 self.retries.note_answer()
-                return found
+                return answer
 
     def _wait_or_raise(self, attempts: Attempts, error: Exception, doing: str, key: str) -> None:
         if not self._is_local and isinstance(error, OSError) and type(error) not in _OF_THE_STORE:
@@ -111,5 +111,5 @@ def _system_error(error: Exception) -> int | None:
     """The errno behind an error; obstore only spells it in its message."""
     if isinstance(error, OSError) and error.errno is not None:
         return error.errno
-    _, found, tail = str(error).partition("(os error ")
-    return int(tail.split(")", 1)[0]) if found else None
+    _, marker, tail = str(error).partition("(os error ")
+    return int(tail.split(")", 1)[0]) if marker else None

@@ -25,8 +25,8 @@ class Integrity:
 
     def matches(self, data: bytes, e_tag: str | None) -> bool:
         """Whether nothing speaks against ``data`` being what has this tag."""
-        found = _MD5.fullmatch(e_tag or "")
-        return found is None or not self._says_md5 or hashlib.md5(data, usedforsecurity=False).hexdigest() == found[1]
+        md5 = _MD5.fullmatch(e_tag or "")
+        return md5 is None or not self._says_md5 or hashlib.md5(data, usedforsecurity=False).hexdigest() == md5[1]
 
     def check(self, key: str, data: bytes, e_tag: str | None, size: int) -> None:
         """Raise DamagedOnTheWayError where ``data`` is not what the store holds at ``key``."""
@@ -35,9 +35,9 @@ class Integrity:
         if self.matches(data, e_tag):
             self._doubted.pop(key, None)
             return
-        seen = (str(e_tag), hashlib.sha256(data).digest())
-        if self._doubted.pop(key, None) == seen:
+        answer = (str(e_tag), hashlib.sha256(data).digest())
+        if self._doubted.pop(key, None) == answer:
             self._says_md5 = False
             return
-        self._doubted[key] = seen
+        self._doubted[key] = answer
         raise DamagedOnTheWayError("other bytes arrived than the store has a checksum of")

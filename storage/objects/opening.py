@@ -40,27 +40,27 @@ def open_bucket(address: Address, options: dict[str, str]) -> ObjectStore:
     is_plain = endpoint.lower().startswith("http://")
     client: Any = {"allow_http": is_plain, "connect_timeout": "10s", "timeout": "300s"}
     # asking again is done here (storage.objects.retrying), where it is known what a lost answer may have done
-    given: Any = {
+    common: Any = {
         "client_options": client,
         "retry_config": {"max_retries": 0, "retry_timeout": timedelta(seconds=0)},
     }
     config: Any = options
     bucket, prefix = address.bucket, address.path or None
     if address.kind == "s3":
-        return S3Store(bucket, prefix=prefix, config=config, **given)
+        return S3Store(bucket, prefix=prefix, config=config, **common)
     if address.kind == "gs":
-        return GCSStore(bucket, prefix=prefix, config=config, **given)
+        return GCSStore(bucket, prefix=prefix, config=config, **common)
     if address.account:
         config = {**options, "azure_storage_account_name": address.account}
-    return AzureStore(bucket, prefix=prefix, config=config, **given)
+    return AzureStore(bucket, prefix=prefix, config=config, **common)
 
 
 def options_from_environment(kind: str) -> dict[str, str]:
     """What the environment says to a kind of store, by lower-case names."""
     prefix = _PREFIXES[kind]
-    found = ((name.lower(), value) for name, value in os.environ.items() if value)
+    variables = ((name.lower(), value) for name, value in os.environ.items() if value)
     known = {prefix + name for name in _OPTIONS[prefix].split()}
-    options = {name: value for name, value in found if name in known}
+    options = {name: value for name, value in variables if name in known}
     if prefix == "aws_" and not options.keys() & {"aws_region", "aws_default_region"}:
         options["aws_region"] = "us-east-1"
     return options

@@ -69,8 +69,8 @@ class Refusal:
     def of(cls, error: Exception) -> Refusal:
         text = str(error)
         status, code = _STATUS.search(text), _CODE.search(text)
-        found = code[1] if code else next((word for word in _MENDS if f'"{word}"' in text), "")
-        return cls(status=int(status[1]) if status else None, code=found, text=text, kind=type(error))
+        reason = code[1] if code else next((word for word in _MENDS if f'"{word}"' in text), "")
+        return cls(status=int(status[1]) if status else None, code=reason, text=text, kind=type(error))
 
     @property
     def lacks_bucket(self) -> bool:

@@ -230,8 +230,8 @@ class ObjectRoot:
         """Bytes by the first part of the key."""
         totals: dict[str, int] = {}
         for key, size in self._sizes(""):
-            part = key.split("/", 1)[0]
-            totals[part] = totals.get(part, 0) + size
+            folder = key.split("/", 1)[0]
+            totals[folder] = totals.get(folder, 0) + size
         return totals
 
     def first_free(self, key_of: Callable[[int], str], number: int) -> int:
@@ -270,8 +270,8 @@ class ObjectRoot:
         if self.path is not None:
             with self._asking.translating("list", ""):
                 return set(os.listdir(self.path))
-        found = self._asking.asked("list", "", partial(obstore.list_with_delimiter, self.store))
-        names = [*found["common_prefixes"], *(meta["path"] for meta in found["objects"])]
+        listing = self._asking.asked("list", "", partial(obstore.list_with_delimiter, self.store))
+        names = [*listing["common_prefixes"], *(meta["path"] for meta in listing["objects"])]
         return {name.rstrip("/").rsplit("/", 1)[-1] for name in names}
 
     def sweep(self, is_aside: Callable[[str], bool]) -> int:
