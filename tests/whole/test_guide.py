@@ -112,7 +112,9 @@ def test_regions_that_guide_by_themselves_differ(tmp_path: Path, monkeypatch: py
     monkeypatch.setattr("pipeline.imaging.frequency.neighbourhood", lambda canvas, box, cell: box)
     monkeypatch.setattr("pipeline.plan.plan.low_pass_window", lambda canvas, box, cell: box)
 
-    def alone(solver: Any, step: int, z: Any, prediction: Any, coarse: Any, *, padded: Any, box: Any, **rest: Any) -> Any:
+    def alone(
+        solver: Any, step: int, z: Any, prediction: Any, coarse: Any, *, padded: Any, box: Any, **rest: Any
+    ) -> Any:
         moved = dataclasses.replace(box, top=0, left=0)
         return guide_prediction(
             solver, step, z, prediction, coarse, padded=moved, box=moved, **{**rest, "canvas": moved}
