@@ -6,11 +6,13 @@ import re
 from dataclasses import dataclass, field
 from typing import Any
 
+from pipeline.models.settings import Codec
 from pipeline.plan.settings import Run
 from pipeline.prompts.settings import Prompts
 from pipeline.sampling.settings import Guidance, Sampling
 from pipeline.settings import by_name
 from storage.home import expand_home
+from storage.images.layout import ALPHA, Choice
 from storage.objects.address import Address
 
 
@@ -28,7 +30,7 @@ def _setting(name: str) -> Any:
     return _option(None, SHOWN[name].about.meaning.replace("``", ""))
 
 
-SHOWN = by_name((Sampling, Prompts, Guidance, Run))
+SHOWN = by_name((Sampling, Prompts, Guidance, Codec, Run))
 OPTIONS = {
     "steps": "sampling.steps",
     "seed": "run.seed",
@@ -36,6 +38,7 @@ OPTIONS = {
     "negative": "prompts.negative",
     "guidance": "guidance.weight",
     "compat": "run.compat",
+    "consistency": "codec.consistency",
 }
 """options and arguments that are settings, which they set"""
 _PATHS = ("output", "recipe", "model", "tagger", "vocabulary", "vit", "input", "difficulty", "textures", "tags")
@@ -113,12 +116,30 @@ class Job(Work):
     tags: str | None = _option(
         None, "JSON or GeoJSON of tags for parts of INPUT: each tile's prompt says those of its part"
     )
-    bands: str | None = _option(None, "bands of INPUT to enlarge, counted from 1, such as 1,2,3")
+    bands: str | None = _option(
+        None, "one or three bands of INPUT that the model sees, counted from 1, such as 4,3,2; the others follow them"
+    )
+    alpha: str = _option("auto", "whether a band that says so is transparency: band, none, or what the file tells")
+    value_range: str = field(
+        default="auto",
+        metadata={
+            "flag": "--range",
+            "help": "input values that are black and white to the model: auto, full, LOW,HIGH or percentiles 1%,99%",
+        },
+    )
+    consistency: bool | None = _setting("codec.consistency")
     trust_input: bool = _option(False, "let INPUT make GDAL read other files than pictures beside it")
 
-    def band_numbers(self) -> tuple[int, ...] | None:
-        """The bands as numbers; raises ValueError with an example."""
-        return parse_bands(self.bands)
+    def choice(self) -> Choice:
+        """What is said of INPUT's bands; raises ValueError with an example."""
+        return parse_choice(self.bands, self.alpha)
+
+
+def parse_choice(bands: str | None, alpha: str = "auto") -> Choice:
+    """What a command says of an image's bands; raises ValueError with an example."""
+    if alpha not in ALPHA:
+        raise ValueError(f"--alpha must be one of {', '.join(ALPHA)}, got {alpha!r}")
+    return Choice(shown=parse_bands(bands), alpha=alpha)
 
 
 def parse_bands(text: str | None) -> tuple[int, ...] | None:

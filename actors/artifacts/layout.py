@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-PIXELS, DIFFICULTY_MAP, EDGES = "pixels", "cond/difficulty-map", "cond/edges"
+PIXELS, VALID, DIFFICULTY_MAP, EDGES = "pixels", "valid", "cond/difficulty-map", "cond/edges"
 COARSE, DIFFICULTY, PROMPTS_ARRAY, OUT = "cond/coarse", "cond/difficulty", "cond/prompt", "out"
 # each stage of a progressive run has a store of its own: one pass a store
 LATENTS, HISTORY, WORDS, MOMENTS = "z/0/s{step:04d}", "history/0/s{step:04d}", "words/s{step:04d}", "moments/{step:04d}"

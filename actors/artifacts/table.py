@@ -115,6 +115,7 @@ READ = "until no task reads it again"
 _ENDS, _STEPS = (Kind.PREPARE,), (Kind.MERGE,)
 TABLE = (
     Artifact(name=layout.PIXELS, holds="the input", made_by=(DRIVER,)),
+    Artifact(name=layout.VALID, holds="where the input is data", made_by=(DRIVER,)),
     Artifact(name=layout.DIFFICULTY_MAP, holds="a user's map of difficulty", made_by=(DRIVER,)),
     Artifact(name=layout.EDGES, holds="edges of the stage before", made_by=(DRIVER,)),
     Artifact(name=layout.COARSE, holds="the coarse latent", made_by=_ENDS, item="coarse", shapes=_coarse),

@@ -10,7 +10,7 @@ from actors.artifacts.edges import read_edges
 from actors.artifacts.image_prompts import StoredImagePrompts
 from actors.artifacts.latents import States
 from actors.artifacts.own_prompts import OwnPrompts
-from actors.artifacts.pixels import read_pixels
+from actors.artifacts.pixels import read_bands, read_pixels, read_valid
 from actors.artifacts.previous import Before
 from actors.artifacts.prompts import PromptStore
 from actors.artifacts.reductions import StoredReductions
@@ -24,6 +24,7 @@ from pipeline.tasks.codec import Codec
 from pipeline.tasks.crop_tags import CropTags
 from pipeline.tasks.decode import Decoder
 from pipeline.tasks.denoise import Denoiser
+from pipeline.tasks.finish import Finisher
 from pipeline.tasks.local_prompts import Prompter, encode_prompt
 from pipeline.tasks.merge import Merger
 from pipeline.tasks.prepare import Preparer
@@ -90,6 +91,7 @@ def assemble(
             last=reductions.last,
             enlarged=preparer.enlarged,
             statistics=statistics,
+            finisher=Finisher(plan=plan, pixels=read_bands(store), valid=read_valid(store, plan)),
         ),
     )
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any
 
+import numpy as np
+
 from actors.artifacts.blobs import BLOBS, Blobs
 from actors.artifacts.image_prompts import StoredImagePrompts
 from actors.artifacts.layout import COARSE, DIFFICULTY, GLOBAL_TAGS_BLOB, PROMPTS_ARRAY, image_prompt_blob
@@ -12,11 +14,14 @@ from actors.artifacts.own_prompts import OwnPrompts
 from actors.artifacts.prompts import PromptStore, RegionPrompts
 from actors.artifacts.reductions import StoredReductions
 from actors.artifacts.tagging import GlobalTags
+from pipeline.plan.emptiness import is_region_empty
 from pipeline.plan.plan import Plan
 from pipeline.tasks.activity import count_active
 from pipeline.tasks.contribution import Contribution
 from pipeline.tasks.local_prompts import Prompter
 from pipeline.tasks.prepare import Preparer
+from pipeline.tasks.reduce import Table
+from storage.box import Box
 from storage.run import RunStore
 
 
@@ -59,10 +64,11 @@ class Preparation:
         extra, kept = dict[str, Any](), dict[str, int]()
         active: tuple[int, ...] = ()
         box = plan.regions.box(region)
-        coarse, difficulty = self.preparer.prepare(box, self.reductions.table("encode"))
+        is_empty = is_region_empty(plan, region)
+        coarse, difficulty = self._empty(box) if is_empty else self.preparer.prepare(box, self._statistics())
         if recipe.prompts.source != "global" and plan.prompt_tiles.owned_by(box):
             extra[PROMPTS_ARRAY], kept = self._prompt(region)
-        if recipe.image_prompts.source != "none" and plan.tiles.owned_by(box):
+        if recipe.image_prompts.source != "none" and plan.tiles.owned_by(box) and not is_empty:
             self.images.look(region)
             kept[image_prompt_blob(region)] = self.blobs.sum(image_prompt_blob(region))
         if difficulty is not None:
@@ -72,6 +78,15 @@ class Preparation:
         if kept:
             extra[BLOBS] = kept
         return Done(crc32c=self.store.open_array(COARSE).write(region, coarse), extra=extra, active=active)
+
+    def _statistics(self) -> Table:
+        return self.reductions.table("encode")
+
+    def _empty(self, box: Box) -> tuple[np.ndarray, np.ndarray | None]:
+        """What there is of a region without data: nothing that is read for a pixel that is data."""
+        plan = self.plan
+        difficulty = np.zeros((1, *box.shape), np.float32) if plan.has_difficulty else None
+        return np.zeros((plan.geometry.channels, *box.shape), np.float32), difficulty
 
     def _prompt(self, region: int) -> tuple[int, dict[str, int]]:
         """Tag the input under each tile of the region and keep the prompts; written before the coarse latent is.

@@ -5,8 +5,10 @@ from __future__ import annotations
 import numpy as np
 
 from pipeline.imaging.metrics import Comparison
+from pipeline.plan.value_range import container
 from storage.box import RegionGrid
-from storage.images import open_image
+from storage.images import ImageSource, open_image
+from storage.images.statistics import measure
 
 WINDOW = 1024
 """pixels a side of a window"""
@@ -24,7 +26,7 @@ def compare_images(first: str, second: str, *, trust: bool = False) -> dict[str,
                     f"{first} and {second} cannot be compared: {what} {getattr(a.info, what)} against "
                     f"{getattr(b.info, what)}; give two images of one size and number format"
                 )
-        comparison = Comparison(peak=255.0 if a.info.dtype == "uint8" else 65535.0)
+        comparison = Comparison(peak=_peak(b))
         grid = RegionGrid(height=a.info.height, width=a.info.width, side=WINDOW)
         # whole rows of windows: a PNG or JPEG that goes back up is decoded from its first row again
         for (band, ours), (_, theirs) in zip(a.rows(WINDOW), b.rows(WINDOW), strict=True):
@@ -32,3 +34,13 @@ def compare_images(first: str, second: str, *, trust: bool = False) -> dict[str,
                 window = (slice(None), *grid.box(index).within(band))
                 comparison.add(np.ascontiguousarray(ours[window]), np.ascontiguousarray(theirs[window]))
     return comparison.figures()
+
+
+def _peak(reference: ImageSource) -> float:
+    """What a signal can span: of whole numbers their format, of floats the reference's own values."""
+    dtype = reference.info.dtype
+    if not dtype.startswith("float"):
+        low, high = container(dtype)
+        return high - low
+    levels = measure(reference).shown
+    return 1.0 if levels is None else levels.most - levels.least or 1.0

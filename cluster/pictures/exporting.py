@@ -8,7 +8,7 @@ from collections.abc import Sequence
 
 from actors.artifacts.layout import OUT
 from actors.artifacts.series import open_begun, stage_place
-from cluster.job import parse_bands
+from cluster.job import parse_choice
 from pipeline.plan.plan import Plan
 from pipeline.plan.record import plan_from_json
 from storage.images import check_output, open_image
@@ -16,8 +16,9 @@ from storage.images.formats import losses
 from storage.images.georeference import check_georeference
 from storage.run import RunStore
 
+from .describing import identify
 from .preview import plain_info
-from .transfer import Exported, decoded_sums, describe_image, export
+from .transfer import Exported, decoded_sums, export
 
 log = logging.getLogger(__name__)
 
@@ -28,13 +29,14 @@ def export_run(
     *,
     image: str | None = None,
     bands: str | None = None,
+    alpha: str = "auto",
     overwrite: bool = False,
     trust_input: bool = False,
 ) -> Exported:
     """Write the decoded pixels of a run to ``output``; of a series those of its last stage.
 
-    ``image`` and ``bands``, as the run was given them: for the georeference, the transparency, the colour profile and
-    the resolution, which the run itself does not keep. Nothing is written to the run.
+    ``image``, ``bands`` and ``alpha``, as the run was given them: for the georeference, the transparency, the colour
+    profile and the resolution, which the run itself does not keep. Nothing is written to the run.
 
     Raises FileNotFoundError for no run, ValueError where regions are missing or the image is another one, and what
     check_output raises.
@@ -47,19 +49,20 @@ def export_run(
         info = dataclasses.replace(plain, num_bands=count, descriptions=(None,) * count)
         _check_target(plan, output, overwrite, count, [run])
         return export(store, plan, info, output, told=told, overwrite=overwrite)
-    with open_image(image, bands=parse_bands(bands), trust=trust_input) as source:
-        if describe_image(source, parse_bands(bands)) != plan.image:
+    choice = parse_choice(bands, alpha)
+    with open_image(image, choice=choice, trust=trust_input) as source:
+        if identify(source, choice) != plan.image.sha256:
             raise ValueError(
-                f"--input {image} is not the image of {store.url}: give the file that was enlarged, and --bands as "
-                "they were given then; or leave it out"
+                f"--input {image} is not the image of {store.url}: give the file that was enlarged, and --bands and "
+                "--alpha as they were given then; or leave it out"
             )
         inputs = [run, image, *source.info.files]
         _check_target(plan, output, overwrite, plan.image.num_bands + source.info.has_alpha, inputs)
         for line in losses(output, source.info):
             log.warning("%s", line)
         check_georeference(source.info.geo, plan.scale)
-        alpha = source.alpha if source.info.has_alpha else None
-        return export(store, plan, source.info, output, told=told, alpha=alpha, overwrite=overwrite)
+        opacity = source.alpha if source.info.has_alpha else None
+        return export(store, plan, source.info, output, told=told, alpha=opacity, overwrite=overwrite)
 
 
 def _open_last(run: str) -> tuple[RunStore, Plan]:

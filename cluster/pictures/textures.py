@@ -13,13 +13,14 @@ import torch
 from torch.nn import functional
 
 from pipeline.imaging.finite import check_weights, finite
-from pipeline.imaging.pixels import to_rgb
+from pipeline.imaging.pixels import ValueRange, to_rgb
 from pipeline.models.card import ModelCard
 from pipeline.models.protocol import Backbone, LookingBackbone, RestoringBackbone, SteeringBackbone, TaggingBackbone
 from pipeline.models.registry import describe_model, load_backbone
+from pipeline.plan.value_range import container
 from pipeline.prompts.textures import PAIRS, TextureMemory, choose_pairs
 from storage.box import Box
-from storage.errors import ImageError, NoBucketError
+from storage.errors import NoBucketError
 from storage.home import expand_home
 from storage.images import ImageSource, open_image
 from storage.links import followed
@@ -134,20 +135,17 @@ def find_patches(folder: Path, order: Order) -> list[tuple[Path, Box]]:
 
 
 def _open(path: Path, trust: bool) -> ImageSource:
-    """A picture, or three bands of one that has more."""
-    try:
-        return open_image(str(path), trust=trust)
-    except ImageError:
-        return open_image(str(path), bands=(1, 2, 3), trust=trust)
+    return open_image(str(path), trust=trust)
 
 
 def _read(places: list[tuple[Path, Box]], trust: bool) -> Iterator[torch.Tensor]:
     """Patches ``[3, side, side]`` in [0, 1]; ``places`` of one picture come together, and it is opened once."""
     for path, here in itertools.groupby(places, key=lambda place: place[0]):
         with _open(path, trust) as source:
-            limit = np.iinfo(source.info.dtype).max
+            low, high = container(source.info.dtype)
+            values, shown = ValueRange(low=low, high=high, dtype=source.info.dtype), list(source.info.shown_bands)
             for _, box in here:
-                yield to_rgb(torch.from_numpy(source.read(box).astype(np.float32) / limit))
+                yield to_rgb(values.to_unit(source.read(box)[shown])).clamp(0, 1)
 
 
 def _steering(low: torch.Tensor, backbone: Backbone) -> torch.Tensor | None:

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from actors.artifacts.layout import OUT
+from actors.artifacts.layout import OUT, VALID
 from actors.schedule.task import Kind
 from pipeline.plan.facts import ImageFacts
 from pipeline.plan.plan import Plan
@@ -17,6 +17,7 @@ from storage.arrays import RegionArray, checksum
 from storage.box import Box, RegionGrid
 from storage.errors import CorruptRegionError
 from storage.images import ImageInfo, ImageSource, write_image
+from storage.images.filling import filled_rows
 from storage.images.opacity import ReadOpacity
 from storage.journal import Record, driver_record
 from storage.lease import Lease
@@ -54,23 +55,30 @@ def ingest(
     *,
     on_rows: Callable[[], None] = lambda: None,
 ) -> None:
-    """Copy an image into the store's array ``name``, rows in increasing order; does nothing where the journal says it
-    is there, whole.
+    """Copy an image into the store's array ``name``, its holes filled, and where it is data into VALID.
+
+    Rows come in increasing order. Does nothing where the journal says that it is there, whole.
 
     ``on_rows`` is called after each row of chunks, and now and then while they are checked. Raises ImageError, naming
     the rows, where the image is damaged.
     """
     grid = RegionGrid(height=image.height, width=image.width, side=PIXEL_SIDE)
-    array = store.array(name, channels=image.num_bands, grid=grid, dtype=image.dtype, compress=True)
-    if is_recorded(array, records, on_rows):
+    arrays = {name: store.array(name, channels=image.num_bands, grid=grid, dtype=image.dtype, compress=True)}
+    if image.holes != "none":
+        channels = image.num_bands if image.holes == "bands" else 1
+        arrays[VALID] = store.array(VALID, channels=channels, grid=grid, dtype="uint8", compress=True)
+    if all(is_recorded(array, records, on_rows) for array in arrays.values()):
         return
-    checksums = []
-    for band_box, pixels in source.rows(PIXEL_SIDE):
-        for region in grid.overlapping(band_box):
-            checksums.append(write_over(array, region, pixels[:, *grid.box(region).within(band_box)], lease))
+    checksums: dict[str, list[int]] = {name: [] for name in arrays}
+    for box, pixels, valid in filled_rows(source, PIXEL_SIDE, image.means):
+        values = {name: pixels} if valid is None else {name: pixels, VALID: valid.astype(np.uint8)}
+        for region in grid.overlapping(box):
+            for key, array in arrays.items():
+                part = values[key][:, *grid.box(region).within(box)]
+                checksums[key].append(write_over(array, region, part, lease))
         on_rows()
-    record = driver_record(INGEST, extra={"array": name, "crc32c": checksums})
-    store.journal.append([record], lease.generation)
+    made = [driver_record(INGEST, extra={"array": key, "crc32c": sums}) for key, sums in checksums.items()]
+    store.journal.append(made, lease.generation)
 
 
 def is_recorded(array: RegionArray, records: list[Record], on_some: Callable[[], None] = lambda: None) -> bool:
@@ -174,10 +182,3 @@ def _decoded_rows(
         for top in range(box.top, box.bottom, ROWS):
             rows = Box(top=top, left=0, height=min(ROWS, box.bottom - top), width=grid.width)
             yield rows, band[:, *rows.within(box)]
-
-
-def describe_image(source: ImageSource, bands: tuple[int, ...] | None) -> ImageFacts:
-    """What a plan must know of an image, some bands of which were opened; None for all."""
-    info = source.info
-    digest = hashlib.sha256(f"{source.fingerprint()} bands {bands or 'all'}".encode()).hexdigest()
-    return ImageFacts(height=info.height, width=info.width, num_bands=info.num_bands, dtype=info.dtype, sha256=digest)

@@ -7,8 +7,9 @@ import os
 from pathlib import Path
 
 from cluster.job import Job, Work
+from cluster.pictures.asked_range import AskedRange
+from cluster.pictures.describing import describe_image
 from cluster.pictures.textures import memory_for
-from cluster.pictures.transfer import describe_image
 from pipeline.models.card import AttentionCard, ModelCard
 from pipeline.models.registry import describe_model
 from pipeline.models.vit import describe_attention
@@ -27,6 +28,7 @@ from storage.documents import read_text
 from storage.images import ImageSource, check_output, open_image
 from storage.images.georeference import check_georeference
 from storage.images.ground import to_pixels
+from storage.images.layout import Choice
 from storage.images.source import packages_of
 from storage.links import followed
 from storage.objects.address import Address
@@ -38,16 +40,20 @@ from .settings import asked_recipe
 
 def open_source(job: Job) -> ImageSource:
     """The job's image. Raises ImageError and its kin, one line each."""
-    return open_image(job.input, bands=job.band_numbers(), trust=job.trust_input)
+    return open_image(job.input, choice=job.choice(), trust=job.trust_input)
 
 
 def make_plan(job: Job, source: ImageSource, device: DeviceFacts) -> Plan:
     """Bind the job's recipe; raises ValueError or FileNotFoundError, one line with the mend."""
     recipe = asked_recipe(job)
     model = describe_model(job.model, allow_pickle=job.allow_pickle, strict=recipe.model.strict)
+    asked = AskedRange.parse(job.value_range)
+    image = describe_image(source, job.choice(), asked.percentiles)
+    if (value_range := asked.of(image)) is not None:
+        recipe = recipe.with_settings({"codec.value_range": value_range})
     return bind(
         recipe,
-        image=describe_image(source, job.band_numbers()),
+        image=image,
         scale=job.scale,
         model=model,
         device=device,
@@ -91,7 +97,7 @@ def describe_difficulty(job: Job, source: ImageSource) -> ImageFacts | None:
 
 def open_difficulty(path: str, *, trust: bool = False) -> ImageSource:
     """The first band of a map of difficulty."""
-    return open_image(path, bands=(1,), trust=trust)
+    return open_image(path, choice=Choice(only=(1,)), trust=trust)
 
 
 def read_vit(job: Work) -> AttentionCard | None:

@@ -48,6 +48,7 @@ def prepare(job: Job, source: ImageSource) -> Prepared:
     vain = find_vain(job, asked_recipe(job), [plan])
     foreseen = foresee(plan, job.model, allow_pickle=job.allow_pickle)
     warnings = (*model_notes(plan), *cuts, *vain, *foreseen, *losses(job.output, source.info), *outdated(job))
+    warnings = (*warnings, *(f"{job.input}: {line}" for line in source.info.notes))
     return Prepared(plan=plan, cost=cost, workers=there.workers, warnings=warnings)
 
 

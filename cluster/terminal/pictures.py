@@ -109,6 +109,7 @@ def export(
         str | None, typer.Option("--input", help="the run's input: OUTPUT gets its georeference, alpha and profile")
     ] = None,
     bands: Annotated[str | None, typer.Option(help="as `upscale` was given it")] = None,
+    alpha: Annotated[str, typer.Option(help="as `upscale` was given it")] = "auto",
     overwrite: Annotated[bool, typer.Option("--overwrite", help="replace OUTPUT if it is there")] = False,
     trust_input: TrustOpt = False,
 ) -> None:
@@ -117,6 +118,8 @@ def export(
 
     with one_line_errors():
         check_lasting("OUTPUT", output)
-        exported = export_run(run, output, image=image, bands=bands, overwrite=overwrite, trust_input=trust_input)
+        exported = export_run(
+            run, output, image=image, bands=bands, alpha=alpha, overwrite=overwrite, trust_input=trust_input
+        )
         out.print(f"wrote {place_of(output)}")
         out.print(f"pixels sha256 {exported.sha256}")

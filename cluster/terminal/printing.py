@@ -95,7 +95,8 @@ def _work_rows(plan: Plan, cost: Price) -> dict[str, str]:
         f"prompts {recipe.prompts.source}, seed {recipe.run.seed}",
         "activity": _activity(recipe),
         "image": f"{plan.image.height} x {plan.image.width} -> {_size(plan)}, {plan.image.num_bands} bands of "
-        f"{plan.image.dtype}",
+        f"{plan.image.dtype}{_shown(plan)}",
+        "values": _values(plan),
         "regions": f"{regions.rows} x {regions.cols} of {regions.side} latent pixels",
         "tiles": f"{tiles.num_tiles} of {tiles.tile_height} x {tiles.tile_width} latent pixels a step, "
         f"batches of {recipe.model.batch}",
@@ -103,6 +104,28 @@ def _work_rows(plan: Plan, cost: Price) -> dict[str, str]:
         "codec": f"norms {recipe.codec.norm}, the encoder {cost.encodes:.3g} and the decoder {cost.decodes:.3g} times "
         "over the canvas",
     }
+
+
+def _shown(plan: Plan) -> str:
+    """Which bands the model sees, where it does not see all."""
+    shown = plan.image.shown_bands
+    if len(shown) == plan.image.num_bands:
+        return ""
+    return f", of which the model sees {', '.join(str(band + 1) for band in shown)}"
+
+
+def _values(plan: Plan) -> str:
+    """What becomes of the values, in words."""
+    low, high = plan.levels
+    said = [f"{low:g} to {high:g} are black and white to the model"]
+    if plan.agrees:
+        said.append("the result, shrunk again, is the input")
+    if plan.image.holes != "none":
+        hole = "a mask" if plan.image.hole is None else plan.image.hole
+        said.append(f"no data ({hole}) stays no data")
+    if plan.image.occupancy is not None:
+        said.append(f"{plan.image.occupancy.share:.0%} of the squares of {CELL} hold data: the others cost nothing")
+    return "; ".join(said)
 
 
 def _least(plan: Plan, cost: Price) -> str:

@@ -26,18 +26,20 @@ class ValueRange:
     low: float
     high: float
     dtype: str
-    """uint8 or uint16"""
+    """the file's own"""
 
     def to_unit(self, values: np.ndarray) -> torch.Tensor:
         """[..., y, x] of the stored format -> float32, 0 at ``low`` and 1 at ``high``, not clipped."""
-        return torch.from_numpy((values.astype(np.float32) - self.low) / (self.high - self.low))
+        return torch.from_numpy(((values.astype(np.float64) - self.low) / (self.high - self.low)).astype(np.float32))
 
     def from_unit(self, unit: torch.Tensor) -> np.ndarray:
-        """The inverse, rounded to nearest and clipped to the number format. Raises NotFiniteError for NaN."""
+        """The inverse, rounded to nearest and clipped to a format of whole numbers. Raises NotFiniteError for NaN."""
         finite(unit, "what was to be written as pixels")
         values = unit.double().numpy() * (self.high - self.low) + self.low
-        limit = np.iinfo(self.dtype).max
-        return np.clip(np.rint(values), 0, limit).astype(self.dtype)
+        kind = np.dtype(self.dtype)
+        if kind.kind == "f":
+            return values.astype(kind)
+        return np.clip(np.rint(values), np.iinfo(kind).min, np.iinfo(kind).max).astype(kind)
 
 
 def to_rgb(unit: torch.Tensor) -> torch.Tensor:

@@ -133,5 +133,20 @@ class Codec(Section):
         first=WITHOUT,
     )
     value_range: tuple[float, float] | None = setting(
-        None, "input values that become 0 and 1; the whole range of the image's number format where it is open"
+        None,
+        """input values that become 0 and 1; where it is open the whole range of 8 bits, and what the values of other
+        number formats fill""",
+    )
+    consistency: bool | None = setting(
+        None,
+        """whether the result, shrunk again, is the input; where it is open, of images that lie on the ground""",
+        first=WITHOUT,
+    )
+    point_spread: float = setting(
+        0.0,
+        "standard deviation of the sensor's point spread that shrinking has; 0 for the mean over a pixel's square",
+        unit="input pixels",
+        least=0,
+        most=4,
+        read_with=(where("codec.consistency", True),),
     )

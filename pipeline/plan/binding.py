@@ -34,6 +34,7 @@ from .plan import Plan
 from .prompt_checks import check_attention, check_prompting, check_seen, check_tagger
 from .recipe import Recipe
 from .sources import NO_DIFFICULTY, PAPER_STEPS, source_defaults
+from .value_range import default_range
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -142,7 +143,7 @@ def bind(
     """Bind a recipe to an image, a model and a device. Raises ValueError with the mend for what cannot work."""
     height, width = _canvas(image, scale, model, stage)
     one_window = max(height, width) <= min(model.geometry.codec.window, recipe.tiles.region)
-    settled = _settle(_follow(recipe, given), model, image, given.tagger, one_window=one_window)
+    settled = _settle(_follow(recipe, given), model, image, given.tagger, scale=scale, one_window=one_window)
     degradations = _degradations(model, given.tags, given.tagger)
     _check(settled, model, device, given, stage, degradations)
     regions = RegionGrid(height=height, width=width, side=settled.tiles.region)
@@ -221,7 +222,9 @@ def _degradations(model: ModelCard, tags: TagFile | None, tagger: Tagging | None
     return tuple(dict.fromkeys([*(tags.degradations if tags is not None else ()), *model.degradations]))
 
 
-def _settle(recipe: Recipe, model: ModelCard, image: ImageFacts, tagger: Tagging | None, *, one_window: bool) -> Recipe:
+def _settle(
+    recipe: Recipe, model: ModelCard, image: ImageFacts, tagger: Tagging | None, *, scale: int, one_window: bool
+) -> Recipe:
     """Fill what the recipe leaves open from the model, the image and the tagger.
 
     ``one_window``: the autoencoder sees the whole canvas at once.
@@ -247,7 +250,8 @@ def _settle(recipe: Recipe, model: ModelCard, image: ImageFacts, tagger: Tagging
         "model.batch": 1 if is_nearby else model.defaults.batch,
         "model.dtype": model.defaults.dtype,
         "codec.norm": "window" if one_window or not geometry.codec.decoder_norms else "fast",
-        "codec.value_range": (0.0, 255.0 if image.dtype == "uint8" else 65535.0),
+        "codec.value_range": default_range(image),
+        "codec.consistency": image.is_map and scale > 1,
     }
     if recipe.difficulty.activity == "all":
         defaults |= {"difficulty.source": "none", **NO_DIFFICULTY}

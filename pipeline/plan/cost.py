@@ -4,8 +4,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+import numpy as np
+
 from pipeline.models.protocol import num_branches
 
+from .emptiness import is_region_empty, is_tile_empty
 from .plan import Plan
 from .reductions import list_reductions, shrink
 
@@ -48,7 +51,7 @@ class Price:
 def price(plan: Plan) -> Price:
     """Count a plan's work and bytes without running any of it."""
     recipe, geometry, settings = plan.recipe, plan.geometry, plan.denoise_settings
-    owned = [len(plan.tiles.owned_by(plan.regions.box(r))) for r in range(plan.regions.num_regions)]
+    owned = [_num_seen(plan, region) for region in range(plan.regions.num_regions)]
     batches = sum(-(-count // settings.batch) for count in owned)
     dilated = 0 if plan.dilation is None else len(plan.dilation.batches(settings.batch))
     branches = settings.batch * num_branches(geometry, settings.guidance)
@@ -59,12 +62,29 @@ def price(plan: Plan) -> Price:
         forwards_least=branches * (batches * plan.least_steps + dilated * plan.num_steps),
         dilated_forwards=dilated * each,
         region_steps=plan.regions.num_regions * plan.num_steps,
-        encodes=_runs(plan, "encoder") if plan.uses_coarse and not plan.lifts_latents else 0.0,
-        decodes=_runs(plan, "decoder") if plan.stage.decodes else 0.0,
+        encodes=_runs(plan, "encoder") * share_of_data(plan) if plan.uses_coarse and not plan.lifts_latents else 0.0,
+        decodes=_runs(plan, "decoder") * share_of_data(plan) if plan.stage.decodes else 0.0,
         disk_peak=_disk_peak(plan),
         memory_worker=LIBRARIES + _weights(plan) + max(denoise_bytes(plan), _codec_bytes(plan)),
         memory_model=geometry.cost.parameters * _BYTES[recipe.model.dtype or "float32"],
     )
+
+
+def _num_seen(plan: Plan, region: int) -> int:
+    """Tiles that a region owns and that hold data, wherever they may move to."""
+    owned = plan.tiles.owned_by(plan.regions.box(region))
+    if plan.image.occupancy is None:
+        return len(owned)
+    return sum(not is_tile_empty(plan, tile.box, plan.jitter) for tile in owned)
+
+
+def share_of_data(plan: Plan) -> float:
+    """Of the canvas, by regions: what of it is encoded and decoded."""
+    regions = plan.regions
+    if plan.image.occupancy is None:
+        return 1.0
+    held = sum(regions.box(r).area for r in range(regions.num_regions) if not is_region_empty(plan, r))
+    return held / regions.canvas.area
 
 
 def _runs(plan: Plan, half: str) -> float:
@@ -90,7 +110,7 @@ def _disk_peak(plan: Plan) -> int:
     copies = 3 + plan.solver().num_history + int(plan.uses_coarse)
     if plan.recipe.run.keep_steps:
         copies += plan.num_steps // plan.recipe.run.keep_steps
-    sample = 1 if plan.image.dtype == "uint8" else 2
+    sample = np.dtype(plan.image.dtype).itemsize
     pixels = plan.image.num_bands * sample * (plan.image.height * plan.image.width + plan.height_out * plan.width_out)
     edges = 0
     if plan.stage.before is not None and "edges" in plan.recipe.structure.shown:

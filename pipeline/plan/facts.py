@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from pipeline.geometry.tiles import TileGrid
 from storage.box import RegionGrid
+from storage.occupancy import Occupancy
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -29,11 +30,30 @@ class ImageFacts:
     width: int
     """input pixels along x"""
     num_bands: int
-    """1 or 3"""
+    """without transparency"""
     dtype: str
-    """uint8 or uint16"""
+    """the file's own number format, which the result has too"""
     sha256: str
     """of the file's bytes and of the chosen bands"""
+    shown: tuple[int, ...] = ()
+    """bands that the model sees, counted from 0: one, or red, green and blue; () for all of them"""
+    holes: str = "none"
+    """what can be no data: "none", single values of "bands", or "pixels" as a whole"""
+    hole: str | None = None
+    """the number that stands for no data, as text, which data do not have in the result; None where none does"""
+    levels: tuple[float, float] | None = None
+    """the values that nearly all of the shown bands' lie between; None where they were not measured"""
+    means: tuple[float, ...] = ()
+    """of the bands, where they have holes to be filled"""
+    occupancy: Occupancy | None = None
+    """where there are data at all; None for everywhere"""
+    is_map: bool = False
+    """whether it lies on the ground"""
+
+    @property
+    def shown_bands(self) -> tuple[int, ...]:
+        """See ``shown``."""
+        return self.shown or tuple(range(self.num_bands))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -13,7 +13,9 @@ from pipeline.geometry.dilation import Dilation, plan_dilation
 from pipeline.geometry.jitter import jitter_radius
 from pipeline.geometry.tiles import TileGrid, plan_tiles
 from pipeline.imaging.colour import REACH as COLOUR_REACH
+from pipeline.imaging.consistency import reach as agreement_reach
 from pipeline.imaging.frequency import neighbourhood as low_pass_window
+from pipeline.imaging.injection import REACH as INJECTION_REACH
 from pipeline.imaging.pixels import ValueRange
 from pipeline.models.card import AttentionCard, LatentGeometry
 from pipeline.models.protocol import Neighbourhood, num_branches
@@ -29,8 +31,9 @@ from .device import DeviceFacts
 from .facts import ONLY_STAGE, DenoiseSettings, ImageFacts, Stage
 from .recipe import Recipe
 from .sources import is_relative
+from .value_range import container
 
-FORMAT = 7
+FORMAT = 8
 """version of the plan record; a change to how results are computed raises it"""
 
 
@@ -123,9 +126,14 @@ class Plan:
         return RegionGrid(height=self.height_out, width=self.width_out, side=self.regions.side * factor)
 
     @property
-    def value_range(self) -> ValueRange:
+    def levels(self) -> tuple[float, float]:
+        """Input values that are 0 and 1 to the model."""
         assert self.recipe.codec.value_range is not None
-        low, high = self.recipe.codec.value_range
+        return self.recipe.codec.value_range
+
+    @property
+    def value_range(self) -> ValueRange:
+        low, high = self.levels
         return ValueRange(low=low, high=high, dtype=self.image.dtype)
 
     @property
@@ -168,9 +176,35 @@ class Plan:
 
     @property
     def decode_halo(self) -> int:
-        """Latent pixels round a region that its output depends on: the decoder's reach, and the colour's."""
-        colour = -(-COLOUR_REACH // self.geometry.factor) if self.recipe.codec.colour == "wavelet" else 0
-        return self.geometry.codec.decoder_halo + colour
+        """Latent pixels round a region that its output depends on: the decoder's reach, the colour's, and more."""
+        colour = COLOUR_REACH if self.recipe.codec.colour == "wavelet" else 0
+        return self.geometry.codec.decoder_halo + -(-(colour + self.finish_halo) // self.geometry.factor)
+
+    @property
+    def agrees(self) -> bool:
+        """Whether the result, shrunk again, is the input; of a picture as large as its input it would be the input."""
+        return bool(self.recipe.codec.consistency) and self.scale > 1
+
+    @property
+    def finish_reach(self) -> int:
+        """Input pixels round a box whose decoded output its bands depend on."""
+        agreeing = agreement_reach(self.recipe.codec.point_spread)
+        others = agreeing + INJECTION_REACH if self.image.num_bands > len(self.image.shown_bands) else 0
+        return 0 if self.scale == 1 else others + (agreeing if self.agrees else 0)
+
+    @property
+    def finish_halo(self) -> int:
+        """Output pixels round a box that are decoded to finish it: those of the input pixels that it reaches."""
+        # a box need not begin at an input pixel's edge; bands beside those shown are finished in any case
+        others = self.image.num_bands > len(self.image.shown_bands)
+        return (self.finish_reach + 1) * self.scale if self.finish_reach or others else 0
+
+    @property
+    def can_exceed(self) -> bool:
+        """Whether input values may lie beyond the range that the model sees."""
+        low, high = container(self.image.dtype)
+        is_float = self.image.dtype.startswith("float")
+        return is_float or not (self.levels[0] <= low and high <= self.levels[1])
 
     @property
     def is_guided(self) -> bool:

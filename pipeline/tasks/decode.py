@@ -10,11 +10,12 @@ import numpy as np
 import torch
 
 from pipeline.imaging.colour import match_colour, transfer_colour
-from pipeline.imaging.pixels import from_rgb
+from pipeline.plan.emptiness import is_region_empty
 from pipeline.plan.plan import Plan
 from storage.box import Box
 
 from .codec import Codec, decode_box
+from .finish import Finisher
 from .reduce import Table
 
 
@@ -30,11 +31,14 @@ class Decoder:
     """the enlarged input over a box of output pixels: RGB ``[3, H, W]``"""
     statistics: Callable[[], Table]
     """what the reductions before decoding found"""
+    finisher: Finisher
 
     def decode(self, region: int) -> np.ndarray:
         """Output pixels ``[bands, y, x]`` of a region, of the image's type, cut at the image's true edge."""
         plan, geometry = self.plan, self.plan.geometry
         canvas, factor = plan.regions.canvas, geometry.factor
+        if is_region_empty(plan, region):
+            return self.finisher.empty(plan.out_regions.box(region))
         # the colours see further than the decoder, which takes its own halo
         padded = plan.regions.box(region).grown(plan.decode_halo - geometry.codec.decoder_halo, canvas)
         table = self.statistics()
@@ -44,5 +48,4 @@ class Decoder:
             rgb = transfer_colour(rgb, self.enlarged(padded.scaled(factor)))
         elif plan.recipe.codec.colour == "adain":
             rgb = match_colour(rgb, table)
-        ys, xs = plan.out_regions.box(region).within(padded.scaled(factor))
-        return plan.value_range.from_unit(from_rgb(rgb[:, ys, xs], plan.image.num_bands))
+        return self.finisher.finish(rgb, padded.scaled(factor), plan.out_regions.box(region))

@@ -15,6 +15,7 @@ from pipeline.geometry.blend import tile_weight
 from pipeline.geometry.tiles import Tile, TileGrid
 from pipeline.imaging.finite import TOO_STRONG, finite, finite_table
 from pipeline.models.protocol import Backbone, Conditioning, ReadingBackbone, WordMaps, num_branches
+from pipeline.plan.emptiness import is_tile_empty
 from pipeline.plan.facts import DenoiseSettings
 from pipeline.plan.plan import Plan
 from pipeline.sampling.solver import Solver
@@ -227,7 +228,7 @@ class Denoiser:
         def predict(tiles: list[Tile], latents: torch.Tensor) -> torch.Tensor:
             return self._predict_batch(step, tiles, latents, gather(tiles), words)
 
-        idle = self._idle(step, extent, owned, z, coarse) if coarse is not None and plan.has_difficulty else None
+        idle = self._idle(step, extent, owned, z, coarse)
         with self.replica.alone:
             made = denoise_region(plan.denoise_settings, owned, extent, z, predict, idle)
         contributions = [made[destination] for destination in sorted(made)]
@@ -267,14 +268,20 @@ class Denoiser:
                 backbone, self.solver, step, latents, conditioning, prompts, guidance, scales=scales, words=words
             )
 
-    def _idle(self, step: int, extent: Box, tiles: list[Tile], z: np.ndarray, coarse: np.ndarray) -> Idle:
+    def _idle(self, step: int, extent: Box, tiles: list[Tile], z: np.ndarray, coarse: np.ndarray | None) -> Idle | None:
         """Those of ``tiles`` that the model does not see at ``step``; z and coarse over ``extent``."""
         plan, recipe = self.plan, self.plan.recipe
-        difficulty = self.reads.difficulty(extent)
-        active = set(active_tiles(recipe, tiles, extent, difficulty, plan.timesteps[step], plan.refined_from))
+        idle = {tile for tile in tiles if is_tile_empty(plan, tile.box)}
+        if plan.has_difficulty:
+            difficulty = self.reads.difficulty(extent)
+            idle |= {*tiles} - {
+                *active_tiles(recipe, tiles, extent, difficulty, plan.timesteps[step], plan.refined_from)
+            }
 
         def predict(tile: Tile) -> np.ndarray:
+            if coarse is None:  # of a tile without data: nothing reads what becomes of it
+                return np.zeros((len(z), *tile.box.shape), np.float32)
             still = (cut(values, extent, tile.box) for values in (z, coarse))
             return rest(recipe, self.solver, self.replica.backbone, step, *still)
 
-        return Idle(tiles=frozenset(tiles) - active, predict=predict)
+        return Idle(tiles=frozenset(idle), predict=predict) if idle else None

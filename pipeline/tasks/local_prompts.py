@@ -20,6 +20,7 @@ from pipeline.geometry.blend import axis_window
 from pipeline.geometry.tiles import Tile
 from pipeline.imaging.finite import finite_table
 from pipeline.models.protocol import Backbone, SteeringBackbone
+from pipeline.plan.emptiness import is_tile_empty
 from pipeline.plan.plan import Plan
 from pipeline.prompts.context import widen
 from pipeline.prompts.record import PromptRecord
@@ -83,6 +84,8 @@ class Prompter:
             return say([], plan.recipe.prompts.text)
         if plan.recipe.prompts.source == "attention":
             return say([], self._word_masks().prompt_of(tile.box, plan.regions.canvas, plan.recipe.prompts.word_share))
+        if is_tile_empty(plan, tile.box):
+            return say([], plan.recipe.prompts.text)
         crop = tagged_crop(tile, plan.scale, plan.geometry.factor, plan.source)
         tags = self._own_tags(crop)
         for level in range(1, plan.recipe.prompts.parents + 1):

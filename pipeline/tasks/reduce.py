@@ -20,8 +20,9 @@ import torch
 from pipeline.imaging.colour import colour_moments, colour_table
 from pipeline.imaging.finite import at, finite
 from pipeline.imaging.moments import Moments, Rescaling, from_vector, join, moments
+from pipeline.plan.emptiness import is_region_empty
 from pipeline.plan.plan import Plan
-from pipeline.plan.reductions import describe, list_reductions, shrink
+from pipeline.plan.reductions import describe, list_reductions, share_length, shrink
 from storage.archive import archive_from_bytes, archive_to_bytes
 from storage.box import Box
 
@@ -33,6 +34,10 @@ from .prepare import Preparer
 
 Table = dict[str, np.ndarray]
 """statistics by name; empty before a chain's first reduction"""
+
+
+_OF_DATA = ("peak", "norm", "colour", "anchor")
+"""kinds to which a region without data adds nothing"""
 
 
 class Reducer:
@@ -57,6 +62,8 @@ class Reducer:
 
     def _share(self, k: int, region: int, known: Table) -> np.ndarray:
         reduction = self.reductions[k]
+        if reduction.kind in _OF_DATA and is_region_empty(self.plan, region):
+            return np.zeros(share_length(self.plan, reduction))
         if reduction.kind == "peak":
             return np.array([self._preparer.peak(self.plan.regions.box(region))])
         if reduction.kind == "shrunk":

@@ -13,7 +13,7 @@ from .identity import fingerprint
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ImageInfo:
-    """One image as gigatile sees it: upright, gray or RGB, 8 or 16 bits."""
+    """One image as gigatile sees it: upright, with all its bands, in its own number format."""
 
     path: str
     """absolute"""
@@ -22,13 +22,14 @@ class ImageInfo:
     height: int
     width: int
     num_bands: int
-    """1 (gray, or one selected band) or 3"""
+    """without transparency"""
     dtype: str
-    """uint8 or uint16"""
+    """uint8, int8, uint16, int16, uint32, int32, float32 or float64"""
     has_alpha: bool
     """whether ``ImageSource.alpha`` gives a mask: an alpha band, a transparent palette entry or a mask file"""
     geo: GeoReference
     nodata: float | None
+    """what the file says stands for no data, in every band"""
     descriptions: tuple[str | None, ...]
     """one a band, None where the file names none"""
     icc: bytes | None
@@ -40,6 +41,17 @@ class ImageInfo:
 
     packages: Mapping[str, str] = field(default_factory=dict)
     """the package that reads it, with its version; empty where gigatile does"""
+    shown: tuple[int, ...] = ()
+    """bands that a model is shown, counted from 0: one, or red, green and blue; () for all of them"""
+    holes: str = "none"
+    """what can be no data: "none", single values of "bands", or "pixels" as a whole"""
+    notes: tuple[str, ...] = ()
+    """what was decided where the file leaves it open, a line each"""
+
+    @property
+    def shown_bands(self) -> tuple[int, ...]:
+        """See ``shown``."""
+        return self.shown or tuple(range(self.num_bands))
 
     @property
     def canvas(self) -> Box:

@@ -27,20 +27,31 @@ class ImageSource(ABC):
         self.close()
 
     def read(self, box: Box) -> np.ndarray:
-        """The pixels in ``box``, ``[num_bands, box.height, box.width]``, uint8 or uint16.
+        """The pixels in ``box``, ``[num_bands, box.height, box.width]`` of the file's own number format.
 
-        Float files come out as uint16, 0 to 1 stretched to 0 to 65535. Raises ImageError where the file is damaged, or
-        holds floats outside [0, 1].
+        Values that are no data are there as the file has them. Raises ImageError where the file is damaged.
+        """
+        return self.look(box)[0]
+
+    def look(self, box: Box) -> tuple[np.ndarray, np.ndarray | None]:
+        """The pixels as ``read`` gives them, and which are data: bool, see ``info.holes``.
+
+        ``[num_bands, box.height, box.width]`` for holes in bands, ``[1, box.height, box.width]`` for pixels, None where
+        the image has none.
         """
         if not self.info.canvas.contains(box):
             raise ValueError(f"{box} is not inside {self.info.path}, {self.info.height} x {self.info.width}")
-        return self._read(box)
+        return self._look(box)
 
     def rows(self, height: int) -> Iterator[tuple[Box, np.ndarray]]:
         """The whole image from top to bottom, as full-width windows of ``height`` rows (the last may be lower)."""
-        for top in range(0, self.info.height, height):
-            box = Box(top=top, left=0, height=min(height, self.info.height - top), width=self.info.width)
+        for box in self.bands_of_rows(height):
             yield box, self.read(box)
+
+    def bands_of_rows(self, height: int) -> Iterator[Box]:
+        """Full-width windows of ``height`` rows (the last may be lower), top to bottom, that make up the image."""
+        for top in range(0, self.info.height, height):
+            yield Box(top=top, left=0, height=min(height, self.info.height - top), width=self.info.width)
 
     def fingerprint(self) -> str:
         """The sha256 of the bytes of all files that the image hangs on; see identity.py."""
@@ -54,5 +65,5 @@ class ImageSource(ABC):
     def close(self) -> None: ...
 
     @abstractmethod
-    def _read(self, box: Box) -> np.ndarray:
-        """See read; the box is inside."""
+    def _look(self, box: Box) -> tuple[np.ndarray, np.ndarray | None]:
+        """See look; the box is inside."""

@@ -21,7 +21,7 @@ from .georeference import read_georeference
 from .header import Header, read_header
 from .info import ImageInfo
 from .kinds import drivers_for, head_of
-from .layout import Layout, read_layout
+from .layout import ALL, Choice, Layout, read_layout
 from .opened import ImageSource
 from .orientation import Orientation
 from .place import Place, find_place
@@ -36,7 +36,7 @@ _MAX_INTERLACED_BYTES = 1 << 30
 class GdalSource(ImageSource):
     """A file that GDAL reads; each thread gets a handle of its own."""
 
-    def __init__(self, consent: Consent, bands: tuple[int, ...] | None) -> None:
+    def __init__(self, consent: Consent, choice: Choice) -> None:
         self._consent = consent
         self._path = consent.place.path
         self._local = threading.local()
@@ -45,7 +45,8 @@ class GdalSource(ImageSource):
         try:
             with gdal():
                 files = files_behind(consent, self._raster)
-                self._layout, self._orientation, info = _describe(self._path, self._raster, bands)
+                self._layout, self._orientation, info = _describe(self._path, self._raster, choice)
+                self._hole = None if self._layout.palette is not None else info.nodata
                 self.info = replace(info, files=files if len(files) > 1 else ())
             self.read(Box(top=0, left=0, height=1, width=self.info.width))
         except BaseException:
@@ -68,16 +69,25 @@ class GdalSource(ImageSource):
                 self._handles.append(raster)
         return self._local.raster
 
-    def _read(self, box: Box) -> np.ndarray:
-        stored = self._read_stored(box, list(self._layout.bands))
-        if stored.dtype.kind == "f":
-            stored = self._from_floats(stored, box)
-        if self._layout.palette is not None:
-            num_bands = self._layout.num_bands
-            stored = self._layout.palette[stored[0], :num_bands].transpose(2, 0, 1)
-        elif self._layout.factor > 1:
-            stored = stored * np.uint8(self._layout.factor)
-        return self._orientation.upright(stored)
+    def _look(self, box: Box) -> tuple[np.ndarray, np.ndarray | None]:
+        layout, info = self._layout, self.info
+        stored = self._read_stored(box, list(layout.bands))
+        valid = None if info.holes == "none" else self._valid(stored, box)
+        if layout.palette is not None:
+            stored = layout.palette[stored[0], : layout.num_bands].transpose(2, 0, 1)
+        elif layout.factor > 1:
+            stored = stored * np.uint8(layout.factor)
+        return self._orientation.upright(stored), valid
+
+    def _valid(self, stored: np.ndarray, box: Box) -> np.ndarray:
+        """Which of the stored values ``[band, y, x]`` are data, upright."""
+        valid = self._orientation.upright(_data(stored, self._hole))
+        if self._layout.alpha == "none":
+            return valid
+        opacity = self.alpha(box)
+        assert opacity is not None
+        opaque: np.ndarray = opacity[None] > 0
+        return opaque if self.info.holes == "pixels" else valid & opaque
 
     def alpha(self, box: Box) -> np.ndarray | None:
         layout = self._layout
@@ -112,20 +122,15 @@ class GdalSource(ImageSource):
                 "get the file again, or repair it"
             ) from error
 
-    def _from_floats(self, stored: np.ndarray, box: Box) -> np.ndarray:
-        lowest, highest = float(stored.min()), float(stored.max())
-        if not (lowest >= 0.0 and highest <= 1.0):
-            raise ImageError(
-                f"{self._path} holds float values {lowest:g} to {highest:g} in rows {box.top} to {box.bottom - 1}; "
-                "expected [0, 1] without NaN: rescale it, or convert it to uint16"
-            )
-        return np.rint(stored * 65535.0).astype(np.uint16)
+
+def _data(stored: np.ndarray, hole: float | None) -> np.ndarray:
+    """Which values are data: not ``hole``, and numbers."""
+    data = np.isfinite(stored) if stored.dtype.kind == "f" else np.ones(stored.shape, bool)
+    return data if hole is None else data & (stored != stored.dtype.type(hole))
 
 
-def open_image(
-    path: str | os.PathLike[str], *, bands: tuple[int, ...] | None = None, trust: bool = False
-) -> ImageSource:
-    """Open an image file, upright, as gray or RGB; ``bands`` selects one or three of its bands, counted from 1.
+def open_image(path: str | os.PathLike[str], *, choice: Choice = ALL, trust: bool = False) -> ImageSource:
+    """Open an image file, upright, with all its bands; ``choice``: what the user says of them.
 
     ``path`` may name a member of a local archive, such as /vsizip/PATH/inside. ``trust``: the user answers for what the
     file makes GDAL read (see consent.py).
@@ -144,12 +149,12 @@ def open_image(
     if where.stat().st_size == 0:
         raise ImageError(f"{where} is empty; expected an image: get the file again")
     if (reader := reader_of(place)) is not None:
-        return ReaderSource(reader, where, bands)
+        return ReaderSource(reader, where, choice)
     consent = ask(place, trust=trust)
     if place.kind and place.beside():
         log.warning("%s: what lies beside it in the archive (%s) is not read", place.path, place.beside()[0])
     try:
-        return GdalSource(consent, bands)
+        return GdalSource(consent, choice)
     except GDAL_ERRORS as error:
         raise ImageError(
             f"{where} is no image that can be read: {reason(error)}; expected PNG, JPEG or TIFF"
@@ -178,8 +183,8 @@ def packages_of(path: str | os.PathLike[str]) -> dict[str, str]:
     return {} if reader_of(place) is None else READERS.packages(suffix_of(place.file))
 
 
-def _describe(path: str, raster: Any, bands: tuple[int, ...] | None) -> tuple[Layout, Orientation, ImageInfo]:
-    layout = read_layout(path, raster, bands)
+def _describe(path: str, raster: Any, choice: Choice) -> tuple[Layout, Orientation, ImageInfo]:
+    layout = read_layout(path, raster, choice)
     header = _header(path, raster)
     orientation = Orientation(header.orientation, raster.height, raster.width)
     geo = read_georeference(raster)
@@ -194,13 +199,16 @@ def _describe(path: str, raster: Any, bands: tuple[int, ...] | None) -> tuple[La
         height=height,
         width=width,
         num_bands=layout.num_bands,
-        dtype="uint8" if raster.dtypes[0] == "uint8" else "uint16",
+        dtype=raster.dtypes[0],
         has_alpha=layout.alpha != "none",
         geo=geo,
         nodata=_nodata(raster, layout),
         descriptions=_descriptions(raster, layout),
         icc=header.icc,
         dpi=header.dpi,
+        shown=layout.shown,
+        holes=_holes(raster, layout),
+        notes=layout.notes,
     )
     return layout, orientation, info
 
@@ -216,9 +224,23 @@ def _header(path: str, raster: Any) -> Header:
 
 
 def _nodata(raster: Any, layout: Layout) -> float | None:
-    values = {raster.nodatavals[band - 1] for band in layout.bands}
-    plain = layout.palette is None and layout.alpha == "none" and raster.dtypes[0] in ("uint8", "uint16")
-    return values.pop() if plain and len(values) == 1 else None
+    """What stands for no data in every carried band; None where nothing does, or what the format cannot hold."""
+    values = [raster.nodatavals[band - 1] for band in layout.bands]
+    value = values[0]
+    if layout.palette is not None or value is None or any(other != value for other in values if value == value):
+        return None
+    kind = np.dtype(raster.dtypes[0])
+    if kind.kind == "f":
+        return float(value)
+    limits = np.iinfo(kind)
+    return float(value) if value == value and limits.min <= value <= limits.max and value == int(value) else None
+
+
+def _holes(raster: Any, layout: Layout) -> str:
+    """See ImageInfo.holes."""
+    if layout.palette is None and (np.dtype(raster.dtypes[0]).kind == "f" or _nodata(raster, layout) is not None):
+        return "bands"
+    return "none" if layout.alpha == "none" else "pixels"
 
 
 def _descriptions(raster: Any, layout: Layout) -> tuple[str | None, ...]:

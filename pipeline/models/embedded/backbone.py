@@ -26,7 +26,7 @@ STRUCTURES = {"image": 3, "edges": 1}
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Parts:
-    """The loaded networks, on one device and in one number format."""
+    """The loaded networks, on one device; what makes and reads pixels is in float32, see loading.py."""
 
     vae: Any
     unet: Any
@@ -51,6 +51,11 @@ def _picture(structure: dict[str, torch.Tensor]) -> torch.Tensor:
     return torch.cat([structure.get(name, absent[name]) for name in STRUCTURES], dim=1)
 
 
+def _to(network: Any, tensor: torch.Tensor) -> torch.Tensor:
+    """On a network's device and in its number format."""
+    return tensor.to(network.device, network.dtype, memory_format=torch.channels_last)
+
+
 class EmbeddedBackbone:
     """Runs the networks; latents cross the border normalised to zero mean and unit variance a channel."""
 
@@ -73,8 +78,7 @@ class EmbeddedBackbone:
         return self._geometry
 
     def _send(self, tensor: torch.Tensor) -> torch.Tensor:
-        unet = self._parts.unet
-        return tensor.to(unet.device, unet.dtype, memory_format=torch.channels_last)
+        return _to(self._parts.unet, tensor)
 
     @contextmanager
     def recording(self, maps: WordMaps) -> Iterator[None]:
@@ -181,17 +185,18 @@ class EmbeddedBackbone:
 
     @torch.inference_mode()
     def encode(self, pixels: torch.Tensor) -> torch.Tensor:
-        latents = self._parts.vae.encode(self._send(pixels * 2 - 1)).latent.float().cpu()
+        latents = self._parts.vae.encode(_to(self._parts.vae, pixels * 2 - 1)).latent.float().cpu()
         return ((latents - self._mean) / self._std).contiguous()
 
     @torch.inference_mode()
     def decode(self, latents: torch.Tensor) -> torch.Tensor:
-        pixels = self._parts.vae.decode(self._send(latents * self._std + self._mean)).sample
+        pixels = self._parts.vae.decode(_to(self._parts.vae, latents * self._std + self._mean)).sample
         return pixels.float().cpu().add(1).div(2).contiguous()
 
     @torch.inference_mode()
     def restore(self, low: torch.Tensor, words: torch.Tensor | None = None) -> tuple[torch.Tensor, torch.Tensor]:
-        restored, confidence = self._parts.restorer(self._send(low), None if words is None else self._send(words))
+        restorer = self._parts.restorer
+        restored, confidence = restorer(_to(restorer, low), None if words is None else _to(restorer, words))
         return restored.cpu().contiguous(), confidence.cpu().contiguous()
 
     def steering(self, prompts: list[dict[str, float]]) -> torch.Tensor:

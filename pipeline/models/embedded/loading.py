@@ -161,6 +161,10 @@ def read_facts(folder: Path, index: dict[str, Any]) -> dict[str, Any]:
     }
 
 
+PRECISE = ("vae", "restorer", "tagger", "texture_encoder")
+"""parts that pixels go through: half precision would leave 16-bit data 8 bits"""
+
+
 def load(card: ModelCard, *, device: str, dtype: torch.dtype, options: Options = PLAIN) -> EmbeddedBackbone:
     folder = Path(card.location)
     index = read_json(folder / "model_index.json")
@@ -170,7 +174,7 @@ def load(card: ModelCard, *, device: str, dtype: torch.dtype, options: Options =
         adapter = weight_file(folder / "image_adapter", card.name)
     loaded: dict[str, Any] = {}
     for part, kind in kinds(folder, index).items():
-        kept = torch.float32 if part in ("tagger", "texture_encoder") else dtype
+        kept = torch.float32 if part in PRECISE else dtype
         form = {"dtype" if part == "text_encoder" else "torch_dtype": kept}
         loaded[part] = read_whole(kind, folder / part, f"model {part}", strict=card.strict, variant="fp16", **form)
     for network in loaded.values():

@@ -13,6 +13,7 @@ from storage.box import Box
 from storage.errors import ImageError
 from storage.images.georeference import GeoReference
 from storage.images.info import ImageInfo
+from storage.images.layout import DTYPES, Choice
 from storage.images.opened import ImageSource
 
 from .reader import READERS, Reader, suffix_of
@@ -21,17 +22,16 @@ from .reader import READERS, Reader, suffix_of
 class ReaderSource(ImageSource):
     """See ImageSource. It has no georeference, no opacity and no profile."""
 
-    def __init__(self, reader: Reader, path: Path, bands: tuple[int, ...] | None) -> None:
-        """``bands``: one or three, counted from 1; None for all of a file that has so many."""
+    def __init__(self, reader: Reader, path: Path, choice: Choice) -> None:
         self._path, self._packages = path, READERS.packages(suffix_of(path))
         self._lock = threading.Lock()
         with self._blaming():
             self._pixels = reader.open(path)
             (count, height, width), self._dtype = self._pixels.shape, str(self._pixels.dtype)
         try:
-            self._bands = _choose(path, count, bands)
-            if min(height, width) < 1 or self._dtype not in ("uint8", "uint16"):
-                raise ImageError(f"{path}: {self._dtype} of {height} x {width} pixels; expected uint8 or uint16")
+            self._bands, shown = _choose(path, count, choice)
+            if min(height, width) < 1 or self._dtype not in DTYPES:
+                raise ImageError(f"{path}: {self._dtype} of {height} x {width} pixels; expected {', '.join(DTYPES)}")
         except BaseException:
             self._pixels.close()
             raise
@@ -49,6 +49,8 @@ class ReaderSource(ImageSource):
             icc=None,
             dpi=None,
             packages=self._packages,
+            shown=shown,
+            holes="bands" if self._dtype.startswith("float") else "none",
         )
 
     def alpha(self, box: Box) -> np.ndarray | None:
@@ -57,7 +59,7 @@ class ReaderSource(ImageSource):
     def close(self) -> None:
         self._pixels.close()
 
-    def _read(self, box: Box) -> np.ndarray:
+    def _look(self, box: Box) -> tuple[np.ndarray, np.ndarray | None]:
         with self._lock, self._blaming():
             found = self._pixels.read(box, self._bands)
         shape = len(self._bands), box.height, box.width
@@ -66,7 +68,8 @@ class ReaderSource(ImageSource):
                 f"{self._path}: {self._reader} gives {found.dtype} {found.shape} for {box}, expected {self._dtype} "
                 f"{shape}"
             )
-        return np.ascontiguousarray(found)
+        pixels = np.ascontiguousarray(found)
+        return pixels, np.isfinite(pixels) if pixels.dtype.kind == "f" else None
 
     @property
     def _reader(self) -> str:
@@ -85,12 +88,12 @@ class ReaderSource(ImageSource):
             ) from error
 
 
-def _choose(path: Path, count: int, bands: tuple[int, ...] | None) -> tuple[int, ...]:
-    """The bands to read, counted from 0. Raises ImageError, one line."""
-    if bands is None:
-        if count not in (1, 3):
-            raise ImageError(f"{path} has {count} bands; expected 1 or 3: choose one or three of them (--bands)")
-        return tuple(range(count))
-    if not all(1 <= band <= count for band in bands) or len(bands) not in (1, 3):
-        raise ImageError(f"{path} has {count} bands; expected one or three of 1 to {count}, got {list(bands)}")
-    return tuple(band - 1 for band in bands)
+def _choose(path: Path, count: int, choice: Choice) -> tuple[tuple[int, ...], tuple[int, ...]]:
+    """The bands to read, counted from 0, and the places among them of those shown. Raises ImageError, one line."""
+    for asked in (choice.only, choice.shown):
+        if asked is not None and (not all(1 <= band <= count for band in asked) or len(asked) not in (1, 3)):
+            raise ImageError(f"{path} has {count} bands; expected one or three of 1 to {count}, got {list(asked)}")
+    bands = tuple(band - 1 for band in choice.only or range(1, count + 1))
+    if choice.shown is not None:
+        return bands, tuple(bands.index(band - 1) for band in choice.shown)
+    return bands, tuple(range(3 if count >= 3 and len(bands) >= 3 else 1))
