@@ -12,7 +12,7 @@ import numpy as np
 
 from .box import Box
 
-CELL = 64
+CELL = 32
 """pixels a side of a square"""
 
 

@@ -11,6 +11,7 @@ from rich.table import Table
 
 from cluster.console.screen import Terminal, err, visible
 from cluster.console.whereabouts import place_of
+from storage.occupancy import CELL
 
 if TYPE_CHECKING:  # the command line starts without the libraries
     from cluster.runs.prompts import TilePrompts

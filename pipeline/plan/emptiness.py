@@ -1,6 +1,7 @@
 """Where an image holds no data, and nothing need be computed: tiles and whole regions.
 
-A tile is empty where neither it nor what the autoencoder sees round it holds data. A region is empty where that is so
+A tile is empty where it holds no data: then its latents are the coarse ones, of a picture whose holes are filled. Where
+there is no coarse latent, what the autoencoder sees round it holds none either. A region is empty where that is so
 of every tile that touches it, and of all that its output depends on: what it holds is then never read for a pixel
 that is data.
 """
@@ -15,7 +16,8 @@ from .plan import Plan
 def is_tile_empty(plan: Plan, box: Box, margin: int = 0) -> bool:
     """Of a tile's box of latent pixels; ``margin``: latent pixels that it may move each way."""
     codec = plan.geometry.codec
-    return not _holds(plan, box, margin + max(codec.encoder_halo, codec.decoder_halo))
+    seen = 0 if plan.denoise_reads_coarse else max(codec.encoder_halo, codec.decoder_halo)
+    return not _holds(plan, box, margin + seen)
 
 
 def is_region_empty(plan: Plan, region: int) -> bool:

@@ -13,9 +13,7 @@ from pipeline.geometry.dilation import Dilation, plan_dilation
 from pipeline.geometry.jitter import jitter_radius
 from pipeline.geometry.tiles import TileGrid, plan_tiles
 from pipeline.imaging.colour import REACH as COLOUR_REACH
-from pipeline.imaging.consistency import reach as agreement_reach
 from pipeline.imaging.frequency import neighbourhood as low_pass_window
-from pipeline.imaging.injection import REACH as INJECTION_REACH
 from pipeline.imaging.pixels import ValueRange
 from pipeline.models.card import AttentionCard, LatentGeometry
 from pipeline.models.protocol import Neighbourhood, num_branches
@@ -29,9 +27,9 @@ from storage.box import Box, RegionGrid
 
 from .device import DeviceFacts
 from .facts import ONLY_STAGE, DenoiseSettings, ImageFacts, Stage
+from .finishing import finish_halo
 from .recipe import Recipe
 from .sources import is_relative
-from .value_range import container
 
 FORMAT = 8
 """version of the plan record; a change to how results are computed raises it"""
@@ -178,33 +176,12 @@ class Plan:
     def decode_halo(self) -> int:
         """Latent pixels round a region that its output depends on: the decoder's reach, the colour's, and more."""
         colour = COLOUR_REACH if self.recipe.codec.colour == "wavelet" else 0
-        return self.geometry.codec.decoder_halo + -(-(colour + self.finish_halo) // self.geometry.factor)
+        return self.geometry.codec.decoder_halo + -(-(colour + finish_halo(self)) // self.geometry.factor)
 
     @property
     def agrees(self) -> bool:
         """Whether the result, shrunk again, is the input; of a picture as large as its input it would be the input."""
         return bool(self.recipe.codec.consistency) and self.scale > 1
-
-    @property
-    def finish_reach(self) -> int:
-        """Input pixels round a box whose decoded output its bands depend on."""
-        agreeing = agreement_reach(self.recipe.codec.point_spread)
-        others = agreeing + INJECTION_REACH if self.image.num_bands > len(self.image.shown_bands) else 0
-        return 0 if self.scale == 1 else others + (agreeing if self.agrees else 0)
-
-    @property
-    def finish_halo(self) -> int:
-        """Output pixels round a box that are decoded to finish it: those of the input pixels that it reaches."""
-        # a box need not begin at an input pixel's edge; bands beside those shown are finished in any case
-        others = self.image.num_bands > len(self.image.shown_bands)
-        return (self.finish_reach + 1) * self.scale if self.finish_reach or others else 0
-
-    @property
-    def can_exceed(self) -> bool:
-        """Whether input values may lie beyond the range that the model sees."""
-        low, high = container(self.image.dtype)
-        is_float = self.image.dtype.startswith("float")
-        return is_float or not (self.levels[0] <= low and high <= self.levels[1])
 
     @property
     def is_guided(self) -> bool:

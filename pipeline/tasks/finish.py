@@ -17,6 +17,7 @@ from pipeline.imaging import consistency
 from pipeline.imaging.finite import finite
 from pipeline.imaging.injection import inject
 from pipeline.imaging.pixels import enlarge, from_rgb, source_window
+from pipeline.plan.finishing import can_exceed, finish_halo, finish_reach
 from pipeline.plan.plan import Plan
 from storage.box import Box
 
@@ -34,13 +35,13 @@ class Finisher:
     def finish(self, rgb: torch.Tensor, have: Box, box: Box) -> np.ndarray:
         """Output pixels ``[bands, y, x]`` of ``box`` from RGB ``[3, H, W]`` over ``have``, both of output pixels.
 
-        ``have`` is the box and ``plan.finish_halo`` round it, as far as the picture goes.
+        ``have`` is the box and ``finish_halo`` round it, as far as the picture goes.
         """
         plan = self.plan
         finite(rgb, "what was to be written as pixels")
-        if not plan.finish_halo:
+        if not finish_halo(plan):
             return self._plain(rgb[:, *box.within(have)], box)
-        low_box = source_window(box, plan.scale, plan.source, plan.finish_reach)
+        low_box = source_window(box, plan.scale, plan.source, finish_reach(plan))
         whole = low_box.scaled(plan.scale)
         low, valid = self.pixels(low_box).astype(np.float64), self.valid(low_box)
         values = self._bands(rgb[:, *whole.within(have)], low, low_box, valid)
@@ -63,7 +64,7 @@ class Finisher:
         """All bands were shown, and nothing holds them against the input."""
         plan, kind = self.plan, np.dtype(self.plan.image.dtype)
         low_box = source_window(box, plan.scale, plan.source)
-        low = self.pixels(low_box).astype(np.float64)[list(plan.image.shown_bands)] if plan.can_exceed else None
+        low = self.pixels(low_box).astype(np.float64)[list(plan.image.shown_bands)] if can_exceed(plan) else None
         values = self._shown(rgb, low, low_box, box)
         if plan.image.num_bands > 1:
             values = values[np.argsort(plan.image.shown_bands)]

@@ -13,7 +13,7 @@ from .opened import ImageSource
 
 LOW, HIGH = 0.1, 99.9
 """percentiles between which a range is set"""
-_ROWS = 4 * CELL
+_ROWS = 8 * CELL
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -16,6 +16,7 @@ from pipeline.models.families import analytic
 from pipeline.plan.plan import Plan
 from pipeline.tasks.codec import Codec
 from pipeline.tasks.decode import Decoder
+from pipeline.tasks.finish import Finisher
 from storage.box import Box
 from tests.support.geometries import altered
 from tests.support.tiny import small_plan
@@ -38,6 +39,10 @@ class Blurring(analytic.AnalyticBackbone):
 MODEL = dataclasses.replace(analytic.CARD, geometry=Blurring.geometry)
 
 
+def no_pixels(box: Box) -> np.ndarray:
+    raise AssertionError(f"nothing of {box} is asked of the input")
+
+
 def decoder_of(plan: Plan, latents: np.ndarray, enlarged: torch.Tensor, known: dict[str, Any]) -> Decoder:
     @contextmanager
     def lend() -> Iterator[Any]:
@@ -49,6 +54,7 @@ def decoder_of(plan: Plan, latents: np.ndarray, enlarged: torch.Tensor, known: d
         last=lambda box: latents[:, *box.slices],
         enlarged=lambda box: enlarged[:, *box.slices],
         statistics=lambda: known,
+        finisher=Finisher(plan=plan, pixels=no_pixels, valid=lambda _box: None),
     )
 
 

@@ -1,0 +1,82 @@
+"""Tiles and regions without data, against a look at every pixel."""
+
+from __future__ import annotations
+
+import dataclasses
+
+import numpy as np
+import pytest
+
+from pipeline.geometry.tiles import Tile
+from pipeline.plan.cost import price, share_of_data
+from pipeline.plan.emptiness import is_region_empty, is_tile_empty
+from pipeline.plan.plan import Plan
+from storage.occupancy import CELL, Occupancy
+from tests.support.tiny import small_plan
+
+
+def plan_of(squares: np.ndarray | None, **settings: object) -> Plan:
+    """Of an image of 10 x 12 squares, 4 times as large out, in regions of 64 latent pixels, of 4 output pixels each."""
+    height, width = 10 * CELL, 12 * CELL
+    plan = small_plan(**{"height": height, "width": width, "region": 64, "window": 32, "overlap": 16, **settings})
+    table = None if squares is None else Occupancy.of(squares, height=height, width=width)
+    image = dataclasses.replace(plan.image, occupancy=table, holes="pixels" if table else "none")
+    return dataclasses.replace(plan, image=image)
+
+
+def tiles_of(plan: Plan) -> list[Tile]:
+    regions = plan.regions
+    return [tile for region in range(regions.num_regions) for tile in plan.tiles.owned_by(regions.box(region))]
+
+
+def squares() -> np.ndarray:
+    found = np.zeros((10, 12), bool)
+    found[:3, :4] = True
+    found[9, 11] = True
+    return found
+
+
+def test_a_tile_is_empty_where_its_pixels_are() -> None:
+    plan, held = plan_of(squares()), squares().repeat(CELL, 0).repeat(CELL, 1)
+    assert plan.geometry.factor == plan.scale
+    empty = [is_tile_empty(plan, tile.box) for tile in tiles_of(plan)]
+    seen = 0 if plan.denoise_reads_coarse else max(plan.geometry.codec.encoder_halo, plan.geometry.codec.decoder_halo)
+    expected = [not held[tile.box.grown(seen, plan.regions.canvas).slices].any() for tile in tiles_of(plan)]
+    assert any(expected)
+    assert not all(expected)
+    # squares are coarser than pixels: what they call empty is
+    assert all(by_pixel for by_square, by_pixel in zip(empty, expected, strict=True) if by_square)
+    assert sum(empty) > 0.7 * sum(expected)
+
+
+def test_a_region_is_empty_where_nothing_that_touches_it_holds_data() -> None:
+    plan = plan_of(squares())
+    found = {region for region in range(plan.regions.num_regions) if is_region_empty(plan, region)}
+    assert found
+    for region in found:
+        box = plan.regions.box(region)
+        assert all(is_tile_empty(plan, tile.box) for tile in plan.tiles.touching(box)), region
+    assert not found & set(plan.regions.overlapping(dataclasses.replace(plan.regions.box(0), height=96, width=128)))
+
+
+@pytest.mark.parametrize("held", [None, np.ones((10, 12), bool)])
+def test_where_data_are_everywhere_nothing_is_spared(held: np.ndarray | None) -> None:
+    plan = plan_of(held, batch=1)
+    assert not any(is_region_empty(plan, region) for region in range(plan.regions.num_regions))
+    assert price(plan).forwards == plan.tiles.num_tiles * plan.num_steps
+    assert share_of_data(plan) == 1
+
+
+def test_the_price_is_that_of_the_tiles_that_hold_data() -> None:
+    plan = plan_of(squares(), batch=1)
+    seen = sum(not is_tile_empty(plan, tile.box) for tile in tiles_of(plan))
+    assert 0 < seen < plan.tiles.num_tiles
+    assert price(plan).forwards == seen * plan.num_steps
+    assert 0 < share_of_data(plan) < 1
+    assert price(plan).decodes < price(plan_of(None, batch=1)).decodes
+
+
+def test_tiles_that_move_count_wherever_they_may_be() -> None:
+    still, moving = plan_of(squares(), batch=1), plan_of(squares(), batch=1, jitter="step")
+    assert moving.jitter > 0
+    assert price(moving).forwards > price(still).forwards
