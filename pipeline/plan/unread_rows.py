@@ -168,6 +168,12 @@ ROWS: tuple[Row, ...] = (
         when=_has_same_times("sampling.spacing", "model"),
         why=lambda case: f"the timesteps of {case.recipe.sampling.solver} lie there anyway",
     ),
+    # -- values
+    Row(
+        setting="codec.consistency",
+        when=lambda case: case.plan.scale == 1 or case.is_text,
+        why="what is as large as its input, or has none, is not shrunk again",
+    ),
     # -- difficulty
     Row(
         setting="difficulty.idle_spread",

@@ -153,7 +153,8 @@ def _find_shown(
 ) -> tuple[tuple[int, ...], tuple[str, ...]]:
     """Places in ``bands`` of what the model sees, and what is to be said of that."""
     if choice.shown is not None:
-        if len(choice.shown) not in (1, 3) or not set(choice.shown) <= set(bands):
+        shown = set(choice.shown)
+        if len(choice.shown) not in (1, 3) or len(shown) < len(choice.shown) or not shown <= set(bands):
             raise ImageError(
                 f"{path} has bands {', '.join(map(str, bands))}; expected one or three of them, got {choice.shown}"
             )

@@ -14,7 +14,7 @@ from cluster.job import Job, TextJob, parse_bands
 )
 def test_bands(text: str | None, expected: tuple[int, ...] | None) -> None:
     assert parse_bands(text) == expected
-    assert Job(input="a", output="b", bands=text).band_numbers() == expected
+    assert Job(input="a", output="b", bands=text).choice().shown == expected
 
 
 @pytest.mark.parametrize("text", ["", "1;2", "a", "1,,2", "1.5"])

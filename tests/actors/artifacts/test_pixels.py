@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +23,7 @@ WINDOW = Box(top=30, left=31, height=9, width=70)
 def test_input_pixels_are_red_green_and_blue_from_0_to_1(tmp_path: Path, bands: int) -> None:
     """A grey picture is three times the same."""
     store, plan = RunStore.open(str(tmp_path / "run")), small_plan()
+    plan = dataclasses.replace(plan, image=dataclasses.replace(plan.image, num_bands=bands))
     grid = RegionGrid(height=75, width=125, side=32)
     values = np.random.default_rng(0).integers(0, 256, size=(bands, 75, 125)).astype(np.uint8)
     array = store.array(PIXELS, channels=bands, grid=grid, dtype="uint8", compress=True)

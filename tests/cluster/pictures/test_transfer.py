@@ -19,6 +19,7 @@ from storage.errors import CorruptRegionError
 from storage.images import open_image
 from storage.journal import Record
 from storage.run import RunStore
+from tests.support.holey import Holey
 from tests.support.runs import picture
 from tests.support.tiny import small_plan
 
@@ -115,27 +116,13 @@ def test_only_what_the_journal_vouches_for_is_handed_out(
         assert not path.exists()
 
 
-class Source:
-    """A picture by rows, which notes how it is read."""
-
-    def __init__(self, whole: np.ndarray) -> None:
-        self.whole, self.reads = whole, 0
-
-    def rows(self, side: int) -> Any:
-        self.reads += 1
-        height, width = self.whole.shape[1:]
-        for top in range(0, height, side):
-            box = Box(top=top, left=0, height=min(side, height - top), width=width)
-            yield box, self.whole[:, *box.slices]
-
-
 def test_an_image_is_brought_in_once_and_its_record_vouches_for_it(tmp_path: Path) -> None:
     """In the journal with the checksum of each chunk; a damaged one is brought in again, a whole one is not read."""
     whole = picture(600, 1100)
     facts = ImageFacts(height=600, width=1100, num_bands=3, dtype="uint8", sha256="0" * 64)
     store = RunStore.open(str(tmp_path / "run"))
     lease = store.acquire_lease("me")
-    source: Any = Source(whole)
+    source = Holey(whole)
     pixels.ingest(store, "pixels", facts, source, lease, store.journal.replay())
     array = store.open_array("pixels")
     np.testing.assert_array_equal(array.read(array.grid.canvas), whole)
@@ -144,11 +131,35 @@ def test_an_image_is_brought_in_once_and_its_record_vouches_for_it(tmp_path: Pat
     again = RunStore.open(store.url).journal.replay()
     assert pixels.is_recorded(array, again)
     pixels.ingest(store, "pixels", facts, source, lease, again)
-    assert source.reads == 1
+    assert len(source.asked) == 2
     array.delete(4)
     array.write(4, np.zeros((3, 88, 512), dtype=np.uint8))
     assert not pixels.is_recorded(array, again)
     pixels.ingest(store, "pixels", facts, source, lease, again)
-    assert source.reads == 2
+    assert len(source.asked) == 4
     np.testing.assert_array_equal(array.read(array.grid.canvas), whole)
     assert not pixels.is_recorded(array, [])
+
+
+@pytest.mark.parametrize("kind", ["bands", "pixels"])
+def test_holes_are_filled_and_kept_beside(tmp_path: Path, kind: str) -> None:
+    """What the model is shown has none; where they are is an array of its own, which the journal vouches for too."""
+    whole = picture(60, 1100)
+    valid = np.random.default_rng(0).random((3 if kind == "bands" else 1, 60, 1100)) < 0.6
+    whole[np.broadcast_to(~valid, whole.shape)] = 0
+    facts = ImageFacts(
+        height=60, width=1100, num_bands=3, dtype="uint8", sha256="0" * 64, holes=kind, means=(9.0, 9.0, 9.0)
+    )
+    store = RunStore.open(str(tmp_path / "run"))
+    lease = store.acquire_lease("me")
+    source = Holey(whole, valid)
+    pixels.ingest(store, "pixels", facts, source, lease, store.journal.replay())
+    array, where = store.open_array("pixels"), store.open_array("valid")
+    kept = array.read(array.grid.canvas)
+    np.testing.assert_array_equal(where.read(where.grid.canvas) > 0, valid)
+    data = np.broadcast_to(valid, whole.shape)
+    np.testing.assert_array_equal(kept[data], whole[data])
+    assert kept[~data].min() > 0
+    where.delete(1)
+    pixels.ingest(store, "pixels", facts, source, lease, store.journal.replay())
+    np.testing.assert_array_equal(where.read(where.grid.canvas) > 0, valid)

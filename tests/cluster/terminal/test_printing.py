@@ -100,10 +100,11 @@ def test_a_plan(capsys: Capture) -> None:
     found, plan, cost = rows(lines), given.plan, given.cost
     assert errors == ["gigatile: warning: mind this"]
     assert list(found) == [
-        *("recipe", "activity", "image", "regions", "tiles", "forwards", "codec"),
+        *("recipe", "activity", "image", "values", "regions", "tiles", "forwards", "codec"),
         *("disk", "memory", "device", "plan"),
     ]
     assert found["image"] == "75 x 125 -> 300 x 500 pixels (height x width), 3 bands of uint8"
+    assert found["values"] == "0 to 255 are black and white to the model"
     assert found["regions"].startswith(f"{-(-plan.regions.height // 64)} x {-(-plan.regions.width // 64)} of 64 ")
     assert found["tiles"] == f"{plan.tiles.num_tiles} of 48 x 48 latent pixels a step, batches of 2"
     assert found["recipe"].startswith(f"multidiffusion, {plan.recipe.sampling.solver}, 3 steps, guidance ")

@@ -178,6 +178,7 @@ def test_sums_over_the_canvas(monkeypatch: pytest.MonkeyPatch) -> None:
     reducer = Reducer.__new__(Reducer)
     reducer.reductions = (Reduction(chain="decode", kind="norm", layer=3),)
     regions = SimpleNamespace(box=lambda _region: Box(top=0, left=0, height=1, width=1))
+    monkeypatch.setattr("pipeline.tasks.reduce.is_region_empty", lambda *_: False)
     reducer.plan = SimpleNamespace(regions=regions, geometry=SimpleNamespace(codec=SimpleNamespace(norm_groups=1)))  # type: ignore[assignment]
     bad = Moments(count=np.ones(1), mean=np.array([np.nan]), m2=np.ones(1))
     monkeypatch.setattr(Reducer, "_norm_moments", lambda *_: bad)

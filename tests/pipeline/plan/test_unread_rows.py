@@ -52,6 +52,8 @@ IN_VAIN: list[tuple[str, dict[str, Any], dict[str, Any]]] = [
     ("heads", {"heads": "mean"}, {}),
     ("difficulty_cell", {"difficulty_cell": 8}, {}),
     ("difficulty_power", {"difficulty_power": 2.0}, {}),
+    ("codec.consistency", {"codec.consistency": True}, {"size": NATIVE}),
+    ("codec.point_spread", {"codec.point_spread": 0.5}, {}),
     ("idle_spread", {"idle_spread": 0.2}, {}),
     ("idle_spread", {"idle_spread": 0.2, "activity": "mask"}, {}),
     ("lower_bound", {"lower_bound": 0.2, "activity": "groups"}, {}),
@@ -111,6 +113,8 @@ IN_VAIN: list[tuple[str, dict[str, Any], dict[str, Any]]] = [
     ("window", {"window": 16, "stages": "double"}, {"size": NATIVE}),
 ]
 OF_USE: list[tuple[str, dict[str, Any], dict[str, Any]]] = [
+    ("codec.consistency", {"codec.consistency": True}, {}),
+    ("codec.point_spread", {"codec.point_spread": 0.5, "codec.consistency": True}, {}),
     ("negative_prompt", {"negative_prompt": "dull"}, {}),
     ("prompt", {"prompt": "a house (old), [sic"}, {}),
     ("guidance", {"guidance": 3.0, "prompt": "a"}, {}),
@@ -196,5 +200,5 @@ def test_no_field_and_no_option_is_forgotten() -> None:
     plain = (
         "output input prompt recipe model run steps seed workers threads device address overwrite allow-pickle scale"
     )
-    plain += " bands size negative guidance compat vocabulary settings trust-input allow-open-cluster"
+    plain += " bands alpha value-range consistency size negative guidance compat vocabulary settings trust-input allow-open-cluster"
     assert options - {f"--{name}" for name in plain.split()} <= rows

@@ -22,8 +22,8 @@ class InMemory(ImageSource):
     def close(self) -> None:
         self.is_open = False
 
-    def _read(self, box: Box) -> np.ndarray:
-        return PIXELS[:, *box.slices]
+    def _look(self, box: Box) -> tuple[np.ndarray, np.ndarray | None]:
+        return PIXELS[:, *box.slices], None
 
 
 @pytest.mark.parametrize("height", [1, 8, 23, 100])

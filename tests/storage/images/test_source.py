@@ -13,6 +13,8 @@ from PIL import Image, ImageOps
 from storage.box import Box
 from storage.errors import ImageError
 from storage.images import open_image
+from storage.images.gdal import open_raster
+from storage.images.layout import Choice
 from tests.storage.images.files import decoded, picture, pillow, srgb_profile, write_raster
 
 HEIGHT, WIDTH = 60, 47
@@ -111,13 +113,79 @@ class TestKinds:
     def test_selected_bands(self, tmp_path: Path) -> None:
         pixels = picture(HEIGHT, WIDTH, 5, "uint16")
         path = write_raster(tmp_path / "image.tif", pixels)
-        np.testing.assert_array_equal(whole(path, bands=(4, 3, 2)), pixels[[3, 2, 1]])
-        np.testing.assert_array_equal(whole(path, bands=(5,)), pixels[4:])
+        np.testing.assert_array_equal(whole(path, choice=Choice(only=(4, 3, 2))), pixels[[3, 2, 1]])
+        np.testing.assert_array_equal(whole(path, choice=Choice(only=(5,))), pixels[4:])
+        with open_image(path, choice=Choice(shown=(4, 3, 2))) as source:
+            assert (source.info.num_bands, source.info.shown_bands) == (5, (3, 2, 1))
+            np.testing.assert_array_equal(source.read(source.info.canvas), pixels)
 
-    def test_floats_become_16_bits(self, tmp_path: Path) -> None:
-        unit = picture(HEIGHT, WIDTH, 3, "uint16") / np.float32(65535)
-        path = write_raster(tmp_path / "image.tif", unit.astype(np.float32))
-        np.testing.assert_array_equal(whole(path), picture(HEIGHT, WIDTH, 3, "uint16"))
+    @pytest.mark.parametrize("dtype", ["int8", "int16", "uint32", "int32", "float32", "float64"])
+    @pytest.mark.parametrize("bands", [1, 2, 4, 5])
+    def test_every_number_format_and_every_band_comes_as_it_is(self, tmp_path: Path, dtype: str, bands: int) -> None:
+        rng = np.random.default_rng(0)
+        pixels = (rng.normal(size=(bands, HEIGHT, WIDTH)) * (30 if dtype == "int8" else 9999)).astype(dtype)
+        path = write_raster(tmp_path / "image.tif", pixels, photometric="MINISBLACK")
+        with open_image(path) as source:
+            assert (source.info.dtype, source.info.num_bands) == (dtype, bands)
+            np.testing.assert_array_equal(source.read(source.info.canvas), pixels)
+
+
+class TestHoles:
+    """What is no data: by a value, by NaN, by a mask, by transparency."""
+
+    def looked(self, path: Path) -> tuple[np.ndarray | None, str]:
+        with open_image(path) as source:
+            return source.look(source.info.canvas)[1], source.info.holes
+
+    @pytest.mark.parametrize(
+        ("dtype", "nodata"), [("uint8", 0), ("uint16", 65535), ("int16", -9999), ("float32", -1.5)]
+    )
+    def test_a_value_in_each_band(self, tmp_path: Path, dtype: str, nodata: float) -> None:
+        pixels = np.ones((3, HEIGHT, WIDTH), dtype)
+        pixels[0, :9], pixels[2, :, 40:] = nodata, nodata
+        valid, holes = self.looked(write_raster(tmp_path / "image.tif", pixels, nodata=nodata))
+        assert holes == "bands"
+        np.testing.assert_array_equal(valid, pixels != np.dtype(dtype).type(nodata))
+
+    @pytest.mark.parametrize("nodata", [None, -9999.0, float("nan")])
+    def test_what_is_no_number(self, tmp_path: Path, nodata: float | None) -> None:
+        pixels = np.ones((2, HEIGHT, WIDTH), np.float32)
+        pixels[1, 3, 4], pixels[0, 0, 0] = np.nan, np.inf
+        expected = np.isfinite(pixels)
+        if nodata == -9999:
+            pixels[0, 7, 7], expected[0, 7, 7] = nodata, False
+        valid, holes = self.looked(write_raster(tmp_path / "image.tif", pixels, nodata=nodata))
+        assert holes == "bands"
+        np.testing.assert_array_equal(valid, expected)
+
+    def test_a_mask_and_transparency_hold_for_all_bands(self, tmp_path: Path) -> None:
+        opacity = np.zeros((HEIGHT, WIDTH), np.uint8)
+        opacity[:30], opacity[30] = 255, 1
+        path = write_raster(tmp_path / "mask.tif", picture(HEIGHT, WIDTH), photometric="RGB")
+        with open_raster(str(path), "r+") as raster:
+            raster.write_mask(opacity)
+        four = np.concatenate([picture(HEIGHT, WIDTH), opacity[None]])
+        for path in (path, write_raster(tmp_path / "alpha.tif", four, photometric="RGB", ALPHA="YES")):
+            valid, holes = self.looked(path)
+            assert holes == "pixels"
+            np.testing.assert_array_equal(valid, opacity[None] > 0)
+
+    @pytest.mark.parametrize("nodata", [-9999, 256])
+    def test_a_value_that_the_format_cannot_hold_is_none(self, tmp_path: Path, nodata: int) -> None:
+        (tmp_path / "image.vrt").write_text(
+            f'<VRTDataset rasterXSize="{WIDTH}" rasterYSize="{HEIGHT}"><VRTRasterBand dataType="Byte" band="1">'
+            f"<NoDataValue>{nodata}</NoDataValue><SimpleSource><SourceFilename relativeToVRT='1'>image.tif"
+            "</SourceFilename><SourceBand>1</SourceBand></SimpleSource></VRTRasterBand></VRTDataset>"
+        )
+        write_raster(tmp_path / "image.tif", picture(HEIGHT, WIDTH, 1))
+        assert self.looked(tmp_path / "image.vrt") == (None, "none")
+
+    def test_a_picture_has_none(self, tmp_path: Path) -> None:
+        assert self.looked(write_raster(tmp_path / "image.tif", picture(HEIGHT, WIDTH))) == (None, "none")
+
+
+class TestMore:
+    """Of kinds, once more."""
 
     @pytest.mark.parametrize("orientation", range(1, 9))
     @pytest.mark.parametrize("suffix", [".png", ".jpg", ".tif"])
@@ -147,7 +215,7 @@ class TestFacts:
     def test_nodata_and_descriptions(self, tmp_path: Path) -> None:
         names = ("red", None, "blue")
         path = write_raster(tmp_path / "image.tif", picture(HEIGHT, WIDTH, 3, "uint16"), nodata=0, names=names)
-        with open_image(path, bands=(3, 2, 1)) as source:
+        with open_image(path, choice=Choice(only=(3, 2, 1))) as source:
             assert source.info.nodata == 0
             assert source.info.descriptions == ("blue", None, "red")
 
@@ -214,26 +282,15 @@ class TestRefusals:
         tifffile.imwrite(tmp_path / "image.tif", picture(HEIGHT, WIDTH).transpose(1, 2, 0), photometric="cielab")
         self.refused(tmp_path / "image.tif", "CIELAB")
 
-    @pytest.mark.parametrize("bands", [2, 4, 5])
-    def test_other_numbers_of_bands(self, tmp_path: Path, bands: int) -> None:
-        path = write_raster(tmp_path / "image.tif", picture(HEIGHT, WIDTH, bands), photometric="MINISBLACK")
-        self.refused(path, f"has {bands} bands; expected 1 or 3")
-
     @pytest.mark.parametrize("bands", [(1, 2), (0,), (4,), ()])
     def test_bands_that_are_not_there(self, tmp_path: Path, bands: tuple[int, ...]) -> None:
         path = write_raster(tmp_path / "image.tif", picture(HEIGHT, WIDTH))
-        self.refused(path, "has bands 1 to 3", bands=bands)
+        self.refused(path, "has bands 1.* 3; expected", choice=Choice(shown=bands))
 
-    @pytest.mark.parametrize("dtype", ["complex64", "int16", "uint32"])
+    @pytest.mark.parametrize("dtype", ["complex64", "complex128", "int64"])
     def test_other_values(self, tmp_path: Path, dtype: str) -> None:
         path = write_raster(tmp_path / "image.tif", picture(HEIGHT, WIDTH, 1).astype(dtype))
-        self.refused(path, f"{dtype}.* values; expected uint8")
-
-    @pytest.mark.parametrize("value", [1.001, -0.1, np.nan, np.inf])
-    def test_floats_out_of_range(self, tmp_path: Path, value: float) -> None:
-        pixels = np.full((1, HEIGHT, WIDTH), 0.5, np.float32)
-        pixels[0, 40, 3] = value
-        self.refused(write_raster(tmp_path / "image.tif", pixels), r"in rows 32 to 47; expected \[0, 1\]")
+        self.refused(path, f"{dtype}.* values; expected bands of one number format of uint8")
 
     def test_georeference_and_orientation(self, tmp_path: Path) -> None:
         path = tmp_path / "image.tif"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from contextlib import nullcontext
 from pathlib import Path
 from types import SimpleNamespace
@@ -94,7 +95,7 @@ def test_latents_have_no_mean_and_a_deviation_of_one_a_channel() -> None:
         sent.append(given)
         return SimpleNamespace(sample=given[:, :3])
 
-    backbone, _ = made(vae=SimpleNamespace(encode=encode, decode=decode))
+    backbone, _ = made(vae=SimpleNamespace(encode=encode, decode=decode, device="cpu", dtype=torch.float32))
     pixels = torch.rand(1, 3, 5, 8)
     found = backbone.encode(pixels)
     torch.testing.assert_close(sent[0], pixels * 2 - 1)
@@ -242,6 +243,18 @@ def test_steering_is_a_row_a_crop_and_a_column_a_phrase() -> None:
     assert backbone.steering([]).shape == (0, 3)
 
 
+class Restorer:
+    """A function as a network on the CPU."""
+
+    device, dtype = torch.device("cpu"), torch.float32
+
+    def __init__(self, restore: Callable[..., Any]) -> None:
+        self.restore = restore
+
+    def __call__(self, *inputs: Any) -> Any:
+        return self.restore(*inputs)
+
+
 def test_restoring_passes_words_on_and_keeps_the_order() -> None:
     given: list[Any] = []
 
@@ -249,7 +262,8 @@ def test_restoring_passes_words_on_and_keeps_the_order() -> None:
         given.append((low, words))
         return low + 1, low[:, :1]
 
-    backbone, _ = made(restorer=restore)
+    restorer = Restorer(restore)
+    backbone, _ = made(restorer=restorer)
     low, words = torch.rand(1, 3, 5, 8), torch.rand(1, 2, 5, 8)
     restored, confidence = backbone.restore(low, words)
     torch.testing.assert_close(restored, low + 1)
