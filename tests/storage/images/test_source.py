@@ -161,11 +161,11 @@ class TestHoles:
     def test_a_mask_and_transparency_hold_for_all_bands(self, tmp_path: Path) -> None:
         opacity = np.zeros((HEIGHT, WIDTH), np.uint8)
         opacity[:30], opacity[30] = 255, 1
-        path = write_raster(tmp_path / "mask.tif", picture(HEIGHT, WIDTH), photometric="RGB")
-        with open_raster(str(path), "r+") as raster:
+        masked = write_raster(tmp_path / "mask.tif", picture(HEIGHT, WIDTH), photometric="RGB")
+        with open_raster(str(masked), "r+") as raster:
             raster.write_mask(opacity)
         four = np.concatenate([picture(HEIGHT, WIDTH), opacity[None]])
-        for path in (path, write_raster(tmp_path / "alpha.tif", four, photometric="RGB", ALPHA="YES")):
+        for path in (masked, write_raster(tmp_path / "alpha.tif", four, photometric="RGB", ALPHA="YES")):
             valid, holes = self.looked(path)
             assert holes == "pixels"
             np.testing.assert_array_equal(valid, opacity[None] > 0)
@@ -184,8 +184,8 @@ class TestHoles:
         assert self.looked(write_raster(tmp_path / "image.tif", picture(HEIGHT, WIDTH))) == (None, "none")
 
 
-class TestMore:
-    """Of kinds, once more."""
+class TestUpright:
+    """Pictures that lie on their side."""
 
     @pytest.mark.parametrize("orientation", range(1, 9))
     @pytest.mark.parametrize("suffix", [".png", ".jpg", ".tif"])
