@@ -146,7 +146,7 @@ def test_sight_is_of_what_looks(folder: Path) -> None:
     """Of the weights and configs of the tagger, which measures, and of the texture encoder; of nothing else."""
     assert read_sight(folder, {}) is None
     files = {}
-    for part in ("vae", "restorer", "tagger", "texture_encoder"):
+    for part in ("tagger", "texture_encoder"):
         weights = folder / part / "diffusion_pytorch_model.safetensors"
         weights.write_bytes(part.encode())
         files[part], files[f"{part}/config.json"] = weights, folder / part / "config.json"
