@@ -9,6 +9,7 @@ from storage.box import Box
 
 from .georeference import GeoReference
 from .identity import fingerprint
+from .metadata import NOTHING, Metadata
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -40,6 +41,8 @@ class ImageInfo:
 
     packages: Mapping[str, str] = field(default_factory=dict)
     """the package that reads it, with its version; empty where gigatile does"""
+    metadata: Metadata = NOTHING
+    """words, scales of values and what bands show, as the file says it"""
 
     @property
     def canvas(self) -> Box:

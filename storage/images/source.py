@@ -22,6 +22,7 @@ from .header import Header, read_header
 from .info import ImageInfo
 from .kinds import drivers_for, head_of
 from .layout import Layout, read_layout
+from .metadata import read_metadata
 from .opened import ImageSource
 from .orientation import Orientation
 from .place import Place, find_place
@@ -201,6 +202,7 @@ def _describe(path: str, raster: Any, bands: tuple[int, ...] | None) -> tuple[La
         descriptions=_descriptions(raster, layout),
         icc=header.icc,
         dpi=header.dpi,
+        metadata=read_metadata(raster, layout.bands),
     )
     return layout, orientation, info
 
