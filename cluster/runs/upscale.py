@@ -47,7 +47,14 @@ def prepare(job: Job, source: ImageSource) -> Prepared:
     cuts = find_cuts(plan, job.model, allow_pickle=job.allow_pickle)
     vain = find_vain(job, asked_recipe(job), [plan])
     foreseen = foresee(plan, job.model, allow_pickle=job.allow_pickle)
-    warnings = (*model_notes(plan), *cuts, *vain, *foreseen, *losses(job.output, source.info), *outdated(job))
+    warnings = (
+        *model_notes(plan),
+        *cuts,
+        *vain,
+        *foreseen,
+        *losses(job.output, source.info, plan.scale),
+        *outdated(job),
+    )
     return Prepared(plan=plan, cost=cost, workers=there.workers, warnings=warnings)
 
 
