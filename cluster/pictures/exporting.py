@@ -11,12 +11,13 @@ from actors.artifacts.series import open_begun, stage_place
 from cluster.job import parse_choice
 from pipeline.plan.plan import Plan
 from pipeline.plan.record import plan_from_json
-from storage.images import check_output, open_image
+from storage.images import ImageInfo, check_output, open_image
 from storage.images.formats import losses
 from storage.images.georeference import check_georeference
 from storage.run import RunStore
 
 from .describing import identify
+from .origin import describe_provenance
 from .preview import plain_info
 from .transfer import Exported, decoded_sums, export
 
@@ -47,8 +48,9 @@ def export_run(
     if image is None:
         plain, count = plain_info(plan), plan.image.num_bands
         info = dataclasses.replace(plain, num_bands=count, descriptions=(None,) * count)
-        _check_target(plan, output, overwrite, count, [run])
-        return export(store, plan, info, output, told=told, overwrite=overwrite)
+        _check_target(plan, output, overwrite, info, [run])
+        made = describe_provenance(plan, info)
+        return export(store, plan, info, output, told=told, overwrite=overwrite, provenance=made)
     choice = parse_choice(bands, alpha)
     with open_image(image, choice=choice, trust=trust_input) as source:
         if identify(source, choice) != plan.image.sha256:
@@ -57,12 +59,13 @@ def export_run(
                 "--alpha as they were given then; or leave it out"
             )
         inputs = [run, image, *source.info.files]
-        _check_target(plan, output, overwrite, plan.image.num_bands + source.info.has_alpha, inputs)
-        for line in losses(output, source.info):
+        _check_target(plan, output, overwrite, source.info, inputs)
+        for line in losses(output, source.info, plan.scale):
             log.warning("%s", line)
         check_georeference(source.info.geo, plan.scale)
         opacity = source.alpha if source.info.has_alpha else None
-        return export(store, plan, source.info, output, told=told, alpha=opacity, overwrite=overwrite)
+        made = describe_provenance(plan, source.info)
+        return export(store, plan, source.info, output, told=told, alpha=opacity, overwrite=overwrite, provenance=made)
 
 
 def _open_last(run: str) -> tuple[RunStore, Plan]:
@@ -86,6 +89,14 @@ def _check_whole(store: RunStore, plan: Plan, told: dict[int, int]) -> None:
         raise ValueError(f"{missing} of {total} regions of {store.url} are not decoded yet: {_FINISH}")
 
 
-def _check_target(plan: Plan, output: str, overwrite: bool, num_bands: int, inputs: Sequence[str]) -> None:
-    size = {"height": plan.height_out, "width": plan.width_out}
-    check_output(output, overwrite=overwrite, num_bands=num_bands, dtype=plan.image.dtype, inputs=inputs, **size)
+def _check_target(plan: Plan, output: str, overwrite: bool, info: ImageInfo, inputs: Sequence[str]) -> None:
+    check_output(
+        output,
+        overwrite=overwrite,
+        height=plan.height_out,
+        width=plan.width_out,
+        num_bands=info.num_bands + info.has_alpha,
+        dtype=plan.image.dtype,
+        inputs=inputs,
+        info=info,
+    )

@@ -19,6 +19,7 @@ from storage.errors import CorruptRegionError
 from storage.images import ImageInfo, ImageSource, write_image
 from storage.images.filling import filled_rows
 from storage.images.opacity import ReadOpacity
+from storage.images.provenance import Provenance
 from storage.journal import Record, driver_record
 from storage.lease import Lease
 from storage.run import RunStore
@@ -140,13 +141,15 @@ def export(
     told: dict[int, int] | None = None,
     alpha: ReadOpacity | None = None,
     overwrite: bool,
+    provenance: Provenance | None = None,
     on_rows: Callable[[], None] = lambda: None,
 ) -> Exported:
     """Write the decoded pixels to ``path``, some rows at a time, under another name until it is whole.
 
     ``told``: the journal's crc32c of each region; CorruptRegionError where what is there is something else, or of a
     region that it does not know.
-    ``info`` and ``alpha`` are the input's; ``on_rows`` is called after each ROWS rows or fewer. In memory are one row
+    ``info`` and ``alpha`` are the input's; ``provenance`` is written into the file (see describe_provenance);
+    ``on_rows`` is called after each ROWS rows or fewer. In memory are one row
     of regions, and copies of those rows alone.
     """
     digest = hashlib.sha256()
@@ -166,6 +169,7 @@ def export(
         width=plan.width_out,
         overwrite=overwrite,
         alpha=alpha,
+        provenance=provenance,
     )
     return Exported(path=path, sha256=digest.hexdigest())
 

@@ -193,6 +193,7 @@ def check_target(job: Job, source: ImageSource) -> None:
         num_bands=info.num_bands + info.has_alpha,
         dtype=info.dtype,
         inputs=[*job.files_read(), *info.files],
+        info=info,
     )
     check_georeference(info.geo, scale)
 

@@ -25,6 +25,7 @@ from cluster.console.surroundings import owner
 from cluster.job import Work
 from cluster.machines.backend import Start
 from cluster.machines.placement import backend_of
+from cluster.pictures.origin import describe_provenance
 from cluster.pictures.transfer import EXPORT, Exported, decoded_sums, export
 from pipeline.plan.cost import Price
 from pipeline.plan.plan import Plan
@@ -217,6 +218,7 @@ def hand_out_image(sitting: Sitting, reporter: Reporter, info: ImageInfo, alpha:
         told=decoded_sums(store.journal.replay()),
         alpha=alpha,
         overwrite=job.overwrite,
+        provenance=describe_provenance(sitting.prepared.plan, info),
         on_rows=sitting.stop_if_asked,
     )
     path = followed(exported.path)

@@ -47,8 +47,15 @@ def prepare(job: Job, source: ImageSource) -> Prepared:
     cuts = find_cuts(plan, job.model, allow_pickle=job.allow_pickle)
     vain = find_vain(job, asked_recipe(job), [plan])
     foreseen = foresee(plan, job.model, allow_pickle=job.allow_pickle)
-    warnings = (*model_notes(plan), *cuts, *vain, *foreseen, *losses(job.output, source.info), *outdated(job))
-    warnings = (*warnings, *(f"{job.input}: {line}" for line in source.info.notes))
+    warnings = (
+        *model_notes(plan),
+        *cuts,
+        *vain,
+        *foreseen,
+        *losses(job.output, source.info, plan.scale),
+        *outdated(job),
+        *(f"{job.input}: {line}" for line in source.info.notes),
+    )
     return Prepared(plan=plan, cost=cost, workers=there.workers, warnings=warnings)
 
 

@@ -8,13 +8,14 @@ import numpy as np
 
 from storage.box import Box
 
+from .mask import enlarged_mask
 from .opacity import enlarged_opacity
 from .picture import Picture
 from .tiff import Blocks
 
 
 def complete(blocks: Blocks, picture: Picture) -> Iterator[tuple[Box, np.ndarray]]:
-    """The blocks, with opacity as the last band where the picture has it.
+    """The blocks, bands in the picture's order, with opacity as the last one where the picture has it.
 
     Raises ValueError where they are out of order, outside, or not all there.
     """
@@ -30,7 +31,7 @@ def complete(blocks: Blocks, picture: Picture) -> Iterator[tuple[Box, np.ndarray
         if box.top < top:
             raise ValueError(f"blocks come top to bottom: {box} came after row {top}")
         top, area = box.top, area + box.area
-        yield box, _with_alpha(pixels, box, picture)
+        yield box, _with_alpha(pixels if picture.order is None else pixels[list(picture.order)], box, picture)
     if area != canvas.area:
         raise ValueError(
             f"the blocks cover {area} pixels, the image {picture.height} x {picture.width} has {canvas.area}"
@@ -40,7 +41,26 @@ def complete(blocks: Blocks, picture: Picture) -> Iterator[tuple[Box, np.ndarray
 def _with_alpha(pixels: np.ndarray, box: Box, picture: Picture) -> np.ndarray:
     if picture.alpha is None:
         return pixels
-    opacity = enlarged_opacity(picture.alpha, box, picture.scale, picture.info.canvas)
-    if picture.dtype == "uint16":
-        opacity = opacity.astype(np.uint16) * 257
+    enlarge = enlarged_mask if picture.is_hard else enlarged_opacity
+    opacity = _as(enlarge(picture.alpha, box, picture.scale, picture.info.canvas), picture.dtype)
+    if picture.is_premultiplied:
+        # no colour is brighter than alpha lets it be, whatever a model has made of it
+        pixels = np.minimum(pixels, opacity) if picture.wanted.has_premultiplied else _divided(pixels, opacity)
     return np.concatenate([pixels, opacity[None]])
+
+
+def _as(opacity: np.ndarray, dtype: str) -> np.ndarray:
+    """Opacity of 0 to 255 as the number that stands for it in ``dtype``: of floats 0 to 1, else 0 to the most."""
+    kind = np.dtype(dtype)
+    if kind.kind == "f":
+        return (opacity / 255).astype(kind)
+    return np.rint(opacity * (np.iinfo(kind).max / 255)).astype(kind)
+
+
+def _divided(pixels: np.ndarray, opacity: np.ndarray) -> np.ndarray:
+    """Colours as they are without the alpha that they were multiplied by; none where nothing can be seen."""
+    kind = pixels.dtype
+    most = 1.0 if kind.kind == "f" else float(np.iinfo(kind).max)
+    share = np.divide(pixels, opacity, out=np.zeros(pixels.shape), where=opacity > 0)
+    straight = np.clip(share, 0, 1) * most
+    return straight.astype(kind) if kind.kind == "f" else np.rint(straight).astype(kind)

@@ -7,25 +7,33 @@ from pathlib import Path
 from storage.errors import ImageError
 from storage.registry import Registry
 
+from .density import jpeg_density, usable
 from .info import ImageInfo
 from .limits import Format
+from .picture import RGB
+from .writers.cog import CogWriter
 from .writers.jpeg import JpegWriter
 from .writers.png import PngWriter
 from .writers.tiff import TiffWriter
+from .writers.webp import WebpWriter
 from .writers.writer import Writer
 
 WRITERS: Registry[Writer] = Registry(
     what="writer",
     group="gigatile.writers",
     kind=Writer,
-    built_in=(TiffWriter(), PngWriter(), JpegWriter()),
+    built_in=(TiffWriter(), CogWriter(), PngWriter(), JpegWriter(), WebpWriter()),
     names_of=lambda writer: writer.suffixes,
 )
 """by the suffix without its dot"""
+_COG = CogWriter()
 
 
-def writer_of(path: Path) -> Writer:
-    """What writes the format that a file name's suffix asks for; ImageError for one that is not known."""
+def writer_of(path: Path, info: ImageInfo | None = None) -> Writer:
+    """What writes the format that a file name's suffix asks for; ImageError for one that is not known.
+
+    ``info``: of the input. A TIFF of a picture that lies on the ground is a cloud optimized one.
+    """
     try:
         found = WRITERS.find(_suffix(path))
     except ValueError as error:
@@ -33,6 +41,8 @@ def writer_of(path: Path) -> Writer:
     if found is None:
         known = " ".join(f".{name}" for name in WRITERS.names())
         raise ImageError(f"cannot write {path}: expected a name in {known}, got {path.suffix or 'none'!r}")
+    if isinstance(found, TiffWriter) and info is not None and not info.geo.is_empty:
+        return _COG
     return found
 
 
@@ -42,33 +52,63 @@ def package_of(path: Path) -> str | None:
 
 
 def _suffix(path: Path) -> str:
-    return path.suffix.lower().removeprefix(".")
+    """The last suffix, or the last two where a format goes by them."""
+    both = "".join(path.suffixes[-2:]).lower().removeprefix(".")
+    return both if both in WRITERS.names() else path.suffix.lower().removeprefix(".")
 
 
-def format_of(path: Path) -> Format:
-    """The format that a file name's suffix asks for; ImageError for one that is not known."""
-    return writer_of(path).format
+def format_of(path: Path, info: ImageInfo | None = None) -> Format:
+    """The format that a file name's suffix asks for; ImageError for one that is not known. ``info`` as in writer_of."""
+    return writer_of(path, info).format
 
 
-def check_fits(path: Path, *, height: int, width: int, dtype: str) -> None:
-    """Raise ImageError where the format of ``path`` cannot hold ``height`` x ``width`` pixels of ``dtype``."""
+def check_fits(path: Path, *, height: int, width: int, dtype: str, num_colours: int = 3) -> None:
+    """Raise ImageError where the format of ``path`` cannot hold ``height`` x ``width`` pixels of ``dtype``.
+
+    ``num_colours``: bands, without alpha.
+    """
     wanted = format_of(path)
     if max(height, width) > wanted.max_side:
         raise ImageError(
             f"cannot write {path}: {wanted.driver} holds at most {wanted.max_side} pixels a side, got {height} x "
             f"{width}; choose .tif"
         )
-    if dtype != "uint8" and not wanted.has_16_bits:
+    if wanted.max_pixels is not None and height * width > wanted.max_pixels:
         raise ImageError(
-            f"cannot write {path}: {wanted.driver} holds 8 bits, the image has {dtype}; choose .tif or .png"
+            f"cannot write {path}: {wanted.driver} is made in memory as a whole, so at most {wanted.max_pixels:,} "
+            f"pixels are written, got {height} x {width}; choose .tif, .png or .jpg"
+        )
+    if not wanted.holds(dtype):
+        bits, others = ("8 or 16 bits", ".tif") if wanted.has_16_bits else ("8 bits", ".tif or .png")
+        raise ImageError(f"cannot write {path}: {wanted.driver} holds {bits}, the image has {dtype}; choose {others}")
+    if not wanted.has_many_bands and num_colours not in (1, len(RGB)):
+        raise ImageError(
+            f"cannot write {path}: {wanted.driver} holds gray or RGB, the image has {num_colours} bands; choose .tif"
         )
 
 
-def losses(path: str, info: ImageInfo) -> list[str]:
-    """What the format of ``path`` cannot hold of the input, a line each: to be said before a run."""
-    wanted, lines = format_of(Path(path)), []
-    if info.has_alpha and not wanted.has_alpha:
-        lines.append(f"{path}: {wanted.driver} has no transparency, so the input's is left out; choose .tif or .png")
-    if info.nodata is not None and wanted.is_lossy:
-        lines.append(f"{path}: {wanted.driver} has no nodata value, so the input's is left out; choose .tif or .png")
-    return lines
+def losses(path: str, info: ImageInfo, scale: int = 1) -> list[str]:
+    """What the format of ``path`` cannot hold of the input, in one line, or none: to be said before a run.
+
+    ``scale``: output pixels along each axis of one input pixel.
+    """
+    wanted, metadata = format_of(Path(path), info), info.metadata
+    dpi = None if usable(info.dpi) is None or info.dpi is None else (info.dpi[0] * scale, info.dpi[1] * scale)
+    is_tiff = wanted.has_any_dtype
+    there = {
+        "transparency": info.has_alpha and not (wanted.has_alpha or (metadata.has_mask and wanted.has_mask)),
+        "nodata value": info.nodata is not None and (wanted.is_lossy or not wanted.has_nodata),
+        "gray (it becomes RGB)": info.num_bands == 1 and not wanted.has_gray,
+        "profile for gray": info.icc is not None and info.num_bands == 1 and not wanted.has_gray,
+        "resolution as it is told, which cannot be meant": info.dpi is not None
+        and usable(info.dpi) is None
+        and any(info.dpi),
+        "resolution above 65535": wanted.driver == "JPEG" and dpi is not None and jpeg_density(dpi) is None,
+        "EXIF (what it says becomes tags)": is_tiff and metadata.embedded.exif is not None,
+        **{kind: kind in metadata.kinds for kind in wanted.leaves_out},
+    }
+    lost = [kind for kind, is_lost in there.items() if is_lost]
+    if not lost:
+        return []
+    others = "" if is_tiff else "; choose .tif or .png"
+    return [f"{path}: {wanted.driver} has no {', '.join(lost)}, so the input's is left out{others}"]

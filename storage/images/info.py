@@ -9,6 +9,7 @@ from storage.box import Box
 
 from .georeference import GeoReference
 from .identity import fingerprint
+from .metadata import NOTHING, Metadata
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -47,6 +48,8 @@ class ImageInfo:
     """what can be no data: "none", single values of "bands", or "pixels" as a whole"""
     notes: tuple[str, ...] = ()
     """what was decided where the file leaves it open, a line each"""
+    metadata: Metadata = NOTHING
+    """words, scales of values and what bands show, as the file says it"""
 
     @property
     def shown_bands(self) -> tuple[int, ...]:

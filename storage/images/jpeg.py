@@ -12,7 +12,7 @@ between two strips is always RST7.
 from __future__ import annotations
 
 import io
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +25,7 @@ _SOF0 = 0xC0
 _SOS = 0xDA
 _BETWEEN = b"\xff\xd7"
 _END = b"\xff\xd9"
+_LONGEST = 65535
 
 
 def write_jpeg(
@@ -34,20 +35,22 @@ def write_jpeg(
     height: int,
     quality: int,
     icc: bytes | None = None,
-    dpi: tuple[float, float] | None = None,
+    dpi: tuple[int, int] | None = None,
+    segments: Sequence[bytes] = (),
 ) -> None:
     """Write ``strips`` of ``[1 or 3, STRIP_ROWS, width]`` uint8 (the last may be lower) as one baseline JPEG.
 
-    ``height`` is that of the whole, in pixels; ``dpi`` counts dots an inch along x and y.
+    ``height`` is that of the whole, in pixels; ``dpi`` counts dots an inch along x and y;
+    ``segments`` (see segment) stand behind the first one of the header.
     """
     options: dict[str, Any] = {"quality": quality, "subsampling": "4:2:0", "restart_marker_rows": 1}
     if dpi:
-        options["dpi"] = (round(dpi[0]), round(dpi[1]))
+        options["dpi"] = dpi
     with path.open("wb") as file:
         for number, strip in enumerate(strips):
             encoded = _encode(strip, **options, **({"icc_profile": icc} if icc and number == 0 else {}))
             start = _start_of_data(encoded)
-            file.write(_header(encoded[:start], height) if number == 0 else _BETWEEN)
+            file.write(_header(encoded[:start], height, segments) if number == 0 else _BETWEEN)
             file.write(encoded[start : -len(_END)])
         file.write(_END)
 
@@ -75,8 +78,19 @@ def _start_of_data(encoded: bytes) -> int:
     return next(end for marker, _, end in _segments(encoded) if marker == _SOS)
 
 
-def _header(header: bytes, height: int) -> bytes:
-    """The first strip's header with the height of the whole image in its frame."""
+def _header(header: bytes, height: int, more: Sequence[bytes]) -> bytes:
+    """The first strip's header with the height of the whole image in its frame, and ``more`` behind JFIF's segment."""
     frame = next(start for marker, start, _ in _segments(header) if marker == _SOF0)
+    first = next(end for _, _, end in _segments(header))
     at = frame + 5
-    return header[:at] + height.to_bytes(2, "big") + header[at + 2 :]
+    return header[:first] + b"".join(more) + header[first:at] + height.to_bytes(2, "big") + header[at + 2 :]
+
+
+def segment(marker: int, body: bytes) -> bytes | None:
+    """A segment of a header; None where ``body`` is longer than one can be.
+
+    >>> segment(0xFE, b"words")
+    b'\\xff\\xfe\\x00\\x07words'
+    """
+    size = len(body) + 2
+    return bytes((0xFF, marker)) + size.to_bytes(2, "big") + body if size <= _LONGEST else None

@@ -13,8 +13,27 @@ class Format:
     """its name; of gigatile's own, GDAL's"""
     max_side: int
     """pixels"""
+    max_pixels: int | None = None
+    """where writing it takes memory for all of them"""
     has_16_bits: bool = True
+    has_any_dtype: bool = False
+    """whether it holds signed numbers, 32 bits and floats too"""
+    has_many_bands: bool = True
+    """whether it holds other than gray and RGB, alpha aside"""
+    has_gray: bool = True
+    """whether a picture of one band stays one"""
     has_alpha: bool = True
+    has_premultiplied: bool = False
+    """whether it can say that colours are multiplied by alpha"""
+    has_mask: bool = False
+    """whether it can say of each pixel that it is none, without an alpha band"""
+    has_nodata: bool = True
     is_lossy: bool = False
+    leaves_out: tuple[str, ...] = ()
+    """what of ``Metadata.kinds`` it cannot hold, nor the sidecar beside it"""
     disk_per_raw_byte: float
     """disk needed while writing, scratch file included, for a byte of pixels: a cautious guess for photographs"""
+
+    def holds(self, dtype: str) -> bool:
+        """Whether it holds numbers of ``dtype``, as numpy calls it."""
+        return dtype == "uint8" or self.has_any_dtype or (dtype == "uint16" and self.has_16_bits)

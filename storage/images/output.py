@@ -15,7 +15,10 @@ import numpy as np
 from storage.errors import StorageFullError
 
 from .formats import check_fits, format_of
+from .info import ImageInfo
 from .target import check_apart, real_target, stale_files
+
+_MOST_WITH_ALPHA = 4
 
 
 def check_output(
@@ -27,17 +30,19 @@ def check_output(
     num_bands: int = 3,
     dtype: str = "uint8",
     inputs: Iterable[str | os.PathLike[str] | None] = (),
+    info: ImageInfo | None = None,
 ) -> None:
     """Check, before a run starts, that its result can be written to ``path``.
 
     ``inputs``: files and folders that the command reads, none of which may be the result or its sidecar. A link is
-    followed: the file that it leads to is what is written.
+    followed: the file that it leads to is what is written. ``info``: of the image that is enlarged, which decides what
+    is written of it.
 
     Raises ImageError (suffix, size, bits), ValueError (an input, too long a name, a pipe), FileExistsError,
     FileNotFoundError or NotADirectoryError (the folder), PermissionError or OSError (the folder cannot be written),
     StorageFullError (too little room; only where height and width, in pixels of the result, are given).
     """
-    wanted = format_of(Path(path))
+    wanted = format_of(Path(path), info)
     target = real_target(path)
     folder = target.parent
     if not folder.exists():
@@ -55,7 +60,11 @@ def check_output(
         raise FileExistsError(f"{stale[0]} exists; choose another name, or allow overwriting (--overwrite)")
     _check_writable(folder, target)
     if height is not None and width is not None:
-        check_fits(Path(path), height=height, width=width, dtype=dtype)
+        num_colours = num_bands if info is None else info.num_bands
+        if info is not None or num_bands > _MOST_WITH_ALPHA:
+            check_fits(Path(path), height=height, width=width, dtype=dtype, num_colours=num_colours)
+        else:  # one of them may be alpha
+            check_fits(Path(path), height=height, width=width, dtype=dtype)
         raw = height * width * num_bands * np.dtype(dtype).itemsize
         _check_room(folder, math.ceil(raw * wanted.disk_per_raw_byte))
 

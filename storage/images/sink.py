@@ -6,6 +6,7 @@ import math
 import os
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from itertools import chain
 from pathlib import Path
 
@@ -18,12 +19,15 @@ from .blocks import complete
 from .formats import check_fits, package_of, writer_of
 from .gdal import CACHE_MB, GDAL_ERRORS, gdal, reason
 from .info import ImageInfo
+from .limits import Format
 from .opacity import ReadOpacity
 from .output import check_output
-from .picture import Picture, usable_profile
+from .picture import Picture, in_order, usable_profile
+from .provenance import Provenance
+from .stac import write_item
 from .staging import no_room, staged
 from .target import real_target
-from .tiff import TILE, Blocks
+from .tiff import Blocks, tile_side
 from .writers.writer import Writer
 
 _ROWS_OF_TILES = 1.25
@@ -40,32 +44,51 @@ def write_image(
     width: int,
     overwrite: bool = False,
     alpha: ReadOpacity | None = None,
+    mask: ReadOpacity | None = None,
+    provenance: Provenance | None = None,
 ) -> None:
     """Write ``blocks`` of ``[bands, box.height, box.width]``, top to bottom, as the image ``path``.
 
     ``height`` and ``width`` are the result's; ``info`` is the input's, whose georeference, nodata, descriptions, colour
-    profile and resolution are carried over ``scale`` times as fine; ``alpha`` gives the input's opacity, such as
-    ``source.alpha``. Nothing is left behind on failure. Raises as :func:`check_output`, StorageFullError where the room
+    profile, metadata and resolution are carried over, ``scale`` times as fine; ``alpha`` gives the input's opacity,
+    such as ``source.alpha``; ``mask`` says which of its pixels are there (0: not), and is what ``alpha`` is taken for
+    where the input has a mask and no alpha band. ``provenance``: how the result was made. Nothing is left behind on
+    failure. Raises as :func:`check_output`, StorageFullError where the room
     runs out, and ValueError where the blocks do not cover the image or are not in row order.
     """
     inputs = [info.path, *info.files] if info.path else []
-    check_output(path, overwrite=overwrite, inputs=inputs)
+    check_output(path, overwrite=overwrite, inputs=inputs, info=info)
     pixels, blocks = _peek(blocks)
-    check_fits(Path(path), height=height, width=width, dtype=str(pixels.dtype))
-    writer = writer_of(Path(path))
-    picture = Picture(
+    check_fits(Path(path), height=height, width=width, dtype=str(pixels.dtype), num_colours=len(pixels))
+    picture = _picture(writer_of(Path(path), info).format, info, pixels, alpha=alpha, mask=mask)
+    picture = replace(picture, scale=scale, height=height, width=width, provenance=provenance)
+    _write(path, writer_of(Path(path), info), picture, blocks, inputs)
+
+
+def _picture(
+    wanted: Format, info: ImageInfo, pixels: np.ndarray, *, alpha: ReadOpacity | None, mask: ReadOpacity | None
+) -> Picture:
+    """What a format keeps; what it cannot hold is said by formats.losses before the run."""
+    if mask is None and info.metadata.has_mask:
+        alpha, mask = None, alpha
+    if alpha is not None and mask is not None:
+        raise ValueError("expected either alpha or a mask, got both: a pixel's opacity says whether it is there")
+    is_hard = mask is not None and not wanted.has_mask
+    plain = Picture(
         info=info,
-        scale=scale,
-        height=height,
-        width=width,
+        scale=1,
+        height=info.height,
+        width=info.width,
         num_colours=len(pixels),
         dtype=str(pixels.dtype),
-        # what a format cannot hold is said by formats.losses before the run
-        alpha=alpha if writer.format.has_alpha else None,
+        alpha=(mask if is_hard else alpha) if wanted.has_alpha else None,
+        mask=mask if wanted.has_mask else None,
+        is_hard=is_hard,
         icc=usable_profile(info, len(pixels)),
-        wanted=writer.format,
+        wanted=wanted,
     )
-    _write(path, writer, picture, blocks, inputs)
+    colours = plain.colours[: len(pixels)]
+    return plain if wanted.has_many_bands else replace(plain, order=in_order(colours))
 
 
 def _write(
@@ -83,10 +106,11 @@ def _write(
         writer.write(staging, picture, source)
         if next(iter(source), None) is not None or not staging.is_file():
             raise OSError(f"{type(writer).__name__} has not written all of the picture")
+        write_item(staging, target, picture)
 
 
 def _row_of_tiles_mb(picture: Picture) -> float:
-    return picture.width * TILE * picture.num_bands * np.dtype(picture.dtype).itemsize / 2**20
+    return picture.width * tile_side(picture) * picture.num_bands * np.dtype(picture.dtype).itemsize / 2**20
 
 
 def _peek(blocks: Blocks) -> tuple[np.ndarray, Blocks]:

@@ -22,6 +22,7 @@ from .header import Header, read_header
 from .info import ImageInfo
 from .kinds import drivers_for, head_of
 from .layout import ALL, Choice, Layout, read_layout
+from .metadata import read_metadata
 from .opened import ImageSource
 from .orientation import Orientation
 from .place import Place, find_place
@@ -209,6 +210,7 @@ def _describe(path: str, raster: Any, choice: Choice) -> tuple[Layout, Orientati
         shown=layout.shown,
         holes=_holes(raster, layout),
         notes=layout.notes,
+        metadata=read_metadata(raster, layout.bands),
     )
     return layout, orientation, info
 

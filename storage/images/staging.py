@@ -17,7 +17,7 @@ import psutil
 
 from storage.errors import FULL
 
-from .target import SIDECAR, stale_files
+from .target import SIDECARS, stale_files
 
 _GROWTH = 1 << 20
 _PRIVATE = 0o700
@@ -25,7 +25,7 @@ _PRIVATE = 0o700
 
 @contextmanager
 def staged(target: Path, *, spare: Collection[str] = ()) -> Iterator[Path]:
-    """Give a name to write to; rename it (and GDAL's sidecar) to ``target`` at the end, remove it on an error.
+    """Give a name to write to; rename it (and the sidecars beside it) to ``target`` at the end, remove it on an error.
 
     ``target`` is no link. The name lies in a new folder beside it: made, not found, and closed to others, so that
     nobody can put a link where something is to be written, and names of any length have room. What a killed process of
@@ -39,15 +39,15 @@ def staged(target: Path, *, spare: Collection[str] = ()) -> Iterator[Path]:
     try:
         staging = folder / f"picture{target.suffix}"
         yield staging
-        sidecar = staging.with_name(staging.name + SIDECAR)
-        written = [path for path in (staging, sidecar) if path.exists()]
-        for path in written:
+        sidecars = {ending: staging.with_name(staging.name + ending) for ending in SIDECARS}
+        written = {ending: path for ending, path in sidecars.items() if path.exists()}
+        for path in (staging, *written.values()):
             _flush(path)
         for path in stale_files(target, spare):
             path.unlink(missing_ok=True)
         staging.replace(target)
-        if sidecar in written:
-            sidecar.replace(target.with_name(target.name + SIDECAR))
+        for ending, path in written.items():
+            path.replace(target.with_name(target.name + ending))
     finally:
         shutil.rmtree(folder, ignore_errors=True)
 

@@ -10,7 +10,10 @@ from storage.home import expand_home
 from storage.objects.address import Address
 
 SIDECAR = ".aux.xml"
-_OF_THE_NAME = (SIDECAR, ".ovr", ".msk", ".msk.ovr", ".OVR", ".MSK", ".ovr.ovr")
+STAC = ".stac.json"
+SIDECARS = (SIDECAR, STAC)
+"""endings, after the whole name, of files that are written with a picture"""
+_OF_THE_NAME = (*SIDECARS, ".ovr", ".msk", ".msk.ovr", ".OVR", ".MSK", ".ovr.ovr")
 """endings of files that belong to one picture, after its whole name"""
 _OF_THE_STEM = {
     ".tif": (".tfw", ".tifw", ".tiffw", ".TFW"),
@@ -20,7 +23,7 @@ _OF_THE_STEM = {
     ".jpeg": (".jgw", ".jpgw", ".jpegw", ".JGW"),
 }
 """those that belong to a picture of one format, in place of its suffix"""
-_ROOM_BESIDE = len(SIDECAR)
+_ROOM_BESIDE = max(map(len, SIDECARS))
 _NAME_MAX = 255
 
 
@@ -69,7 +72,7 @@ def check_apart(target: str | os.PathLike[str], inputs: Iterable[str | os.PathLi
         source = _local(given)
         if source is None or not source.exists():
             continue
-        for path in (final, final.with_name(final.name + SIDECAR)):
+        for path in (final, *(final.with_name(final.name + ending) for ending in SIDECARS)):
             if path.exists() and os.path.samefile(path, source):
                 raise ValueError(
                     f"OUTPUT {target} is {source}, which this command reads: it would be replaced; choose another name"

@@ -13,22 +13,27 @@ from storage.images.target import SIDECAR
 from storage.images.tiff import Blocks, write_tiff
 
 
-def write_scratch(staging: Path, picture: Picture, blocks: Blocks) -> tuple[Path, int]:
-    """A TIFF of the blocks beside ``staging``, and the sum of all values."""
+def write_scratch(staging: Path, picture: Picture, blocks: Blocks, *, flat: bool = False) -> tuple[Path, int]:
+    """A TIFF of the blocks beside ``staging``, and the checksum of all values; ``flat`` as write_tiff has it.
+
+    Tiles of nothing but nodata take no room in it.
+    """
     scratch = staging.with_name(f"{staging.name}.scratch")
-    return scratch, write_tiff(scratch, picture, blocks, COMPRESS="ZSTD", ZSTD_LEVEL=1, BIGTIFF="YES")
+    options = {"COMPRESS": "ZSTD", "ZSTD_LEVEL": 1, "BIGTIFF": "YES", "SPARSE_OK": "YES"}
+    return scratch, write_tiff(scratch, picture, blocks, flat=flat, **options)
 
 
 def write_sidecar(staging: Path, picture: Picture) -> None:
-    """Keep what PNG and JPEG cannot hold in the ``.aux.xml`` beside them that GDAL reads."""
+    """Keep what PNG, JPEG and WebP cannot hold in the ``.aux.xml`` beside them that GDAL reads."""
     sidecar = staging.with_name(f"{staging.name}{SIDECAR}")
     sidecar.unlink(missing_ok=True)
-    if picture.info.geo.is_empty and not any(picture.info.descriptions):
+    info = picture.info
+    if info.geo.is_empty and not any(info.descriptions) and not info.metadata.is_sidecar_worth:
         return
     speck = staging.with_name(f"{staging.name}.speck.tif")
-    small = replace(picture, height=1, width=1, alpha=None)
+    small = replace(picture, height=1, width=1, alpha=None, mask=None, icc=None)
     pixel = np.zeros((picture.num_colours, 1, 1), picture.dtype)
-    write_tiff(speck, small, [(small.canvas, pixel)])
+    write_tiff(speck, small, [(small.canvas, pixel)], flat=True)
     carrier = staging.with_name(f"{staging.name}.speck")
     rasterio.shutil.copy(str(speck), str(carrier), driver=picture.wanted.driver)
     carrier.with_name(f"{carrier.name}{SIDECAR}").replace(sidecar)

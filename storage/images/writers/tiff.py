@@ -13,7 +13,15 @@ from .writer import Writer
 
 class TiffWriter(Writer):
     suffixes = ("tif", "tiff")
-    format = Format(driver="GTiff", max_side=2**31 - 1, disk_per_raw_byte=0.75)
+    format = Format(
+        driver="GTiff",
+        max_side=2**31 - 1,
+        has_any_dtype=True,
+        has_premultiplied=True,
+        has_mask=True,
+        leaves_out=("gamma and primaries",),
+        disk_per_raw_byte=0.75,
+    )
 
     def write(self, staging: Path, picture: Picture, blocks: Blocks) -> None:
         total = write_tiff(staging, picture, blocks, COMPRESS="DEFLATE", BIGTIFF="IF_SAFER")

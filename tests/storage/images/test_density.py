@@ -1,36 +1,32 @@
 from __future__ import annotations
 
-import zlib
-from pathlib import Path
+import math
 
-import numpy as np
 import pytest
-from PIL import Image
 
-from storage.images.density import stamp_png
-from tests.storage.images.files import decoded, picture, pillow
+from storage.images.density import jpeg_density, png_density, usable
 
-
-def test_only_the_resolution_changes(tmp_path: Path) -> None:
-    path = tmp_path / "image.png"
-    pixels = picture(30, 40)
-    pillow(pixels).save(path)
-    stamp_png(path, (1200.0, 600.0))
-    with Image.open(path) as image:
-        assert image.info["dpi"] == pytest.approx((1200, 600), abs=0.02)
-    np.testing.assert_array_equal(decoded(path), pixels)
-    assert [entry.name for entry in tmp_path.iterdir()] == ["image.png"]
+ABSURD = [(0.0, 0.0), (300.0, 0.0), (-72.0, 72.0), (4e9, 4e9), (2.8e257, 1.0), (math.inf, 1.0), (math.nan, 300.0)]
 
 
-def test_nothing_but_the_resolution_is_added(tmp_path: Path) -> None:
-    """Chunk by chunk: the header, the resolution in pixels a metre with its checksum, and all that was there."""
-    path = tmp_path / "a.png"
-    noise = np.random.default_rng(0).integers(0, 256, (700, 900), dtype=np.uint8)
-    Image.fromarray(noise).save(path)
-    before = path.read_bytes()
-    assert len(before) > 1 << 19
-    stamp_png(path, (300.0, 72.0))
-    chunk = b"pHYs" + (11811).to_bytes(4, "big") + (2835).to_bytes(4, "big") + b"\x01"
-    stamp = (9).to_bytes(4, "big") + chunk + zlib.crc32(chunk).to_bytes(4, "big")
-    assert path.read_bytes() == before[:33] + stamp + before[33:]
-    assert [one.name for one in tmp_path.iterdir()] == ["a.png"]
+@pytest.mark.parametrize("dpi", ABSURD)
+def test_what_cannot_be_meant_is_no_resolution(dpi: tuple[float, float]) -> None:
+    assert usable(dpi) is None
+    assert jpeg_density(dpi) is None
+    assert png_density(dpi) is None
+
+
+@pytest.mark.parametrize("dpi", [(72.0, 72.0), (1200.0, 600.0), (406400.0, 406400.0), (0.5, 0.5)])
+def test_scans_microscopes_and_posters_have_one(dpi: tuple[float, float]) -> None:
+    assert usable(dpi) == dpi
+
+
+def test_a_jpeg_holds_whole_dots_in_16_bits() -> None:
+    assert jpeg_density((65535.0, 1.0)) == (65535, 1)
+    assert jpeg_density((65536.0, 300.0)) is None
+    assert jpeg_density((0.4, 300.0)) is None
+    assert jpeg_density(None) is None
+
+
+def test_a_png_counts_metres() -> None:
+    assert png_density((300.0, 72.0)) == (11811).to_bytes(4, "big") + (2835).to_bytes(4, "big") + b"\x01"

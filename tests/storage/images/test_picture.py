@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import dataclasses
+import math
 from pathlib import Path
 
 import pytest
@@ -39,10 +41,40 @@ def test_the_paper_stays_as_large_as_it_was() -> None:
         ("a.tif", "uint8", float("nan"), None),
         ("a.jpg", "uint8", 0.0, None),
         ("a.tif", "uint8", None, None),
+        ("a.tif", "int16", -9999.0, -9999.0),
+        ("a.tif", "int8", -128.0, -128.0),
+        ("a.tif", "int8", 128.0, None),
+        ("a.tif", "uint32", 4294967295.0, 4294967295.0),
+        ("a.tif", "float32", -9999.5, -9999.5),
+        ("a.tif", "float32", -1e300, None),
+        ("a.tif", "float64", -1e300, -1e300),
+        ("a.tif", "float32", float("inf"), float("inf")),
     ],
 )
 def test_nodata_only_where_it_can_be_held(name: str, dtype: str, nodata: float | None, kept: float | None) -> None:
     assert result(name, dtype, nodata=nodata).nodata == kept
+
+
+def test_nodata_that_is_no_number() -> None:
+    found = result("a.tif", "float32", nodata=float("nan")).nodata
+    assert found is not None
+    assert math.isnan(found)
+
+
+def test_a_resolution_that_cannot_be_meant_is_none() -> None:
+    assert result("a.tif", dpi=(4e9, 4e9)).dpi is None
+    assert result("a.tif", dpi=(0.0, 0.0)).dpi is None
+    assert result("a.tif", dpi=(9e6, 9e6)).dpi is None, "not three times as much either"
+
+
+def test_what_bands_show_where_nothing_is_known() -> None:
+    assert result("a.tif").colours == ("red", "green", "blue")
+    assert result("a.tif").is_rgb
+    one = dataclasses.replace(result("a.tif"), num_colours=1)
+    assert one.colours == ("gray",)
+    assert not one.is_rgb
+    five = dataclasses.replace(result("a.tif"), num_colours=5, alpha=lambda box: None)
+    assert five.colours == ("gray", *["undefined"] * 4, "alpha")
 
 
 def test_only_a_usable_profile_is_kept(caplog: pytest.LogCaptureFixture) -> None:

@@ -121,7 +121,7 @@ def test_files_are_made_as_the_umask_says(tmp_path: Path) -> None:
 
 
 def test_a_long_name(tmp_path: Path) -> None:
-    target = tmp_path / f"{'n' * 243}.png"
+    target = tmp_path / f"{'n' * 241}.png"
     with staged(target) as staging:
         staging.write_text("new")
         staging.with_name(f"{staging.name}.aux.xml").write_text("geo")

@@ -1,0 +1,29 @@
+"""Where a result comes from: the words for it, out of the plan and the image that was enlarged."""
+
+from __future__ import annotations
+
+import os
+
+from pipeline.plan.plan import Plan
+from pipeline.version import __version__
+from storage.images import ImageInfo
+from storage.images.provenance import Provenance
+
+
+def describe_provenance(plan: Plan, info: ImageInfo) -> Provenance:
+    """What is written into the result of ``plan``; ``info`` is the input's, whose bytes are read for their checksum.
+
+    A picture that no image stands behind, as one made from words alone, names no source.
+    """
+    source = info.path.partition("?")[0]  # behind it are keys, in an address that was signed
+    return Provenance(
+        software=f"gigatile {__version__}",
+        model=plan.model_fingerprint,
+        recipe=plan.recipe.name,
+        plan=plan.hash,
+        seed=plan.recipe.run.seed,
+        scale=plan.scale,
+        source=os.path.basename(source.rstrip("/")) or None,
+        source_sha256=info.fingerprint() if source else None,
+        is_from_words=plan.stage.from_text,
+    )
