@@ -140,6 +140,9 @@ def test_the_written_faults_are_found_by_their_text(tmp_path: Path) -> None:
 
 
 TOY = """
+from functools import cache
+
+
 def is_less(a: int, b: int) -> bool:
     return a < b
 
@@ -154,13 +157,18 @@ def is_same(a: int, b: int) -> bool:
 
 def is_other(a: int, b: int) -> bool:
     return a != b
+
+
+@cache
+def is_at_least(a: int, b: int) -> bool:
+    return a >= b
 """
 TOY_TESTS = """
 import subprocess, sys
 
 import pytest
 
-from storage.toy import is_less, is_same
+from storage.toy import is_at_least, is_less, is_same
 
 
 @pytest.fixture(scope="module")
@@ -170,6 +178,10 @@ def sameness() -> list[bool]:
 
 def test_is_less() -> None:
     assert not is_less(1, 1)
+
+
+def test_is_at_least() -> None:
+    assert is_at_least(1, 1)
 
 
 def test_first_of_a_fixture(sameness: list[bool]) -> None:
@@ -211,6 +223,7 @@ def test_a_fault_that_no_test_looks_at_lives(tmp_path: Path) -> None:
         "return a > b": (True, "nothing"),
         "return a == b": (False, f"{tests}second_of_a_fixture"),
         "return a != b": (False, f"{tests}in_another_process"),
+        "return a >= b": (False, f"{tests}is_at_least"),
         "return not a": (True, "no test calls it"),
         "x = 1 < 2": (True, "no tests mirror the module"),
     }
