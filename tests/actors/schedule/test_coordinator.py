@@ -532,3 +532,24 @@ def test_tasks_of_a_lost_worker_are_another_ones() -> None:
     assert coordinator.requeues["worker lost"] == 2
     coordinator.join("next", ALL)
     assert [attempt.task for attempt in coordinator.assign(0.0)] == lost
+
+
+def test_no_worker_with_room_for_more_gets_one_task_twice() -> None:
+    """Also where nothing else is ready, and it is late."""
+    coordinator = Coordinator(graph(), [], Patience(lease_floor=1.0, lease_first=1.0, lease_warmup=0.0, in_flight=8))
+    coordinator.join("slow", ALL)
+    first = {attempt.task for attempt in coordinator.assign(0.0)}
+    assert len(first) < 8
+    assert coordinator.overdue(100.0) == []
+    assert coordinator.assign(100.0) == []
+    coordinator.join("other", ALL)
+    assert {attempt.task for attempt in coordinator.assign(100.0)} == first
+
+
+def test_a_wide_canvas_is_swept_column_by_column() -> None:
+    """Two rows of four regions: the front is two regions long."""
+    coordinator = Coordinator(Graph(small_plan(height=100, width=250, steps=2)), [], Patience(in_flight=1))
+    order = alone(coordinator)
+    for kind in (Kind.PREPARE, Kind.ENCODE, Kind.DECODE):
+        first = [task.region for task in order if task.kind is kind and task.step == 0]
+        assert first == [0, 4, 1, 5, 2, 6, 3, 7]
