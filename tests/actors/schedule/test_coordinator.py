@@ -553,3 +553,15 @@ def test_a_wide_canvas_is_swept_column_by_column() -> None:
     for kind in (Kind.PREPARE, Kind.ENCODE, Kind.DECODE):
         first = [task.region for task in order if task.kind is kind and task.step == 0]
         assert first == [0, 4, 1, 5, 2, 6, 3, 7]
+
+
+def test_what_all_regions_wait_for_comes_before_what_one_does() -> None:
+    """Words first, then what the autoencoder reads and gives as a whole, one norm after another, before and after."""
+    both = altered(analytic.GEOMETRY, encoder_norms=2, decoder_norms=1, norm_groups=4, text_tokens=8)
+    card = dataclasses.replace(analytic.CARD, geometry=both)
+    plan = small_plan(model=card, codec_norm="exact", start="image", steps=2, prompt="a")
+    coordinator = Coordinator(Graph(plan), [], Patience(in_flight=1))
+    named = [name for name, _ in itertools.groupby(f"{task.kind} {task.step}" for task in alone(coordinator))]
+    before = ["embed 0", "measure 0", "reduce 0", "measure 1", "reduce 1", "prepare 0", "encode 0", "denoise 0"]
+    after = ["merge 1", "measure 2", "reduce 2", "decode 0"]
+    assert (named[:8], named[-4:]) == (before, after)
