@@ -96,3 +96,10 @@ def test_times_are_one_a_step_and_fall() -> None:
     plan = bound(steps=6)
     assert len(plan.timesteps) == plan.num_steps == 6
     assert list(plan.timesteps) == sorted(plan.timesteps, reverse=True)
+
+
+def test_a_tile_that_is_larger_than_a_region_is_refused() -> None:
+    """Its neighbours' neighbours would wait for it."""
+    with pytest.raises(ValueError, match="smaller than the tile"):
+        bound(region=32, window=48, overlap=16)
+    assert bound(region=48, window=48, overlap=16).tiles.tile_height == 48
