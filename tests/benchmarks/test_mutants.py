@@ -208,6 +208,13 @@ def test_a_fault_that_no_test_looks_at_lives(tmp_path: Path) -> None:
         ("storage/still.py", "def is_still(a: int) -> bool:\n    return not a\n"),
         ("tests/storage/test_still.py", "import storage.still\n\n\ndef test_is_there() -> None: ...\n"),
         ("tests/storage/test_toy.py", TOY_TESTS),
+        ("cluster/__init__.py", ""),
+        ("cluster/runs/__init__.py", ""),
+        ("cluster/runs/deep.py", "def is_deep(a: int, b: int) -> bool:\n    return a <= b\n"),
+        (
+            "tests/cluster/runs/test_deep.py",
+            "from cluster.runs.deep import is_deep\n\n\ndef test_is_deep() -> None:\n    assert is_deep(1, 1)\n",
+        ),
         ("pytest.ini", "[pytest]\naddopts = --import-mode=importlib\n"),
     ):
         (root / name).parent.mkdir(parents=True, exist_ok=True)
@@ -225,6 +232,7 @@ def test_a_fault_that_no_test_looks_at_lives(tmp_path: Path) -> None:
         "return a != b": (False, f"{tests}in_another_process"),
         "return a >= b": (False, f"{tests}is_at_least"),
         "return not a": (True, "no test calls it"),
+        "return a <= b": (False, "tests/cluster/runs/test_deep.py::test_is_deep"),
         "x = 1 < 2": (True, "no tests mirror the module"),
     }
     last = ended.stdout.splitlines()[-1]
