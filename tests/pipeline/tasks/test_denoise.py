@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 import torch
 
-from pipeline.geometry.blend import tile_weight
+from pipeline.geometry.blend import axis_window, tile_weight
 from pipeline.geometry.tiles import Tile, TileGrid, plan_tiles
 from pipeline.models.families import analytic
 from pipeline.models.protocol import Conditioning, WordMaps
@@ -222,7 +222,8 @@ def test_contributions_by_a_loop(region: int, batch: int) -> None:
     assert flat == owned + owned[-1:] * (len(flat) - len(owned))
 
 
-def test_sums_are_made_row_by_row_in_single_precision_after_what_rests() -> None:
+@pytest.mark.parametrize("batch", [1, 2, 9])
+def test_sums_are_made_row_by_row_in_single_precision_after_what_rests(batch: int) -> None:
     """1, 1e8 and -1e8 in another order are another sum: idle tiles first, then row-major."""
     owned = TILES.owned_by(REGIONS.box(0))
     assert [(tile.row, tile.col) for tile in owned] == [
@@ -245,7 +246,7 @@ def test_sums_are_made_row_by_row_in_single_precision_after_what_rests() -> None
 
     idle = Idle(tiles=resting, predict=lambda tile: np.full((2, 10, 10), said[tile], dtype=np.float32))
     for quiet, order in ((None, owned), (idle, [owned[2], owned[4], *(t for t in owned if t not in resting)])):
-        found = denoise(0, answer if quiet else answer_all(said), blend="uniform", idle=quiet)
+        found = denoise(0, answer if quiet else answer_all(said), batch=batch, blend="uniform", idle=quiet)
         total = np.zeros((26, 40), dtype=np.float32)
         for tile in order:
             total[tile.box.slices] += np.float32(said[tile])
@@ -278,3 +279,19 @@ def test_geometry_of_a_table_without_text() -> None:
     """A model that reads no text has no rows at all."""
     assert PromptTable().rows(0, 3) == {} == PromptTable().rows(1, 3)
     assert embed_own(SimpleNamespace(embed=lambda _: {}, geometry=analytic.GEOMETRY), "", "a") == {}  # type: ignore[arg-type]
+
+
+def test_a_tile_that_is_not_square_has_weights_of_its_shape() -> None:
+    """A canvas of eight rows: tiles of 8 x 10, each sums to itself where it stands alone."""
+    regions, tiles = RegionGrid(height=8, width=40, side=16), plan_tiles(8, 40, window=10, stride=7)
+    assert (tiles.tile_height, tiles.tile_width) == (8, 10)
+    settings = DenoiseSettings(tiles=tiles, regions=regions, batch=2, guidance=1.0, blend="cosine")
+    seen = reach(tiles, regions, 0)
+    assert seen is not None
+    z = np.ones((1, *seen.shape), dtype=np.float32)
+    found = denoise_region(settings, tiles.owned_by(regions.box(0)), seen, z, lambda _, latents: latents * 3)
+    total = np.zeros((8, 40))
+    for tile in tiles.owned_by(regions.box(0)):
+        total[tile.box.slices] += 3 * np.outer(axis_window("cosine", 8), axis_window("cosine", 10))
+    for one in found.values():
+        np.testing.assert_allclose(one.total[0], total[one.box.slices], rtol=1e-6)
