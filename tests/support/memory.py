@@ -43,7 +43,7 @@ class Memory:
 
 
 compare, load_backbone = strictness._compare, registry.load_backbone
-compared, loaded = Memory(500), Memory(12)
+compared, loaded = Memory(500), Memory(8)
 
 
 def compare_once(kind: Any, part: Path, shapes: dict[str, tuple[int, ...]], options: dict[str, Any]) -> Any:
