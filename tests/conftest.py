@@ -18,6 +18,8 @@ __all__ = ["s3_server", "s3_url"]
 
 CLUSTERS = ("test_ray.py", "test_driver.py", "test_job.py", "test_object_store.py", "test_raylets.py")
 """what the names of tests that start Ray hold"""
+FORKED = ("chaos/test_generate", "chaos/test_recipes")
+"""whose processes are forked from one server"""
 SLOW = (
     *(
         "tests/chaos/",
@@ -116,6 +118,8 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
         def _split_scope(self, nodeid: str) -> str:
             if starts_ray(nodeid):
                 return "clusters"
+            if any(name in nodeid for name in FORKED):
+                return "forked"
             # one small model is trained for all of these
             return "training" if "tests/training/" in nodeid else nodeid.split("::")[0]
 

@@ -6,7 +6,6 @@ Ray: workers that die under Ray are the same for every recipe, and are killed in
 
 from __future__ import annotations
 
-import multiprocessing
 import os
 from concurrent.futures import ThreadPoolExecutor
 from multiprocessing.context import ForkServerContext
@@ -29,13 +28,6 @@ TAGS = TagFile(entries=((Box(top=0, left=0, height=30, width=20), {"water": 1.0}
 SMALL: dict[str, Any] = {"region": 16, "window": 16, "overlap": 6, "steps": 4, "dtype": "float32", "batch": 2}
 SMALL |= {"difficulty_cell": 8}
 EMBEDDED: dict[str, Any] = {**SMALL, "region": 32, "window": 32, "overlap": 8, "batch": 1, "steps": 3}
-
-
-@pytest.fixture(scope="module")
-def server() -> ForkServerContext:
-    context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(["tests.support.runs", "tests.support.composite", "pipeline.taggers.embedded"])
-    return context
 
 
 @pytest.fixture(scope="module")
