@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 import tempfile
 from collections.abc import Iterator
 from typing import Any
@@ -10,8 +11,15 @@ from typing import Any
 import pytest
 from hypothesis import HealthCheck, settings
 
+from tests.support.s3 import s3_server, s3_url
+
+# one server for all that ask for it
+__all__ = ["s3_server", "s3_url"]
+
 CLUSTERS = ("test_ray.py", "test_driver.py", "test_job.py", "test_object_store.py", "test_raylets.py")
 """what the names of tests that start Ray hold"""
+FORKED = ("chaos/test_generate", "chaos/test_recipes")
+"""whose processes are forked from one server"""
 SLOW = (
     *(
         "tests/chaos/",
@@ -40,6 +48,8 @@ OF_THE_MACHINE = (
     *("COLUMNS", "LINES", "NO_COLOR", "FORCE_COLOR", "CLICOLOR", "TTY_", "PYTHONWARNINGS"),
 )
 """how variables begin that would change what is tested: a shell's credentials, drivers, cluster, width and colours"""
+READING = "tests/pipeline/models/files/"
+"""where tests are about the reading of models"""
 LONGEST_TEMPORARY = 40
 """letters of the folder for temporary files: sockets lie in it, below 65 letters of Ray's own, and their paths have 107
 at most"""
@@ -108,10 +118,25 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
         def _split_scope(self, nodeid: str) -> str:
             if starts_ray(nodeid):
                 return "clusters"
+            if any(name in nodeid for name in FORKED):
+                return "forked"
             # one small model is trained for all of these
             return "training" if "tests/training/" in nodeid else nodeid.split("::")[0]
 
     return Scheduling(config, log)
+
+
+@pytest.fixture(scope="module", autouse=True)
+def networks_read_once(request: pytest.FixtureRequest) -> Iterator[None]:
+    """Whole runs read the same small models hundreds of times; those of reading itself read anew."""
+    if READING in request.node.nodeid or "pipeline.models.registry" not in sys.modules:
+        yield
+        return
+    from tests.support import memory  # not at the head: many tests need no model
+
+    with pytest.MonkeyPatch.context() as patch:
+        memory.install(patch)
+        yield
 
 
 @pytest.fixture(scope="session")

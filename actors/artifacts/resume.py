@@ -110,12 +110,13 @@ def _present(store: RunStore, kept: Kept, told: dict[Item, Told], bin_: Bin) -> 
     """Journalled items whose regions exist; regions without a record are deleted."""
     present = {item for item in told if blob_name(item)}
     for name, kind, step in sorted(kept.listed(beside=False)):
-        for region in store.open_array(name).regions() if store.has_array(name) else ():
+        array = store.open_array(name) if store.has_array(name) else None
+        for region in () if array is None else array.regions():
             item = Item(kind, step, region)
             if item in told:
                 present.add(item)
-            else:
-                _throw_away(store, item, kept, bin_)
+            elif array is not None:
+                bin_.add(array, region)
     _sweep_companions(store, kept, present, bin_)
     bin_.empty()
     return present

@@ -27,7 +27,9 @@ import pytest
 from benchmarks.mutation.scope import PACKAGES
 from benchmarks.mutation.watching import Calls, Watcher
 
-IGNORED = (".git", ".venv", "__pycache__", "*.egg-info", ".*_cache", "runs", "demo", "dist", "build", "shared")
+IGNORED = (".git", ".venv", "__pycache__", "*.egg-info", ".*_cache")
+UNTRACKED = ("runs", "demo", "dist", "build", "shared")
+"""beside the packages; inside them a folder of such a name is the product's"""
 OURS = (*PACKAGES, "gigatile", "tests", "benchmarks", "training", "conftest")
 NOT_WARMED = ("ray", "__main__", "__mp_main__")
 """what starts threads, which no fork takes along"""
@@ -58,7 +60,7 @@ class Sandbox:
     def __init__(self, root: Path, folder: Path) -> None:
         self._root, self._folder = root.resolve(), folder
         self._tree = folder / "tree"
-        shutil.copytree(root, self._tree, ignore=shutil.ignore_patterns(*IGNORED))
+        shutil.copytree(root, self._tree, ignore=_is_left_out(root))
 
     def warm(self, paths: list[str]) -> int:
         """Import here what the modules and tests ``paths`` import of others; the number of threads there are then."""
@@ -167,6 +169,12 @@ class Sandbox:
         for name in [name for name in sys.modules if name.partition(".")[0] in OURS]:
             del sys.modules[name]
         importlib.invalidate_caches()
+
+
+def _is_left_out(root: Path) -> Callable[[str, list[str]], set[str]]:
+    """What copytree asks: which names in a folder are not copied."""
+    anywhere, beside = shutil.ignore_patterns(*IGNORED), shutil.ignore_patterns(*UNTRACKED)
+    return lambda folder, names: anywhere(folder, names) | (beside(folder, names) if Path(folder) == root else set())
 
 
 def _write(file: Path, data: bytes) -> None:

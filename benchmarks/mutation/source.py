@@ -66,13 +66,17 @@ class Source:
         return self.data.count(b"\n", 0, offset) + 1
 
     def function(self, start: int, end: int) -> tuple[int, int] | None:
-        """First and last line of the innermost function whose body holds these bytes; None where they run on import."""
+        """First and last line of the innermost function whose body holds these bytes; None where they run on import.
+
+        A function begins with its decorators, as in what is compiled of it.
+        """
         found = None
         for node in ast.walk(self.tree):
             if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
                 first, last = self.span(node.body[0])[0], self.span(node.body[-1])[1]
                 if first <= start and end <= last and (found is None or node.lineno > found[0]):
-                    found = node.lineno, node.body[-1].end_lineno or node.lineno
+                    begin = min([node.lineno, *(one.lineno for one in node.decorator_list)])
+                    found = begin, node.body[-1].end_lineno or node.lineno
         return found
 
     def nodes(self) -> Iterator[ast.AST]:

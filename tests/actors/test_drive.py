@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import functools
 import itertools
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -16,8 +16,8 @@ from actors.artifacts.layout import latent_name
 from actors.drive import GOLDEN_BLOB, MOST_DELETED, DrivenRun, StoppedError, WrongWorkerError, delete_leftovers
 from actors.executors.local import LocalExecutor
 from actors.executors.protocol import Executor
-from actors.schedule.attempt import Attempt
-from actors.schedule.coordinator import TaskFailedError
+from actors.schedule.attempt import Attempt, Finished
+from actors.schedule.coordinator import Coordinator, TaskFailedError
 from actors.schedule.graph import Graph
 from actors.schedule.patience import Patience
 from actors.schedule.task import CONTRIBUTING, Hello, Item, Kind
@@ -336,3 +336,29 @@ def test_a_run_that_is_asked_to_stop_stops_with_all_that_is_finished_in_its_jour
     with pytest.raises(StoppedError):
         sit(wide, store, call(crews, 2), should_stop=lambda: next(turns) >= 3)
     assert order == ["golden", "prepare", "prepare", "closed"]
+
+
+def test_what_is_committed_is_in_the_journal_already(
+    case: Case, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of all that a crash may lose, nothing has been built on."""
+    told: set[tuple[str, int, int]] = set()
+    append, commit, committed = Journal.append, Coordinator.commit, set[tuple[str, int, int]]()
+
+    def noting(self: Journal, records: list[Record], *rest: Any) -> None:
+        append(self, records, *rest)
+        told.update((one.kind, one.step, one.region) for one in records)
+
+    def checking(self: Coordinator, finished: Iterable[Finished]) -> None:
+        those = list(finished)
+        names = {(str(one.task.kind), one.task.step, one.task.region) for one in those}
+        assert names <= told
+        committed.update(names)
+        commit(self, those)
+
+    monkeypatch.setattr(Journal, "append", noting)
+    monkeypatch.setattr(Coordinator, "commit", checking)
+    store = case.begin(str(tmp_path / "run"))
+    sit(case, store)
+    assert ("decode", 0, 0) in committed
+    assert committed == {one for one in told if one[0] in frozenset(Kind)}

@@ -140,6 +140,9 @@ def test_the_written_faults_are_found_by_their_text(tmp_path: Path) -> None:
 
 
 TOY = """
+from functools import cache
+
+
 def is_less(a: int, b: int) -> bool:
     return a < b
 
@@ -154,13 +157,18 @@ def is_same(a: int, b: int) -> bool:
 
 def is_other(a: int, b: int) -> bool:
     return a != b
+
+
+@cache
+def is_at_least(a: int, b: int) -> bool:
+    return a >= b
 """
 TOY_TESTS = """
 import subprocess, sys
 
 import pytest
 
-from storage.toy import is_less, is_same
+from storage.toy import is_at_least, is_less, is_same
 
 
 @pytest.fixture(scope="module")
@@ -170,6 +178,10 @@ def sameness() -> list[bool]:
 
 def test_is_less() -> None:
     assert not is_less(1, 1)
+
+
+def test_is_at_least() -> None:
+    assert is_at_least(1, 1)
 
 
 def test_first_of_a_fixture(sameness: list[bool]) -> None:
@@ -196,6 +208,13 @@ def test_a_fault_that_no_test_looks_at_lives(tmp_path: Path) -> None:
         ("storage/still.py", "def is_still(a: int) -> bool:\n    return not a\n"),
         ("tests/storage/test_still.py", "import storage.still\n\n\ndef test_is_there() -> None: ...\n"),
         ("tests/storage/test_toy.py", TOY_TESTS),
+        ("cluster/__init__.py", ""),
+        ("cluster/runs/__init__.py", ""),
+        ("cluster/runs/deep.py", "def is_deep(a: int, b: int) -> bool:\n    return a <= b\n"),
+        (
+            "tests/cluster/runs/test_deep.py",
+            "from cluster.runs.deep import is_deep\n\n\ndef test_is_deep() -> None:\n    assert is_deep(1, 1)\n",
+        ),
         ("pytest.ini", "[pytest]\naddopts = --import-mode=importlib\n"),
     ):
         (root / name).parent.mkdir(parents=True, exist_ok=True)
@@ -211,7 +230,9 @@ def test_a_fault_that_no_test_looks_at_lives(tmp_path: Path) -> None:
         "return a > b": (True, "nothing"),
         "return a == b": (False, f"{tests}second_of_a_fixture"),
         "return a != b": (False, f"{tests}in_another_process"),
+        "return a >= b": (False, f"{tests}is_at_least"),
         "return not a": (True, "no test calls it"),
+        "return a <= b": (False, "tests/cluster/runs/test_deep.py::test_is_deep"),
         "x = 1 < 2": (True, "no tests mirror the module"),
     }
     last = ended.stdout.splitlines()[-1]

@@ -6,7 +6,6 @@ The process that is killed is forked from a server that has the libraries loaded
 from __future__ import annotations
 
 import dataclasses
-import multiprocessing
 import os
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -21,13 +20,6 @@ from tests.support.killing import count_merges, hold, kill_after
 from tests.support.series import tiny_model
 
 pytestmark = pytest.mark.chaos
-
-
-@pytest.fixture(scope="module")
-def server() -> ForkServerContext:
-    context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(["cluster.runs.generate", "tests.support.series"])
-    return context
 
 
 @pytest.fixture(scope="module")

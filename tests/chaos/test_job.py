@@ -28,10 +28,7 @@ from PIL import Image
 from tests.chaos.test_driver import RECIPE, ROOT, command, finish
 from tests.support.killing import count_merges
 from tests.support.runs import picture
-from tests.support.s3 import s3_server, s3_url
 from tests.support.tiny import write_stable_diffusion
-
-__all__ = ["s3_server", "s3_url"]
 
 pytestmark = [pytest.mark.ray, pytest.mark.slow, pytest.mark.chaos]
 
@@ -48,7 +45,7 @@ CLIENT = """
 import json, sys, time
 from ray.job_submission import JobSubmissionClient
 
-address, entrypoint, runtime = sys.argv[1], sys.argv[2], json.loads(sys.argv[3])
+address, commands, runtime = sys.argv[1], json.loads(sys.argv[2]), json.loads(sys.argv[3])
 
 
 def patiently(call):
@@ -67,7 +64,7 @@ client = patiently(lambda: JobSubmissionClient(address))
 for line in sys.stdin:
     verb, name = line.split()
     if verb == "submit":
-        patiently(lambda: client.submit_job(entrypoint=entrypoint, submission_id=name, runtime_env=runtime))
+        patiently(lambda: client.submit_job(entrypoint=commands[name], submission_id=name, runtime_env=runtime))
         print("submitted", flush=True)
     elif verb == "stop":
         patiently(lambda: client.stop_job(name))
@@ -80,6 +77,28 @@ for line in sys.stdin:
 """
 """Ray's own client in a process with the head's token: every word of the `ray job` command would load Ray again"""
 
+HELD = """
+import sys, time
+from pathlib import Path
+
+from cluster import cli
+from cluster.console.ending import StopSwitch
+from tests.support.killing import count_merges
+
+run, asked = Path(sys.argv.pop(1)), StopSwitch.__call__
+
+
+def held(switch):
+    while not asked(switch) and count_merges(run) > 20:
+        time.sleep(0.05)
+    return asked(switch)
+
+
+StopSwitch.__call__ = held
+sys.exit(cli.main())
+"""
+"""the command line, which goes on only when it is stopped once it has finished some results: however late that comes"""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Head:
@@ -89,11 +108,15 @@ class Head:
     environment: dict[str, str]
 
     @contextmanager
-    def client(self, entrypoint: list[str]) -> Iterator[Callable[[str], str]]:
-        """What says ``submit NAME``, ``stop NAME`` or ``wait NAME`` to the cluster and gives a line of answer."""
+    def client(self, entrypoints: dict[str, list[str]]) -> Iterator[Callable[[str], str]]:
+        """What says ``submit NAME``, ``stop NAME`` or ``wait NAME`` to the cluster and gives a line of answer.
+
+        ``entrypoints``: the command of each name.
+        """
         runtime = json.dumps({"env_vars": {"PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"}})
+        commands = {name: shlex.join(words) for name, words in entrypoints.items()}
         process = subprocess.Popen(
-            [sys.executable, "-c", CLIENT, self.dashboard, shlex.join(entrypoint), runtime],
+            [sys.executable, "-c", CLIENT, self.dashboard, json.dumps(commands), runtime],
             env=self.environment,
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
@@ -210,10 +233,12 @@ def check_readme_lines(head: Head, s3_url: str, tmp_path: Path) -> None:
 
 def test_a_stopped_job_submitted_again_ends_with_the_same_hash(head: Head, s3_url: str, tmp_path: Path) -> None:
     write_stable_diffusion(tmp_path / "model")
-    (tmp_path / "recipe.toml").write_text(RECIPE.replace("sampling.steps = 12", "sampling.steps = 20"))
+    (tmp_path / "recipe.toml").write_text(RECIPE)
     Image.fromarray(picture(100, 120).transpose(1, 2, 0)).save(tmp_path / "in.png")
     run = tmp_path / "job.png.run"
-    with head.client([*command(tmp_path, "job.png", 2), "--address", "auto"]) as ask:
+    words = [*command(tmp_path, "job.png", 1), "--address", "auto"]
+    held = [sys.executable, "-c", HELD, str(run), *words[3:]]
+    with head.client({"first": held, "second": words}) as ask:
         assert ask("submit first") == "submitted\n"
         expected = finish(command(tmp_path, "whole.png", 0))
         wait_for("the job's first results", lambda: count_merges(run) > 20, 1200)

@@ -12,20 +12,17 @@ from actors.executors.ray import Pool, RayExecutor
 from actors.schedule.task import Kind
 from storage.run import RunStore
 from tests.support.runs import diffusion_case, digest, sit
-from tests.support.s3 import s3_server, s3_url
-
-__all__ = ["s3_server", "s3_url"]
 
 pytestmark = [pytest.mark.ray, pytest.mark.slow, pytest.mark.chaos, pytest.mark.usefixtures("shared_ray")]
 
 
 def test_same_bytes_on_s3(s3_url: str, tmp_path: Path) -> None:
-    case = diffusion_case(tmp_path, height=90, width=110, solver="unipc", steps=4)
+    case = diffusion_case(tmp_path, height=44, width=60, solver="unipc", steps=3)
     oracle, store = case.begin(str(tmp_path / "oracle")), case.begin(s3_url)
     sit(case, oracle)
     turns = itertools.count()
     with pytest.raises(StoppedError):
-        sit(case, store, should_stop=lambda: next(turns) >= 60)
+        sit(case, store, should_stop=lambda: next(turns) >= 18)
     pool = Pool(name="tile", size=1, kinds=frozenset(Kind), num_cpus=1)
     sit(case, RunStore.open(s3_url), lambda setup, graph: RayExecutor([pool], setup, graph))
     assert digest(case, store) == digest(case, oracle)

@@ -49,7 +49,7 @@ def cluster() -> Iterator[Any]:
 
 
 def test_a_raylet_dies_and_a_node_joins(cluster: Any, tmp_path: Path) -> None:
-    case = diffusion_case(tmp_path, height=90, width=110)
+    case = diffusion_case(tmp_path, height=66, width=80)
     oracle, store = case.begin(str(tmp_path / "oracle")), case.begin(str(tmp_path / "run"))
     sit(case, oracle)
     pool = Pool(name="tile", size=2, kinds=frozenset(Kind), num_cpus=1)

@@ -6,7 +6,6 @@ Ray: workers that die under Ray are the same for every recipe, and are killed in
 
 from __future__ import annotations
 
-import multiprocessing
 import os
 from concurrent.futures import ThreadPoolExecutor
 from multiprocessing.context import ForkServerContext
@@ -28,14 +27,7 @@ pytestmark = pytest.mark.chaos
 TAGS = TagFile(entries=((Box(top=0, left=0, height=30, width=20), {"water": 1.0}),))
 SMALL: dict[str, Any] = {"region": 16, "window": 16, "overlap": 6, "steps": 4, "dtype": "float32", "batch": 2}
 SMALL |= {"difficulty_cell": 8}
-EMBEDDED: dict[str, Any] = {**SMALL, "region": 32, "window": 32, "overlap": 8, "batch": 1}
-
-
-@pytest.fixture(scope="module")
-def server() -> ForkServerContext:
-    context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(["tests.support.runs", "tests.support.composite", "pipeline.taggers.embedded"])
-    return context
+EMBEDDED: dict[str, Any] = {**SMALL, "region": 32, "window": 32, "overlap": 8, "batch": 1, "steps": 3}
 
 
 @pytest.fixture(scope="module")
@@ -78,7 +70,8 @@ def test_on_stable_diffusion_with_controlnets(
     check(case, server, tmp_path, after=case.plan.regions.num_regions)
 
 
-@pytest.mark.parametrize("preset", ["patchscaler", "yoda", "accdiffusion-v2", "gigatile"])
+# groups and masks on it: tests/whole/test_activity.py
+@pytest.mark.parametrize("preset", ["accdiffusion-v2", "gigatile"])
 def test_on_the_embedded_model(tmp_path: Path, server: ForkServerContext, preset: str) -> None:
     """Tagged, restored and judged by itself."""
     seen = {"prompts": "local"} if PRESETS[preset].get("prompts") == "attention" else {}

@@ -8,9 +8,6 @@ import pytest
 
 from storage.objects.root import ObjectRoot
 from storage.run import RunStore
-from tests.support.s3 import s3_server, s3_url
-
-__all__ = ["s3_server", "s3_url"]
 
 
 @pytest.fixture(params=["local", "s3"])

@@ -117,3 +117,23 @@ def test_a_series_has_stages_alone(tmp_path: Path) -> None:
         check_series_place(root)
     (tmp_path / "stage-0" / "plan.json").write_bytes(PLAN)
     check_series_place(root)
+
+
+@pytest.mark.parametrize("head", [b'{"owner": "me"}', b'["generation"]', b'"generation"', b"generation", b""])
+@pytest.mark.parametrize("key", ["lease/0001", "journal/00000000"])
+def test_strangers_by_the_names_of_a_lease_or_a_journal_are_no_run(tmp_path: Path, key: str, head: bytes) -> None:
+    fill(tmp_path, ("notes.txt", key))
+    (tmp_path / key).write_bytes(head + b"\n{}")
+    with pytest.raises(ValueError, match=r"it holds notes\.txt and no"):
+        check_place(ObjectRoot.open(str(tmp_path)))
+    (tmp_path / key).write_bytes(b'{"generation": 1}\n{}')
+    check_place(ObjectRoot.open(str(tmp_path)))
+
+
+@pytest.mark.parametrize("plan", [b'{"format": 6, "recipe": {}}', b'["format", "recipe", "regions"]', b"{", b"7"])
+def test_strangers_by_the_name_of_a_plan_are_no_run(tmp_path: Path, plan: bytes) -> None:
+    (tmp_path / "plan.json").write_bytes(plan)
+    with pytest.raises(ValueError, match=r"it holds plan\.json and no"):
+        check_place(ObjectRoot.open(str(tmp_path)))
+    (tmp_path / "plan.json").write_bytes(PLAN.replace(b"6", b"1"))
+    check_place(ObjectRoot.open(str(tmp_path)))

@@ -1,4 +1,4 @@
-"""A pytest fixture module: an S3 server (moto) for the tests. Import ``s3_server`` and ``s3_url`` to use it."""
+"""Fixtures of all tests, which tests/conftest.py has: an S3 server (moto), one a process."""
 
 from __future__ import annotations
 

@@ -31,7 +31,7 @@ def half_even(case: Case) -> Case:
     return dataclasses.replace(case, image=image)
 
 
-def embedded(height: int = 72, width: int = 44, **recipe: Any) -> Case:
+def embedded(height: int = 72, width: int = 32, **recipe: Any) -> Case:
     return half_even(make_case("embedded", height=height, width=width, **recipe))
 
 

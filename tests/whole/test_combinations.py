@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 import itertools
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
+from diffusers import ConfigMixin
 
 from pipeline.models.card import AttentionCard, ModelCard
 from pipeline.models.registry import describe_model
+from pipeline.plan import device
 from pipeline.plan.binding import Given, bind
 from pipeline.plan.facts import ImageFacts
 from pipeline.plan.flat import dotted
@@ -71,6 +75,16 @@ TAGS = TagFile(
 )
 MAP = ImageFacts(height=60, width=80, num_bands=1, dtype="uint8", sha256="0")
 VIT = AttentionCard(side=32, patch=8, fingerprint="0")
+
+
+@pytest.fixture(scope="module", autouse=True)
+def looked_up_once() -> Iterator[None]:
+    """A third of the time of thousands of plans would go to asking for the same packages and signatures again."""
+    keys = functools.cache(ConfigMixin._get_init_keys)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(device, "version", functools.cache(device.version))
+        patch.setattr(ConfigMixin, "_get_init_keys", staticmethod(lambda kind: set(keys(kind))))
+        yield
 
 
 @pytest.fixture(scope="module")

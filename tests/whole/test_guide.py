@@ -57,7 +57,7 @@ def test_equals_a_plain_loop(tmp_path: Path, solver: str, low_band: float) -> No
 def test_equals_a_plain_loop_on_stable_diffusion(tmp_path: Path, recipe: dict[str, Any]) -> None:
     """Regions of two cells a side: a merge reads what lies two regions away."""
     settings = {"region": 16, "vae": tiny_vae(attention=False), "codec_norm": "exact", "keep_steps": 1}
-    case = diffusion_case(tmp_path, height=44, width=66, guide="structure", **{**settings, **recipe})
+    case = diffusion_case(tmp_path, height=30, width=66, guide="structure", **{**settings, **recipe})
     found, expected = last(case, run(case, tmp_path / "run")), serial(case)
     assert np.abs(found - expected).max() / np.abs(expected).max() < 1e-4
 
@@ -140,7 +140,7 @@ def test_the_guide_draws_to_the_coarse_latent(tmp_path: Path) -> None:
 
 def test_stopped_again_and_again_and_resumed(tmp_path: Path) -> None:
     """Also with coarse latents and latents lost meanwhile: they are made again, and the bytes are the same."""
-    case = diffusion_case(tmp_path, guide="structure", height=90, width=80)
+    case = diffusion_case(tmp_path, guide="structure", height=66, width=60)
     expected = digest(case, run(case, tmp_path / "whole"))
     store = case.begin(str(tmp_path / "run"))
     for ticks in (16, 14, 14):

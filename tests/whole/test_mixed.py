@@ -78,7 +78,7 @@ def test_a_guided_picture_from_words(model: str, tmp_path: Path) -> None:
     """The first stage has nothing to be guided by; the others are guided, and keep more of the mixture's low band."""
     distances = {}
     for guide in ("none", "structure"):
-        series = grown(model, tmp_path / guide, guide=guide)
+        series = grown(model, tmp_path / guide, guide=guide, region=32)
         assert [plan.recipe.guidance.guide for plan in series.plans] == ["none", guide]
         plan, store = series.plans[1], series.stores[1]
         last = torch.from_numpy(store.open_array(latent_name(plan.num_steps)).read(plan.regions.canvas))

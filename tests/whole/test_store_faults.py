@@ -29,9 +29,6 @@ from storage.run import RunStore
 from storage.tables import VectorTable, read_table, write_table
 from tests.support.faulty_proxy import Fault, FaultyProxy, Request, Script, some_faults
 from tests.support.runs import digest, make_case, sit
-from tests.support.s3 import s3_server, s3_url
-
-__all__ = ["s3_server", "s3_url"]
 
 GRID = RegionGrid(height=16, width=16, side=8)
 

@@ -18,8 +18,8 @@ from tests.support.tiny import write_stable_diffusion
 
 HALVES = TagFile(
     entries=(
-        (Box(top=0, left=0, height=32, width=30), {"water": 1.0}),
-        (Box(top=0, left=30, height=32, width=30), {"strong blur": 0.7, "smooth": 1.0}),
+        (Box(top=0, left=0, height=32, width=22), {"water": 1.0}),
+        (Box(top=0, left=22, height=32, width=22), {"strong blur": 0.7, "smooth": 1.0}),
     )
 )
 SMALL = {"window": 32, "overlap": 12, "steps": 2, "keep_steps": 2, "dtype": "float32", "guidance": 2.0}
@@ -32,7 +32,7 @@ def last(case: Case, url: str) -> np.ndarray:
 
 
 def test_embedded_equals_a_plain_loop(tmp_path: Path) -> None:
-    case = make_case("embedded", height=32, width=60, tags=HALVES, region=32, **SMALL)
+    case = make_case("embedded", height=32, width=44, tags=HALVES, region=32, **SMALL)
     assert np.abs(last(case, str(tmp_path / "run")) - serial(case)).max() < 1e-3
 
 
@@ -82,7 +82,7 @@ def test_ingredients_combine(tmp_path: Path, recipe: dict[str, Any]) -> None:
     """Tags, guidance, groups or masks, structure, colour, solvers with memory or noise: the plain loop's numbers, and
     the same bytes after a stop."""
     case = make_case(
-        "embedded", height=32, width=60, tags=HALVES, **{**SMALL, "region": 32, "colour": "wavelet", **recipe}
+        "embedded", height=32, width=44, tags=HALVES, **{**SMALL, "region": 32, "colour": "wavelet", **recipe}
     )
     found = last(case, str(tmp_path / "whole"))
     expected = serial(case)
@@ -98,7 +98,7 @@ def test_tags_change_the_picture(tmp_path: Path) -> None:
     hashes = set()
     for number, tags in enumerate((HALVES, TagFile(entries=HALVES.entries[:1]), None)):
         prompts = {"prompts": "global"} if tags is None else {}
-        case = diffusion_case(tmp_path, height=32, width=60, tags=tags, **prompts)
+        case = diffusion_case(tmp_path, height=32, width=44, tags=tags, **prompts)
         store = case.begin(str(tmp_path / str(number)))
         sit(case, store)
         hashes.add(digest(case, store))

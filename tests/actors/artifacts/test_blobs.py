@@ -119,7 +119,7 @@ def loaded_once() -> Iterator[None]:
 
 @pytest.fixture(scope="module")
 def case() -> Case:
-    return make_case("embedded", height=24, width=44, **RECIPE)
+    return make_case("embedded", height=16, width=44, **RECIPE)
 
 
 @pytest.fixture(scope="module")

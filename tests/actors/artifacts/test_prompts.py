@@ -15,10 +15,7 @@ from pipeline.tasks.denoise import PromptTable
 from pipeline.tasks.local_prompts import TilePrompt
 from pipeline.tasks.prompt_table import CHANNELS, prompt_grid
 from storage.run import RunStore
-from tests.support.s3 import s3_server, s3_url
 from tests.support.tiny import small_plan
-
-__all__ = ["s3_server", "s3_url"]
 
 
 class Encoder:

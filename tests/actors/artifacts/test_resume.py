@@ -8,17 +8,23 @@ import random
 import threading
 from pathlib import Path
 
+import numpy as np
 import pytest
 
-from actors.artifacts.layout import COARSE, DIFFICULTY, OUT, history_name, latent_name
-from actors.artifacts.resume import find_available
+from actors.artifacts.blobs import BLOBS, crc_of
+from actors.artifacts.layout import COARSE, DIFFICULTY, OUT, history_name, latent_name, prompt_blob, statistics_blob
+from actors.artifacts.resume import ACTIVE, find_available
+from actors.artifacts.table import Kept, create_arrays
 from actors.drive import StoppedError
 from actors.schedule.graph import Graph
-from actors.schedule.task import Kind
+from actors.schedule.task import Item, Kind
+from pipeline.plan.plan import Plan
 from storage import threads
 from storage.arrays import RegionArray
+from storage.journal import Record
 from storage.run import RunStore
 from tests.support.runs import Case, diffusion_case, digest, make_case, sit
+from tests.support.tiny import small_plan
 
 
 @pytest.fixture(scope="module")
@@ -195,3 +201,117 @@ def test_the_later_of_two_records_of_an_item_counts(case: Case, tmp_path: Path) 
     older = dataclasses.replace(out, crc32c=out.crc32c ^ 1)
     assert find_available(store, case.plan, graph, [older, *records]).num_damaged == 0
     assert find_available(store, case.plan, graph, [*records, older]).num_damaged == 1
+
+
+# -- a store filled by hand: what is there, what the journal tells of it, and what is left of both -------------------
+
+
+def empty_store(plan: Plan, folder: Path) -> RunStore:
+    store = RunStore.open(str(folder / "run"))
+    create_arrays(store, plan)
+    return store
+
+
+def write(store: RunStore, plan: Plan, item: Item, **extra: object) -> Record:
+    """Write an item's regions, all of the value of its region; the record of the task that made it."""
+    sums = {}
+    for name in Kept(plan).names(item):
+        array = store.open_array(name)
+        box = array.grid.box(item.region)
+        sums[name] = array.write(
+            item.region, np.full((array.channels, box.height, box.width), item.region, array.dtype)
+        )
+    own, *beside = sums or {"": 0}
+    return record(plan, item, sums.get(own, 0), **{name: sums[name] for name in beside}, **extra)
+
+
+def record(plan: Plan, item: Item, crc: int, **extra: object) -> Record:
+    task = Graph(plan).producer(item)
+    return Record(
+        kind=task.kind,
+        stage=0,
+        step=task.step,
+        region=task.region,
+        crc32c=crc,
+        attempt=0,
+        worker="w",
+        seconds=0.0,
+        extra=extra,
+    )
+
+
+def damage(store: RunStore, name: str, region: int) -> None:
+    array = store.open_array(name)
+    row, col = array.grid.position(region)
+    file = Path(store.url) / name / f"c/0/{row}/{col}"
+    file.write_bytes(file.read_bytes()[:-3])
+
+
+def test_what_no_record_tells_of_is_deleted_and_nothing_else(tmp_path: Path) -> None:
+    plan = small_plan(solver="dpm++2m")
+    store = empty_store(plan, tmp_path)
+    told = [write(store, plan, item) for item in (Item("z", 1, 0), Item("z", 2, 1), Item("coarse", 0, 3))]
+    for item in (Item("z", 1, 1), Item("z", 3, 0), Item("coarse", 0, 2), Item("out", 0, 1)):
+        write(store, plan, item)
+    found = find_available(store, plan, Graph(plan), told)
+    assert found.available == {Item("z", 1, 0), Item("z", 2, 1), Item("coarse", 0, 3)}
+    # a solver's memory lies beside the first of the latents
+    assert (found.num_deleted, found.num_damaged) == (5, 0)
+    left = {name: store.open_array(name).regions() for name, _ in Kept(plan).arrays()}
+    assert {name: there for name, there in left.items() if there} == {
+        latent_name(1): {0},
+        history_name(1): {0},
+        latent_name(2): {1},
+        history_name(2): {1},
+        COARSE: {3},
+    }
+
+
+def test_what_is_read_once_damage_is_found_is_looked_at_too(tmp_path: Path) -> None:
+    """The last latents count only where a region of the picture is to be decoded again."""
+    plan = small_plan()
+    store, graph = empty_store(plan, tmp_path), Graph(plan)
+    regions, last = range(plan.regions.num_regions), plan.num_steps
+    told = [write(store, plan, Item(kind, step, r)) for kind, step in (("out", 0), ("z", last)) for r in regions]
+    damage(store, latent_name(last), 0)
+    assert find_available(store, plan, graph, told).num_damaged == 0, "nothing reads it"
+    damage(store, OUT, 0)
+    found = find_available(store, plan, graph, told)
+    assert (found.num_damaged, found.num_deleted) == (2, 2)
+    everything = {Item(kind, step, r) for kind, step in (("out", 0), ("z", last)) for r in regions}
+    assert everything - found.available == {Item("out", 0, 0), Item("z", last, 0)}
+    assert 0 not in store.open_array(latent_name(last)).regions() | store.open_array(OUT).regions()
+
+
+@pytest.mark.parametrize("bytes_there", [b"as recorded", b"as recordeD", None])
+def test_a_blob_counts_where_its_bytes_are_as_recorded(tmp_path: Path, bytes_there: bytes | None) -> None:
+    plan = small_plan(colour="adain")
+    store, item, name = empty_store(plan, tmp_path), Item("statistics", 0, 0), statistics_blob(0)
+    if bytes_there is not None:
+        store.put_blob(name, bytes_there)
+    found = find_available(store, plan, Graph(plan), [record(plan, item, crc_of(b"as recorded"))])
+    is_whole = bytes_there == b"as recorded"
+    assert found.available == ({item} if is_whole else set())
+    assert found.num_damaged == (not is_whole)
+    assert store.get_blob(name) == (bytes_there if is_whole else None)
+
+
+def test_a_damaged_blob_of_many_is_made_again_by_the_first(tmp_path: Path) -> None:
+    plan = small_plan()
+    store, name = empty_store(plan, tmp_path), prompt_blob(7)
+    store.put_blob(name, b"another prompt")
+    items = [Item("coarse", 0, region) for region in (2, 1, 3)]
+    told = [write(store, plan, item, **{BLOBS: {name: crc_of(b"a prompt")}}) for item in items]
+    found = find_available(store, plan, Graph(plan), told)
+    assert found.available == {Item("coarse", 0, 2), Item("coarse", 0, 3)}
+    assert (found.num_damaged, found.num_deleted) == (1, 1)
+    assert store.get_blob(name) is None
+
+
+def test_active_tiles_are_those_of_the_records(tmp_path: Path) -> None:
+    plan = small_plan()
+    store = empty_store(plan, tmp_path)
+    told = [write(store, plan, Item("coarse", 0, 2), **{ACTIVE: [4, 3, 0]}), write(store, plan, Item("z", 1, 2))]
+    found = find_available(store, plan, Graph(plan), told)
+    assert found.active == {2: (4, 3, 0)}
+    assert found.num_damaged == 0

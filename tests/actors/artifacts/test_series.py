@@ -14,9 +14,8 @@ from actors.artifacts.series import last_stage, open_begun, run_exists, stage_ur
 from storage.objects.root import ObjectRoot
 from storage.run import RunStore
 from tests.support.command_line import at_home, image, run
-from tests.support.s3 import s3_server, s3_url
 
-__all__ = ["at_home", "image", "run", "s3_server", "s3_url"]
+__all__ = ["at_home", "image", "run"]
 
 
 @pytest.fixture(params=["path", "file", "s3"])

@@ -56,7 +56,7 @@ def test_seed_changes_the_bytes(tmp_path: Path) -> None:
 
 def test_shuffled_merge_order_changes_the_latents(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Negative control: the order of summation is part of the result."""
-    case = diffusion_case(tmp_path, height=80, width=96, overlap=12, steps=1, keep_steps=1)
+    case = make_case("analytic", height=80, width=96, region=32, window=32, overlap=24, steps=1, keep_steps=1)
     expected = last_latents(case, str(tmp_path / "a"))
     submit = LocalExecutor.submit
     monkeypatch.setattr(LocalExecutor, "submit", lambda self, attempt, inputs: submit(self, attempt, inputs[::-1]))

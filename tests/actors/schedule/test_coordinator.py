@@ -533,3 +533,181 @@ def test_tasks_of_a_lost_worker_are_another_ones() -> None:
     assert coordinator.requeues["worker lost"] == 2
     coordinator.join("next", ALL)
     assert [attempt.task for attempt in coordinator.assign(0.0)] == lost
+
+
+def test_no_worker_with_room_for_more_gets_one_task_twice() -> None:
+    """Also where nothing else is ready, and it is late."""
+    coordinator = Coordinator(graph(), [], Patience(lease_floor=1.0, lease_first=1.0, lease_warmup=0.0, in_flight=8))
+    coordinator.join("slow", ALL)
+    first = {attempt.task for attempt in coordinator.assign(0.0)}
+    assert len(first) < 8
+    assert coordinator.overdue(100.0) == []
+    assert coordinator.assign(100.0) == []
+    coordinator.join("other", ALL)
+    assert {attempt.task for attempt in coordinator.assign(100.0)} == first
+
+
+def test_a_wide_canvas_is_swept_column_by_column() -> None:
+    """Two rows of four regions: the front is two regions long."""
+    coordinator = Coordinator(Graph(small_plan(height=100, width=250, steps=2)), [], Patience(in_flight=1))
+    order = alone(coordinator)
+    for kind in (Kind.PREPARE, Kind.ENCODE, Kind.DECODE):
+        first = [task.region for task in order if task.kind is kind and task.step == 0]
+        assert first == [0, 4, 1, 5, 2, 6, 3, 7]
+
+
+def test_what_all_regions_wait_for_comes_before_what_one_does() -> None:
+    """Words first, then what the autoencoder reads and gives as a whole, one norm after another, before and after."""
+    both = altered(analytic.GEOMETRY, encoder_norms=2, decoder_norms=1, norm_groups=4, text_tokens=8)
+    card = dataclasses.replace(analytic.CARD, geometry=both)
+    plan = small_plan(model=card, codec_norm="exact", start="image", steps=2, prompt="a")
+    coordinator = Coordinator(Graph(plan), [], Patience(in_flight=1))
+    named = [name for name, _ in itertools.groupby(f"{task.kind} {task.step}" for task in alone(coordinator))]
+    before = ["embed 0", "measure 0", "reduce 0", "measure 1", "reduce 1", "prepare 0", "encode 0", "denoise 0"]
+    after = ["merge 1", "measure 2", "reduce 2", "decode 0"]
+    assert (named[:8], named[-4:]) == (before, after)
+
+
+QUICK = frozenset({Kind.PREPARE})
+
+
+def prepared(coordinator: Coordinator, *seconds: float) -> None:
+    """Tasks of one sort took so long elsewhere."""
+    for one in seconds:
+        coordinator.workload.record(Task(Kind.PREPARE, 0, 0), Outcome(seconds=one))
+
+
+def test_leases_by_hand() -> None:
+    """30 s is the median of 10, 30 and 50; five times that; of who has done none yet five times the slowest, and two
+    minutes more; a minute at least; half an hour where nothing is known."""
+    coordinator = Coordinator(graph(), [], Patience(in_flight=1))
+    coordinator.join("a", QUICK)
+    (first,) = coordinator.assign(100.0)
+    assert (first.deadline, first.started, first.ahead) == (100.0 + 1800, 100.0, ())
+    prepared(coordinator, 10.0, 30.0, 50.0)
+    coordinator.join("b", QUICK)
+    (second,) = coordinator.assign(100.0)
+    assert second.deadline == 100.0 + 5 * 50 + 120
+    assert coordinator.finish("b", second.number, Outcome(seconds=30.0))
+    (third,) = coordinator.assign(200.0)
+    assert (third.worker, third.deadline) == ("b", 200.0 + 5 * 30)
+    quick = Coordinator(graph(), [], Patience(in_flight=1))
+    prepared(quick, 2.0, 2.0, 2.0)
+    quick.join("a", QUICK)
+    (first,) = quick.assign(0.0)
+    assert first.deadline == 60 + 120
+    quick.finish("a", first.number, Outcome(seconds=2.0))
+    (second,) = quick.assign(0.0)
+    assert second.deadline == 60
+
+
+def test_a_lease_is_of_all_that_a_worker_has_in_hand() -> None:
+    """Two at once: twice its own time, or that of what lies before it and its own, whichever is more."""
+    coordinator = Coordinator(graph(), [], Patience(in_flight=2, lease_floor=1.0))
+    prepared(coordinator, 30.0)
+    coordinator.join("a", QUICK)
+    one, two = coordinator.assign(0.0)
+    assert (one.ahead, two.ahead) == ((), (one.task,))
+    assert [each.deadline for each in (one, two)] == [5 * 60 + 120] * 2
+    coordinator.finish("a", one.number, Outcome(seconds=30.0))
+    (three,) = coordinator.assign(10.0)
+    assert three.ahead == (two.task,)
+    assert three.deadline == 10 + 5 * 60
+    both = Coordinator(graph(start="image"), [], Patience(in_flight=2, lease_floor=1.0))
+    prepared(both, 100.0)
+    both.workload.record(Task(Kind.ENCODE, 0, 0), Outcome(seconds=1.0))
+    both.join("a", frozenset({Kind.PREPARE, Kind.ENCODE}))
+    first, _ = both.assign(0.0)
+    both.finish("a", first.number, Outcome(seconds=100.0))
+    commit_all(both)
+    both.join("b", frozenset({Kind.ENCODE}))
+    encode = next(one for one in both.assign(0.0) if one.task.kind is Kind.ENCODE)
+    assert encode.deadline == 5 * max(2 * 1, 1 + 100 * (len(encode.ahead))) + 120
+
+
+def test_a_task_that_nobody_has_finished_is_shown_to_an_idle_worker() -> None:
+    """After two minutes, once, and only where one is idle that can do it."""
+    coordinator = Coordinator(graph(), [], Patience(in_flight=4))
+    coordinator.join("a", ALL)
+    tasks = {one.task for one in coordinator.assign(0.0)}
+    assert coordinator.overdue(500.0) == []
+    assert coordinator.assign(500.0) == [], "nobody is idle"
+    coordinator.join("blind", frozenset({Kind.DECODE}))
+    assert coordinator.overdue(500.0) == []
+    coordinator.join("b", ALL)
+    assert coordinator.overdue(119.9) == []
+    assert coordinator.assign(119.9) == []
+    assert coordinator.overdue(120.0) == []
+    shown = coordinator.assign(120.0)
+    assert {one.task for one in shown} == tasks
+    assert {one.worker for one in shown} == {"b"}
+    assert not coordinator.requeues, "nothing was late"
+    coordinator.join("c", ALL)
+    assert coordinator.overdue(130.0) == []
+    assert coordinator.assign(130.0) == [], "once"
+
+
+def test_what_is_known_to_take_long_is_not_shown() -> None:
+    coordinator = Coordinator(graph(), [], Patience(in_flight=4))
+    prepared(coordinator, 400.0)
+    coordinator.join("a", QUICK)
+    coordinator.assign(0.0)
+    coordinator.join("b", QUICK)
+    assert coordinator.overdue(500.0) == []
+    assert coordinator.assign(500.0) == []
+
+
+def test_each_worker_has_a_task_before_any_has_two() -> None:
+    coordinator = Coordinator(graph(), [], Patience(in_flight=2))
+    coordinator.join("a", ALL)
+    coordinator.join("b", ALL)
+    assert coordinator.starving
+    assert coordinator.is_quiet
+    handed = coordinator.assign(0.0)
+    assert [one.worker for one in handed] == ["a", "b", "a", "b"]
+    assert [one.number for one in handed] == [0, 1, 2, 3]
+    assert not coordinator.starving
+    assert not coordinator.is_quiet
+    for one in (handed[0], handed[2]):
+        coordinator.finish("a", one.number, Outcome())
+    assert coordinator.starving
+    assert not coordinator.is_quiet
+    assert {one.task for one in coordinator.uncommitted} == {handed[0].task, handed[2].task}
+    coordinator.commit(coordinator.uncommitted[:1])
+    assert [one.task for one in coordinator.uncommitted] == [handed[2].task]
+    assert coordinator.num_left[Kind.PREPARE] == 3
+
+
+def test_results_that_are_of_no_use() -> None:
+    """Of an attempt that is not known, of a worker that is not, and the second of one task."""
+    coordinator = Coordinator(graph(), [], Patience(in_flight=1))
+    coordinator.join("a", ALL)
+    (one,) = coordinator.assign(0.0)
+    assert not coordinator.finish("a", one.number + 1, Outcome())
+    assert not coordinator.finish("b", one.number, Outcome())
+    assert not coordinator.fail("a", one.number + 1, "no luck")
+    assert coordinator.finish("a", one.number, Outcome())
+    assert not coordinator.finish("a", one.number, Outcome())
+    assert not coordinator.fail("a", one.number, "no luck")
+    assert not coordinator.requeues
+    coordinator.leave("nobody")
+    assert not coordinator.requeues
+
+
+def test_light_tasks_are_handed_out_until_they_are_a_full_ones_work() -> None:
+    """Regions of one active tile of ten: the lightest loaded first, eight at most."""
+    plan = small_plan(height=260, width=260, activity="mask", difficulty="gradient", steps=3)
+    regions = range(plan.regions.num_regions)
+    counts = {region: ((1, 1, 1) if region else (10, 10, 10)) for region in regions}
+    there = [Item(kind, step, r) for kind, step in (("coarse", 0), ("z", 0)) for r in regions]
+    there += [Item("statistics", 0, 0)]
+    coordinator = Coordinator(Graph(plan), there, Patience(in_flight=2, most_in_flight=8), counts)
+    tiles = frozenset({Kind.DENOISE})
+    coordinator.join("a", tiles)
+    coordinator.join("b", tiles)
+    handed = coordinator.assign(0.0)
+    names = Counter(one.worker for one in handed)
+    shares = {name: sum(coordinator.workload.share(o.task) for o in handed if o.worker == name) for name in "ab"}
+    assert coordinator.workload.share(Task(Kind.DENOISE, 0, 0)) == 1
+    assert names == {"a": 2, "b": 8}
+    assert shares == {"a": pytest.approx(1.1), "b": pytest.approx(0.8)}

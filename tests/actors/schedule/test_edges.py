@@ -37,7 +37,7 @@ PLANS: dict[str, dict[str, Any]] = {
     "exact": {"model": NORMED, "codec_norm": "exact", "colour": "adain"},
     "wavelet": {"colour": "wavelet", **NARROW},
     "mixed": {**MIXED, "start": "image", "region": 48, "height": 75, "width": 125},
-    "bounded windows": {"dilated": 1.0, "dilation_window": 128, "height": 75, "width": 125, "batch": 3},
+    "bounded windows": {"dilated": 1.0, "dilation_window": 128, "height": 140, "width": 270, "batch": 3},
 }
 SPOKEN = {"prompt": "water", "negative_prompt": "blur"}
 """words that the embedded model knows"""

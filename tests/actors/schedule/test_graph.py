@@ -128,3 +128,16 @@ def test_edges_of_reductions_are_linear_in_regions() -> None:
     (few, edges_few), (many, edges_many) = num_edges(96), num_edges(384)
     assert (few, many) == (4, 36)
     assert edges_many / many < 1.5 * edges_few / few
+
+
+@pytest.mark.parametrize("recipe", [{}, DILATED, {**GUIDED, **DILATED}], ids=["plain", "dilated", "both"])
+def test_a_merge_sums_tiles_by_region_and_then_samples(recipe: dict[str, Any]) -> None:
+    """In one order for ever: another one rounds otherwise."""
+    graph = Graph(small_plan(**recipe))
+    for region in range(graph.num_regions):
+        parts = graph.parts(Task(Kind.MERGE, 1, region))
+        assert parts == sorted(
+            parts, key=lambda one: (one.maker.kind is Kind.EXCHANGE, one.maker.region, one.destination)
+        )
+        assert {part.maker.step for part in parts} == {1}
+        assert not graph.parts(Task(Kind.DENOISE, 1, region))

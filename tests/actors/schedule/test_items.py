@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import random
+from collections import Counter
 from collections.abc import Iterator
 from typing import Any
 
@@ -12,7 +13,7 @@ import pytest
 from actors.schedule.coordinator import Coordinator
 from actors.schedule.graph import Graph
 from actors.schedule.patience import Patience
-from actors.schedule.task import CONTRIBUTING, Item, Kind, Outcome
+from actors.schedule.task import CONTRIBUTING, Item, Kind, Outcome, Task
 from pipeline.models.families import analytic
 from tests.support.geometries import altered
 from tests.support.tiny import small_plan
@@ -94,3 +95,39 @@ def test_every_kth_step_is_kept_where_that_is_asked_for(kept: int, steps: set[in
     for _ in walk(coordinator, 4):
         pass
     assert {item.step for item in coordinator.available if item.kind == "z"} == steps
+
+
+@pytest.mark.parametrize("recipe", RECIPES)
+def test_what_is_counted_is_what_is_there(recipe: str) -> None:
+    coordinator = coordinator_of(**RECIPES[recipe])
+    items, most = coordinator.items, 0
+    for _ in walk(coordinator, 5):
+        there = set(coordinator.available)
+        assert items.held == {item for item in there if item.kind == "contribution"}
+        assert items.live == Counter(item.step for item in there if item.kind == "z")
+        most = max(most, len(items.held))
+    assert most > 1
+
+
+def test_what_a_sitting_begins_with_is_counted() -> None:
+    graph = coordinator_of(**RECIPES["measured"]).graph
+    there = {Item("z", 2, 0), Item("z", 2, 1), Item("z", 1, 2), Item("contribution", 2, 1), Item("moments", 0, 0)}
+    coordinator = Coordinator(graph, there, Patience())
+    assert coordinator.items.held == {Item("contribution", 2, 1)}
+    assert coordinator.items.live == {2: 2, 1: 1}
+    coordinator.items.remove(Item("z", 1, 2))
+    coordinator.items.remove(Item("contribution", 2, 1))
+    assert (coordinator.items.live, coordinator.items.held) == ({2: 2}, set())
+
+
+def test_a_reduction_is_served_once_all_regions_are_measured() -> None:
+    graph = coordinator_of(**RECIPES["measured"]).graph
+    reduce = Task(Kind.REDUCE, 0, 0)
+    items = Coordinator(graph, [], Patience()).items
+    for region in range(graph.num_regions):
+        assert not items.serve(reduce)
+        items.add(Item("moments", 0, region))
+        items.add(Item("moments", 0, region))
+    assert items.serve(reduce)
+    items.remove(Item("moments", 0, 1))
+    assert not items.serve(reduce)

@@ -31,6 +31,12 @@ RECIPE = "sampling.steps = 2\ntiles.window = 16\ntiles.overlap = 6\ntiles.region
 
 
 @pytest.fixture
+def image(tmp_path: Path) -> None:
+    """``in.png``, smaller than the other tests' picture."""
+    Image.fromarray(picture(16, 20).transpose(1, 2, 0)).save(tmp_path / "in.png")
+
+
+@pytest.fixture
 def pictures(tmp_path: Path) -> Path:
     """Three patches of 128 pixels in two pictures, one of them in a folder below."""
     folder = tmp_path / "pictures"

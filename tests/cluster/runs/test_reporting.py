@@ -5,12 +5,15 @@ from __future__ import annotations
 import io
 from pathlib import Path
 
+import pytest
+
 from actors.schedule.graph import Graph
 from actors.schedule.task import Kind
 from actors.tally import Tally
 from cluster.console.screen import Terminal
+from cluster.runs import reporting
 from cluster.runs.following import read_status
-from cluster.runs.reporting import Reporter, status_text
+from cluster.runs.reporting import LINE_SECONDS, STATUS_SECONDS, Reporter, status_text
 from storage.run import RunStore
 from tests.support.tiny import small_plan
 
@@ -98,3 +101,92 @@ def test_a_bar_on_a_terminal(tmp_path: Path) -> None:
         assert task.completed == reporter.status(tally)["fraction"] > 0
     assert not bar.live.is_started
     assert "region-steps 2/" in text.getvalue()
+
+
+def test_a_line_now_and_then_and_at_the_end(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where there is no terminal; the status is written as often as that is due, and at the end."""
+    now = [1000.0]
+    monkeypatch.setattr(reporting.time, "monotonic", lambda: now[0])
+    plan, text, written, heard = small_plan(), io.StringIO(), [], []
+    totals = Graph(plan).totals()
+    store = RunStore.open(str(tmp_path / "run"))
+    reporter = Reporter(
+        store=store,
+        plan=plan,
+        totals=totals,
+        left=dict(totals),
+        console=Terminal(file=text, width=200),
+        check=lambda: written.append(now[0]),
+        on_status=heard.append,
+    )
+    tally = Tally(num_workers=1, first_join=990.0)
+
+    def lines_after(seconds: float) -> int:
+        before = len(text.getvalue().splitlines())
+        now[0] += seconds
+        reporter.tick(tally)
+        return len(text.getvalue().splitlines()) - before
+
+    assert lines_after(0) == 1, "the first"
+    assert lines_after(LINE_SECONDS) == 0
+    assert lines_after(1) == 1
+    assert lines_after(1) == 0
+    tally.done.update(totals)
+    assert lines_after(1) == lines_after(0) == 1, "all is done"
+    assert len(heard) == 6
+    assert heard[-1]["fraction"] == 1
+    due = [1000.0]
+    for moment in (1000 + LINE_SECONDS, 1001 + LINE_SECONDS, 1002 + LINE_SECONDS):
+        due += [moment] if moment - due[-1] > STATUS_SECONDS else []
+    assert written == [*due, now[0], now[0]]
+
+
+@pytest.mark.parametrize(("workers", "eta"), [(4, 37.2), (5, None)])
+def test_a_status_by_hand(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, workers: int, eta: float | None) -> None:
+    """Five tiles took 20 s, so that five more take 20 of 24.8; after 30 s, 20 of 44.8 are done. The first two tasks of
+    a worker say nothing."""
+    monkeypatch.setattr(reporting.time, "monotonic", lambda: 130.0)
+    counts = {Kind.PREPARE: 4, Kind.DENOISE: 10, Kind.MERGE: 10, Kind.DECODE: 4}
+    totals = dict.fromkeys(Kind, 0) | counts
+    reporter = Reporter(
+        store=RunStore.open(str(tmp_path / "run")),
+        plan=small_plan(),
+        totals=totals,
+        left=dict(totals),
+        generation=3,
+        started=50.0,
+    )
+    tally = Tally(num_workers=workers, first_join=100.0, backbone_seconds=5.0, past_worker_seconds=20.0)
+    tally.done.update({Kind.DENOISE: 5, Kind.MERGE: 5})
+    tally.seconds[Kind.DENOISE] = 20.0
+    status = reporter.status(tally)
+    assert status["eta_seconds"] == (None if eta is None else pytest.approx(eta))
+    assert status["fraction"] == pytest.approx(20 / 44.8)
+    assert status["region_steps_per_second"] == pytest.approx(5 / 30)
+    assert (status["seconds"], status["generation"], status["workers"]) == (80.0, 3, workers)
+    assert (status["backbone_share"], status["worker_seconds"]) == (0.25, 20.0)
+    assert status["done"] == dict.fromkeys(map(str, Kind), 0) | {"denoise": 5, "merge": 5}
+    assert status["total"] == {str(kind): count for kind, count in totals.items()}
+    text = status_text(status)
+    assert text.startswith(f" 45%, region-steps 5/10, decoded 0/4, 0.17 region-steps/s, {workers} workers")
+    assert text.endswith("workers" if eta is None else ", ETA 0:37")
+    assert status_text({**status, "eta_seconds": 3725.4}).endswith(", ETA 1:02:05")
+    assert "1 worker," in status_text({**status, "workers": 1, "eta_seconds": 1.0})
+
+
+def test_the_stage_is_the_first_that_is_not_done(tmp_path: Path) -> None:
+    totals = dict.fromkeys(Kind, 2)
+    reporter = Reporter(store=RunStore.open(str(tmp_path / "run")), plan=small_plan(), totals=totals, left=dict(totals))
+    tally, stages = Tally(), []
+    for kind in (Kind.PREPARE, Kind.DENOISE, Kind.MEASURE, Kind.DECODE):
+        tally.done[kind] = 1
+        stages.append(reporter.status(tally)["stage"])
+        tally.done[kind] = 2
+    assert [*stages, reporter.status(tally)["stage"]] == ["prepare", "denoise", "measure", "decode", "export"]
+    weights = {Kind.PREPARE: 0.5, Kind.DENOISE: 1.0, Kind.EXCHANGE: 0.5, Kind.MEASURE: 0.4, Kind.DECODE: 0.7}
+    nothing = reporter.status(Tally())
+    assert (nothing["fraction"], nothing["eta_seconds"], nothing["region_steps_per_second"]) == (0, None, 0)
+    tally = Tally()
+    tally.done[Kind.MERGE] = 2
+    assert reporter.status(tally)["fraction"] == 0, "a merge weighs nothing until one was timed"
+    assert weights == reporting.WEIGHTS

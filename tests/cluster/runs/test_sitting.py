@@ -13,6 +13,7 @@ import pytest
 
 from cluster.job import Job
 from cluster.pictures.transfer import EXPORT
+from cluster.runs import sitting
 from cluster.runs.sitting import already_finished, leased, match_run
 from storage.errors import RunBusyError
 from storage.journal import Record, driver_record
@@ -239,3 +240,42 @@ def test_an_output_that_was_changed_since(tmp_path: Path, content: bytes, caplog
         finished(path, [record(path)])
     assert finished(path, [record(path)], overwrite=True) is None
     assert "it is written again" in caplog.text
+
+
+@pytest.mark.parametrize(
+    ("stored", "is_named", "must_be_named", "is_told"),
+    [
+        (None, True, True, False),
+        (b"mine", True, False, False),
+        (b"mine", False, False, False),
+        (b"half", True, True, True),
+    ],
+)
+def test_whose_run_it_is(
+    stored: bytes | None, is_named: bool, must_be_named: bool, is_told: bool, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Where plan.json is lost or damaged, every batch of the journal must name the plan."""
+    asked: list[Any] = []
+    journal = SimpleNamespace(
+        names=lambda plan: is_named and plan == "hash",
+        expect=lambda *a, **k: asked.append((a, k)),
+        replay=lambda: ["all"],
+    )
+    store: Any = SimpleNamespace(read_plan=lambda: stored, url="here", journal=journal)
+    plan: Any = SimpleNamespace(to_json=lambda: b"mine", hash="hash")
+    assert match_run(store, plan) == ["all"]
+    assert asked == [(("hash",), {"must_be_named": must_be_named})]
+    assert ("here/plan.json is not the plan that the journal names" in caplog.text) == is_told
+
+
+@pytest.mark.parametrize(("count", "shown"), [(1, "0"), (4, "0; 1; 2; 3"), (6, "0; 1; 2; 3; and 2 more")])
+def test_a_run_of_another_plan_is_refused_with_what_differs(
+    count: int, shown: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sitting, "plan_from_json", lambda data, *, where: (data, where))
+    monkeypatch.setattr(sitting, "differing_fields", lambda _plan, _other: [str(number) for number in range(count)])
+    journal = SimpleNamespace(names=lambda _plan: False, expect=lambda *_, **__: None)
+    store: Any = SimpleNamespace(read_plan=lambda: b"theirs", url="here", journal=journal)
+    plan: Any = SimpleNamespace(to_json=lambda: b"mine", hash="hash")
+    with pytest.raises(ValueError, match=f"^the run here was begun by another plan: {shown}\\. "):
+        match_run(store, plan)

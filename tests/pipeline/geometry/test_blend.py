@@ -83,3 +83,10 @@ def test_a_tile_that_is_not_square() -> None:
     for left in tiles.lefts:
         added[:, left : left + 16] += tile_weight("gaussian", 12, 16)
     np.testing.assert_allclose(weight_sum("gaussian", tiles, canvas, canvas), added, rtol=1e-5)
+
+
+def test_the_sum_of_weights_is_handed_out_in_single_precision() -> None:
+    """As the predictions are that it divides."""
+    tiles = plan_tiles(12, 50, window=16, stride=9)
+    found = weight_sum("cosine", tiles, Box(top=0, left=0, height=12, width=50), Box(top=2, left=3, height=4, width=5))
+    assert (found.shape, found.dtype) == ((4, 5), np.float32)

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 import torch
 
-from pipeline.imaging.finite import at, check_weights, finite, is_finite, networks
+from pipeline.imaging.finite import at, check_weights, finite, finite_table, is_finite, networks
 from pipeline.imaging.moments import Moments
 from pipeline.imaging.pixels import ValueRange
 from pipeline.models.card import Inputs
@@ -194,3 +194,22 @@ def test_sums_over_the_canvas(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_settings_that_leave_the_number_format_are_refused(settings: dict[str, Any]) -> None:
     with pytest.raises(ValueError, match=rf"recipe: {re.escape(dotted(next(iter(settings))))} must be"):
         Recipe.from_flat(**settings)
+
+
+def test_networks_are_looked_for_four_objects_deep_and_named_by_their_places() -> None:
+    """Each once, and not again as a part of another; what is not ours holds nothing of ours."""
+    net, other = torch.nn.Linear(1, 1), torch.nn.Sequential(torch.nn.ReLU(), torch.nn.Linear(1, 1))
+    assert [name for name, _ in networks({"_a": {"b": [net]}, "parts": {"c": (other,)}})] == ["a.b", "c"]
+    assert list(networks([[[[net]]]])) == [("", net)]
+    assert list(networks([[[[[net]]]]])) == []
+    assert list(networks({"x": other, "y": other[1], "z": other})) == [("x", other)]
+    assert list(networks([SimpleNamespace(net=net)])) == []
+    assert list(networks(net)) == [("", net)]
+
+
+def test_a_table_is_finite_where_all_of_it_is() -> None:
+    table = {"a": torch.ones(2), "b": torch.tensor([1.0, np.nan])}
+    with pytest.raises(NotFiniteError, match=r"^the words gave NaN in 1 of 2 numbers in here: "):
+        finite_table(table, "the words", "in here")
+    del table["b"]
+    assert finite_table(table, "the words") == table

@@ -9,12 +9,14 @@ import pytest
 
 from pipeline.models.card import ModelCard
 from pipeline.models.families import analytic
+from pipeline.plan import binding
 from pipeline.plan.binding import COMPANIONS, Given, bind
 from pipeline.plan.device import DeviceFacts
 from pipeline.plan.facts import ImageFacts
 from pipeline.plan.plan import Plan
 from pipeline.plan.recipe import SETTINGS, Recipe
 from pipeline.prompts.tag_file import TagFile
+from pipeline.prompts.tagging import Tagging
 from storage.box import Box
 from tests.support.geometries import altered
 
@@ -96,3 +98,133 @@ def test_times_are_one_a_step_and_fall() -> None:
     plan = bound(steps=6)
     assert len(plan.timesteps) == plan.num_steps == 6
     assert list(plan.timesteps) == sorted(plan.timesteps, reverse=True)
+
+
+def test_a_tile_that_is_larger_than_a_region_is_refused() -> None:
+    """Its neighbours' neighbours would wait for it."""
+    with pytest.raises(ValueError, match="smaller than the tile"):
+        bound(region=32, window=48, overlap=16)
+    assert bound(region=48, window=48, overlap=16).tiles.tile_height == 48
+
+
+GATES = (
+    *("scale", "smallest", "parts", "guidance", "dilation", "compat", "tags", "tagger", "prompting", "attention"),
+    *("seen", "textures", "options", "window", "attend", "reach"),
+)
+
+
+@pytest.mark.parametrize("gate", GATES)
+def test_every_gate_is_asked(gate: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What each refuses is in its own tests; a plan of a recipe that one refuses is none."""
+
+    def refuse(*_: Any, **__: Any) -> None:
+        raise ValueError(f"refused by {gate}")
+
+    monkeypatch.setattr(binding, f"check_{gate}", refuse)
+    with pytest.raises(ValueError, match=f"refused by {gate}"):
+        bound()
+
+
+def with_geometry(model: ModelCard = MODEL, **facts: Any) -> ModelCard:
+    return dataclasses.replace(model, geometry=altered(model.geometry, **facts))
+
+
+@pytest.mark.parametrize(
+    ("model", "recipe", "settled"),
+    [
+        (MODEL, {}, {"tiles.window": 64, "tiles.overlap": 20, "tiles.attention_window": None, "model.batch": 5}),
+        (MODEL, {"tiles.window": 24}, {"tiles.window": 24, "tiles.overlap": 12}),
+        (MODEL, {}, {"sampling.coarse": "bicubic", "sampling.solver": "ddim", "sampling.start": "noise"}),
+        (with_geometry(coarse=False), {}, {"sampling.start": "image"}),
+        (MODEL, {"difficulty.activity": "mask"}, {"sampling.start": "image", "difficulty.source": "gradient"}),
+        (with_geometry(restorer_halo=2), {}, {"sampling.coarse": "restored"}),
+        (with_geometry(restorer_halo=2), {"difficulty.activity": "mask"}, {"difficulty.source": "confidence"}),
+        (MODEL, {}, {"difficulty.source": "none", "difficulty.cell": 1, "difficulty.power": 1.0}),
+        (MODEL, {}, {"prompts.source": "global", "prompts.tag_threshold": 0.0, "prompts.most_tags": 0}),
+        (with_geometry(tags=True), {}, {"prompts.source": "local"}),
+        (MODEL, {"stages.growth": "linear"}, {"prompts.crops": "none"}),
+        (with_geometry(crops=True), {}, {"prompts.crops": "none"}),
+        (with_geometry(crops=True), {"stages.growth": "linear"}, {"prompts.crops": "tile"}),
+        (MODEL, {}, {"model.dtype": "float32", "structure.controls": "none", "codec.value_range": (0.0, 255.0)}),
+        (
+            with_geometry(attends_nearby=True),
+            {"tiles.attend": "neighbourhood", "tiles.region": 96},
+            {"tiles.window": 96, "tiles.attention_window": 64, "tiles.overlap": 32, "model.batch": 1},
+        ),
+        (
+            with_geometry(attends_nearby=True),
+            {"tiles.attend": "neighbourhood", "tiles.region": 96, "tiles.window": 48},
+            {"tiles.window": 48, "tiles.attention_window": 48, "tiles.overlap": 24},
+        ),
+        (
+            with_geometry(attends_nearby=True),
+            {"tiles.attend": "neighbourhood", "tiles.attention_window": 16, "model.batch": 3},
+            {"tiles.window": 256, "tiles.attention_window": 16, "tiles.overlap": 8, "model.batch": 3},
+        ),
+        # the canvas is 75 x 125 latent pixels
+        (with_geometry(decoder_norms=1, norm_groups=1, codec={"window": 125}), {}, {"codec.norm": "window"}),
+        (with_geometry(decoder_norms=1, norm_groups=1, codec={"window": 124}), {}, {"codec.norm": "fast"}),
+        (
+            with_geometry(decoder_norms=1, norm_groups=1),
+            {"tiles.region": 124},
+            {"codec.norm": "fast"},
+        ),
+        (with_geometry(codec={"window": 124}), {}, {"codec.norm": "window"}),
+        (MODEL, {"difficulty.activity": "groups"}, {"sampling.steps": 7, "difficulty.group_steps": (2, 4, 7)}),
+        (
+            dataclasses.replace(MODEL, defaults=dataclasses.replace(MODEL.defaults, steps=2)),
+            {"difficulty.activity": "groups"},
+            {"sampling.steps": 4, "difficulty.group_steps": (1, 2, 4)},
+        ),
+        (
+            MODEL,
+            {"difficulty.activity": "groups", "difficulty.group_numbers": "paper"},
+            {"sampling.steps": 20, "difficulty.group_steps": (8, 14, 20)},
+        ),
+        (
+            MODEL,
+            {"difficulty.activity": "groups", "difficulty.group_numbers": "paper", "sampling.steps": 10},
+            {"sampling.steps": 10, "difficulty.group_steps": (4, 7, 10)},
+        ),
+    ],
+)
+def test_what_is_settled_by_hand(model: ModelCard, recipe: dict[str, Any], settled: dict[str, Any]) -> None:
+    plan = bound(model, **recipe)
+    assert {name: plan.recipe.value(name) for name in settled} == settled
+
+
+def test_values_of_sixteen_bits() -> None:
+    plan = bind(
+        Recipe(),
+        image=ImageFacts(height=75, width=125, num_bands=3, dtype="uint16", sha256="0" * 64),
+        scale=4,
+        model=MODEL,
+        device=DeviceFacts(kind="cpu", name="test", threads=1),
+        versions={},
+    )
+    assert plan.recipe.codec.value_range == (0.0, 65535.0)
+
+
+def test_phrases_that_speak_of_damage() -> None:
+    """The file's and then the model's, each once; of a tagger its own; none where every tile has one prompt."""
+    model = dataclasses.replace(MODEL, degradations=("noise", "blur"))
+    file = dataclasses.replace(TAGS, degradations=("blur", "scratch"))
+    assert bound(model, given=Given(tags=file)).degradations == ("blur", "scratch", "noise")
+    tagging = Tagging(kind="siglip", fingerprint="0", parameters=1, phrases=("sea",), degradations=("fog",))
+    assert bound(model, given=Given(tagger=tagging)).degradations == ("fog",)
+    assert bound(model).recipe.prompts.source == "global"
+    assert bound(model).degradations == ()
+    local = bound(model, given=Given(tagger=tagging)).recipe.prompts
+    assert (local.source, local.tag_threshold, local.most_tags) == (
+        "local",
+        tagging.manner.threshold,
+        tagging.manner.most,
+    )
+
+
+def test_what_was_dropped_makes_a_plan_lenient() -> None:
+    """And nothing else: a recipe that would have let it pass has the same plan."""
+    dropped = dataclasses.replace(MODEL, dropped=("a weight that nobody reads",))
+    assert not bound(dropped).recipe.model.strict
+    assert bound(**{"model.strict": False}).recipe.model.strict
+    assert bound(**{"model.strict": False}) == bound()

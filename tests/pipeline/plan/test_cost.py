@@ -10,6 +10,7 @@ from pipeline.models.card import LIVE_FEATURES_UNET
 from pipeline.models.families import analytic
 from pipeline.models.registry import describe_model
 from pipeline.plan.cost import CODEC_CHANNELS, GATHERED, LIBRARIES, denoise_bytes, price
+from pipeline.prompts.tagging import Tagging
 from tests.support.geometries import altered
 from tests.support.series import plan_series, tiny_model
 from tests.support.tiny import small_plan
@@ -153,3 +154,46 @@ def test_a_small_copy_costs_its_share_of_a_run() -> None:
     # 75 x 125 becomes 16 x 32
     assert price(plan).decodes == pytest.approx(1 + 16 * 32 / CANVAS)
     assert price(plan).encodes == pytest.approx(1 + 16 * 32 / CANVAS)
+
+
+def test_disk_of_the_edges_of_the_stage_before() -> None:
+    """A byte an output pixel of it, where a ControlNet is shown them: of the first stage there is none before."""
+    plan = small_plan()
+    stage = dataclasses.replace(plan.stage, before="0" * 64, height_before=30, width_before=50)
+    shown = plan.recipe.with_settings({"structure.controls": "both"})
+    assert "edges" in shown.structure.shown
+    edges = 30 * 50 * 4 * 4
+    base = price(plan).disk_peak
+    for change, expected in (
+        ({"stage": stage, "recipe": shown}, base + edges),
+        ({"stage": stage}, base),
+        ({"recipe": shown}, base),
+        ({"stage": stage, "recipe": plan.recipe.with_settings({"structure.controls": "edges"})}, base + edges),
+    ):
+        assert price(dataclasses.replace(plan, **change)).disk_peak == expected  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(("height", "width"), [(60, 40), (40, 60)])
+@pytest.mark.parametrize("halos", [(3, 5), (5, 3)])
+def test_the_autoencoders_memory_is_of_a_window_of_the_longer_side(
+    height: int, width: int, halos: tuple[int, int]
+) -> None:
+    """And its larger halo on either side; of the region at most, and of the window at most. Halves take half."""
+    codec = {"encoder_halo": halos[0], "decoder_halo": halos[1]}
+
+    def needed(dtype: str = "float32", **more: int) -> int:
+        geometry = altered(analytic.GEOMETRY, codec={**codec, **more}, width=1, live_features=1)
+        model = dataclasses.replace(analytic.CARD, geometry=geometry)
+        return price(small_plan(model=model, height=height, width=width, dtype=dtype)).memory_worker - LIBRARIES
+
+    regions = 2 * 3 * (64 * 4) ** 2 * 4
+    assert needed() == ((60 + 10) * 4) ** 2 * CODEC_CHANNELS * 4 + regions
+    assert needed(window=20) == ((20 + 10) * 4) ** 2 * CODEC_CHANNELS * 4 + regions
+    assert needed(dtype="bfloat16") == ((60 + 10) * 4) ** 2 * CODEC_CHANNELS * 2 + regions
+
+
+def test_a_tagger_is_loaded_in_single_precision_beside_the_model() -> None:
+    plan = small_plan()
+    tagging = Tagging(kind="siglip", fingerprint="0", parameters=1_000_000, phrases=("sea",), degradations=())
+    beside = dataclasses.replace(plan, tagger=tagging)
+    assert price(beside).memory_worker - price(plan).memory_worker == 6_000_000

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import functools
 from collections.abc import Callable
 from pathlib import Path
@@ -16,9 +17,11 @@ from pipeline.models.family import Pass
 from pipeline.models.flops import count_codec, count_pass
 from pipeline.models.protocol import Conditioning, Neighbourhood
 from pipeline.models.registry import describe_model, find_family, load_backbone
+from pipeline.plan import estimate
 from pipeline.plan.cost import price
 from pipeline.plan.estimate import Estimate, count_flops
 from pipeline.plan.speed import measure_speed
+from tests.support.geometries import altered
 from tests.support.series import plan_series, tiny_model
 from tests.support.tiny import small_plan
 from tests.support.tiny_transformers import write_flux, write_stable_diffusion_3
@@ -99,3 +102,37 @@ def test_speed_and_seconds() -> None:
     assert 1e6 < speed < 1e14
     assert torch.get_num_threads() == before
     assert Estimate(flops=6e9, speed=1e9, workers=3).seconds == 2.0
+
+
+@pytest.mark.parametrize(
+    ("window", "halo", "each", "windows"),
+    [
+        # 24 and 5 on either side are 34, to the next eight 40
+        (24, 5, (40, 40), 4 * 6),
+        # a region's side at most, here 64, and with 9 on either side 82, which the canvas's height cuts to 75
+        (80, 9, (80, 88), 2 * 2),
+    ],
+)
+def test_the_autoencoder_runs_over_windows_and_their_halos(
+    monkeypatch: pytest.MonkeyPatch, window: int, halo: int, each: tuple[int, int], windows: int
+) -> None:
+    plan = small_plan()
+    assert plan.regions.canvas.shape == (75, 125)
+    codec = {"window": window, "encoder_halo": halo, "decoder_halo": 0}
+    plan = dataclasses.replace(plan, geometry=altered(plan.geometry, multiple=8, codec=codec))
+    seen: list[tuple[str, int, int]] = []
+
+    def count(_family: object, _folder: object, part: str, height: int, width: int) -> int:
+        seen.append((part, height, width))
+        return {"encoder": 10, "decoder": 1000}[part]
+
+    monkeypatch.setattr(estimate, "count_codec", count)
+    monkeypatch.setattr(estimate, "count_pass", lambda *_: 0)
+    cost = dataclasses.replace(price(plan), encodes=3.0, decodes=0.0)
+    assert count_flops(plan, cost, *find_family("analytic")) == 3 * windows * 10
+    assert seen == [("encoder", *each)]
+    turned = dataclasses.replace(plan, geometry=altered(plan.geometry, codec={"encoder_halo": 0, "decoder_halo": halo}))
+    assert count_flops(turned, cost, *find_family("analytic")) == 3 * windows * 10
+    cost = dataclasses.replace(cost, encodes=0.0, decodes=2.0)
+    assert count_flops(turned, cost, *find_family("analytic")) == 2 * windows * 1000
+    assert seen[-1] == ("decoder", *each)

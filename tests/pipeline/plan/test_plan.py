@@ -12,7 +12,9 @@ import diffusers
 import pytest
 from diffusers import StableDiffusionImg2ImgPipeline
 
+from pipeline.geometry.tiles import plan_tiles
 from pipeline.models.families import analytic
+from pipeline.models.protocol import Neighbourhood
 from pipeline.models.registry import describe_model
 from pipeline.plan.cost import latent_bytes, price
 from pipeline.plan.recipe import SETTINGS
@@ -231,3 +233,50 @@ def test_an_output_depends_on_the_decoder_and_on_the_colours_reach() -> None:
     # 31 output pixels are eight latent pixels of four
     assert small_plan(model=wide, colour="wavelet").decode_halo == 13
     assert small_plan(model=wide, colour="adain").decode_halo == 5
+
+
+@pytest.mark.parametrize(("near", "tokens"), [(None, 20 * 24), (16, 8 * 8), (44, 20 * 22)])
+def test_a_flow_models_levels_are_of_the_tokens_that_it_sees_at_once(near: int | None, tokens: int) -> None:
+    """A tile of 40 x 48 latent pixels, in patches of two; or no more of either side than a neighbourhood."""
+    plan = small_plan(height=40, width=125)
+    assert (plan.tiles.tile_height, plan.tiles.tile_width) == (40, 48)
+    assert plan._flow_levels() is None
+    flow = dataclasses.replace(
+        plan,
+        geometry=altered(plan.geometry, patch=2, even_levels=True),
+        recipe=plan.recipe.with_settings({"tiles.attend": "neighbourhood", "tiles.attention_window": near})
+        if near
+        else plan.recipe,
+    )
+    levels = flow._flow_levels()
+    assert levels is not None
+    assert (levels.tokens, levels.even) == (tokens, True)
+
+
+@pytest.mark.parametrize(("start", "steps"), [("image", 5), ("noise", 20)])
+def test_strength_and_restart_are_shares_of_a_start_from_a_picture(start: str, steps: int) -> None:
+    """0.5 x 0.5 of 20 steps; pure noise takes all of them."""
+    plan = small_plan(start=start, strength=0.5, restart=0.5, steps=20)
+    assert plan.num_steps == steps
+    assert (
+        small_plan(start="image", strength=0.25, steps=20).timesteps
+        == small_plan(start="image", steps=20).timesteps[-5:]
+    )
+    assert small_plan(start="image", restart=0.9, steps=20).num_steps == 18
+
+
+def test_windows_with_prompts_of_their_own() -> None:
+    """The tiles; or in a wide tile, windows that half overlap."""
+    plan = small_plan()
+    assert plan.prompt_tiles == plan.tiles
+    assert plan.neighbourhood(1) is None
+    assert not plan.has_places
+    settings = {"tiles.attend": "neighbourhood", "tiles.attention_window": 16, "prompts.source": "local"}
+    near = dataclasses.replace(plan, recipe=plan.recipe.with_settings(settings))
+    assert near.prompt_tiles == plan_tiles(75, 125, window=16, stride=8)
+    assert near.neighbourhood(1) == Neighbourhood(window=16, key=None)
+    assert near.has_places
+    shifted = dataclasses.replace(
+        near, recipe=near.recipe.with_settings({"tiles.attention_jitter": True, "run.seed": 7})
+    )
+    assert shifted.neighbourhood(2) == Neighbourhood(window=16, key=(7, 0, 2))

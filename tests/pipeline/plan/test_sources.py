@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -18,7 +19,7 @@ from pipeline.plan.facts import ImageFacts
 from pipeline.plan.plan import Plan
 from pipeline.plan.presets import parse_recipe
 from pipeline.plan.recipe import Recipe
-from pipeline.plan.sources import NUMBERS, PAPER_BOUNDS, is_relative, source_defaults
+from pipeline.plan.sources import NO_DIFFICULTY, NUMBERS, PAPER_BOUNDS, PAPER_STEPS, is_relative, source_defaults
 from pipeline.sampling.settings import SOURCES
 from pipeline.tasks.prepare import Preparer
 from storage.box import Box
@@ -125,3 +126,40 @@ def test_a_relative_map_reaches_one_however_it_is_split_and_in_any_unit(activity
 def test_a_picture_without_difficulty_has_none() -> None:
     plan = plan_of(activity="mask", difficulty="attention")
     assert not difficulty(plan, np.zeros((48, 40), np.float32)).any()
+
+
+@pytest.mark.parametrize(
+    ("source", "activity", "cell", "power", "bounds"),
+    [
+        ("confidence", "mask", 32, 3.0, (0.35, 0.15)),
+        ("confidence", "groups", 1, 1.0, (0.35, 0.15)),
+        ("gradient", "mask", 32, 3.0, (0.35, 0.15)),
+        ("gradient", "groups", 1, 1.0, (0.35, 0.15)),
+        ("attention", "mask", 1, 1.0, (0.6, 0.3)),
+        ("attention", "groups", 32, 1.0, (0.6, 0.3)),
+        ("file", "mask", 1, 1.0, (2 / 3, 1 / 3)),
+        ("file", "groups", 1, 1.0, (2 / 3, 1 / 3)),
+    ],
+)
+def test_numbers_by_hand(source: str, activity: str, cell: int, power: float, bounds: tuple[float, float]) -> None:
+    for region in (256, 48):
+        recipe = Recipe.from_flat(activity=activity, difficulty=source, region=region)
+        assert source_defaults(recipe, source) == {
+            "difficulty.cell": math.gcd(cell, region),
+            "difficulty.power": power,
+            "difficulty.lower_bound": 0.1,
+            "difficulty.group_bounds": bounds,
+        }
+    is_own = {"confidence": activity == "mask", "gradient": activity == "mask", "attention": True, "file": False}
+    assert is_relative(recipe) == is_own[source]
+
+
+def test_numbers_where_nothing_is_read() -> None:
+    assert NO_DIFFICULTY == {
+        "difficulty.cell": 1,
+        "difficulty.power": 1.0,
+        "difficulty.lower_bound": 0.1,
+        "difficulty.group_bounds": (0.35, 0.15),
+    }
+    assert PAPER_STEPS == 20
+    assert not is_relative(Recipe())

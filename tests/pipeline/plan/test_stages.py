@@ -181,3 +181,31 @@ def test_a_stage_is_decoded_where_the_next_reads_pixels(recipe: dict[str, Any], 
 def test_sizes_that_cannot_be(size: tuple[int, int], message: str) -> None:
     with pytest.raises(ValueError, match=message):
         plans_of(*size, stages="linear")
+
+
+@pytest.mark.parametrize(
+    ("size", "native", "unit", "longest", "sizes"),
+    [
+        ((896, 350), 128, 16, None, ((240, 96), (480, 192), (896, 350))),
+        ((637, 204), 256, 8, 310, ((304, 128), (608, 256), (637, 204))),
+        ((1461, 903), 1024, 32, None, ((1312, 832), (1461, 903))),
+        ((3315, 5085), 1024, 8, None, ((832, 1272), (1664, 2544), (3315, 5085))),
+        ((385, 611), 512, 8, 600, ((376, 592), (385, 611))),
+        ((212, 950), 128, 32, 206, ((32, 128), (64, 256), (128, 512), (212, 950))),
+        ((714, 682), 256, 8, None, ((256, 248), (512, 496), (714, 682))),
+        ((499, 641), 512, 32, None, ((499, 641),)),
+    ],
+)
+def test_stages_of_every_version(
+    size: tuple[int, int], native: int, unit: int, longest: int | None, sizes: tuple[tuple[int, int], ...]
+) -> None:
+    """Written down: a series that began with them goes on with them. Each turns on another bound or share."""
+    assert stage_sizes(*size, native=native, growth="double", unit=unit, longest=longest) == sizes
+    assert stage_sizes(*size, native=native, growth="one", unit=unit, longest=longest) == (size,)
+    turned = stage_sizes(*size[::-1], native=native, growth="double", unit=unit, longest=longest)
+    assert turned == tuple(one[::-1] for one in sizes)
+
+
+def test_linear_stages_round_up() -> None:
+    shares = [(165, 502), (329, 1004), (493, 1505), (658, 2007), (822, 2509), (986, 3010), (1151, 3512), (1315, 4014)]
+    assert stage_sizes(1479, 4515, native=512, growth="linear") == (*shares, (1479, 4515))

@@ -8,7 +8,7 @@ import pytest
 
 from pipeline.plan.presets import PRESETS as SHIPPED
 from pipeline.plan.recipe import SETTINGS
-from pipeline.plan.tables import END, MARK, TABLES, needs, refusals_table, renewed, settings_table, values
+from pipeline.plan.tables import END, MARK, TABLES, main, needs, refusals_table, renewed, settings_table, values
 
 DOCUMENT = Path(__file__).resolve().parents[3] / "docs" / "recipes.md"
 
@@ -54,3 +54,22 @@ def test_words_for_values_and_needs() -> None:
         needs(SETTINGS["tiles.attention_jitter"]) == "`tiles.attend = 'neighbourhood'`; later stages, or the only one"
     )
     assert needs(SETTINGS["sampling.steps"]) == ""
+
+
+@pytest.mark.parametrize("name", sorted(TABLES))
+def test_each_marker_stands_there_once(name: str) -> None:
+    begin, end = MARK.format(name=name), END.format(name=name)
+    text = "\n".join(f"{MARK.format(name=one)}\n{END.format(name=one)}" for one in TABLES)
+    for damaged in (text.replace(begin, ""), text.replace(end, ""), f"{text}\n{begin}", f"{text}\n{end}"):
+        with pytest.raises(ValueError, match=f"expected one .*{name}"):
+            renewed(damaged)
+
+
+def test_documents_that_are_named_are_renewed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    stale = DOCUMENT.read_text(encoding="utf-8").replace("| `blend` |", "| `blending` |")
+    paths = [tmp_path / "a.md", tmp_path / "b.md"]
+    for path in paths:
+        path.write_text(stale, encoding="utf-8")
+    monkeypatch.setattr("sys.argv", ["tables", *map(str, paths)])
+    main()
+    assert {path.read_text(encoding="utf-8") for path in paths} == {DOCUMENT.read_text(encoding="utf-8")}

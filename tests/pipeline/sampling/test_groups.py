@@ -8,7 +8,13 @@ from hypothesis import strategies as st
 
 from pipeline.models.registry import describe_model
 from pipeline.plan.plan import Plan
-from pipeline.sampling.groups import LEAST_GROUP_STEPS, default_group_steps, group_grid, paper_group_steps
+from pipeline.sampling.groups import (
+    LEAST_DEFAULT_STEPS,
+    LEAST_GROUP_STEPS,
+    default_group_steps,
+    group_grid,
+    paper_group_steps,
+)
 from tests.support.presets import PRESETS
 from tests.support.tiny import small_plan
 
@@ -88,3 +94,23 @@ def test_counts_of_groups(steps: int, default: tuple[int, int, int], paper: tupl
     assert default_group_steps(steps) == default
     assert paper_group_steps(steps, (400.0, 700.0, 1000.0)) == paper
     assert LEAST_GROUP_STEPS == 3
+
+
+def test_groups_whose_times_lie_at_an_end_have_a_step_each() -> None:
+    """Rounded, the first two would have none, or all."""
+    assert paper_group_steps(9, (1.0, 2.0, 1000.0)) == (1, 2, 9)
+    assert paper_group_steps(9, (998.0, 999.0, 1000.0)) == (7, 8, 9)
+    assert paper_group_steps(4, (250.0, 600.0, 900.0)) == (1, 3, 4)
+    for steps in (1, 2):
+        for counts in (default_group_steps, lambda n: paper_group_steps(n, (400.0, 700.0, 1000.0))):
+            with pytest.raises(ValueError, match=f"three groups of tiles need at least 3 steps, got {steps}"):
+                counts(steps)
+    assert LEAST_DEFAULT_STEPS == 4
+
+
+def test_a_grid_of_uneven_times() -> None:
+    assert group_grid((461.0, 484.0, 780.0), (4, 9, 16)) == (
+        *(779, 737, 694, 652, 610, 568, 525),
+        *(483, 478, 474, 469, 465),
+        *(460, 345, 229, 114),
+    )

@@ -128,3 +128,12 @@ def test_ways_to_lay_sigmas_are_honoured(key: str) -> None:
     theirs = diffusers.EulerDiscreteScheduler.from_config(config)
     theirs.set_timesteps(5)
     torch.testing.assert_close(build_solver("euler", config, steps=5).scheduler.sigmas, theirs.sigmas)
+
+
+def test_the_algorithm_of_another_solver_is_no_news() -> None:
+    """A model of sde-dpm++2m that is asked for dpm++2m: the solver was chosen, and its algorithm with it."""
+    config = {**CONFIG, "_class_name": "DPMSolverMultistepScheduler", "algorithm_type": "sde-dpmsolver++"}
+    assert scheduler_notes(config, "dpm++2m") == scheduler_notes(config, "sde-dpm++2m") == ()
+    (line,) = scheduler_notes({**config, "algorithm_type": "dpmsolver"}, "dpm++2m")
+    assert line == "the model's scheduler says algorithm_type = 'dpmsolver': the solver dpm++2m takes 'dpmsolver++'"
+    assert scheduler_notes({**config, "algorithm_type": "dpmsolver"}, "ddim") == ()

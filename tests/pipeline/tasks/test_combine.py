@@ -12,7 +12,7 @@ from pipeline.geometry.dilation import gather
 from pipeline.models.families import analytic
 from pipeline.plan.plan import Plan
 from pipeline.sampling.decay import cosine_weight
-from pipeline.tasks.combine import combine, tile_weights, tiles_at
+from pipeline.tasks.combine import average, combine, tile_weights, tiles_at
 from pipeline.tasks.contribution import Contribution
 from pipeline.tasks.exchange import sample_batch, share_out
 from storage.box import Box
@@ -65,3 +65,39 @@ def test_samples_count_by_the_cosine() -> None:
     share = cosine_weight(plan.timesteps[step], 2.0)
     assert 0 < share < 1
     np.testing.assert_allclose(found, (1 - share) * 3 + share * values[:, *box.slices], rtol=1e-5, atol=1e-6)
+
+
+def test_regions_are_summed_in_their_order_in_single_precision() -> None:
+    """3e8 + 1 - 3e8 is 0 in that order; every box adds the same up, cut at its own edges."""
+    parts = [
+        Box(top=0, left=0, height=4, width=6),
+        Box(top=1, left=2, height=5, width=6),
+        Box(top=0, left=3, height=6, width=2),
+    ]
+    contributions = [
+        Contribution(box=part, total=np.full((2, *part.shape), value, np.float32))
+        for part, value in zip(parts, (3e8, 1.0, -3e8), strict=True)
+    ]
+    box = Box(top=1, left=1, height=4, width=6)
+    weights = np.arange(1, 25, dtype=np.float32).reshape(4, 6)
+    found = average(contributions, box, weights, 2)
+    assert found.dtype == np.float32
+    total = np.zeros((6, 8), np.float32)
+    for one in contributions:
+        total[one.box.slices] += one.total[1]
+    np.testing.assert_array_equal(found[1], total[box.slices] / weights)
+    assert found[1, 0, 2] == 0
+
+
+@pytest.mark.parametrize("jitter", ["none", "step"])
+def test_weights_of_tiles_that_are_not_square(jitter: str) -> None:
+    settings = {"window": 16, "overlap": 8, "region": 24, "jitter": jitter}
+    plan = small_plan(height=13, width=83, model=MODEL, **settings)
+    assert (plan.tiles.tile_height, plan.tiles.tile_width) == (13, 16)
+    canvas, total = plan.regions.canvas, np.zeros((13, 83))
+    for region in range(plan.regions.num_regions):
+        for tile in tiles_at(plan, 1, region):
+            total[tile.box.slices] += tile_weight(plan.recipe.tiles.blend, 13, 16)
+    found = tile_weights(plan, 1, canvas)
+    np.testing.assert_allclose(found, total, rtol=1e-6)
+    assert found.dtype == np.float32

@@ -11,16 +11,19 @@ import numpy as np
 import pytest
 import torch
 
-from pipeline.geometry.blend import tile_weight
+from pipeline.geometry.blend import axis_window, tile_weight
 from pipeline.geometry.tiles import Tile, TileGrid, plan_tiles
 from pipeline.models.families import analytic
 from pipeline.models.protocol import Conditioning, WordMaps
 from pipeline.plan.facts import DenoiseSettings
 from pipeline.sampling.solver import build_solver
-from pipeline.tasks.denoise import Idle, PromptTable, cut, denoise_region, embed_own, predict_tiles, reach
+from pipeline.tasks.denoise import Denoiser, Idle, PromptTable, cut, denoise_region, embed_own, predict_tiles, reach
+from pipeline.tasks.replica import Replica
+from pipeline.tasks.rest import rest
 from storage.box import Box, RegionGrid
 from storage.errors import NotFiniteError
 from tests.support.geometries import altered
+from tests.support.tiny import small_plan
 
 REGIONS = RegionGrid(height=26, width=40, side=16)
 TILES = plan_tiles(26, 40, window=10, stride=7)
@@ -222,7 +225,8 @@ def test_contributions_by_a_loop(region: int, batch: int) -> None:
     assert flat == owned + owned[-1:] * (len(flat) - len(owned))
 
 
-def test_sums_are_made_row_by_row_in_single_precision_after_what_rests() -> None:
+@pytest.mark.parametrize("batch", [1, 2, 9])
+def test_sums_are_made_row_by_row_in_single_precision_after_what_rests(batch: int) -> None:
     """1, 1e8 and -1e8 in another order are another sum: idle tiles first, then row-major."""
     owned = TILES.owned_by(REGIONS.box(0))
     assert [(tile.row, tile.col) for tile in owned] == [
@@ -245,7 +249,7 @@ def test_sums_are_made_row_by_row_in_single_precision_after_what_rests() -> None
 
     idle = Idle(tiles=resting, predict=lambda tile: np.full((2, 10, 10), said[tile], dtype=np.float32))
     for quiet, order in ((None, owned), (idle, [owned[2], owned[4], *(t for t in owned if t not in resting)])):
-        found = denoise(0, answer if quiet else answer_all(said), blend="uniform", idle=quiet)
+        found = denoise(0, answer if quiet else answer_all(said), batch=batch, blend="uniform", idle=quiet)
         total = np.zeros((26, 40), dtype=np.float32)
         for tile in order:
             total[tile.box.slices] += np.float32(said[tile])
@@ -278,3 +282,88 @@ def test_geometry_of_a_table_without_text() -> None:
     """A model that reads no text has no rows at all."""
     assert PromptTable().rows(0, 3) == {} == PromptTable().rows(1, 3)
     assert embed_own(SimpleNamespace(embed=lambda _: {}, geometry=analytic.GEOMETRY), "", "a") == {}  # type: ignore[arg-type]
+
+
+def test_a_tile_that_is_not_square_has_weights_of_its_shape() -> None:
+    """A canvas of eight rows: tiles of 8 x 10, each sums to itself where it stands alone."""
+    regions, tiles = RegionGrid(height=8, width=40, side=16), plan_tiles(8, 40, window=10, stride=7)
+    assert (tiles.tile_height, tiles.tile_width) == (8, 10)
+    settings = DenoiseSettings(tiles=tiles, regions=regions, batch=2, guidance=1.0, blend="cosine")
+    seen = reach(tiles, regions, 0)
+    assert seen is not None
+    z = np.ones((1, *seen.shape), dtype=np.float32)
+    found = denoise_region(settings, tiles.owned_by(regions.box(0)), seen, z, lambda _, latents: latents * 3)
+    total = np.zeros((8, 40))
+    for tile in tiles.owned_by(regions.box(0)):
+        total[tile.box.slices] += 3 * np.outer(axis_window("cosine", 8), axis_window("cosine", 10))
+    for one in found.values():
+        np.testing.assert_allclose(one.total[0], total[one.box.slices], rtol=1e-6)
+
+
+class Held:
+    """What a run holds: latents that tell their place and step, a coarse latent, a difficulty that grows along x."""
+
+    def at(self, step: int, box: Box) -> np.ndarray:
+        rows, cols = np.mgrid[box.top : box.bottom, box.left : box.right].astype(np.float32)
+        return np.stack([rows / 99, cols / 99] * 2) + np.float32(step)
+
+    def coarse(self, box: Box) -> np.ndarray:
+        return self.at(7, box)
+
+    def difficulty(self, box: Box) -> np.ndarray:
+        return np.repeat(np.arange(box.left, box.right, dtype=np.float32)[None] % 64 / 64, box.height, 0)
+
+
+class Doubles:
+    """A model that doubles what it is shown."""
+
+    geometry = analytic.GEOMETRY
+
+    def predict(self, latents: torch.Tensor, _timestep: torch.Tensor, _given: Conditioning) -> torch.Tensor:
+        return latents * 2
+
+
+@pytest.mark.parametrize("activity", ["all", "mask"])
+@pytest.mark.parametrize("region", [0, 1])
+def test_a_region_of_a_plan_by_its_parts(activity: str, region: int) -> None:
+    """Its tiles where they are at the step, of the latents and the coarse latent that they see; counted; and where
+    difficulty lets tiles rest, those are led to the coarse latent without the model."""
+    given = {} if activity == "all" else {"activity": "mask", "difficulty": "gradient", "lower_bound": 0.1}
+    plan = small_plan(steps=4, batch=2, window=24, overlap=8, region=64, **given)
+    solver, step, asked = plan.solver(), 1, []
+    replica = Replica(Doubles(), lambda _: None)  # type: ignore[arg-type,return-value]
+
+    def conditions(*words: Any) -> Any:
+        asked.append(words)
+        return lambda tiles: (Conditioning(), PromptTable())
+
+    denoiser = Denoiser(plan=plan, solver=solver, reads=Held(), replica=replica, conditions=conditions)  # type: ignore[arg-type]
+    found = denoiser.denoise(step, region)
+    seen, owned = reach(plan.tiles, plan.regions, region), plan.tiles.owned_by(plan.regions.box(region))
+    assert seen is not None
+    z, coarse = Held().at(step, seen), Held().coarse(seen)
+    ((told_step, told_region, told_tiles, told_seen, told_coarse),) = asked
+    assert (told_step, told_region, told_tiles, told_seen) == (step, region, owned, seen)
+    np.testing.assert_array_equal(told_coarse, coarse)
+    resting = set()
+    if activity == "mask":
+        hardest = {tile: float(Held().difficulty(tile.box).max()) for tile in owned}
+        resting = {tile for tile in owned if 1000 * (hardest[tile] + 0.1) < plan.timesteps[step]}
+        assert 0 < len(resting) < len(owned)
+
+    def still(tile: Tile) -> np.ndarray:
+        return rest(plan.recipe, solver, Doubles(), step, cut(z, seen, tile.box), cut(coarse, seen, tile.box))  # type: ignore[arg-type]
+
+    expected = denoise_region(
+        plan.denoise_settings,
+        owned,
+        seen,
+        z,
+        lambda _, latents: solver.scale_input(latents, step) * 2,
+        Idle(tiles=frozenset(resting), predict=still) if resting else None,
+    )
+    assert [one.box for one in found] == [expected[destination].box for destination in sorted(expected)]
+    for one, destination in zip(found, sorted(expected), strict=True):
+        np.testing.assert_allclose(one.total, expected[destination].total, rtol=1e-5, atol=1e-5)
+        assert one.words is None
+    assert replica.forwards == 2 * -(-(len(owned) - len(resting)) // 2)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -229,3 +230,22 @@ def test_a_prompt_is_cut_and_encoded_by_itself() -> None:
     record = encode_prompt(Teller(), limit, "abcdef")  # type: ignore[arg-type]
     assert (record.text, record.kept, record.dropped) == ("abcdef", "abc", ("def",))
     assert record.embeddings["text"].tolist() == [3.0]
+
+
+def test_words_that_the_first_stage_attended_to() -> None:
+    """No tag is asked for: the words are those whose places a tile lies over, by the recipe's share."""
+    plan = local_plan()
+    plan = dataclasses.replace(
+        plan, recipe=plan.recipe.with_settings({"prompts.source": "attention", "prompts.word_share": 0.4})
+    )
+    asked: list[Any] = []
+
+    def prompt_of(*given: Any) -> str:
+        asked.append(given)
+        return "a ship, the sea"
+
+    teller = Teller(OWN)
+    words = Prompter(plan, teller.nothing, teller.nothing, teller.nothing, lambda: SimpleNamespace(prompt_of=prompt_of))  # type: ignore[arg-type,return-value]
+    tile = plan.prompt_tiles.tile(0, 1)
+    assert words.said(tile) == {"a ship": 1.0, "the sea": 1.0}
+    assert asked == [(tile.box, plan.regions.canvas, 0.4)]

@@ -10,13 +10,18 @@ from hypothesis import strategies as st
 
 from pipeline.geometry.blend import weight_sum
 from pipeline.geometry.tiles import plan_tiles
+from pipeline.models.families.analytic import AnalyticBackbone
 from pipeline.plan.facts import DenoiseSettings
+from pipeline.plan.plan import Plan
+from pipeline.sampling.guidance import guide_prediction
 from pipeline.sampling.solver import build_solver
-from pipeline.tasks.combine import average
+from pipeline.tasks.combine import average, tile_weights
 from pipeline.tasks.contribution import Contribution
 from pipeline.tasks.denoise import denoise_region, reach
-from pipeline.tasks.merge import merge_region
+from pipeline.tasks.merge import Merger, merge_region
 from storage.box import Box, RegionGrid
+from storage.errors import NotFiniteError
+from tests.support.tiny import small_plan
 
 HEIGHT, WIDTH = 37, 50
 GRID = RegionGrid(height=HEIGHT, width=WIDTH, side=16)
@@ -112,3 +117,82 @@ def test_a_merge_is_the_solvers_step_with_its_history_stacked(name: str) -> None
         if stacked is not None:
             assert stacked.shape == (4 * solver.num_history, 3, 5)
             np.testing.assert_array_equal(stacked, np.concatenate([one.numpy() for one in history]))
+
+
+class Held:
+    """What a merge reads: latents that are their own place, and noise that tells its draw."""
+
+    def __init__(self, channels: int) -> None:
+        self.channels, self.drawn, self.remembered = channels, [], []  # type: ignore[var-annotated]
+
+    def at(self, step: int, box: Box) -> np.ndarray:
+        rows, cols = np.mgrid[box.top : box.bottom, box.left : box.right].astype(np.float32)
+        return np.stack([rows / 50, cols / 70] * (self.channels // 2)) + np.float32(step)
+
+    def history(self, step: int, box: Box) -> np.ndarray:
+        self.remembered.append(step)
+        return self.at(step, box) * 2
+
+    def noise(self, box: Box, draw: int) -> np.ndarray:
+        self.drawn.append(draw)
+        return np.full((self.channels, *box.shape), draw / 10, dtype=np.float32)
+
+    def coarse(self, box: Box) -> np.ndarray:
+        return self.at(0, box) + 1
+
+
+def merger(plan: Plan, reads: Held) -> Merger:
+    return Merger(plan=plan, solver=plan.solver(), reads=reads, backbone=AnalyticBackbone())  # type: ignore[arg-type]
+
+
+def said(plan: Plan, box: Box, value: float) -> list[Contribution]:
+    weights = tile_weights(plan, 0, box)
+    return [
+        Contribution(box=box, total=np.float32(value) * np.broadcast_to(weights, (plan.geometry.channels, *box.shape)))
+    ]
+
+
+@pytest.mark.parametrize("solver", ["ddim", "dpm++2m", "euler-ancestral"])
+def test_a_region_one_step_on(solver: str) -> None:
+    """One step of the solver on what the region has and remembers; after the last step nothing is to be remembered."""
+    plan = small_plan(solver=solver, steps=3)
+    box, exact = plan.regions.box(1), plan.solver()
+    for step in range(3):
+        reads, prediction = (
+            Held(plan.geometry.channels),
+            np.full((plan.geometry.channels, *box.shape), 0.25, np.float32),
+        )
+        found = merger(plan, reads).merge(step, 1, said(plan, box, 0.25))
+        z = torch.from_numpy(reads.at(step, box))
+        history = (z * 2,) if exact.num_history and step else ()
+        noise = torch.full_like(z, (step + 1) / 10) if exact.is_stochastic else None
+        expected, remembered = exact.step(step, z, torch.from_numpy(prediction), history, noise)
+        np.testing.assert_allclose(found.latents, expected.numpy(), rtol=1e-5, atol=1e-5)
+        assert (found.history is not None) == (bool(exact.num_history) and step < 2)
+        if found.history is not None:
+            np.testing.assert_allclose(found.history, remembered[0].numpy(), rtol=1e-5, atol=1e-5)
+        assert reads.drawn == ([step + 1] if exact.is_stochastic else [])
+        assert reads.remembered == ([step] if history else [])
+
+
+def test_a_step_that_leads_to_no_numbers_is_refused() -> None:
+    plan = small_plan(steps=3)
+    with pytest.raises(NotFiniteError, match=r"the solver gave .* at rows 0 to 63, columns 64 to 124"):
+        merger(plan, Held(plan.geometry.channels)).merge(0, 1, said(plan, plan.regions.box(1), 8e37))
+
+
+def test_a_guided_merge_reads_its_neighbours() -> None:
+    """Towards the coarse latent over the region's window, by the formula of the low band."""
+    plan = small_plan(guide="structure", low_band=0.125, steps=3)
+    box, reads, solver = plan.regions.box(0), Held(plan.geometry.channels), plan.solver()
+    window = plan.merge_window(box)
+    assert window.contains(box)
+    assert window != box
+    found = merger(plan, reads).merge(1, 0, said(plan, window, 0.5))
+    prediction = np.full((plan.geometry.channels, *window.shape), 0.5, np.float32)
+    canvas = plan.regions.canvas
+    guided = guide_prediction(
+        solver, 1, reads.at(1, window), prediction, reads.coarse(window), wide=window, canvas=canvas, box=box, cell=8
+    )
+    expected, _ = solver.step(1, torch.from_numpy(reads.at(1, box)), torch.from_numpy(guided), ())
+    np.testing.assert_allclose(found.latents, expected.numpy(), rtol=1e-5, atol=1e-5)

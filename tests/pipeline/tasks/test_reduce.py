@@ -144,3 +144,20 @@ def test_tables_are_written_and_read() -> None:
     assert table_to_bytes(again) == table_to_bytes(table)
     with pytest.raises(ValueError, match=r"."):
         table_from_bytes(table_to_bytes(table)[:-5])
+
+
+def test_another_order_of_regions_would_be_another_table() -> None:
+    """Shares whose sums round: joined one after another, from the first region on."""
+    rng = np.random.default_rng(1)
+    shares = np.stack(
+        [rng.integers(1, 99, 12), rng.normal(size=12) * 10.0 ** rng.integers(-3, 9, 12), rng.random(12)], 1
+    )
+    found = reducer(plan_of(steps=3), Reduction(chain="decode", kind="blur"))
+    total, backwards = (from_vector(shares[first]) for first in (0, -1))
+    for index in range(1, 12):
+        total = total.joined(from_vector(shares[index]))
+        backwards = backwards.joined(from_vector(shares[-1 - index]))
+    table = found.reduce(0, shares, {"peak": np.ones(1)})
+    assert table.keys() == {"blur", "peak"}
+    np.testing.assert_array_equal(table["blur"], total.to_vector())
+    assert (total.to_vector() != backwards.to_vector()).any(), "numbers that tell the orders apart"

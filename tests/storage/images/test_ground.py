@@ -8,6 +8,7 @@ from rasterio.crs import CRS
 from rasterio.transform import Affine
 from rasterio.warp import transform
 
+from storage.images import ground
 from storage.images.georeference import GeoReference
 from storage.images.ground import to_pixels
 
@@ -52,3 +53,23 @@ def test_refusals() -> None:
         to_pixels(geo, [(0.0, 0.0)], "EPSG:nonsense")
     with pytest.raises(ValueError, match="cannot be found on the image"):
         to_pixels(geo, [(500.0, 900.0)], "EPSG:4326")
+
+
+@pytest.mark.parametrize(
+    ("place", "is_degrees"), [((180.0, 90.0), True), ((180.5, 45.0), False), ((45.0, 90.5), False)]
+)
+def test_places_that_can_be_degrees_are(
+    monkeypatch: pytest.MonkeyPatch, place: tuple[float, float], is_degrees: bool
+) -> None:
+    """Of an image that names its system; what can be none is in the image's own."""
+    asked: list[str] = []
+
+    def found(xs: np.ndarray, ys: np.ndarray, source: str, _target: str) -> tuple[np.ndarray, np.ndarray]:
+        asked.append(source)
+        return xs, ys
+
+    monkeypatch.setattr(ground, "_transformed", found)
+    geo = GeoReference(crs_wkt=UTM, transform=(2.0, 0.0, 10.0, 0.0, 4.0, 20.0))
+    x, y = place
+    assert to_pixels(geo, [place], None) == [((y - 20) / 4, (x - 10) / 2)]
+    assert asked == (["OGC:CRS84"] if is_degrees else [])

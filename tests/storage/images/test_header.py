@@ -7,7 +7,7 @@ import tifffile
 from PIL import Image
 
 from storage.images.gdal import open_raster
-from storage.images.header import Header, read_header
+from storage.images.header import Header, _from_pillow, _tiff_dpi, read_header
 from tests.storage.images.files import picture, pillow, srgb_profile
 
 
@@ -68,3 +68,32 @@ def test_no_size_is_too_large_for_a_header(tmp_path: Path, monkeypatch: pytest.M
     for suffix in (".png", ".jpg"):
         pillow(picture(64, 64)).save(tmp_path / f"image{suffix}")
         assert header(tmp_path / f"image{suffix}").orientation == 1
+
+
+@pytest.mark.parametrize(
+    ("tags", "dpi"),
+    [
+        ({}, None),
+        ({"YRESOLUTION": "300"}, None),
+        ({"XRESOLUTION": "300"}, (300, 300)),
+        ({"XRESOLUTION": "300", "YRESOLUTION": "150"}, (300, 150)),
+        ({"XRESOLUTION": "300", "YRESOLUTION": "150", "RESOLUTIONUNIT": "2 (pixels/inch)"}, (300, 150)),
+        ({"XRESOLUTION": "100", "YRESOLUTION": "50", "RESOLUTIONUNIT": "3 (pixels/cm)"}, (254, 127)),
+        ({"XRESOLUTION": "100", "RESOLUTIONUNIT": "3"}, (254, 254)),
+        ({"XRESOLUTION": "100", "RESOLUTIONUNIT": "1 (unitless)"}, None),
+    ],
+)
+def test_the_resolution_of_a_tiff(tags: dict[str, str], dpi: tuple[float, float] | None) -> None:
+    """Inches where no unit is named, as TIFF 6.0 has it; one number for both sides where there is one."""
+    found = _tiff_dpi({f"TIFFTAG_{name}": value for name, value in tags.items()})
+    assert found == (None if dpi is None else pytest.approx(dpi))
+
+
+def test_what_pillow_tells_of_a_file() -> None:
+    assert _from_pillow({}) == Header(icc=None, dpi=None, orientation=1, interlaced=False)
+    told = _from_pillow({"interlace": 1, "dpi": (72, 36), "icc_profile": b"p"})
+    assert told == Header(icc=b"p", dpi=(72.0, 36.0), orientation=1, interlaced=True)
+    for value, orientation in ((1, 1), (2, 2), (8, 8), (9, 1), (0, 1)):
+        exif = Image.Exif()
+        exif[274] = value
+        assert _from_pillow({"exif": exif.tobytes()}).orientation == orientation

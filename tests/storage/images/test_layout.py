@@ -5,6 +5,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from PIL import Image
 from rasterio.enums import ColorInterp
 
 from storage.errors import ImageError
@@ -129,3 +130,48 @@ class TestAlpha:
         assert (found.bands, found.alpha, found.alpha_band) == ((1, 2, 3), "band", 4)
         with pytest.raises(ImageError, match="has 3 bands, none of which says that it is alpha"):
             layout(write_raster(tmp_path / "rgb.tif", picture(8, 8, 3), photometric="RGB"), alpha="band")
+
+
+@pytest.mark.parametrize(("clear", "alpha"), [(None, "none"), (1, "palette")])
+def test_a_palette_of_few_colours(tmp_path: Path, clear: int | None, alpha: str) -> None:
+    """Values that it does not name are black, and opaque."""
+    image = Image.fromarray(np.array([[0, 1, 2], [2, 1, 0]], np.uint8), "P")
+    image.putpalette([10, 20, 30, 40, 50, 60, 70, 70, 70])
+    image.save(tmp_path / "image.png", **({} if clear is None else {"transparency": clear}))
+    found = layout(tmp_path / "image.png")
+    assert (found.bands, found.shown, found.alpha, found.factor) == ((1,), (0, 1, 2), alpha, 1)
+    assert found.palette is not None
+    assert (found.palette.shape, found.palette.dtype) == ((256, 4), np.uint8)
+    opaque = [255, 255 if clear is None else 0, 255]
+    expected = [
+        [10, 20, 30, opaque[0]],
+        [40, 50, 60, opaque[1]],
+        [70, 70, 70, opaque[2]],
+        [0, 0, 0, 255],
+        [0, 0, 0, 255],
+    ]
+    np.testing.assert_array_equal(found.palette[[0, 1, 2, 3, 255]], expected)
+
+
+@pytest.mark.parametrize(
+    ("dtype", "is_taken"), [("uint8", True), ("uint16", True), ("float32", True), ("int16", True), ("int64", False)]
+)
+def test_values_that_are_taken(tmp_path: Path, dtype: str, is_taken: bool) -> None:
+    path = write_raster(tmp_path / "image.tif", np.zeros((1, 8, 8), dtype))
+    if is_taken:
+        assert layout(path).shown == (0,)
+    else:
+        with pytest.raises(ImageError, match=f"holds {dtype} values; expected bands of one number format"):
+            layout(path)
+
+
+def test_inks_are_no_colours(tmp_path: Path) -> None:
+    Image.new("CMYK", (8, 8)).save(tmp_path / "image.jpg")
+    with pytest.raises(ImageError, match=r"holds .*; expected gray or RGB: convert it with its colour profile"):
+        layout(tmp_path / "image.jpg")
+
+
+def test_gray_with_opacity(tmp_path: Path) -> None:
+    Image.new("LA", (8, 8)).save(tmp_path / "image.png")
+    found = layout(tmp_path / "image.png")
+    assert (found.bands, found.shown, found.alpha, found.alpha_band, found.num_bands) == ((1,), (0,), "band", 2, 1)

@@ -68,3 +68,44 @@ def test_wrong_names(plain: Path) -> None:
     plain.write_text('<VRTDataset rasterXSize="8" rasterYSize="8"></VRTDataset>')
     with pytest.raises(ImageError, match="take it out"), open_image(f"{archived(plain, 'zip', 'm.vrt')}/m.vrt"):
         pass
+
+
+@pytest.mark.parametrize("kind", ["zip", "tar"])
+def test_a_member_that_is_not_there_is_told_with_those_that_are(plain: Path, kind: str) -> None:
+    for count, shown in (
+        (1, "f0.tif"),
+        (4, "f0.tif, f1.tif, f2.tif, f3.tif"),
+        (6, "f0.tif, f1.tif, f2.tif, f3.tif and 2 more"),
+    ):
+        given = archived(plain, kind, *(f"f{number}.tif" for number in range(count)))
+        place = find_place(f"{given}/other.tif")
+        with pytest.raises(ImageError) as caught, place.open():
+            pass
+        assert str(caught.value) == f"{place.file} holds no other.tif: expected one of {shown}"
+    empty = find_place(f"{archived(plain, kind)}/other.tif")
+    with pytest.raises(ImageError, match=r"holds no other\.tif: expected one of nothing"), empty.open():
+        pass
+
+
+@pytest.mark.parametrize("kind", ["zip", "tar", "gzip"])
+def test_where_a_file_in_an_archive_is(plain: Path, kind: str) -> None:
+    """Its bytes, its innermost name, and what GDAL is given; what lies beside it begins with its name."""
+    names = ("deep/in.tif", "deep/in.tif.msk", "deep/in.tfw", "deep/inner.tif", "in.tif.msk")
+    given = archived(plain, kind, *names)
+    place = find_place(given if kind == "gzip" else f"{given}/deep/in.tif")
+    with place.open() as file:
+        assert file.read() == plain.read_bytes()
+    is_one = kind == "gzip"
+    assert place.name == (plain if is_one else place.file / "deep/in.tif")
+    assert place.member == ("" if is_one else "deep/in.tif")
+    assert place.path == f"/vsi{kind}/{place.file}" + ("" if is_one else "/deep/in.tif")
+    assert place.beside() == ([] if is_one else ["deep/in.tif.msk", "deep/in.tfw"])
+
+
+def test_where_a_plain_file_is(plain: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(plain.parent)
+    place = find_place("in.tif")
+    assert (place.path, place.file, place.name, place.kind, place.member) == (str(plain), plain, plain, "", "")
+    assert place.beside() == []
+    with place.open() as file:
+        assert file.read() == plain.read_bytes()

@@ -3,6 +3,7 @@ from __future__ import annotations
 import subprocess
 import sys
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
@@ -13,8 +14,9 @@ from PIL import Image
 
 from storage.box import Box
 from storage.errors import CorruptRegionError, ImageError, StorageFullError
-from storage.images import open_image, write_image
+from storage.images import open_image, sink, write_image
 from storage.images.formats import losses
+from storage.images.gdal import gdal
 from tests.storage.full_disk import ROOT, run_on_a_full_disk
 from tests.storage.images.files import blocks, decoded, info_of, picture, pillow, srgb_profile
 
@@ -237,3 +239,22 @@ print((peak() - before) // 1024)
         [sys.executable, "-c", code, str(tmp_path / f"out{suffix}")], capture_output=True, check=True, cwd=ROOT
     )
     assert int(done.stdout) < 200
+
+
+def test_the_cache_holds_a_row_of_tiles_and_a_quarter(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """5000 pixels of 3 bands of 2 bytes, 512 rows of tiles: 14.6 MiB, times 1.25."""
+    seen: list[int] = []
+
+    @contextmanager
+    def recording(*, cache_mb: int) -> Iterator[None]:
+        seen.append(cache_mb)
+        with gdal(cache_mb=cache_mb):
+            yield
+
+    monkeypatch.setattr(sink, "gdal", recording)
+    wide, narrow = np.zeros((3, 2, 5000), np.uint16), np.zeros((1, 2, 50), np.uint8)
+    write(tmp_path / "out.tif", wide)
+    monkeypatch.setattr(sink, "CACHE_MB", 1)
+    write(tmp_path / "out.tif", wide)
+    write(tmp_path / "out.tif", narrow)
+    assert seen == [64, 19, 1]

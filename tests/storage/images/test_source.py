@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import hashlib
 import itertools
+import textwrap
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -15,7 +16,10 @@ from storage.errors import ImageError
 from storage.images import open_image
 from storage.images.gdal import open_raster
 from storage.images.layout import Choice
+from storage.images.place import find_place
+from storage.images.source import packages_of, reader_of
 from tests.storage.images.files import decoded, picture, pillow, srgb_profile, write_raster
+from tests.support.outside import install
 
 HEIGHT, WIDTH = 60, 47
 
@@ -300,3 +304,39 @@ class TestRefusals:
         pixels = picture(HEIGHT, WIDTH).transpose(1, 2, 0)
         tifffile.imwrite(path, pixels, photometric="rgb", extratags=[scale, tie, orientation])
         self.refused(path, "georeference and an orientation")
+
+
+@pytest.mark.parametrize("bits", range(1, 8))
+def test_gray_of_few_bits_is_stretched_evenly(tmp_path: Path, bits: int) -> None:
+    """By the largest whole number that keeps it within 8 bits: white of 7 bits is 254."""
+    stored = picture(HEIGHT, WIDTH, 1) >> (8 - bits)
+    path = write_raster(tmp_path / "image.tif", stored, driver="GTiff", nbits=bits)
+    np.testing.assert_array_equal(whole(path), stored * (255 // (2**bits - 1)))
+
+
+def test_a_reader_from_outside_is_asked_only_for_what_is_not_known(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    reader = """
+    from storage.images.readers.reader import Reader
+
+    class XyzReader(Reader):
+        suffixes = ("xyz",)
+
+        def open(self, path):
+            raise ValueError("no pixels")
+
+    XYZ = XyzReader()
+    """
+    files = {"xyz_reader.py": textwrap.dedent(reader)}
+    entries = {"gigatile.readers": {"xyz": "xyz_reader:XYZ"}}
+    install(monkeypatch, tmp_path / "site", entries, name="xyz-reader", version="2.5", files=files)
+    known, strange, other = tmp_path / "png.xyz", tmp_path / "strange.xyz", tmp_path / "strange.abc"
+    pillow(picture(HEIGHT, WIDTH)).save(known, "PNG")
+    for path in (strange, other):
+        path.write_bytes(b"of no kind that is known by its first bytes")
+    assert packages_of(strange) == {"xyz-reader": "2.5"}
+    assert packages_of(known) == packages_of(other) == {}
+    assert reader_of(find_place(str(known))) is None
+    with pytest.raises(ImageError, match="no pixels"):
+        open_image(strange)

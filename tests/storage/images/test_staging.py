@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import errno
 import os
 import subprocess
 import sys
@@ -158,3 +159,36 @@ def test_all_bytes_are_on_the_disk_before_the_name(tmp_path: Path, monkeypatch: 
     assert flushed == [(9, b"old"), (5, b"old")]
     assert target.read_bytes() == b"a picture"
     assert sorted(path.name for path in tmp_path.iterdir()) == ["out.tif", "out.tif.aux.xml"]
+
+
+@pytest.mark.parametrize("is_ours", [True, False])
+def test_only_our_own_leftovers_are_removed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, is_ours: bool) -> None:
+    """Somebody else may have a folder of such a name, of a process that is gone."""
+    monkeypatch.setattr("storage.images.staging.psutil.pid_exists", lambda pid: False)
+    target, owner = tmp_path / "out.png", os.geteuid()
+    other, link = left_by(target, 7), left_by(target, 8)
+    other.mkdir()
+    (other / "half").touch()
+    link.symlink_to(other)
+    monkeypatch.setattr("storage.images.staging.os.geteuid", lambda: owner if is_ours else owner + 1)
+    with staged(target) as staging:
+        staging.write_text("new")
+        assert other.exists() == (not is_ours)
+        assert link.is_symlink(), "what is no folder stays"
+
+
+@pytest.mark.parametrize(("number", "is_full"), [(errno.ENOSPC, True), (errno.EDQUOT, True), (errno.EIO, False)])
+def test_why_a_file_cannot_grow(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, number: int, is_full: bool) -> None:
+    (tmp_path / "scratch").write_bytes(b"half")
+    tried: list[int] = []
+
+    def refuse(descriptor: int) -> None:
+        tried.append(os.fstat(descriptor).st_size)
+        raise OSError(number, os.strerror(number))
+
+    monkeypatch.setattr("storage.images.staging.os.fsync", refuse)
+    found = no_room(tmp_path / "staging")
+    assert (None if found is None else found.errno) == (number if is_full else None)
+    # the scratch file first, then the picture's
+    mib = 2**20
+    assert tried == ([mib + 4] if is_full else [mib + 4, mib])

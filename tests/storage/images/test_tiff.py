@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import dataclasses
 from pathlib import Path
 
 import numpy as np
@@ -9,8 +10,9 @@ from rasterio.errors import RasterioError
 from storage.images.formats import format_of
 from storage.images.gdal import gdal
 from storage.images.picture import Picture
-from storage.images.tiff import read_back, read_strips, write_tiff
+from storage.images.tiff import check_written, read_back, read_strips, write_tiff
 from tests.storage.images.files import blocks, info_of, picture
+from tests.storage.images.writers.pictures import opened
 
 
 @pytest.fixture
@@ -53,3 +55,45 @@ def test_a_damaged_file_does_not(path: Path, pixels: np.ndarray) -> None:
     except RasterioError:
         return
     assert total != pixels.sum(dtype=np.uint64)
+
+
+def test_what_was_written_is_compared_with_what_is_there(path: Path, pixels: np.ndarray) -> None:
+    total = int(pixels.sum(dtype=np.uint64))
+    with gdal():
+        check_written(path, total)
+        for other in (total - 1, total + 1):
+            with pytest.raises(OSError, match="reads back with other values"):
+                check_written(path, other)
+
+
+@pytest.mark.parametrize(("bands", "alpha"), [(1, False), (3, False), (3, True)])
+def test_what_goes_with_the_pixels(tmp_path: Path, bands: int, alpha: bool) -> None:
+    """Tiles, colours, names of bands but the opacity's, nodata and resolution, as rasterio reads them."""
+    pixels = picture(40, 30, bands)
+    result = Picture(
+        info=dataclasses.replace(
+            info_of(pixels), descriptions=("red", None, "blue", "opacity"), nodata=7.0, dpi=(300.0, 150.0)
+        ),
+        scale=2,
+        height=40,
+        width=30,
+        num_colours=bands,
+        dtype="uint8",
+        alpha=(lambda box: np.full(box.shape, 255, np.uint8)) if alpha else None,
+        icc=None,
+        wanted=format_of(Path("a.tif")),
+    )
+    stored = np.concatenate([pixels, np.full((1, 40, 30), 255, np.uint8)]) if alpha else pixels
+    with gdal():
+        write_tiff(tmp_path / "a.tif", result, blocks(stored, 16))
+    with opened(tmp_path / "a.tif") as raster:
+        np.testing.assert_array_equal(raster.read(), stored)
+        assert raster.descriptions == ("red", None, "blue", "opacity")[:bands] + ((None,) if alpha else ())
+        assert (raster.block_shapes[0], raster.dtypes[0]) == ((512, 512), "uint8")
+        kinds = [kind.name for kind in raster.colorinterp]
+        assert kinds == (["gray"] if bands == 1 else ["red", "green", "blue"]) + (["alpha"] if alpha else [])
+        assert raster.nodata == result.nodata
+        tags = raster.tags()
+        x, y = result.dpi or (0, 0)
+        assert (float(tags["TIFFTAG_XRESOLUTION"]), float(tags["TIFFTAG_YRESOLUTION"])) == (x, y) == (600, 300)
+        assert tags["TIFFTAG_RESOLUTIONUNIT"].startswith("2")

@@ -7,9 +7,6 @@ import pytest
 
 from storage.objects.address import Address
 from storage.objects.root import ObjectRoot
-from tests.support.s3 import s3_server, s3_url
-
-__all__ = ["s3_server", "s3_url"]
 
 NAMES = (
     *("scene#1", "what?", "50%", "a%20b", "%2e%2e", "two words", "a+b", "a&b;c", "größe", "日本", "x=1", "~x", "-x"),

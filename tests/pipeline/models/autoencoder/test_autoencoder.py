@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -81,3 +82,18 @@ def test_each_network_has_its_own_norms(vae: Any) -> None:
         with autoencoder.norms[part].given(found + 0.5):
             after = autoencoder.encode(pixels), autoencoder.decode(latents)
         assert tuple(not torch.equal(a, b) for a, b in zip(before, after, strict=True)) == changes
+
+
+def test_what_comes_in_half_precision_goes_on_in_single(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Before it is scaled and moved: thirds of a half are not rounded again."""
+    vae = tiny_vae()
+    third = torch.tensor(1 / 3).half()
+    mode = torch.full((1, 4, 2, 3), float(third)).half()
+    monkeypatch.setattr(vae, "encode", lambda _: SimpleNamespace(latent_dist=SimpleNamespace(mode=lambda: mode)))
+    monkeypatch.setattr(vae, "decode", lambda _: SimpleNamespace(sample=mode[:, :3]))
+    wrapped = Autoencoder(vae)
+    encoded, decoded = wrapped.encode(torch.zeros(1, 3, 8, 8)), wrapped.decode(torch.zeros(1, 4, 2, 3))
+    assert encoded.dtype == decoded.dtype == torch.float32
+    shift, scale = vae.config.shift_factor or 0.0, vae.config.scaling_factor
+    torch.testing.assert_close(encoded, torch.full_like(encoded, (float(third) - shift) * scale), rtol=1e-6, atol=0)
+    torch.testing.assert_close(decoded, torch.full_like(decoded, (float(third) + 1) / 2), rtol=1e-6, atol=0)

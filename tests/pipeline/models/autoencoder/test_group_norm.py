@@ -180,3 +180,23 @@ def test_a_config_of_something_else_is_refused_in_a_line() -> None:
     with pytest.raises(ValueError, match=r"vae/config\.json: expected the config of an AutoencoderKL") as refused:
         find_norms({"block_out_channels": (8, 8), "down_block_types": ("NoSuchBlock",) * 2})
     assert "\n" not in str(refused.value)
+
+
+@pytest.mark.parametrize("affine", [True, False])
+def test_statistics_and_weights_meet_in_double_precision(affine: bool) -> None:
+    """Of features in single precision; torch's own norm in double says what is right. Thirds are no halves."""
+    network = torch.nn.Sequential(torch.nn.GroupNorm(2, 4, eps=0.01, affine=affine))
+    if affine:
+        network[0].weight.data = torch.tensor([1 / 3, 100 / 3, -2 / 3, 1000 / 3])
+        network[0].bias.data = torch.tensor([1 / 7, 1000 / 7, 2 / 7, -3 / 7])
+    features = torch.randn(1, 4, 5, 6, generator=torch.Generator().manual_seed(0)) + 3
+    norms, exact = GroupNorms(network, ("0",)), network.double()(features.double())
+    network.float()
+    groups = features.double().unflatten(1, (2, 2)).flatten(2)[0]
+    expected = torch.stack([groups.mean(1), groups.var(1, correction=0)]).numpy()[None]
+    statistics = norms.collect(lambda: network(features))
+    np.testing.assert_allclose(statistics, expected, rtol=1e-12)
+    with torch.no_grad(), norms.given(expected):
+        found = network(features)
+    assert found.dtype == torch.float32
+    np.testing.assert_allclose(found.numpy(), exact.detach().numpy(), rtol=2e-6, atol=2e-4)

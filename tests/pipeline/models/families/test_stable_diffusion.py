@@ -10,7 +10,8 @@ import torch
 from diffusers import LatentConsistencyModelPipeline
 
 from pipeline.models.families.stable_diffusion import embed_guidance
-from pipeline.models.registry import describe_model
+from pipeline.models.protocol import Conditioning
+from pipeline.models.registry import describe_model, load_backbone
 from tests.support.tiny import write_stable_diffusion
 
 
@@ -56,3 +57,14 @@ def test_text_encoders_of_another_width_are_named(tmp_path: Path) -> None:
     path.write_text(json.dumps({**json.loads(path.read_text()), "cross_attention_dim": 24}))
     with pytest.raises(ValueError, match="reads text of width 24 and its text encoders make 16"):
         describe_model(str(folder))
+
+
+def test_predictions_in_half_precision_come_in_single(tmp_path: Path) -> None:
+    """As they are blended and summed."""
+    card = describe_model(str(write_stable_diffusion(tmp_path / "sd")))
+    backbone = load_backbone(card, device="cpu", dtype="bfloat16")
+    latents = torch.randn(2, 4, 8, 8, generator=torch.Generator().manual_seed(0))
+    found = backbone.predict(
+        latents, torch.tensor(500.0), Conditioning(text=backbone.embed(["ab"])["text"].expand(2, -1, -1))
+    )
+    assert (found.shape, found.dtype) == ((2, 4, 8, 8), torch.float32)

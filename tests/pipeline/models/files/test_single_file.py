@@ -10,6 +10,7 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
+from pipeline.models.files.single_file import read_checkpoint
 from pipeline.models.registry import describe_model, load_backbone
 from tests.support.composite import tiny_control
 from tests.support.original import original_tensors, original_unet, write_checkpoint
@@ -143,3 +144,12 @@ def test_a_control_in_one_file(models: dict[str, Path], tmp_path: Path, original
     (tmp_path / "model.toml").write_text(text.replace(str(base), str(models["sdxl"] / "base")))
     with pytest.raises(ValueError, match=r"the ControlNet net\.safetensors does not fit the base: "):
         describe_model(str(tmp_path / "model.toml"))
+
+
+def test_the_autoencoder_stays_in_single_precision(models: dict[str, Path]) -> None:
+    """Half of it overflows; the other networks are as asked for."""
+    found = read_checkpoint(models["sd1"] / "all.safetensors", models["sd1"] / "base", torch.float16)
+    dtypes = {name: {one.dtype for one in network.parameters()} for name, network in found.items()}
+    assert dtypes.pop("vae") == {torch.float32}
+    assert dtypes
+    assert all(one == {torch.float16} for one in dtypes.values())

@@ -135,3 +135,13 @@ def test_a_damaged_file_and_a_broken_package_are_one_line(
     Path("in.xyz").write_bytes(b"no array")
     with pytest.raises(ImageError, match=r"in\.xyz cannot be read: reader 'xyz' of the package broken 1\.0 cannot be"):
         open_image("in.xyz")
+
+
+@pytest.mark.parametrize("shape", [(1, 1, 1), (3, 1, 7), (3, 7, 1)])
+def test_one_pixel_is_a_picture(add: Add, shape: tuple[int, int, int]) -> None:
+    add()
+    pixels = np.arange(np.prod(shape), dtype=np.uint8).reshape(shape)
+    np.save("in.npy", pixels)
+    with open_image("in.npy") as source:
+        np.testing.assert_array_equal(source.read(source.info.canvas), pixels)
+        assert (source.info.height, source.info.width) == shape[1:]

@@ -9,6 +9,7 @@ import pytest
 from PIL import Image
 
 from storage.images.jpeg import STRIP_ROWS
+from storage.images.limits import Format
 from storage.images.writers.jpeg import JpegWriter
 from tests.storage.images.files import decoded, picture, srgb_profile
 from tests.storage.images.writers.pictures import picture_of, write
@@ -40,3 +41,14 @@ def test_what_it_cannot_hold_is_said() -> None:
     assert not wanted.has_16_bits
     assert wanted.is_lossy
     assert wanted.max_side == 65500
+
+
+def test_what_is_promised_of_it_before_a_run() -> None:
+    assert JpegWriter().format == Format(
+        driver="JPEG",
+        max_side=65500,
+        has_16_bits=False,
+        has_alpha=False,
+        is_lossy=True,
+        disk_per_raw_byte=1.0,
+    )

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from storage.images.limits import Format
 from storage.images.writers.png import PngWriter
 from tests.storage.images.files import decoded, picture
 from tests.storage.images.writers.pictures import opened, picture_of, write
@@ -56,3 +57,7 @@ def test_what_it_can_hold() -> None:
     assert given.wanted.has_alpha
     assert given.wanted.has_16_bits
     assert not given.wanted.is_lossy
+
+
+def test_what_is_promised_of_it_before_a_run() -> None:
+    assert PngWriter().format == Format(driver="PNG", max_side=2147483647, disk_per_raw_byte=1.5)

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 import tifffile
 
+from storage.images.limits import Format
 from storage.images.writers.tiff import TiffWriter
 from tests.storage.images.files import picture
 from tests.storage.images.writers.pictures import opened, write
@@ -35,3 +36,7 @@ def test_bands_keep_their_names(tmp_path: Path) -> None:
     write(TiffWriter(), tmp_path / "a.tif", picture(37, 29), descriptions=("B4", "B3", "B2"))
     with opened(tmp_path / "a.tif") as raster:
         assert raster.descriptions == ("B4", "B3", "B2")
+
+
+def test_what_is_promised_of_it_before_a_run() -> None:
+    assert TiffWriter().format == Format(driver="GTiff", max_side=2147483647, disk_per_raw_byte=0.75)
