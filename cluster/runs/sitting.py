@@ -128,9 +128,8 @@ def sit(
         check()
         exported = hand_out(reporter)
         prompts, tiles_seen = count_prompts(store, store.journal.replay()), count_seen(store, plan)
-        extras: dict[str, Any] = (
-            {} if tiles_seen is None else {"tiles_seen": tiles_seen.tiles, "tiles_all": tiles_seen.all}
-        )
+        extras: dict[str, Any] = {}
+        extras |= {} if tiles_seen is None else {"tiles_seen": tiles_seen.tiles, "tiles_all": tiles_seen.all}
         extras |= {} if exported is None else {"output": exported.path, "pixels_sha256": exported.sha256}
         reporter.finish(tally, "finished", prompts=prompts, **extras)
     return None if exported is None else Result(exported=exported, tally=tally, prompts=prompts, tiles_seen=tiles_seen)
