@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from dataclasses import dataclass
 
 from actors.artifacts.blobs import Blobs
@@ -28,7 +29,7 @@ from pipeline.tasks.finish import Finisher
 from pipeline.tasks.local_prompts import Prompter, encode_prompt
 from pipeline.tasks.merge import Merger
 from pipeline.tasks.prepare import Preparer
-from pipeline.tasks.reduce import Reducer, Table
+from pipeline.tasks.reduce import Reducer
 from pipeline.tasks.replica import Replica
 from storage.run import RunStore
 
@@ -70,9 +71,6 @@ def assemble(
     conditions = Conditions(plan, preparer, preparation.images, own_prompts, preparation.local_prompts)
     denoiser = Denoiser(plan=plan, solver=solver, reads=states, replica=replica, gather_of=conditions.of)
 
-    def statistics() -> Table:
-        return reductions.table("decode")
-
     return Worker(
         store=store,
         plan=plan,
@@ -90,7 +88,7 @@ def assemble(
             codec=Codec(replica.lend),
             last=reductions.last,
             enlarged=preparer.enlarged,
-            statistics=statistics,
+            statistics=functools.partial(reductions.table, "decode"),
             finisher=Finisher(plan=plan, pixels=read_bands(store), valid=read_valid(store, plan)),
         ),
     )

@@ -129,12 +129,14 @@ def sit(
         check()
         exported = hand_out(reporter)
         prompts, tiles_seen = count_prompts(store, store.journal.replay()), count_seen(store, plan)
-        extras: dict[str, Any] = (
-            {} if tiles_seen is None else {"tiles_seen": tiles_seen.tiles, "tiles_all": tiles_seen.all}
-        )
-        extras |= {} if exported is None else {"output": exported.path, "pixels_sha256": exported.sha256}
-        reporter.finish(tally, "finished", prompts=prompts, **extras)
+        reporter.finish(tally, "finished", prompts=prompts, **_extras(exported, tiles_seen))
     return None if exported is None else Result(exported=exported, tally=tally, prompts=prompts, tiles_seen=tiles_seen)
+
+
+def _extras(exported: Exported | None, tiles_seen: Seen | None) -> dict[str, Any]:
+    """What a finished run's status says beside its tasks."""
+    extras: dict[str, Any] = {} if exported is None else {"output": exported.path, "pixels_sha256": exported.sha256}
+    return extras if tiles_seen is None else {**extras, "tiles_seen": tiles_seen.tiles, "tiles_all": tiles_seen.all}
 
 
 def _reporting(sitting: Sitting, graph: Graph) -> Reporter:

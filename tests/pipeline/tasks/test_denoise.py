@@ -337,7 +337,7 @@ def test_a_region_of_a_plan_by_its_parts(activity: str, region: int) -> None:
         asked.append(words)
         return lambda tiles: (Conditioning(), PromptTable())
 
-    denoiser = Denoiser(plan=plan, solver=solver, reads=Held(), replica=replica, conditions=conditions)  # type: ignore[arg-type]
+    denoiser = Denoiser(plan=plan, solver=solver, reads=Held(), replica=replica, gather_of=conditions)  # type: ignore[arg-type]
     found = denoiser.denoise(step, region)
     seen, owned = reach(plan.tiles, plan.regions, region), plan.tiles.owned_by(plan.regions.box(region))
     assert seen is not None

@@ -247,5 +247,5 @@ def test_words_that_the_first_stage_attended_to() -> None:
     teller = Teller(OWN)
     words = Prompter(plan, teller.nothing, teller.nothing, teller.nothing, lambda: SimpleNamespace(prompt_of=prompt_of))  # type: ignore[arg-type,return-value]
     tile = plan.prompt_tiles.tile(0, 1)
-    assert words.said(tile) == {"a ship": 1.0, "the sea": 1.0}
+    assert words.phrases(tile) == {"a ship": 1.0, "the sea": 1.0}
     assert asked == [(tile.box, plan.regions.canvas, 0.4)]

@@ -192,7 +192,7 @@ def test_a_guided_merge_reads_its_neighbours() -> None:
     prediction = np.full((plan.geometry.channels, *window.shape), 0.5, np.float32)
     canvas = plan.regions.canvas
     guided = guide_prediction(
-        solver, 1, reads.at(1, window), prediction, reads.coarse(window), wide=window, canvas=canvas, box=box, cell=8
+        solver, 1, reads.at(1, window), prediction, reads.coarse(window), padded=window, canvas=canvas, box=box, cell=8
     )
     expected, _ = solver.step(1, torch.from_numpy(reads.at(1, box)), torch.from_numpy(guided), ())
     np.testing.assert_allclose(found.latents, expected.numpy(), rtol=1e-5, atol=1e-5)
