@@ -10,8 +10,10 @@ from rasterio.enums import ColorInterp, MaskFlags
 
 from storage.errors import ImageError
 
+from .palette import read_palette
+
 _DTYPES = ("uint8", "uint16", "float32", "float64")
-_FOREIGN = {"CMYK": "four inks (CMYK)", "CIELAB": "the CIELAB colour space", "YCCK": "four inks (YCCK)"}
+_FOREIGN = {"CMYK": "four inks (CMYK)", "CIELAB": "the CIELAB colour space", "YCbCrK": "four inks (YCCK)"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,7 +23,7 @@ class Layout:
     bands: tuple[int, ...]
     """file bands to read, counted from 1"""
     palette: np.ndarray | None
-    """``[256, 4]`` uint8 red, green, blue, alpha of each stored value, or None"""
+    """``[values, 4]`` red, green, blue, alpha of each stored value, or None; see palette.py"""
     is_gray: bool
     """whether the picture has one band"""
     factor: int
@@ -44,7 +46,7 @@ def read_layout(path: str, raster: Any, bands: tuple[int, ...] | None) -> Layout
     interps = list(raster.colorinterp)
     alpha_band = interps.index(ColorInterp.alpha) + 1 if ColorInterp.alpha in interps else 0
     chosen = _choose_bands(path, raster, bands, alpha_band)
-    palette = _read_palette(raster) if chosen == (1,) and interps[0] == ColorInterp.palette else None
+    palette = read_palette(raster) if chosen == (1,) and interps[0] == ColorInterp.palette else None
     alpha = "none"
     if alpha_band:
         alpha = "band"
@@ -78,13 +80,3 @@ def _choose_bands(path: str, raster: Any, bands: tuple[int, ...] | None, alpha_b
     if len(picture) not in (1, 3):
         raise ImageError(f"{path} has {len(picture)} bands; expected 1 or 3: select them, such as bands 1,2,3")
     return picture
-
-
-def _read_palette(raster: Any) -> np.ndarray:
-    table = np.zeros((256, 4), np.uint8)
-    for value, colour in raster.colormap(1).items():
-        if value < len(table):
-            table[value] = colour
-    used = len(raster.colormap(1))
-    table[used:, 3] = 255
-    return table
