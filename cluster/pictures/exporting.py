@@ -26,15 +26,16 @@ def export_run(
     run: str,
     output: str,
     *,
-    image: str | None = None,
+    image: str | Sequence[str] | None = None,
     bands: str | None = None,
+    page: int | None = None,
     overwrite: bool = False,
     trust_input: bool = False,
 ) -> Exported:
     """Write the decoded pixels of a run to ``output``; of a series those of its last stage.
 
-    ``image`` and ``bands``, as the run was given them: for the georeference, the transparency, the colour profile and
-    the resolution, which the run itself does not keep. Nothing is written to the run.
+    ``image``, ``bands`` and ``page``, as the run was given them: for the georeference, the transparency, the colour
+    profile and the resolution, which the run itself does not keep. Nothing is written to the run.
 
     Raises FileNotFoundError for no run, ValueError where regions are missing or the image is another one, and what
     check_output raises.
@@ -47,13 +48,14 @@ def export_run(
         info = dataclasses.replace(plain, num_bands=count, descriptions=(None,) * count)
         _check_target(plan, output, overwrite, count, [run])
         return export(store, plan, info, output, told=told, overwrite=overwrite)
-    with open_image(image, bands=parse_bands(bands), trust=trust_input) as source:
+    names = [image] if isinstance(image, str) else list(image)
+    with open_image(names, bands=parse_bands(bands), trust=trust_input, page=page) as source:
         if describe_image(source, parse_bands(bands)) != plan.image:
             raise ValueError(
-                f"--input {image} is not the image of {store.url}: give the file that was enlarged, and --bands as "
-                "they were given then; or leave it out"
+                f"--input {' '.join(names)} is not the image of {store.url}: give the file that was enlarged, and "
+                "--bands and --pages as they were given then; or leave it out"
             )
-        inputs = [run, image, *source.info.files]
+        inputs = [run, *names, *source.info.files]
         _check_target(plan, output, overwrite, plan.image.num_bands + source.info.has_alpha, inputs)
         for line in losses(output, source.info):
             log.warning("%s", line)

@@ -38,7 +38,7 @@ from .settings import asked_recipe
 
 def open_source(job: Job) -> ImageSource:
     """The job's image. Raises ImageError and its kin, one line each."""
-    return open_image(job.input, bands=job.band_numbers(), trust=job.trust_input)
+    return open_image(job.input, bands=job.band_numbers(), trust=job.trust_input, page=job.page_number())
 
 
 def make_plan(job: Job, source: ImageSource, device: DeviceFacts) -> Plan:

@@ -106,9 +106,14 @@ def export(
     run: RunArg,
     output: Annotated[str, typer.Argument(metavar="OUTPUT", help="image to write: .png, .jpg or .tif")],
     image: Annotated[
-        str | None, typer.Option("--input", help="the run's input: OUTPUT gets its georeference, alpha and profile")
+        list[str] | None,
+        typer.Option(
+            "--input",
+            help="the run's input: OUTPUT gets its georeference, alpha and profile; once a file, as `upscale`",
+        ),
     ] = None,
     bands: Annotated[str | None, typer.Option(help="as `upscale` was given it")] = None,
+    pages: Annotated[int | None, typer.Option(help="the page of this run")] = None,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="replace OUTPUT if it is there")] = False,
     trust_input: TrustOpt = False,
 ) -> None:
@@ -117,6 +122,8 @@ def export(
 
     with one_line_errors():
         check_lasting("OUTPUT", output)
-        exported = export_run(run, output, image=image, bands=bands, overwrite=overwrite, trust_input=trust_input)
+        exported = export_run(
+            run, output, image=image or None, bands=bands, page=pages, overwrite=overwrite, trust_input=trust_input
+        )
         out.print(f"wrote {place_of(output)}")
         out.print(f"pixels sha256 {exported.sha256}")
