@@ -67,7 +67,11 @@ def ask(place: Place, *, trust: bool) -> Consent:
     if place.before:
         _check_member(place, drivers)
     if drivers == SENTINEL2:
-        return Consent(place=place, drivers=drivers, sources=check_product(place))
+        sources = check_product(place)
+        walk = _Walk(top=place.file)
+        for path in (*sources, place.file) if not place.kind else ():
+            walk.check(path, drivers)
+        return Consent(place=place, drivers=drivers, sources=sources)
     if place.alone:
         if drivers == VRT or drivers[0] in RAW:
             mend = "download them all" if place.remote is not None else "take it out of the archive"
