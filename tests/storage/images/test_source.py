@@ -210,10 +210,6 @@ class TestRefusals:
         pillow(picture(HEIGHT, WIDTH)).convert("CMYK").save(tmp_path / f"image{suffix}")
         self.refused(tmp_path / f"image{suffix}", "CMYK")
 
-    def test_lab(self, tmp_path: Path) -> None:
-        tifffile.imwrite(tmp_path / "image.tif", picture(HEIGHT, WIDTH).transpose(1, 2, 0), photometric="cielab")
-        self.refused(tmp_path / "image.tif", "CIELAB")
-
     @pytest.mark.parametrize("bands", [2, 4, 5])
     def test_other_numbers_of_bands(self, tmp_path: Path, bands: int) -> None:
         path = write_raster(tmp_path / "image.tif", picture(HEIGHT, WIDTH, bands), photometric="MINISBLACK")
