@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 import json
 import logging
 import os
@@ -58,14 +59,16 @@ def _quiet_libraries() -> None:
 @takes_job
 def upscale(job: Job) -> None:
     """Enlarge INPUT to OUTPUT. The same command resumes what was begun; a finished run says so."""
+    from cluster.runs.pages import page_jobs
     from cluster.runs.upscale import upscale as do
 
     switch = StopSwitch()
     switch.install()
-    started = time.monotonic()
     with one_line_errors(), stoppable():
-        result = do(job, should_stop=switch, on_plan=lambda prepared: print_plan(prepared, job.run_url))
-        print_result(result, job.output, job.run_url, time.monotonic() - started)
+        for one in page_jobs(job):
+            started, url = time.monotonic(), one.run_url
+            result = do(one, should_stop=switch, on_plan=functools.partial(print_plan, run_url=url))
+            print_result(result, one.output, url, time.monotonic() - started)
 
 
 @app.command()
@@ -101,23 +104,30 @@ def generate(
 @takes_job
 def plan(job: Job, as_json: JsonOpt = False) -> None:
     """Print what `upscale` would do and cost, with the same arguments, and do nothing."""
+    from cluster.runs.pages import page_jobs
+
+    with one_line_errors():
+        for one in page_jobs(job):
+            _print_one_plan(one, as_json)
+
+
+def _print_one_plan(job: Job, as_json: bool) -> None:
     from cluster.runs.binding import open_source
     from cluster.runs.estimating import estimate
     from cluster.runs.upscale import check
 
-    with one_line_errors():
-        with open_source(job) as source:
-            prepared, *_ = check(job, source)
-        (time_needed,) = estimate(job, [prepared])
-        if as_json:
-            cost = dataclasses.asdict(prepared.cost)
-            record = json.loads(prepared.plan.to_json())
-            table = {"hash": prepared.plan.hash, "workers": prepared.workers, "price": cost, "plan": record}
-            table["estimate"] = None if time_needed is None else dataclasses.asdict(time_needed)
-            print(json.dumps({**table, "warnings": prepared.warnings}))
-            return
-        print_plan(prepared, job.run_url)
-        print_estimates([time_needed])
+    with open_source(job) as source:
+        prepared, *_ = check(job, source)
+    (time_needed,) = estimate(job, [prepared])
+    if as_json:
+        cost = dataclasses.asdict(prepared.cost)
+        record = json.loads(prepared.plan.to_json())
+        table = {"hash": prepared.plan.hash, "workers": prepared.workers, "price": cost, "plan": record}
+        table["estimate"] = None if time_needed is None else dataclasses.asdict(time_needed)
+        print(json.dumps({**table, "warnings": prepared.warnings}))
+        return
+    print_plan(prepared, job.run_url)
+    print_estimates([time_needed])
 
 
 @app.command()

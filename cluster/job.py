@@ -16,9 +16,9 @@ from storage.images.layout import ALPHA, Choice
 from storage.objects.address import Address
 
 
-def _argument(metavar: str, text: str, place: int) -> Any:
-    """One without a name; ``place``: of all of them, from 0."""
-    return field(metadata={"metavar": metavar, "help": text, "place": place})
+def _argument(metavar: str, text: str, place: int, *, many: bool = False) -> Any:
+    """One without a name; ``place``: of all of them, from 0; ``many``: it may be given many times, one tuple then."""
+    return field(metadata={"metavar": metavar, "help": text, "place": place, "many": many})
 
 
 def _option(default: Any, text: str) -> Any:
@@ -84,8 +84,10 @@ class Work:
     def __post_init__(self) -> None:
         for name in _PATHS:
             value = getattr(self, name, None)
-            if value is not None and value.startswith("~"):  # else as given: /vsizip//data is not /vsizip/data
-                object.__setattr__(self, name, str(expand_home(value)))
+            if isinstance(value, tuple):
+                object.__setattr__(self, name, tuple(map(_at_home, value)))
+            elif value is not None:
+                object.__setattr__(self, name, _at_home(value))
         _ = self.run_address
 
     @property
@@ -100,16 +102,29 @@ class Work:
 
     def files_read(self) -> tuple[str, ...]:
         """All files, folders and URLs that the command reads; names that are none among them."""
-        names = (*(name for name in _PATHS if name not in ("output", "run")),)
-        paths = tuple(getattr(self, name, None) for name in names)
-        return (*(one for one in paths if one), self.run_url)
+        found: list[str] = []
+        for name in _PATHS:
+            value = None if name in ("output", "run") else getattr(self, name, None)
+            found += value if isinstance(value, tuple) else [value] if value else []
+        return (*found, self.run_url)
+
+
+def _at_home(path: str) -> str:
+    """Where it begins with ~; else as given: /vsizip//data is not /vsizip/data."""
+    return str(expand_home(path)) if path.startswith("~") else path
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Job(Work):
     """Enlarging and restoring an image."""
 
-    input: str = _argument("INPUT", "image to enlarge: PNG, JPEG, TIFF, JPEG 2000, VRT, ... or /vsizip/PATH/inside", 0)
+    input: str | tuple[str, ...] = _argument(
+        "INPUT",
+        "image to enlarge: a file (PNG, JPEG, TIFF, JPEG 2000, VRT, ...), s3://, gs://, az:// or https://, a file in "
+        "an archive (/vsizip/PATH/inside), or one image of many, as GDAL names it; several files: bands of one scene",
+        0,
+        many=True,
+    )
     scale: int = _option(4, "output pixels along each axis of one input pixel")
     difficulty: str | None = _option(None, "picture of INPUT's size: how much there is to invent, black for nothing")
     textures: str | None = _option(None, "memory of sharp textures, by `gigatile textures`, that prompt each tile")
@@ -118,6 +133,9 @@ class Job(Work):
     )
     bands: str | None = _option(
         None, "one or three bands of INPUT that the model sees, counted from 1, such as 4,3,2; the others follow them"
+    )
+    pages: str | None = _option(
+        None, "pages or frames of INPUT, such as 2, or 2-5 or all: each into a file of its own, OUTPUT-p2 and so on"
     )
     alpha: str = _option("auto", "whether a band that says so is transparency: band, none, or what the file tells")
     value_range: str = field(
@@ -130,9 +148,23 @@ class Job(Work):
     consistency: bool | None = _setting("codec.consistency")
     trust_input: bool = _option(False, "let INPUT make GDAL read other files than pictures beside it")
 
+    @property
+    def input_name(self) -> str:
+        """What INPUT is called in a line; several files tell by themselves of which of them it speaks."""
+        return self.input if isinstance(self.input, str) else "INPUT"
+
     def choice(self) -> Choice:
         """What is said of INPUT's bands; raises ValueError with an example."""
         return parse_choice(self.bands, self.alpha)
+
+    def page_number(self) -> int | None:
+        """The page, None for none chosen; raises ValueError where more than one is."""
+        span = parse_pages(self.pages)
+        if span is None:
+            return None
+        if span[0] != span[1]:
+            raise ValueError(f"--pages {self.pages}: one picture is made of one page: ask for one, such as --pages 2")
+        return span[0]
 
 
 def parse_choice(bands: str | None, alpha: str = "auto") -> Choice:
@@ -150,6 +182,22 @@ def parse_bands(text: str | None) -> tuple[int, ...] | None:
         return tuple(int(band) for band in text.split(","))
     except ValueError:
         raise ValueError(f"--bands must be numbers with commas, such as 1,2,3; got {text!r}") from None
+
+
+def parse_pages(text: str | None) -> tuple[int, int | None] | None:
+    """The first and the last page that --pages names, None for the last one there is; None for nothing said.
+
+    >>> parse_pages("2"), parse_pages("2-5"), parse_pages("all"), parse_pages(None)
+    ((2, 2), (2, 5), (1, None), None)
+    """
+    if text is None:
+        return None
+    if text.strip().lower() == "all":
+        return 1, None
+    found = re.fullmatch(r"\s*([1-9][0-9]{0,5})\s*(?:-\s*([1-9][0-9]{0,5})\s*)?", text)
+    if found is None or (found[2] and int(found[2]) < int(found[1])):
+        raise ValueError(f"--pages must be a page's number, such as 2, a range, such as 2-5, or all; got {text!r}")
+    return int(found[1]), int(found[2] or found[1])
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -70,7 +70,7 @@ class Planned:
 
 
 def upscale(
-    image_path: str | Path,
+    image_path: str | Path | Sequence[str | Path],
     output: str | Path,
     *,
     recipe: RecipeLike = "multidiffusion",
@@ -79,6 +79,9 @@ def upscale(
     **options: Any,
 ) -> Result:
     """Enlarge a picture by a whole number, region by region; the same call resumes.
+
+    ``image_path`` is any name that the command line takes; several are the bands of one scene. Of a picture with pages
+    ``pages`` chooses one.
 
     ``options`` are those of ``gigatile upscale``: ``scale`` (4), ``model`` ("embedded"), ``run`` (folder or URL, beside
     the output), ``workers`` (0: in this process), ``device``, ``address``, ``seed``, ``steps``, ``tags``, ``bands``,
@@ -91,7 +94,7 @@ def upscale(
     Raises TypeError for an option that there is not, and ValueError, FileNotFoundError or FileExistsError, one line
     each, for what a user can mend, before any work starts.
     """
-    job = to_job(Job, recipe, options, input=str(image_path), output=str(output))
+    job = to_job(Job, recipe, options, input=_input(image_path), output=str(output))
     lines: list[str] = []
     ended = image.upscale(
         job, should_stop=should_stop, on_plan=lambda stage: _warn(lines, [stage]), on_status=on_progress
@@ -122,10 +125,14 @@ def generate(
 
 
 def plan(
-    image_path: str | Path, output: str | Path, *, recipe: RecipeLike = "multidiffusion", **options: Any
+    image_path: str | Path | Sequence[str | Path],
+    output: str | Path,
+    *,
+    recipe: RecipeLike = "multidiffusion",
+    **options: Any,
 ) -> Planned:
     """What ``upscale`` would do and cost, with the same arguments. Does nothing; raises what ``upscale`` would."""
-    job = to_job(Job, recipe, options, input=str(image_path), output=str(output))
+    job = to_job(Job, recipe, options, input=_input(image_path), output=str(output))
     with open_source(job) as source:
         prepared, *_ = image.check(job, source)
     return Planned.of(prepared)
@@ -142,6 +149,10 @@ def plan_text(
     """What ``generate`` would do and cost, stage by stage. Does nothing; raises what ``generate`` would."""
     stages, *_ = series.check(_text_job(prompt, output, size, recipe, options))
     return tuple(Planned.of(stage) for stage in stages)
+
+
+def _input(given: str | Path | Sequence[str | Path]) -> str | tuple[str, ...]:
+    return str(given) if isinstance(given, (str, Path)) else tuple(map(str, given))
 
 
 def _text_job(

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from cluster.pictures.exporting import export_run
+from cluster.pictures.exporting import Input, export_run
 from cluster.pictures.preview import decode_step
 from cluster.runs.following import follow, look_once
 from cluster.runs.prompts import TilePrompts, open_prompts, tile_prompts
@@ -42,10 +42,21 @@ class Run:
         """Write the latents of a step, decoded as far as they are there; returns how many regions are."""
         return decode_step(self.url, step, str(output), model=model, overwrite=overwrite).decoded
 
-    def export(self, output: str | Path, *, image: str | Path | None = None, overwrite: bool = False) -> str:
+    def export(
+        self,
+        output: str | Path,
+        *,
+        image: str | Path | Sequence[str | Path] | None = None,
+        overwrite: bool = False,
+        **options: Any,
+    ) -> str:
         """Write the picture of a run whose regions are all decoded; returns the sha256 of its pixels.
 
-        ``image``: the run's input, for the georeference, the transparency, the colour profile and the resolution.
+        ``image``: the run's input, for the georeference, the transparency, the colour profile and the resolution;
+        ``options``: ``bands``, ``alpha``, ``page`` and ``trust``, as the run was given them.
         """
-        source = None if image is None else str(image)
-        return export_run(self.url, str(output), image=source, overwrite=overwrite).sha256
+        if image is None:
+            return export_run(self.url, str(output), overwrite=overwrite).sha256
+        names = [image] if isinstance(image, (str, Path)) else image
+        given = Input.of([str(name) for name in names], **options)
+        return export_run(self.url, str(output), given, overwrite=overwrite).sha256

@@ -5,15 +5,17 @@ from __future__ import annotations
 import dataclasses
 import logging
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 from actors.artifacts.layout import OUT
 from actors.artifacts.series import open_begun, stage_place
 from cluster.job import parse_choice
 from pipeline.plan.plan import Plan
 from pipeline.plan.record import plan_from_json
-from storage.images import ImageInfo, check_output, open_image
+from storage.images import ImageInfo, ImageSource, check_output, open_image
 from storage.images.formats import losses
 from storage.images.georeference import check_georeference
+from storage.images.layout import ALL, Choice
 from storage.run import RunStore
 
 from .describing import identify
@@ -24,20 +26,39 @@ from .transfer import Exported, decoded_sums, export
 log = logging.getLogger(__name__)
 
 
-def export_run(
-    run: str,
-    output: str,
-    *,
-    image: str | None = None,
-    bands: str | None = None,
-    alpha: str = "auto",
-    overwrite: bool = False,
-    trust_input: bool = False,
-) -> Exported:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Input:
+    """The image of a run, as the run was given it."""
+
+    names: tuple[str, ...]
+    """of one file, or of the bands of a scene"""
+    choice: Choice = ALL
+    page: int | None = None
+    trust: bool = False
+
+    @classmethod
+    def of(
+        cls,
+        names: str | Sequence[str],
+        *,
+        bands: str | None = None,
+        alpha: str = "auto",
+        page: int | None = None,
+        trust: bool = False,
+    ) -> Input:
+        """In a command's words. Raises ValueError with an example."""
+        found = (names,) if isinstance(names, str) else tuple(names)
+        return cls(names=found, choice=parse_choice(bands, alpha), page=page, trust=trust)
+
+    def open(self) -> ImageSource:
+        return open_image(self.names, choice=self.choice, trust=self.trust, page=self.page)
+
+
+def export_run(run: str, output: str, given: Input | None = None, *, overwrite: bool = False) -> Exported:
     """Write the decoded pixels of a run to ``output``; of a series those of its last stage.
 
-    ``image``, ``bands`` and ``alpha``, as the run was given them: for the georeference, the transparency, the colour
-    profile and the resolution, which the run itself does not keep. Nothing is written to the run.
+    ``given`` is read for the georeference, the transparency, the colour profile and the resolution, which the run
+    itself does not keep. Nothing is written to the run.
 
     Raises FileNotFoundError for no run, ValueError where regions are missing or the image is another one, and what
     check_output raises.
@@ -45,27 +66,30 @@ def export_run(
     store, plan = _open_last(run)
     told = decoded_sums(store.journal.replay())
     _check_whole(store, plan, told)
-    if image is None:
+    if given is None:
         plain, count = plain_info(plan), plan.image.num_bands
         info = dataclasses.replace(plain, num_bands=count, descriptions=(None,) * count)
         _check_target(plan, output, overwrite, info, [run])
         made = describe_provenance(plan, info)
         return export(store, plan, info, output, told=told, overwrite=overwrite, provenance=made)
-    choice = parse_choice(bands, alpha)
-    with open_image(image, choice=choice, trust=trust_input) as source:
-        if identify(source, choice) != plan.image.sha256:
-            raise ValueError(
-                f"--input {image} is not the image of {store.url}: give the file that was enlarged, and --bands and "
-                "--alpha as they were given then; or leave it out"
-            )
-        inputs = [run, image, *source.info.files]
-        _check_target(plan, output, overwrite, source.info, inputs)
-        for line in losses(output, source.info, plan.scale):
+    with given.open() as source:
+        info = source.info
+        _check_same(store, plan, given, source)
+        _check_target(plan, output, overwrite, info, [run, *given.names, *info.files])
+        for line in losses(output, info, plan.scale):
             log.warning("%s", line)
-        check_georeference(source.info.geo, plan.scale)
-        opacity = source.alpha if source.info.has_alpha else None
-        made = describe_provenance(plan, source.info)
-        return export(store, plan, source.info, output, told=told, alpha=opacity, overwrite=overwrite, provenance=made)
+        check_georeference(info.geo, plan.scale)
+        opacity = source.alpha if info.has_alpha else None
+        made = describe_provenance(plan, info, source.fingerprint)
+        return export(store, plan, info, output, told=told, alpha=opacity, overwrite=overwrite, provenance=made)
+
+
+def _check_same(store: RunStore, plan: Plan, given: Input, source: ImageSource) -> None:
+    if identify(source, given.choice) != plan.image.sha256:
+        raise ValueError(
+            f"--input {' '.join(given.names)} is not the image of {store.url}: give the file that was enlarged, and "
+            "--bands, --alpha and --pages as they were given then; or leave it out"
+        )
 
 
 def _open_last(run: str) -> tuple[RunStore, Plan]:

@@ -40,7 +40,7 @@ from .settings import asked_recipe
 
 def open_source(job: Job) -> ImageSource:
     """The job's image. Raises ImageError and its kin, one line each."""
-    return open_image(job.input, choice=job.choice(), trust=job.trust_input)
+    return open_image(job.input, choice=job.choice(), trust=job.trust_input, page=job.page_number())
 
 
 def make_plan(job: Job, source: ImageSource, device: DeviceFacts) -> Plan:

@@ -31,9 +31,8 @@ from pipeline.plan.cost import Price
 from pipeline.plan.plan import Plan
 from pipeline.plan.record import differing_fields, plan_from_json
 from storage.errors import FencedError
-from storage.images import ImageInfo
+from storage.images import ImageInfo, ImageSource
 from storage.images.identity import file_sha256
-from storage.images.opacity import ReadOpacity
 from storage.journal import Record, driver_record
 from storage.lease import Lease
 from storage.links import followed
@@ -208,8 +207,10 @@ def _say_last_words(lease: Lease, reporter: Reporter, tally: Tally, reason: str)
     tell_error(f"{reason}. Resume with: {this_command()}")
 
 
-def hand_out_image(sitting: Sitting, reporter: Reporter, info: ImageInfo, alpha: ReadOpacity | None = None) -> Exported:
-    """Write the decoded pixels to the job's output, and the journal's record of it."""
+def hand_out_image(
+    sitting: Sitting, reporter: Reporter, info: ImageInfo, source: ImageSource | None = None
+) -> Exported:
+    """Write the decoded pixels to the job's output, and the journal's record of it; ``source``: of the image."""
     job, store = sitting.job, sitting.store
     reporter.announce("export", job.output)
     exported = export(
@@ -218,9 +219,9 @@ def hand_out_image(sitting: Sitting, reporter: Reporter, info: ImageInfo, alpha:
         info,
         job.output,
         told=decoded_sums(store.journal.replay()),
-        alpha=alpha,
+        alpha=source.alpha if source is not None and info.has_alpha else None,
         overwrite=job.overwrite,
-        provenance=describe_provenance(sitting.prepared.plan, info),
+        provenance=describe_provenance(sitting.prepared.plan, info, None if source is None else source.fingerprint),
         on_rows=sitting.stop_if_asked,
     )
     path = followed(exported.path)

@@ -54,7 +54,7 @@ def prepare(job: Job, source: ImageSource) -> Prepared:
         *foreseen,
         *losses(job.output, source.info, plan.scale),
         *outdated(job),
-        *(f"{job.input}: {line}" for line in source.info.notes),
+        *(f"{job.input_name}: {line}" for line in source.info.notes),
     )
     return Prepared(plan=plan, cost=cost, workers=there.workers, warnings=warnings)
 
@@ -132,8 +132,7 @@ def _bring_in(sitting: Sitting, job: Job, source: ImageSource, reporter: Reporte
 
 
 def _hand_out(sitting: Sitting, source: ImageSource, reporter: Reporter) -> Exported:
-    alpha = source.alpha if source.info.has_alpha else None
-    return hand_out_image(sitting, reporter, source.info, alpha)
+    return hand_out_image(sitting, reporter, source.info, source)
 
 
 def _keep_textures(store: RunStore, plan: Plan, url: str) -> dict[str, int]:

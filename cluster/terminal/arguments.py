@@ -15,6 +15,18 @@ from cluster.console.ending import one_line_errors
 from cluster.job import Work
 
 
+def is_many(field: dataclasses.Field[Any]) -> bool:
+    """Whether an argument may be given many times."""
+    return bool(field.metadata.get("many", False))
+
+
+def value_of(field: dataclasses.Field[Any], given: Any) -> Any:
+    """A job's value: of an argument that was given once, itself; of one that was given many times, a tuple."""
+    if not is_many(field):
+        return given
+    return given[0] if len(given) == 1 else tuple(given)
+
+
 def takes_job(command: Callable[..., None]) -> Callable[..., None]:
     """A command whose first parameter is a job gets the job's fields as its arguments and options."""
     first, *rest = inspect.signature(command, eval_str=True).parameters.values()
@@ -24,7 +36,8 @@ def takes_job(command: Callable[..., None]) -> Callable[..., None]:
         required = field.default is dataclasses.MISSING
         words = [f"--{field.name.replace('_', '-')}"] if kind is bool else []
         words = [field.metadata["flag"]] if "flag" in field.metadata else words
-        metadata = {key: value for key, value in field.metadata.items() if key not in ("place", "flag")}
+        metadata = {key: value for key, value in field.metadata.items() if key not in ("place", "flag", "many")}
+        kind = list[str] if is_many(field) else kind
         info = typer.Argument(**metadata) if required else typer.Option(*words, **metadata)
         default = inspect.Parameter.empty if required else field.default
         return inspect.Parameter(
@@ -38,7 +51,7 @@ def takes_job(command: Callable[..., None]) -> Callable[..., None]:
     @functools.wraps(command)
     def call(**options: Any) -> None:
         with one_line_errors():
-            job = job_class(**{field.name: options.pop(field.name) for field in ordered})
+            job = job_class(**{field.name: value_of(field, options.pop(field.name)) for field in ordered})
         command(job, **options)
 
     keyword_only = [one.replace(kind=inspect.Parameter.KEYWORD_ONLY) for one in rest]

@@ -106,20 +106,24 @@ def export(
     run: RunArg,
     output: Annotated[str, typer.Argument(metavar="OUTPUT", help="image to write: .png, .jpg or .tif")],
     image: Annotated[
-        str | None, typer.Option("--input", help="the run's input: OUTPUT gets its georeference, alpha and profile")
+        list[str] | None,
+        typer.Option(
+            "--input",
+            help="the run's input: OUTPUT gets its georeference, alpha and profile; once a file, as `upscale`",
+        ),
     ] = None,
     bands: Annotated[str | None, typer.Option(help="as `upscale` was given it")] = None,
     alpha: Annotated[str, typer.Option(help="as `upscale` was given it")] = "auto",
+    pages: Annotated[int | None, typer.Option(help="the page of this run")] = None,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="replace OUTPUT if it is there")] = False,
     trust_input: TrustOpt = False,
 ) -> None:
     """Write the picture of a run whose regions are all decoded: from any machine that can read its store."""
-    from cluster.pictures.exporting import export_run
+    from cluster.pictures.exporting import Input, export_run
 
     with one_line_errors():
         check_lasting("OUTPUT", output)
-        exported = export_run(
-            run, output, image=image, bands=bands, alpha=alpha, overwrite=overwrite, trust_input=trust_input
-        )
+        given = Input.of(image, bands=bands, alpha=alpha, page=pages, trust=trust_input) if image else None
+        exported = export_run(run, output, given, overwrite=overwrite)
         out.print(f"wrote {place_of(output)}")
         out.print(f"pixels sha256 {exported.sha256}")

@@ -253,16 +253,21 @@ def _settle(
         "codec.value_range": default_range(image),
         "codec.consistency": image.is_map and scale > 1,
     }
+    defaults |= _difficulty_defaults(recipe, model)
+    open_fields = {key: value for key, value in defaults.items() if recipe.value(key) is None}
+    return recipe.with_settings(open_fields)
+
+
+def _difficulty_defaults(recipe: Recipe, model: ModelCard) -> dict[str, Any]:
+    """Values of what the recipe leaves open of difficulty, and of the steps that follow from it."""
     if recipe.difficulty.activity == "all":
-        defaults |= {"difficulty.source": "none", **NO_DIFFICULTY}
-    else:
-        source = recipe.difficulty.source or ("confidence" if geometry.restores else "gradient")
-        defaults |= {"difficulty.source": source, **source_defaults(recipe, source)}
+        return {"difficulty.source": "none", **NO_DIFFICULTY}
+    source = recipe.difficulty.source or ("confidence" if model.geometry.restores else "gradient")
+    defaults = {"difficulty.source": source, **source_defaults(recipe, source)}
     if recipe.difficulty.activity == "groups":
         counts = recipe.difficulty.group_steps or group_steps_of(recipe, model.defaults.steps)
         defaults |= {"sampling.steps": counts[2], "difficulty.group_steps": counts}
-    open_fields = {key: value for key, value in defaults.items() if recipe.value(key) is None}
-    return recipe.with_settings(open_fields)
+    return defaults
 
 
 def group_steps_of(recipe: Recipe, steps: int) -> tuple[int, int, int]:

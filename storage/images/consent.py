@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -12,8 +13,11 @@ from storage.errors import ImageError
 from storage.links import followed
 
 from .gdal import open_raster
-from .kinds import RAW, VRT, drivers_for, head_of, is_vrt
+from .kinds import HDF5, RAW, SENTINEL2, VRT, drivers_for, head_of, is_vrt
+from .names import MEMBER_DRIVERS
 from .place import Place
+from .safe import check_product
+from .served import Served, registered
 from .vrt import TRUST, check_side_text, named_sources, resolved
 
 _PICTURES_BESIDE = (".msk", ".ovr", ".aux", ".rrd")
@@ -31,10 +35,21 @@ class Consent:
     """None: all that do not use the network"""
     sources: tuple[Path, ...] = ()
     """of a VRT, and of those that it names, links followed"""
+    served: Served | None = None
+    """what gives the bytes instead of the file: a URL's, or those of a file without stray ones"""
 
-    def open(self) -> Any:
-        """A rasterio dataset of the calling thread."""
-        return open_raster(self.place.path, drivers=self.drivers, alone=bool(self.place.kind))
+    def open(self) -> tuple[Any, ExitStack]:
+        """A rasterio dataset of the calling thread, and what closes it. Both are the thread's own."""
+        place, stack = self.place, ExitStack()
+        with ExitStack() as opening:
+            if self.served is None:
+                raster = open_raster(place.dataset, drivers=self.drivers, alone=place.alone)
+            else:
+                name = opening.enter_context(registered(self.served))
+                raster = open_raster(f"{place.before}{name}{place.behind}", drivers=self.drivers, alone=True)
+            opening.callback(raster.close)
+            stack = opening.pop_all()
+        return raster, stack
 
 
 def ask(place: Place, *, trust: bool) -> Consent:
@@ -43,15 +58,25 @@ def ask(place: Place, *, trust: bool) -> Consent:
     No byte of it has been shown to GDAL by then, and no file that it names was opened but to see what kind it is.
     """
     if trust:
-        return Consent(place=place, drivers=None)
+        return Consent(place=place, drivers=None, served=place.remote)
     with place.open() as file:
-        drivers = drivers_for(place.name, head_of(file))
+        head = head_of(file)
+    drivers = drivers_for(place.name, head)
     if not drivers:
-        raise ImageError(f"{place.path} is no image that can be read: {_found(place)}; {_expected()}")
-    if place.kind:
+        raise ImageError(f"{place.path} is no image that can be read: {_found(head)}; {_expected()}")
+    if place.before:
+        _check_member(place, drivers)
+    if drivers == SENTINEL2:
+        sources = check_product(place)
+        walk = _Walk(top=place.file)
+        for path in (*sources, place.file) if not place.kind else ():
+            walk.check(path, drivers)
+        return Consent(place=place, drivers=drivers, sources=sources)
+    if place.alone:
         if drivers == VRT or drivers[0] in RAW:
-            raise ImageError(f"{place.path} needs other files: take it out of the archive first")
-        return Consent(place=place, drivers=drivers)
+            mend = "download them all" if place.remote is not None else "take it out of the archive"
+            raise ImageError(f"{place.path} needs other files: {mend} first")
+        return Consent(place=place, drivers=drivers, served=place.remote)
     walk = _Walk(top=place.file)
     walk.check(followed(place.file) if drivers == VRT else place.file, drivers)
     return Consent(place=place, drivers=drivers, sources=tuple(walk.sources))
@@ -61,9 +86,18 @@ def _expected() -> str:
     return f"expected PNG, JPEG, TIFF, JPEG 2000, WebP, or a VRT of such files called .vrt; convert it, {TRUST}"
 
 
-def _found(place: Place) -> str:
-    with place.open() as file:
-        head = head_of(file)
+def _check_member(place: Place, drivers: tuple[str, ...]) -> None:
+    """Raise ImageError where a name of one image of many asks for another driver than the file's."""
+    word = place.before.split(":", 1)[0].upper()
+    if not set(MEMBER_DRIVERS[word]) & set(drivers):
+        raise ImageError(
+            f"{place.dataset}: {place.path} is read by {drivers[0]}, not as {word}; name it otherwise, {TRUST}"
+        )
+
+
+def _found(head: bytes) -> str:
+    if head.startswith(HDF5):
+        return "it is HDF5 (or netCDF-4), which may name other files for its values"
     if is_vrt(head):
         return "it is a VRT, a text that names other files, under another suffix"
     if head.lstrip(b"\xef\xbb\xbf \t\r\n").startswith((b"<", b"{", b"[")):

@@ -1,4 +1,4 @@
-"""The first directory of a TIFF or BigTIFF of either byte order: tags that GDAL keeps to itself.
+"""One directory of a TIFF or BigTIFF of either byte order: tags that GDAL keeps to itself.
 
 classic: II or MM, 42, offset (4 bytes); directory: count (2), entries of 12 bytes: tag, type, count, value or offset
 BigTIFF: II or MM, 43, 8, 0, offset (8 bytes); directory: count (8), entries of 20 bytes
@@ -39,15 +39,19 @@ class Tag:
         return struct.unpack(f"{self.order}{len(self.raw) // struct.calcsize(letter)}{letter}", self.raw)
 
 
-def read_tags(file: BinaryIO, wanted: Collection[int]) -> dict[int, Tag]:
-    """Those of the ``wanted`` tags that the first directory has, up to 16 MB each; empty where it cannot be read."""
+def read_tags(file: BinaryIO, wanted: Collection[int], offset: int | None = None) -> dict[int, Tag]:
+    """Those of the ``wanted`` tags that a directory has, up to 16 MB each; empty where it cannot be read.
+
+    ``offset`` is where it begins, None for the first.
+    """
     file.seek(0)
     head = file.read(16)
     if head[:2] not in (b"II", b"MM") or len(head) < 16:
         return {}
     order = "<" if head[:2] == b"II" else ">"
     is_big = struct.unpack_from(f"{order}H", head, 2)[0] == _BIGTIFF
-    offset = struct.unpack_from(f"{order}{'Q' if is_big else 'I'}", head, 8 if is_big else 4)[0]
+    if offset is None:
+        offset = struct.unpack_from(f"{order}{'Q' if is_big else 'I'}", head, 8 if is_big else 4)[0]
     try:
         return dict(_entries(file, order, offset, is_big, wanted))
     except (struct.error, OverflowError):

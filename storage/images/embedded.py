@@ -14,9 +14,11 @@ from PIL.JpegImagePlugin import JpegImageFile
 from storage.errors import ImageError
 
 from .chunks import COLOUR, TEXT, Chunk, read_chunks, text_of
+from .directories import directories
 from .directory import EXIF, EXTRA_SAMPLES, IPTC, read_tags
 from .exif import EXIF_PREFIX, exif_of_tiff
-from .place import find_place
+from .pages import directory_of
+from .place import Place, find_place
 
 log = logging.getLogger(__name__)
 
@@ -47,28 +49,40 @@ class Embedded:
     """whether a TIFF says that its colours are multiplied by its alpha"""
 
 
-def read_embedded(raster: Any) -> Embedded:
-    """Of a file that rasterio has open; nothing for one that only GDAL can reach, but what GDAL tells of it."""
-    read = _READERS.get(raster.driver)
+def read_embedded(raster: Any, place: Place | None = None) -> Embedded:
+    """Of a file that rasterio has open; nothing for one that only GDAL can reach, but what GDAL tells of it.
+
+    ``place``: where it is, if it is known; else its name says.
+    """
     packet = raster.tags(ns=_PACKET).get(_PACKET)
     plain = Embedded(xmp=packet.encode("utf-8", "surrogateescape") if packet else None)
-    if read is None or not _is_local(raster.name):
+    found = place or _local_place(raster.name)
+    return plain if found is None else embedded_in(found, raster.driver, plain)
+
+
+def embedded_in(place: Place, driver: str, plain: Embedded) -> Embedded:
+    """Of the file at ``place``, of one page of a TIFF; ``plain`` is what is known of it already."""
+    read = _READERS.get(driver)
+    if read is None:
         return plain
     try:
-        with find_place(raster.name).open() as file, warnings.catch_warnings():
+        with place.open() as file, warnings.catch_warnings():
             warnings.simplefilter("ignore")  # Pillow's, of damaged EXIF: said below, or by whoever cleans it
-            return read(file, plain)
+            page = directory_of(place, directories(file)) if place.before else None
+            file.seek(0)
+            return read(file, plain) if page is None else _from_tiff(file, plain, page.offset)
     except (OSError, SyntaxError, ValueError, KeyError, TypeError, struct.error, ImageError) as error:
-        log.warning("%s: its EXIF, XMP and IPTC are damaged (%s), so they are left out", raster.name, error)
+        log.warning("%s: its EXIF, XMP and IPTC are damaged (%s), so they are left out", place.dataset, error)
         return plain
 
 
-def _is_local(name: str) -> bool:
-    """Whether it is a file, or a member of an archive, and not a part of one or something far away."""
+def _local_place(name: str) -> Place | None:
+    """Where a file is, or a member of an archive; None for what is far away."""
     try:
-        return find_place(name).file.is_file()
+        place = find_place(name)
+        return place if place.file.is_file() else None
     except (ImageError, OSError):
-        return False
+        return None
 
 
 def _from_png(file: BinaryIO, plain: Embedded) -> Embedded:
@@ -138,12 +152,13 @@ def _from_webp(file: BinaryIO, plain: Embedded) -> Embedded:
     return Embedded(exif=exif.removeprefix(EXIF_PREFIX) if exif else None, xmp=found.get(b"XMP ", plain.xmp))
 
 
-def _from_tiff(file: BinaryIO, plain: Embedded) -> Embedded:
-    tags = read_tags(file, (EXTRA_SAMPLES, IPTC, EXIF))
+def _from_tiff(file: BinaryIO, plain: Embedded, offset: int | None = None) -> Embedded:
+    """Of the directory that begins at ``offset``, else of the first."""
+    tags = read_tags(file, (EXTRA_SAMPLES, IPTC, EXIF), offset)
     samples = tags[EXTRA_SAMPLES].numbers if EXTRA_SAMPLES in tags else ()
     file.seek(0)
     return Embedded(
-        exif=exif_of_tiff(file) if EXIF in tags else None,
+        exif=exif_of_tiff(file, offset) if EXIF in tags else None,
         xmp=plain.xmp,
         iptc=_iptc_of(tags[IPTC].raw) if IPTC in tags else None,
         is_premultiplied=_ASSOCIATED in samples,

@@ -42,13 +42,16 @@ _OF_THE_FILE = (256, 257, 258, 259, 262, 273, 277, 278, 279, 284, 513, 514, 530,
 _DAMAGE = (SyntaxError, ValueError, KeyError, TypeError, IndexError, OSError, OverflowError, struct.error)
 
 
-def exif_of_tiff(file: BinaryIO) -> bytes | None:
-    """EXIF of the first directory of an open TIFF: its words, its camera's tags and its place; None of a BigTIFF's."""
+def exif_of_tiff(file: BinaryIO, offset: int | None = None) -> bytes | None:
+    """EXIF of a directory of an open TIFF: its words, its camera's tags and its place; None of a BigTIFF's.
+
+    ``offset`` is where it begins, None for the first.
+    """
     whole = Exif()
     if file.read(4)[2:] in _BIGTIFF:
         return None  # Pillow reads the classic kind alone
     file.seek(0)
-    whole.load_from_fp(file)
+    whole.load_from_fp(file, offset)
     kept = Exif()
     for tag in _FROM_TIFF:
         if tag in (_CAMERA, _GPS):

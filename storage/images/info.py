@@ -10,6 +10,7 @@ from storage.box import Box
 from .georeference import GeoReference
 from .identity import fingerprint
 from .metadata import NOTHING, Metadata
+from .names import parse_name
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -17,7 +18,7 @@ class ImageInfo:
     """One image as gigatile sees it: upright, with all its bands, in its own number format."""
 
     path: str
-    """absolute"""
+    """absolute; of one image of many in a file with GDAL's words for it, of a URL as it may be shown"""
     driver: str
     """GDAL's name of the format"""
     height: int
@@ -55,6 +56,11 @@ class ImageInfo:
     def shown_bands(self) -> tuple[int, ...]:
         """See ``shown``."""
         return self.shown or tuple(range(self.num_bands))
+
+    @property
+    def file(self) -> str:
+        """``path`` without words for one image of many; "" where no file is."""
+        return parse_name(self.path).file if self.path else ""
 
     @property
     def canvas(self) -> Box:

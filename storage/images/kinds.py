@@ -39,7 +39,13 @@ _MAGIC: tuple[tuple[bytes, tuple[str, ...]], ...] = (
     (b"/* XPM", ("XPM",)),
     (b"UHL1", ("DTED",)),
     (b"VOL1", ("DTED",)),
+    (b"CDF\x01", ("netCDF",)),
+    (b"CDF\x02", ("netCDF",)),
+    (b"CDF\x05", ("netCDF",)),
 )
+HDF5 = b"\x89HDF\r\n\x1a\n"
+"""begins HDF5 and netCDF-4 files, which may name other files for their values: they are for those who trust them"""
+SENTINEL2 = ("SENTINEL2",)
 _BY_SUFFIX = {
     ".tga": ("TGA",),
     ".asc": ("AAIGrid", "GRASSASCIIGrid"),
@@ -84,6 +90,8 @@ def drivers_for(path: Path, head: bytes) -> tuple[str, ...]:
     for magic, drivers in _MAGIC:
         if head.startswith(magic):
             return drivers
+    if suffix == ".xml" and b"_User_Product" in head:
+        return SENTINEL2
     if suffix in _BY_SUFFIX:
         return _BY_SUFFIX[suffix]
     return _raw(path)

@@ -10,6 +10,9 @@ from rasterio.enums import ColorInterp, MaskFlags
 
 from storage.errors import ImageError
 
+from .palette import read_palette
+from .shown import check_bands, find_shown
+
 DTYPES = ("uint8", "int8", "uint16", "int16", "uint32", "int32", "float32", "float64")
 """number formats that are read, carried and written as they are"""
 ALPHA = ("auto", "band", "none")
@@ -17,10 +20,8 @@ ALPHA = ("auto", "band", "none")
 _FOREIGN = {
     "CMYK": "four inks (CMYK)",
     "CIELAB": "the CIELAB colour space",
-    "YCCK": "four inks (YCCK)",
     "YCbCrK": "four inks (YCCK)",
 }
-_COLOURS = (ColorInterp.red, ColorInterp.green, ColorInterp.blue)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -47,7 +48,7 @@ class Layout:
     shown: tuple[int, ...]
     """places in ``bands`` of what the model sees, counted from 0: gray, or red, green and blue"""
     palette: np.ndarray | None
-    """``[256, 4]`` uint8 red, green, blue, alpha of each stored value, or None"""
+    """``[values, 4]`` red, green, blue, alpha of each stored value, or None; see palette.py"""
     factor: int
     """what stored values are multiplied by, for gray of fewer than 8 bits"""
     alpha: str
@@ -67,9 +68,10 @@ def read_layout(path: str, raster: Any, choice: Choice = ALL) -> Layout:
     _check_kind(path, raster)
     alpha_band, notes = _find_alpha(path, raster, choice)
     bands = _carried(path, raster, choice, alpha_band)
-    palette = _read_palette(raster) if bands == (1,) and raster.colorinterp[0] == ColorInterp.palette else None
+    palette = read_palette(raster) if bands == (1,) and raster.colorinterp[0] == ColorInterp.palette else None
     if palette is None:
-        shown, said = _find_shown(path, raster, choice, bands)
+        colours = [raster.colorinterp[band - 1].name for band in bands]
+        shown, said = find_shown(path, bands, colours, choice.shown)
         notes = (*notes, *said)
     else:
         shown = (0,) if bool((palette[:, :1] == palette[:, 1:3]).all()) else (0, 1, 2)
@@ -141,46 +143,7 @@ def _alpha_source(raster: Any, palette: np.ndarray | None, alpha_band: int) -> s
 
 def _carried(path: str, raster: Any, choice: Choice, alpha_band: int) -> tuple[int, ...]:
     for asked in (choice.only, choice.shown):
-        if asked is not None and not all(1 <= band <= raster.count for band in asked):
-            raise ImageError(f"{path} has bands 1 to {raster.count}; expected one or three of them, got {asked}")
+        check_bands(path, raster.count, asked)
     if choice.only is not None:
         return choice.only
     return tuple(band for band in range(1, raster.count + 1) if band != alpha_band)
-
-
-def _find_shown(
-    path: str, raster: Any, choice: Choice, bands: tuple[int, ...]
-) -> tuple[tuple[int, ...], tuple[str, ...]]:
-    """Places in ``bands`` of what the model sees, and what is to be said of that."""
-    if choice.shown is not None:
-        shown = set(choice.shown)
-        if len(choice.shown) not in (1, 3) or len(shown) < len(choice.shown) or not shown <= set(bands):
-            raise ImageError(
-                f"{path} has bands {', '.join(map(str, bands))}; expected one or three of them, got {choice.shown}"
-            )
-        return tuple(bands.index(band) for band in choice.shown), ()
-    if len(bands) == 1:
-        return (0,), ()
-    kinds = [raster.colorinterp[band - 1] for band in bands]
-    if all(kinds.count(colour) == 1 for colour in _COLOURS):
-        return tuple(kinds.index(colour) for colour in _COLOURS), ()
-    if len(bands) == 2:
-        return (0,), (f"band {bands[0]} of two is shown to the model, the other follows it: choose with --bands",)
-    if len(bands) == 3:
-        return (0, 1, 2), ()
-    names = ", ".join(map(str, bands[:3]))
-    return (0, 1, 2), (
-        f"no bands say that they are red, green and blue: {names} are shown to the model as such, choose with --bands",
-    )
-
-
-def _read_palette(raster: Any) -> np.ndarray:
-    table = np.zeros((256, 4), np.uint8)
-    for value, colour in raster.colormap(1).items():
-        if value < len(table):
-            table[value] = colour
-    used = len(raster.colormap(1))
-    table[used:, 3] = 255
-    if raster.nodatavals[0] in range(256):
-        table[int(raster.nodatavals[0]), 3] = 0
-    return table

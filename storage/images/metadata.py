@@ -10,6 +10,7 @@ from rasterio.enums import ColorInterp, MaskFlags
 
 from .embedded import Embedded, read_embedded
 from .exif import exif_tags
+from .place import Place
 
 _PASSING = (
     "STATISTICS_",
@@ -89,11 +90,16 @@ class Metadata:
 NOTHING = Metadata()
 
 
-def read_metadata(raster: Any, bands: Sequence[int]) -> Metadata:
-    """Of an open rasterio dataset, ``bands`` of which are carried, counted from 1."""
+def metadata_of(embedded: Embedded) -> Metadata:
+    """Of a file that GDAL does not read: what is embedded in it, and its words."""
+    return Metadata(tags={} if embedded.exif is None else _kept(exif_tags(embedded.exif)), embedded=embedded)
+
+
+def read_metadata(raster: Any, bands: Sequence[int], place: Place | None = None) -> Metadata:
+    """Of an open rasterio dataset, ``bands`` of which are carried, counted from 1; ``place``: where it is."""
     has_palette = raster.colorinterp[bands[0] - 1] == ColorInterp.palette
     flags = raster.mask_flag_enums[0]
-    embedded = read_embedded(raster)
+    embedded = read_embedded(raster, place)
     tags = raster.tags()
     if embedded.exif is not None:
         words = exif_tags(embedded.exif)

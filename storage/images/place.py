@@ -1,4 +1,4 @@
-"""Where an input lies: a file, or a member of an archive that the user named as GDAL does (/vsizip/, /vsitar/, ...)."""
+"""Where an input lies: a file, a member of an archive (/vsizip/, /vsitar/, ...), or a URL; and which image of it."""
 
 from __future__ import annotations
 
@@ -8,12 +8,15 @@ import tarfile
 import zipfile
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import BinaryIO, cast
 
 from storage.errors import ImageError
 from storage.home import expand_home
+
+from .names import local_file, parse_name, remote_url
+from .remote import Remote
 
 _PREFIX = re.compile(r"/vsi(zip|tar|gzip)/")
 
@@ -23,13 +26,29 @@ class Place:
     """One file, which may lie in an archive."""
 
     path: str
-    """as GDAL is given it, absolute"""
+    """as GDAL is given it, absolute; of a URL as it may be shown"""
     file: Path
-    """the file on the disk: the input, or its archive"""
+    """the file on the disk: the input, or its archive; of a URL its last part"""
     kind: str = ""
     """"" for a plain file, else zip, tar or gzip"""
     member: str = ""
     """its name in the archive"""
+    remote: Remote | None = None
+    """what reads it, for a URL"""
+    before: str = ""
+    """GDAL's words for one image of many in it: ``GTIFF_DIR:2:``"""
+    behind: str = ""
+    """and those behind its path"""
+
+    @property
+    def dataset(self) -> str:
+        """What GDAL is given: the path, and which image of it."""
+        return f"{self.before}{self.path}{self.behind}"
+
+    @property
+    def alone(self) -> bool:
+        """Whether nothing beside it is read."""
+        return bool(self.kind) or self.remote is not None
 
     @property
     def name(self) -> Path:
@@ -41,6 +60,10 @@ class Place:
     @contextmanager
     def open(self) -> Iterator[BinaryIO]:
         """Its bytes. Raises ImageError where the archive is damaged or has no such member."""
+        if self.remote is not None:
+            with self.remote.open() as file:
+                yield file
+            return
         if not self.kind:
             with self.file.open("rb") as file:
                 yield file
@@ -96,11 +119,21 @@ def find_place(given: str) -> Place:
 
     An archive is named as GDAL does it: /vsizip/PATH/inside, PATH absolute (with a second slash) or not.
     """
+    name = parse_name(given)
+    place = _file_place(name.file, given)
+    return replace(place, before=name.before, behind=name.behind) if name.before else place
+
+
+def _file_place(given: str, whole: str) -> Place:
+    url = remote_url(given)
+    if url is not None:
+        remote = Remote(url)
+        return Place(path=remote.url, file=Path(remote.name), remote=remote)
     match = _PREFIX.match(given)
     if match is None:
-        where = _absolute(given)
+        where = _absolute(local_file(given))
         return Place(path=str(where), file=where)
-    kind, rest = match[1], given[match.end() :]
+    kind, rest = match[1], _braced(given[match.end() :])
     if rest.startswith(("/vsi", "vsi", "{")) or "://" in rest:
         raise ImageError(f"{given}: expected a local archive and a file in it, such as /vsi{kind}/PATH/scene.tif")
     parts = Path(rest).parts
@@ -108,12 +141,46 @@ def find_place(given: str) -> Place:
         file = _absolute(str(Path(*parts[:count])))
         if not file.is_dir():
             break
+    else:
+        raise ImageError(f"{given}: {rest or 'nothing'} is no archive: expected /vsi{kind}/PATH/scene.tif")
     if not file.is_file():
-        raise FileNotFoundError(f"no file {file}; expected an archive, in which {given} is")
+        raise FileNotFoundError(f"no file {file}; expected an archive, in which {whole} is")
     member = "/".join(parts[count:])
-    if ".." in parts[count:] or (kind == "gzip") == bool(member):
+    if ".." in parts[count:] or ((kind == "gzip") and member):
         raise ImageError(f"{given}: expected {'nothing' if kind == 'gzip' else 'the file to read'} behind {file}")
     return Place(path=f"/vsi{kind}/{file}{'/' * bool(member)}{member}", file=file, kind=kind, member=member)
+
+
+def _braced(rest: str) -> str:
+    """GDAL takes an archive's name in braces, too."""
+    found = re.fullmatch(r"\{([^{}]+)\}(.*)", rest)
+    return found[1] + found[2] if found else rest
+
+
+def archive_kind(file: Path, head: bytes) -> str:
+    """Which of the prefixes reads an archive that was named without one; "" for what is none.
+
+    >>> archive_kind(Path("scene.zip"), b"PK\\x03\\x04"), archive_kind(Path("scene.tar.gz"), b"\\x1f\\x8b")
+    ('zip', 'tar')
+    """
+    if head.startswith(b"PK\x03\x04"):
+        return "zip"
+    name = file.name.lower()
+    if name.endswith((".tar.gz", ".tgz")) or head[257:262] == b"ustar":
+        return "tar"
+    return "gzip" if head.startswith(b"\x1f\x8b") else ""
+
+
+def members(file: Path, kind: str) -> list[str]:
+    """The files in a local archive, sorted. Raises ImageError where it is damaged."""
+    try:
+        if kind == "zip":
+            with zipfile.ZipFile(file) as archive:
+                return sorted(name for name in archive.namelist() if not name.endswith("/"))
+        with tarfile.open(file) as tape:
+            return sorted(one.name.removeprefix("./") for one in tape.getmembers() if one.isfile())
+    except (zipfile.BadZipFile, tarfile.TarError, gzip.BadGzipFile, EOFError, NotImplementedError) as error:
+        raise ImageError(f"{file} is a damaged archive: {error}; get it again") from error
 
 
 def _absolute(given: str) -> Path:

@@ -175,7 +175,7 @@ def _processing(picture: Picture) -> dict[str, Any]:
 
 
 def _links(target: Path, picture: Picture) -> list[dict[str, str]]:
-    source = picture.info.path.partition("?")[0]
+    source = picture.info.file.partition("?")[0]
     if not source:
         return []
     href = source if "://" in source else quote(Path(os.path.relpath(source, target.parent)).as_posix())

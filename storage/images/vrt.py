@@ -65,7 +65,7 @@ class Named:
 def named_sources(data: bytes, where: str) -> list[Named]:
     """The sources that a VRT's text names. Raises ImageError for what is not plain XML of known elements."""
     sources = []
-    for element in _parsed(data, where).iter():
+    for element in parsed(data, where).iter():
         name = _known(element, where)
         if name in _NAMES_FILES:
             relative = {key.lower(): value for key, value in element.attrib.items()}.get("relativetovrt", "0")
@@ -75,13 +75,14 @@ def named_sources(data: bytes, where: str) -> list[Named]:
 
 def check_side_text(data: bytes, where: str) -> None:
     """Raise ImageError where the text of an .aux.xml names other files to open."""
-    for element in _parsed(data, where).iter():
+    for element in parsed(data, where).iter():
         values = {key.lower(): value.lower() for key, value in element.attrib.items()}
         if values.get("domain") in _DOMAINS or values.get("key") in ("overview_file", "mask_file"):
             raise ImageError(f"{where} names other files to open: remove it, {TRUST}")
 
 
-def _parsed(data: bytes, where: str) -> ElementTree.Element:
+def parsed(data: bytes, where: str) -> ElementTree.Element:
+    """XML of one meaning to all parsers. Raises ImageError for any other text."""
     if len(data) > _MOST_BYTES:
         raise ImageError(f"{where} is a text of {len(data)} bytes; expected {_MOST_BYTES} at most")
     try:

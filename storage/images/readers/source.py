@@ -1,4 +1,4 @@
-"""A file that another package reads, as gigatile sees images: gray or RGB, checked."""
+"""A file that another package reads, as gigatile sees images: with all its bands, checked."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ from storage.images.georeference import GeoReference
 from storage.images.info import ImageInfo
 from storage.images.layout import DTYPES, Choice
 from storage.images.opened import ImageSource
+from storage.images.shown import Shown, check_bands, find_shown
 
 from .reader import READERS, Reader, suffix_of
 
@@ -29,7 +30,7 @@ class ReaderSource(ImageSource):
             self._pixels = reader.open(path)
             (count, height, width), self._dtype = self._pixels.shape, str(self._pixels.dtype)
         try:
-            self._bands, shown = _choose(path, count, choice)
+            self._bands, (shown, notes) = _choose(path, count, choice)
             if min(height, width) < 1 or self._dtype not in DTYPES:
                 raise ImageError(f"{path}: {self._dtype} of {height} x {width} pixels; expected {', '.join(DTYPES)}")
         except BaseException:
@@ -50,6 +51,7 @@ class ReaderSource(ImageSource):
             dpi=None,
             packages=self._packages,
             shown=shown,
+            notes=notes,
             holes="bands" if self._dtype.startswith("float") else "none",
         )
 
@@ -88,12 +90,9 @@ class ReaderSource(ImageSource):
             ) from error
 
 
-def _choose(path: Path, count: int, choice: Choice) -> tuple[tuple[int, ...], tuple[int, ...]]:
-    """The bands to read, counted from 0, and the places among them of those shown. Raises ImageError, one line."""
+def _choose(path: Path, count: int, choice: Choice) -> tuple[tuple[int, ...], Shown]:
+    """The bands to read, counted from 0, and those among them that are shown. Raises ImageError, one line."""
     for asked in (choice.only, choice.shown):
-        if asked is not None and (not all(1 <= band <= count for band in asked) or len(asked) not in (1, 3)):
-            raise ImageError(f"{path} has {count} bands; expected one or three of 1 to {count}, got {list(asked)}")
-    bands = tuple(band - 1 for band in choice.only or range(1, count + 1))
-    if choice.shown is not None:
-        return bands, tuple(bands.index(band - 1) for band in choice.shown)
-    return bands, tuple(range(3 if count >= 3 and len(bands) >= 3 else 1))
+        check_bands(str(path), count, asked)
+    bands = tuple(choice.only or range(1, count + 1))
+    return tuple(band - 1 for band in bands), find_shown(str(path), bands, (), choice.shown)

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 import rasterio
+import tifffile
 from PIL import Image
 from rasterio.transform import Affine
 from typer.testing import Result
@@ -16,10 +18,12 @@ from actors.artifacts import series as begun
 from actors.artifacts.layout import OUT
 from cluster.console.ending import StopSwitch
 from cluster.pictures import exporting
+from cluster.pictures.describing import identify
 from storage.images import open_image
 from storage.objects.root import ObjectRoot
 from storage.run import RunStore
 from tests.support.runs import picture
+from tests.support.tiny import small_plan
 
 Run = Callable[..., Result]
 
@@ -74,6 +78,39 @@ def test_what_the_image_hands_on(run: Run, tmp_path: Path) -> None:
     with open_image("plain.tif") as plain, open_image("out.tif") as first:
         assert (plain.info.num_bands, plain.info.has_alpha, plain.info.geo.is_empty) == (1, False, True)
         np.testing.assert_array_equal(plain.read(plain.info.canvas), first.read(first.info.canvas))
+
+
+def test_it_takes_all_that_a_run_is_given(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Pages, several files, bands and alpha, each of which tells one image from another."""
+    with tifffile.TiffWriter(tmp_path / "scan.tif") as tiff:
+        for seed in (0, 1):
+            tiff.write(picture(6, 8, seed=seed).transpose(1, 2, 0), photometric="rgb")
+    for name in ("a.tif", "b.tif"):
+        tifffile.imwrite(tmp_path / name, picture(6, 8)[0])
+    scan, scene = str(tmp_path / "scan.tif"), [str(tmp_path / "a.tif"), str(tmp_path / "b.tif")]
+    inputs = [
+        exporting.Input.of(scan, page=1),
+        exporting.Input.of(scan, page=2),
+        exporting.Input.of(scan, page=2, bands="3,2,1"),
+        exporting.Input.of(scan, page=2, alpha="none"),
+        exporting.Input.of(scene),
+        exporting.Input.of(scene, bands="2"),
+        exporting.Input.of(scene[::-1]),
+    ]
+    monkeypatch.setattr(exporting, "decoded_sums", lambda records: {})
+    monkeypatch.setattr(exporting, "_check_whole", lambda store, plan, told: None)
+    monkeypatch.setattr(exporting, "export", lambda store, plan, info, output, **facts: info.num_bands)
+    store = SimpleNamespace(url="out.run", journal=SimpleNamespace(replay=list))
+    for given in inputs:
+        with given.open() as source:
+            plan = small_plan(sha256=identify(source, given.choice))
+        monkeypatch.setattr(exporting, "_open_last", lambda run, plan=plan: (store, plan))
+        for other in inputs:
+            if other is given:
+                assert exporting.export_run("out.run", str(tmp_path / "o.tif"), other) == len(source.info.descriptions)
+            else:
+                with pytest.raises(ValueError, match=r"is not the image of out\.run: .* --bands, --alpha and --pages"):
+                    exporting.export_run("out.run", str(tmp_path / "o.tif"), other)
 
 
 @pytest.mark.usefixtures("image")

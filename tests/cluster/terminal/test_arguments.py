@@ -57,6 +57,13 @@ def test_what_is_not_given_is_the_jobs_default(call: Any) -> None:
     assert [(Order(input="in.png", output="out.png"), 3)] == GIVEN
 
 
+def test_several_inputs_are_bands_and_the_last_name_is_the_output(call: Any) -> None:
+    assert call("B04.tif", "B03.tif", "B02.tif", "out.tif", "--scale", "2").exit_code == 0
+    ((job, _),) = GIVEN
+    assert (job.input, job.output) == (("B04.tif", "B03.tif", "B02.tif"), "out.tif")
+    assert set(job.files_read()) >= {"B04.tif", "B03.tif", "B02.tif"}
+
+
 def test_a_flag_has_no_opposite(call: Any) -> None:
     """--overwrite, and no --no-overwrite."""
     assert call("in.png", "out.png", "--no-some-flag").exit_code == 2

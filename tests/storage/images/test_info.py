@@ -18,6 +18,16 @@ def test_the_fingerprint_is_that_of_the_bytes(tmp_path: Path) -> None:
     assert info.fingerprint() == hashlib.sha256(b"b").hexdigest()
 
 
+def test_the_file_is_the_path_without_words_for_one_image_of_many() -> None:
+    for path, file in (
+        ("/a/b.tif", "/a/b.tif"),
+        ("GTIFF_DIR:2:/a/b.tif", "/a/b.tif"),
+        ('NETCDF:"/a.nc":x', "/a.nc"),
+        ("", ""),
+    ):
+        assert info_of(picture(4, 4), path=path).file == file
+
+
 def test_it_travels() -> None:
     geo = GeoReference(crs_wkt="LOCAL_CS", transform=(1.0, 0.0, 0.0, 0.0, 1.0, 0.0), rpcs={"LINE_OFF": "1"})
     info = info_of(picture(4, 5), geo=geo, icc=b"profile")

@@ -282,10 +282,6 @@ class TestRefusals:
         pillow(picture(HEIGHT, WIDTH)).convert("CMYK").save(tmp_path / f"image{suffix}")
         self.refused(tmp_path / f"image{suffix}", "CMYK")
 
-    def test_lab(self, tmp_path: Path) -> None:
-        tifffile.imwrite(tmp_path / "image.tif", picture(HEIGHT, WIDTH).transpose(1, 2, 0), photometric="cielab")
-        self.refused(tmp_path / "image.tif", "CIELAB")
-
     @pytest.mark.parametrize("bands", [(1, 2), (0,), (4,), ()])
     def test_bands_that_are_not_there(self, tmp_path: Path, bands: tuple[int, ...]) -> None:
         path = write_raster(tmp_path / "image.tif", picture(HEIGHT, WIDTH))
