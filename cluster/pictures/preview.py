@@ -26,6 +26,8 @@ from storage.images import ImageInfo, check_output, write_image
 from storage.images.georeference import GeoReference
 from storage.run import RunStore
 
+from .origin import describe_provenance
+
 
 @dataclass(slots=True, kw_only=True)
 class Shown:
@@ -68,6 +70,7 @@ def decode_step(run: str, step: int, output: str, *, model: str, overwrite: bool
         height=plan.height_out,
         width=plan.width_out,
         overwrite=overwrite,
+        provenance=describe_provenance(plan, info),
     )
     return shown
 
