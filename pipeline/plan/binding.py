@@ -261,8 +261,7 @@ def _settle(
     if recipe.difficulty.activity == "groups":
         counts = recipe.difficulty.group_steps or group_steps_of(recipe, model.defaults.steps)
         defaults |= {"sampling.steps": counts[2], "difficulty.group_steps": counts}
-    open_fields = {key: value for key, value in defaults.items() if recipe.value(key) is None}
-    return recipe.with_settings(open_fields)
+    return recipe.with_settings({key: value for key, value in defaults.items() if recipe.value(key) is None})
 
 
 def group_steps_of(recipe: Recipe, steps: int) -> tuple[int, int, int]:

@@ -44,6 +44,25 @@ def check_output(
     """
     wanted = format_of(Path(path), info)
     target = real_target(path)
+    _check_kind(target)
+    inputs = list(inputs)
+    check_apart(target, inputs)
+    stale = [target] if target.exists() else stale_files(target, [str(name) for name in inputs if name])
+    if stale and not overwrite:
+        raise FileExistsError(f"{stale[0]} exists; choose another name, or allow overwriting (--overwrite)")
+    _check_writable(target.parent, target)
+    if height is not None and width is not None:
+        num_colours = num_bands if info is None else info.num_bands
+        if info is not None or num_bands > _MOST_WITH_ALPHA:
+            check_fits(Path(path), height=height, width=width, dtype=dtype, num_colours=num_colours)
+        else:  # one of them may be alpha
+            check_fits(Path(path), height=height, width=width, dtype=dtype)
+        raw = height * width * num_bands * np.dtype(dtype).itemsize
+        _check_room(target.parent, math.ceil(raw * wanted.disk_per_raw_byte))
+
+
+def _check_kind(target: Path) -> None:
+    """Refuse what is not the place of a file."""
     folder = target.parent
     if not folder.exists():
         raise FileNotFoundError(f"cannot write {target}: there is no folder {folder}; make it first")
@@ -53,20 +72,6 @@ def check_output(
         raise IsADirectoryError(f"cannot write {target}: it is a folder; name a file in it")
     if target.exists() and not target.is_file():  # a file put in its place would be the end of /dev/null
         raise ValueError(f"cannot write {target}: it is a pipe or a device; name a file")
-    inputs = list(inputs)
-    check_apart(target, inputs)
-    stale = [target] if target.exists() else stale_files(target, [str(name) for name in inputs if name])
-    if stale and not overwrite:
-        raise FileExistsError(f"{stale[0]} exists; choose another name, or allow overwriting (--overwrite)")
-    _check_writable(folder, target)
-    if height is not None and width is not None:
-        num_colours = num_bands if info is None else info.num_bands
-        if info is not None or num_bands > _MOST_WITH_ALPHA:
-            check_fits(Path(path), height=height, width=width, dtype=dtype, num_colours=num_colours)
-        else:  # one of them may be alpha
-            check_fits(Path(path), height=height, width=width, dtype=dtype)
-        raw = height * width * num_bands * np.dtype(dtype).itemsize
-        _check_room(folder, math.ceil(raw * wanted.disk_per_raw_byte))
 
 
 def _check_writable(folder: Path, target: Path) -> None:

@@ -19,6 +19,7 @@ from cluster.pictures import exporting
 from storage.images import open_image
 from storage.objects.root import ObjectRoot
 from storage.run import RunStore
+from tests.storage.images.files import decoded
 from tests.support.runs import picture
 
 Run = Callable[..., Result]
@@ -35,8 +36,10 @@ def files(folder: str) -> dict[str, bytes]:
 
 @pytest.mark.usefixtures("image")
 def test_the_picture_again(run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Without the image, the model or the right to write to the run."""
+    """Without the image, whose name alone is missing then, the model or the right to write to the run."""
     expected = sha_of(run("upscale", "in.png", "out.png"))
+    assert sha_of(run("export", "out.png.run", "same.png", "--input", "in.png")) == expected
+    assert Path("same.png").read_bytes() == Path("out.png").read_bytes()
     Path("in.png").unlink()
     before = files("out.png.run")
     with monkeypatch.context() as patch:
@@ -44,7 +47,10 @@ def test_the_picture_again(run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyP
             patch.delattr(ObjectRoot, name)
         assert sha_of(run("export", "out.png.run", "again.png")) == expected
     assert files("out.png.run") == before
-    assert Path("again.png").read_bytes() == Path("out.png").read_bytes()
+    np.testing.assert_array_equal(decoded(Path("again.png")), decoded(Path("out.png")))
+    source = b"<gigatile:Source>in.png</gigatile:Source>"
+    named = [source in Path(name).read_bytes() for name in ("out.png", "again.png")]
+    assert named == [True, False]
     refused = run("export", "out.png.run", "again.png")
     assert "--overwrite" in refused.stderr
     assert sha_of(run("export", "out.png.run", "again.png", "--overwrite")) == expected
