@@ -61,8 +61,7 @@ def export_run(
         for line in losses(output, source.info, plan.scale):
             log.warning("%s", line)
         check_georeference(source.info.geo, plan.scale)
-        opacity = source.alpha if source.info.has_alpha else None
-        made = describe_provenance(plan, source.info)
+        made, opacity = describe_provenance(plan, source.info), source.alpha if source.info.has_alpha else None
         return export(store, plan, source.info, output, told=told, alpha=opacity, overwrite=overwrite, provenance=made)
 
 
