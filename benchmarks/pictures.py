@@ -16,6 +16,7 @@ from rasterio.errors import NotGeoreferencedWarning
 
 from storage.box import Box
 from storage.images import open_image
+from storage.images.layout import Choice
 from training.degradations import PROFILES, SCALE, Strength, degrade
 
 SETS = ("aerial-brighton", "aerial-lewis", "naip")
@@ -64,7 +65,7 @@ def centre_crop(path: Path, side: int, halve: bool) -> torch.Tensor:
         warnings.simplefilter("ignore", NotGeoreferencedWarning)
         with rasterio.open(path) as probe:
             bands = (1, 2, 3) if probe.count >= 3 else (1,)
-    with open_image(str(path), bands=bands) as source:
+    with open_image(str(path), choice=Choice(only=bands)) as source:
         info, factor = source.info, 2 if halve else 1
         if info.dtype != "uint8":
             raise ValueError(f"{path}: expected 8 bits a band, found {info.dtype}; convert it to uint8 first")

@@ -71,14 +71,14 @@ def test_what_the_image_hands_on(run: Run, tmp_path: Path) -> None:
         assert second.profile == first.profile
         assert second.transform == Affine(2.5, 0, 5e5, 0, -2.5, 4e6)
         np.testing.assert_array_equal(second.read(), first.read())
-        assert second.count == 2
+        assert second.count == 4
     for given in (["other.tif", *words], ["in.tif"], ["in.tif", "--bands", "1"]):
         refused = run("export", "out.tif.run", "no.tif", "--input", *given)
         assert refused.exit_code == 1
         assert "is not the image of" in refused.stderr
     assert sha_of(run("export", "out.tif.run", "plain.tif")) == expected
     with open_image("plain.tif") as plain, open_image("out.tif") as first:
-        assert (plain.info.num_bands, plain.info.has_alpha, plain.info.geo.is_empty) == (1, False, True)
+        assert (plain.info.num_bands, plain.info.has_alpha, plain.info.geo.is_empty) == (3, False, True)
         np.testing.assert_array_equal(plain.read(plain.info.canvas), first.read(first.info.canvas))
 
 
