@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -67,8 +66,7 @@ def export_run(run: str, output: str, given: Input | None = None, *, overwrite: 
     told = decoded_sums(store.journal.replay())
     _check_whole(store, plan, told)
     if given is None:
-        plain, count = plain_info(plan), plan.image.num_bands
-        info = dataclasses.replace(plain, num_bands=count, descriptions=(None,) * count)
+        info = plain_info(plan, plan.image.num_bands)
         _check_target(plan, output, overwrite, info, [run])
         made = describe_provenance(plan, info)
         return export(store, plan, info, output, told=told, overwrite=overwrite, provenance=made)

@@ -26,6 +26,8 @@ from storage.images import ImageInfo, check_output, write_image
 from storage.images.georeference import GeoReference
 from storage.run import RunStore
 
+from .origin import describe_provenance
+
 
 @dataclass(slots=True, kw_only=True)
 class Shown:
@@ -68,6 +70,7 @@ def decode_step(run: str, step: int, output: str, *, model: str, overwrite: bool
         height=plan.height_out,
         width=plan.width_out,
         overwrite=overwrite,
+        provenance=describe_provenance(plan, info),
     )
     return shown
 
@@ -77,19 +80,19 @@ def _regions(store: RunStore, name: str) -> set[int]:
     return store.open_array(name).regions() if store.has_array(name) else set()
 
 
-def plain_info(plan: Plan) -> ImageInfo:
+def plain_info(plan: Plan, num_bands: int = 3) -> ImageInfo:
     """What a picture carries that no image stands behind: neither a georeference nor a profile."""
     return ImageInfo(
         path="",
         driver="",
         height=plan.image.height,
         width=plan.image.width,
-        num_bands=3,
+        num_bands=num_bands,
         dtype=plan.image.dtype,
         has_alpha=False,
         geo=GeoReference(),
         nodata=None,
-        descriptions=(None, None, None),
+        descriptions=(None,) * num_bands,
         icc=None,
         dpi=None,
     )

@@ -34,7 +34,4 @@ def _holds(plan: Plan, box: Box, margin: int) -> bool:
     if occupancy is None:
         return True
     wide = box.grown(margin, plan.regions.canvas).scaled(plan.geometry.factor)
-    scale = plan.scale
-    top, left = wide.top // scale, wide.left // scale
-    bottom, right = -(-wide.bottom // scale), -(-wide.right // scale)
-    return occupancy.holds(Box(top=top, left=left, height=bottom - top, width=right - left))
+    return occupancy.holds(wide.shrunk(plan.scale))

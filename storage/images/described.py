@@ -63,7 +63,7 @@ def describe(place: Place, raster: Any, choice: Choice) -> tuple[Layout, Orienta
         dpi=header.dpi,
         shown=layout.shown,
         holes=_holes(raster, layout),
-        notes=layout.notes,
+        notes=(*layout.notes, *_nodata_notes(raster, layout)),
         metadata=read_metadata(raster, layout.bands, place),
     )
     return layout, orientation, info, _traits(raster, layout, info)
@@ -104,6 +104,14 @@ def _nodata(raster: Any, layout: Layout) -> float | None:
         return float(value)
     limits = np.iinfo(kind)
     return float(value) if value == value and limits.min <= value <= limits.max and value == int(value) else None
+
+
+def _nodata_notes(raster: Any, layout: Layout) -> tuple[str, ...]:
+    """That bands name several values, of which a result holds one: then none of them is taken for a hole."""
+    values = {str(raster.nodatavals[band - 1]) for band in layout.bands}
+    if len(values) == 1 or layout.palette is not None:
+        return ()
+    return (f"its bands name several nodata values ({', '.join(sorted(values))}): none is kept, holes count as data",)
 
 
 def _holes(raster: Any, layout: Layout) -> str:

@@ -17,13 +17,11 @@ def enlarged_mask(read: ReadOpacity, box_out: Box, scale: int, canvas_in: Box) -
     Every output pixel is what the input pixel is that it lies in, so the mask's edge runs where the input's does.
     ``read`` gives 0 for what is not there; ``canvas_in`` is the input image's extent.
     """
-    top, left = box_out.top // scale, box_out.left // scale
-    bottom, right = -(-box_out.bottom // scale), -(-box_out.right // scale)
-    box_in = Box(top=top, left=left, height=bottom - top, width=right - left).grown(0, canvas_in)
+    box_in = box_out.shrunk(scale).grown(0, canvas_in)
     mask = read(box_in)
     if mask is None:
         raise ValueError("the image has no mask to enlarge")
-    ys = np.arange(box_out.top, box_out.bottom) // scale - top
-    xs = np.arange(box_out.left, box_out.right) // scale - left
+    ys = np.arange(box_out.top, box_out.bottom) // scale - box_in.top
+    xs = np.arange(box_out.left, box_out.right) // scale - box_in.left
     there = np.where(mask > 0, np.uint8(VALID), np.uint8(0))
     return there[ys[:, None], xs]

@@ -17,9 +17,7 @@ def enlarged_opacity(read: ReadOpacity, box_out: Box, scale: int, canvas_in: Box
 
     A window gives the same values as the same part of the whole. ``canvas_in`` is the input image's extent.
     """
-    top, left = box_out.top // scale, box_out.left // scale
-    bottom, right = -(-box_out.bottom // scale), -(-box_out.right // scale)
-    box_in = Box(top=top, left=left, height=bottom - top, width=right - left).grown(1, canvas_in)
+    box_in = box_out.shrunk(scale).grown(1, canvas_in)
     opacity = read(box_in)
     if opacity is None:
         raise ValueError("the image has no transparency to enlarge")

@@ -44,13 +44,13 @@ def check_output(
     """
     wanted = format_of(Path(path), info)
     target = real_target(path)
-    _check_place(target)
+    _check_kind(target)
     inputs = list(inputs)
     check_apart(target, inputs)
     stale = [target] if target.exists() else stale_files(target, [str(name) for name in inputs if name])
     if stale and not overwrite:
         raise FileExistsError(f"{stale[0]} exists; choose another name, or allow overwriting (--overwrite)")
-    _check_writable(target)
+    _check_writable(target.parent, target)
     if height is not None and width is not None:
         num_colours = num_bands if info is None else info.num_bands
         if info is not None or num_bands > _MOST_WITH_ALPHA:
@@ -61,8 +61,8 @@ def check_output(
         _check_room(target.parent, math.ceil(raw * wanted.disk_per_raw_byte))
 
 
-def _check_place(target: Path) -> None:
-    """Raise an OSError or ValueError where ``target`` is no name for a file in a folder that is there."""
+def _check_kind(target: Path) -> None:
+    """Refuse what is not the place of a file."""
     folder = target.parent
     if not folder.exists():
         raise FileNotFoundError(f"cannot write {target}: there is no folder {folder}; make it first")
@@ -74,8 +74,7 @@ def _check_place(target: Path) -> None:
         raise ValueError(f"cannot write {target}: it is a pipe or a device; name a file")
 
 
-def _check_writable(target: Path) -> None:
-    folder = target.parent
+def _check_writable(folder: Path, target: Path) -> None:
     try:
         with tempfile.TemporaryFile(dir=folder):
             pass

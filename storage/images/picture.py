@@ -72,9 +72,10 @@ class Picture:
         if nodata is None or self.wanted.is_lossy or not self.wanted.has_nodata:
             return None
         if kind.kind == "f":
-            return nodata if not np.isfinite(nodata) or abs(nodata) <= np.finfo(kind).max else None
+            return nodata if not np.isfinite(nodata) or abs(nodata) <= float(np.finfo(kind).max) else None
         limits = np.iinfo(kind)
-        return nodata if nodata in range(limits.min, limits.max + 1) else None
+        is_held = limits.min <= nodata <= limits.max and nodata == int(nodata)  # no number is between any
+        return nodata if is_held else None
 
     @property
     def bands(self) -> tuple[BandMetadata, ...]:

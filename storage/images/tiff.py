@@ -166,6 +166,8 @@ def _all_tags(tags: Mapping[str, str], namespaces: Mapping[str, Mapping[str, str
 
 
 def value_sum(values: np.ndarray) -> int:
-    """The bytes of values, read as whole numbers, summed up modulo 2^64."""
+    """The bytes of values, read as whole numbers, summed up modulo 2^64; zeros are equal, and so are NaNs."""
     whole = np.ascontiguousarray(values)
+    if whole.dtype.kind == "f":  # a tile of nothing but nodata is not kept: which zero or NaN it was is lost
+        whole = np.where(np.isnan(whole), whole.dtype.type(np.nan), whole + whole.dtype.type(0))
     return int(whole.view(f"u{whole.dtype.itemsize}").sum(dtype=np.uint64))

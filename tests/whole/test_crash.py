@@ -7,7 +7,7 @@ nothing again that the run counted as done.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -79,18 +79,24 @@ def case() -> Case:
     return make_case("analytic", height=16, width=24, **small)
 
 
-@pytest.fixture(autouse=True)
-def nobody_waits(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A holder that is gone is watched in no time, and every entry is written at once."""
+@pytest.fixture(scope="module", autouse=True)
+def nobody_waits() -> Iterator[None]:
+    """A holder that is gone is watched in no time, and every entry is written at once.
+
+    For the undisturbed run too: its moments are those of the others, however slow the machine.
+    """
     now = [0.0]
 
     def sleep(seconds: float) -> None:
         now[0] += seconds
 
-    monkeypatch.setattr(leasing, "time", SimpleNamespace(monotonic=lambda: now[0], sleep=sleep))
-    monkeypatch.setattr(driving, "TICK_SECONDS", 1e9)
-    # what is flushed is told by ``durable`` here: tests/storage/objects/test_durable.py looks at the flushing itself
-    monkeypatch.setattr(durable.os, "fsync", lambda _descriptor: None)
+    with pytest.MonkeyPatch.context() as monkeypatch:
+        monkeypatch.setattr(leasing, "time", SimpleNamespace(monotonic=lambda: now[0], sleep=sleep))
+        monkeypatch.setattr(driving, "TICK_SECONDS", 1e9)
+        monkeypatch.setattr(driving, "_journal_delay", lambda _coordinator: 0.0)
+        # what is flushed is told by ``durable``: tests/storage/objects/test_durable.py looks at the flushing itself
+        monkeypatch.setattr(durable.os, "fsync", lambda _descriptor: None)
+        yield
 
 
 @pytest.fixture(scope="module")

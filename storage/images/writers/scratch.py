@@ -35,5 +35,6 @@ def write_sidecar(staging: Path, picture: Picture) -> None:
     pixel = np.zeros((picture.num_colours, 1, 1), picture.dtype)
     write_tiff(speck, small, [(small.canvas, pixel)], flat=True)
     carrier = staging.with_name(f"{staging.name}.speck")
-    rasterio.shutil.copy(str(speck), str(carrier), driver=picture.wanted.driver)
+    # WebP's would not take gray; a nodata value is PNG's own, and of the sidecar elsewhere
+    rasterio.shutil.copy(str(speck), str(carrier), driver="PNG" if picture.wanted.driver == "PNG" else "JPEG")
     carrier.with_name(f"{carrier.name}{SIDECAR}").replace(sidecar)

@@ -11,6 +11,7 @@ import tifffile
 
 from cluster.pictures.describing import describe_image, identify
 from storage.images import open_image
+from storage.images.georeference import GeoReference
 from storage.images.layout import ALL, Choice
 from tests.storage.images.files import picture, write_raster
 from tests.support.holey import Holey
@@ -61,6 +62,20 @@ def test_holes_without_a_number_of_their_own(bands: int, hole: str | None) -> No
     valid[:, 0, 0] = False
     facts = describe_image(Holey(np.ones((2, 4, 5), np.float32), valid), ALL)
     assert (facts.holes, facts.hole) == ("bands" if bands == 2 else "pixels", hole)
+
+
+def test_squares_without_data_are_noted() -> None:
+    valid = np.ones((3, 40, 50), bool)
+    valid[:, :32, :32] = False
+    facts = describe_image(Holey(np.ones((3, 40, 50), np.uint16), valid), ALL)
+    assert facts.occupancy is not None
+    assert facts.occupancy.squares.tolist() == [[False, True], [True, True]]
+
+
+def test_an_image_on_the_ground() -> None:
+    source = Holey(np.zeros((3, 4, 5), np.uint8))
+    source.info = dataclasses.replace(source.info, geo=GeoReference(crs_wkt="x"))
+    assert describe_image(source, ALL).is_map
 
 
 def test_what_is_chosen_is_a_part_of_what_it_is() -> None:

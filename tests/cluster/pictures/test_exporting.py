@@ -22,6 +22,7 @@ from cluster.pictures.describing import identify
 from storage.images import open_image
 from storage.objects.root import ObjectRoot
 from storage.run import RunStore
+from tests.storage.images.files import decoded
 from tests.support.runs import picture
 from tests.support.tiny import small_plan
 
@@ -39,8 +40,10 @@ def files(folder: str) -> dict[str, bytes]:
 
 @pytest.mark.usefixtures("image")
 def test_the_picture_again(run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Without the image, the model or the right to write to the run."""
+    """Without the image, whose name alone is missing then, the model or the right to write to the run."""
     expected = sha_of(run("upscale", "in.png", "out.png"))
+    assert sha_of(run("export", "out.png.run", "same.png", "--input", "in.png")) == expected
+    assert Path("same.png").read_bytes() == Path("out.png").read_bytes()
     Path("in.png").unlink()
     before = files("out.png.run")
     with monkeypatch.context() as patch:
@@ -48,7 +51,10 @@ def test_the_picture_again(run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyP
             patch.delattr(ObjectRoot, name)
         assert sha_of(run("export", "out.png.run", "again.png")) == expected
     assert files("out.png.run") == before
-    assert Path("again.png").read_bytes() == Path("out.png").read_bytes()
+    np.testing.assert_array_equal(decoded(Path("again.png")), decoded(Path("out.png")))
+    source = b"<gigatile:Source>in.png</gigatile:Source>"
+    named = [source in Path(name).read_bytes() for name in ("out.png", "again.png")]
+    assert named == [True, False]
     refused = run("export", "out.png.run", "again.png")
     assert "--overwrite" in refused.stderr
     assert sha_of(run("export", "out.png.run", "again.png", "--overwrite")) == expected
@@ -69,14 +75,14 @@ def test_what_the_image_hands_on(run: Run, tmp_path: Path) -> None:
         assert second.profile == first.profile
         assert second.transform == Affine(2.5, 0, 5e5, 0, -2.5, 4e6)
         np.testing.assert_array_equal(second.read(), first.read())
-        assert second.count == 2
+        assert second.count == 4
     for given in (["other.tif", *words], ["in.tif"], ["in.tif", "--bands", "1"]):
         refused = run("export", "out.tif.run", "no.tif", "--input", *given)
         assert refused.exit_code == 1
         assert "is not the image of" in refused.stderr
     assert sha_of(run("export", "out.tif.run", "plain.tif")) == expected
     with open_image("plain.tif") as plain, open_image("out.tif") as first:
-        assert (plain.info.num_bands, plain.info.has_alpha, plain.info.geo.is_empty) == (1, False, True)
+        assert (plain.info.num_bands, plain.info.has_alpha, plain.info.geo.is_empty) == (3, False, True)
         np.testing.assert_array_equal(plain.read(plain.info.canvas), first.read(first.info.canvas))
 
 

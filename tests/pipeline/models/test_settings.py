@@ -43,4 +43,10 @@ def test_what_is_said_of_image_prompts() -> None:
 
 
 def test_what_is_said_of_codec() -> None:
-    assert told(Codec) == {"norm": "None", "colour": "'none'; first without", "value_range": "None"}
+    assert told(Codec) == {
+        "norm": "None",
+        "colour": "'none'; first without",
+        "value_range": "None",
+        "consistency": "None; first without",
+        "point_spread": "0.0; between 0 and 4; read_with codec.consistency = true",
+    }

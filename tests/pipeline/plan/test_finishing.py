@@ -1,66 +1,63 @@
-"""How far what is finished reaches: by what is done to it, in input pixels and in output pixels."""
+"""How far what is finished reaches, by the numbers of each part."""
 
 from __future__ import annotations
 
-from types import SimpleNamespace
-from typing import Any, cast
+import dataclasses
+from typing import Any
 
 import pytest
 
-from pipeline.imaging.consistency import reach
-from pipeline.imaging.injection import REACH
 from pipeline.plan.facts import ImageFacts
 from pipeline.plan.finishing import can_exceed, finish_halo, finish_reach, has_others
 from pipeline.plan.plan import Plan
+from tests.support.tiny import small_plan
+
+AGREEING = 2 * 3
+"""turns, each of which sees 3 input pixels"""
+INJECTED = 3 + 4
+"""bicubic's, and the square of a gain"""
 
 
-def plan(*, scale: int = 4, agrees: bool = False, spread: float = 0.0, bands: int = 3, **facts: Any) -> Plan:
-    """As much of one as is asked."""
-    levels = facts.pop("levels", (10.0, 20.0))
-    known = {"dtype": "uint16", "shown": (0, 1, 2), **facts}
-    image = ImageFacts(height=8, width=8, num_bands=bands, sha256="", **known)
-    recipe = SimpleNamespace(codec=SimpleNamespace(point_spread=spread))
-    return cast(Plan, SimpleNamespace(image=image, scale=scale, agrees=agrees, recipe=recipe, levels=levels))
-
-
-def test_other_bands_are_those_that_are_not_shown() -> None:
-    assert not has_others(plan())
-    assert has_others(plan(bands=4))
-    assert not has_others(plan(bands=2, shown=()))
-
-
-@pytest.mark.parametrize("spread", [0.0, 0.5])
-def test_each_turn_reaches_beyond_the_one_before(spread: float) -> None:
-    """Others are injected into, and made to agree with, what agrees already."""
-    turn = reach(spread)
-    assert finish_reach(plan(spread=spread)) == 0
-    assert finish_reach(plan(spread=spread, agrees=True)) == turn
-    assert finish_reach(plan(spread=spread, bands=4)) == turn + REACH
-    assert finish_reach(plan(spread=spread, bands=4, agrees=True)) == 2 * turn + REACH
-
-
-@pytest.mark.parametrize("scale", [2, 4])
-def test_the_halo_is_those_input_pixels_and_the_one_that_a_box_begins_in(scale: int) -> None:
-    assert finish_halo(plan(scale=scale)) == 0
-    assert finish_halo(plan(scale=scale, agrees=True)) == (reach() + 1) * scale
-
-
-def test_nothing_is_reached_where_nothing_is_enlarged() -> None:
-    assert finish_reach(plan(scale=1, bands=4, agrees=True)) == 0
-    assert finish_halo(plan(scale=1)) == 0
-    assert finish_halo(plan(scale=1, bands=4)) == 1, "the other bands are there to be finished all the same"
+def plan_of(bands: int = 3, scale: int = 4, dtype: str = "uint8", **settings: Any) -> Plan:
+    plan = small_plan(scale=scale)
+    shown = () if bands in (1, 3) else (0, 1, 2)
+    image = ImageFacts(height=75, width=125, num_bands=bands, dtype=dtype, sha256="0", shown=shown)
+    given = {"codec.consistency": False, **settings}
+    return dataclasses.replace(plan, image=image, recipe=plan.recipe.with_settings(given))
 
 
 @pytest.mark.parametrize(
-    ("dtype", "levels", "exceeds"),
+    ("plan", "reach", "halo"),
+    [
+        (plan_of(), 0, 0),
+        (plan_of(**{"codec.consistency": True}), AGREEING, 4 * (AGREEING + 1)),
+        (plan_of(bands=5), AGREEING + INJECTED, 4 * (AGREEING + INJECTED + 1)),
+        (plan_of(bands=5, **{"codec.consistency": True}), 2 * AGREEING + INJECTED, 4 * (2 * AGREEING + INJECTED + 1)),
+        # six turns of bicubic and of three deviations
+        (plan_of(**{"codec.consistency": True, "codec.point_spread": 0.5}), 6 * (3 + 2), 4 * (6 * 5 + 1)),
+        (plan_of(scale=1, **{"codec.consistency": True}), 0, 0),
+        (plan_of(bands=5, scale=1), 0, 1),
+    ],
+)
+def test_reaches(plan: Plan, reach: int, halo: int) -> None:
+    assert (finish_reach(plan), finish_halo(plan)) == (reach, halo)
+    assert plan.decode_halo == plan.geometry.codec.decoder_halo + -(-halo // plan.geometry.factor)
+
+
+def test_bands_that_the_model_does_not_see() -> None:
+    assert [has_others(plan_of(bands=bands)) for bands in (1, 3, 4)] == [False, False, True]
+
+
+@pytest.mark.parametrize(
+    ("dtype", "levels", "expected"),
     [
         ("uint8", (0.0, 255.0), False),
-        ("uint8", (-1.0, 256.0), False),
-        ("uint8", (1.0, 255.0), True),
         ("uint8", (0.0, 254.0), True),
-        ("int16", (0.0, 32767.0), True),
+        ("uint8", (1.0, 255.0), True),
+        ("uint16", (0.0, 65535.0), False),
+        ("int16", (0.0, 40000.0), True),
         ("float32", (-1e9, 1e9), True),
     ],
 )
-def test_values_beyond_the_range(dtype: str, levels: tuple[float, float], exceeds: bool) -> None:
-    assert can_exceed(plan(dtype=dtype, levels=levels)) is exceeds
+def test_values_beyond_the_range(dtype: str, levels: tuple[float, float], expected: bool) -> None:
+    assert can_exceed(plan_of(dtype=dtype, **{"codec.value_range": levels})) is expected

@@ -81,6 +81,29 @@ def test_a_scene_keeps_what_its_values_mean(tmp_path: Path, scene: Path, suffix:
         assert after.bounds == before.bounds
 
 
+@pytest.mark.parametrize("suffix", [".webp", ".png"])
+def test_a_gray_scene_beside_other_formats(tmp_path: Path, suffix: str) -> None:
+    path = write_raster(tmp_path / "in.tif", picture(20, 20, 1), nodata=7, names=("B8",), **PLACE)
+    enlarge(path, tmp_path / f"out{suffix}")
+    with opened(path) as before, opened(tmp_path / f"out{suffix}") as after:
+        assert after.bounds == before.bounds
+        assert after.nodatavals[0] == 7
+        assert after.descriptions[0] == "B8"
+
+
+def test_nan_of_any_kind_is_nodata(tmp_path: Path) -> None:
+    """A whole tile of NaN with a sign, as x86 makes it of 0 / 0, is not kept as it is."""
+    pixels = np.full((1, 600, 20), -np.nan, np.float32)
+    pixels.view(np.uint32)[:] |= 0x80000000
+    pixels[:, :4] = np.linspace(-1, 1, 80, dtype=np.float32).reshape(4, 20)
+    info = info_of(pixels, nodata=float("nan"), dtype="float32")
+    for name in ("a.tif", "a.cog.tif"):
+        write_image(tmp_path / name, info, 1, blocks(pixels, 64), height=600, width=20)
+        with opened(tmp_path / name) as raster:
+            assert np.isnan(raster.nodata)
+            np.testing.assert_array_equal(raster.read(), pixels)
+
+
 def test_a_file_that_lies_nowhere_keeps_its_namespaces(tmp_path: Path) -> None:
     path = write_raster(tmp_path / "in.tif", picture(20, 20))
     with changed(path) as raster:

@@ -184,6 +184,25 @@ class TestHoles:
         write_raster(tmp_path / "image.tif", picture(HEIGHT, WIDTH, 1))
         assert self.looked(tmp_path / "image.vrt") == (None, "none")
 
+    @pytest.mark.parametrize(("first", "second", "count"), [("0", "255", 1), ("0", None, 1), ("7", "7", 0)])
+    def test_several_values_are_spoken_of(self, tmp_path: Path, first: str, second: str | None, count: int) -> None:
+        """A result has one value for all bands."""
+        write_raster(tmp_path / "image.tif", picture(HEIGHT, WIDTH, 1))
+        bands = "".join(
+            f'<VRTRasterBand dataType="Byte" band="{number}">'
+            + (f"<NoDataValue>{value}</NoDataValue>" if value else "")
+            + "<SimpleSource><SourceFilename relativeToVRT='1'>image.tif</SourceFilename><SourceBand>1</SourceBand>"
+            "</SimpleSource></VRTRasterBand>"
+            for number, value in enumerate((first, second), 1)
+        )
+        (tmp_path / "image.vrt").write_text(
+            f'<VRTDataset rasterXSize="{WIDTH}" rasterYSize="{HEIGHT}">{bands}</VRTDataset>'
+        )
+        with open_image(tmp_path / "image.vrt") as source:
+            said = [note for note in source.info.notes if "several nodata values" in note]
+            assert len(said) == count
+            assert source.info.nodata == (None if count else 7)
+
     def test_a_picture_has_none(self, tmp_path: Path) -> None:
         assert self.looked(write_raster(tmp_path / "image.tif", picture(HEIGHT, WIDTH))) == (None, "none")
 

@@ -10,7 +10,7 @@ from rasterio.errors import RasterioError
 from storage.images.formats import format_of
 from storage.images.gdal import gdal
 from storage.images.picture import Picture
-from storage.images.tiff import check_written, read_back, read_strips, write_tiff
+from storage.images.tiff import SUM_MODULUS, check_written, read_back, read_strips, value_sum, write_tiff
 from tests.storage.images.files import blocks, info_of, picture
 from tests.storage.images.writers.pictures import opened
 
@@ -97,3 +97,21 @@ def test_what_goes_with_the_pixels(tmp_path: Path, bands: int, alpha: bool) -> N
         x, y = result.dpi or (0, 0)
         assert (float(tags["TIFFTAG_XRESOLUTION"]), float(tags["TIFFTAG_YRESOLUTION"])) == (x, y) == (600, 300)
         assert tags["TIFFTAG_RESOLUTIONUNIT"].startswith("2")
+
+
+@pytest.mark.parametrize("dtype", ["int8", "uint8", "int16", "uint32", "float32", "float64"])
+def test_a_checksum_of_any_numbers_whatever_the_order(dtype: str) -> None:
+    rng = np.random.default_rng(0)
+    values = (rng.normal(0, 50, (3, 40, 30))).astype(dtype) if dtype != "uint8" else picture(40, 30)
+    parts = sum(value_sum(values[:, top : top + 7]) for top in range(0, 40, 7)) % SUM_MODULUS
+    assert parts == value_sum(values) % SUM_MODULUS
+    other = values.copy()
+    other[1, 2, 3] += 1
+    assert value_sum(other) != value_sum(values)
+
+
+def test_zeros_and_nans_are_what_they_are_after_a_sparse_tile() -> None:
+    zeros, nans = np.array([0.0, -0.0], np.float32), np.array([np.nan, -np.nan], np.float32)
+    nans[1:].view(np.uint32)[0] |= 0x80000123
+    assert value_sum(zeros) == 2 * value_sum(zeros[:1])
+    assert value_sum(nans) == 2 * value_sum(nans[:1])

@@ -48,7 +48,9 @@ def test_what_is_promised_of_it_before_a_run() -> None:
         driver="JPEG",
         max_side=65500,
         has_16_bits=False,
+        has_many_bands=False,
         has_alpha=False,
         is_lossy=True,
+        leaves_out=("gamma and primaries",),
         disk_per_raw_byte=1.0,
     )

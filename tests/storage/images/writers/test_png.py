@@ -60,4 +60,4 @@ def test_what_it_can_hold() -> None:
 
 
 def test_what_is_promised_of_it_before_a_run() -> None:
-    assert PngWriter().format == Format(driver="PNG", max_side=2147483647, disk_per_raw_byte=1.5)
+    assert PngWriter().format == Format(driver="PNG", max_side=2147483647, has_many_bands=False, disk_per_raw_byte=1.5)

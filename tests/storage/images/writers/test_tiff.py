@@ -39,4 +39,12 @@ def test_bands_keep_their_names(tmp_path: Path) -> None:
 
 
 def test_what_is_promised_of_it_before_a_run() -> None:
-    assert TiffWriter().format == Format(driver="GTiff", max_side=2147483647, disk_per_raw_byte=0.75)
+    assert TiffWriter().format == Format(
+        driver="GTiff",
+        max_side=2147483647,
+        has_any_dtype=True,
+        has_premultiplied=True,
+        has_mask=True,
+        leaves_out=("gamma and primaries",),
+        disk_per_raw_byte=0.75,
+    )

@@ -38,10 +38,10 @@ def test_a_profile_of_its_own_colours_alone(tmp_path: Path) -> None:
 
 
 def test_what_it_cannot_hold_is_said_before_a_run() -> None:
-    check_fits(Path("a.webp"), height=16383, width=1000, dtype="uint8")
+    check_fits(Path("a.webp"), height=16383, width=600, dtype="uint8")
     with pytest.raises(ImageError, match="at most 16383 pixels a side"):
         check_fits(Path("a.webp"), height=16384, width=10, dtype="uint8")
-    with pytest.raises(ImageError, match="made in memory as a whole, so at most 24,000,000"):
+    with pytest.raises(ImageError, match="made in memory as a whole, so at most 10,000,000"):
         check_fits(Path("a.webp"), height=6000, width=6000, dtype="uint8")
     with pytest.raises(ImageError, match="8 bits"):
         check_fits(Path("a.webp"), height=10, width=10, dtype="uint16")
