@@ -91,8 +91,8 @@ def test_it_takes_all_that_a_run_is_given(tmp_path: Path, monkeypatch: pytest.Mo
     with tifffile.TiffWriter(tmp_path / "scan.tif") as tiff:
         for seed in (0, 1):
             tiff.write(picture(6, 8, seed=seed).transpose(1, 2, 0), photometric="rgb")
-    for name in ("a.tif", "b.tif"):
-        tifffile.imwrite(tmp_path / name, picture(6, 8)[0])
+    for seed, name in enumerate(("a.tif", "b.tif")):
+        tifffile.imwrite(tmp_path / name, picture(6, 8, seed=seed)[0])
     scan, scene = str(tmp_path / "scan.tif"), [str(tmp_path / "a.tif"), str(tmp_path / "b.tif")]
     inputs = [
         exporting.Input.of(scan, page=1),

@@ -200,6 +200,6 @@ def test_no_field_and_no_option_is_forgotten() -> None:
     plain = (
         "output input prompt recipe model run steps seed workers threads device address overwrite allow-pickle scale"
     )
-    plain += " bands alpha value-range consistency"
+    plain += " bands alpha pages value-range consistency"
     plain += " size negative guidance compat vocabulary settings trust-input allow-open-cluster"
     assert options - {f"--{name}" for name in plain.split()} <= rows

@@ -87,7 +87,7 @@ def test_netcdf_lists_its_variables(tmp_path: Path) -> None:
     shas = set()
     for name, field in zip(names, fields.values(), strict=True):
         with open_image(name) as source:
-            found = source.read(source.info.canvas)[0] / 65535.0
+            found = source.read(source.info.canvas)[0]
             shas.add(source.fingerprint())
         # without coordinates GDAL takes the last row for the northern one
         assert min(np.abs(found - field).max(), np.abs(found[::-1] - field).max()) < 1e-4

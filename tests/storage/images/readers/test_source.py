@@ -112,7 +112,7 @@ def test_what_it_does_wrong_is_one_line_that_names_it(add: Add, given: str, matc
 @pytest.mark.parametrize(
     ("pixels", "bands", "match"),
     [
-        (np.zeros((4, 8, 8), np.uint8), (1, 5, 2), "has 4 bands; expected one or three of 1 to 4"),
+        (np.zeros((4, 8, 8), np.uint8), (1, 5, 2), "has bands 1 to 4; expected one or three of them"),
         (np.zeros((3, 8, 8), np.complex64), None, "complex64 of 8 x 8 pixels; expected uint8, int8, uint16"),
         (np.zeros((3, 0, 8), np.uint8), None, "of 0 x 8 pixels"),
     ],
