@@ -89,10 +89,10 @@ def test_bands(run: Run, tmp_path: Path) -> None:
 
 def test_georeference_that_cannot_be_carried_over(run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Refused before the work, not when the picture is written after it."""
-    from storage.images import source
+    from storage.images import described
     from storage.images.georeference import GeoReference
 
-    monkeypatch.setattr(source, "read_georeference", lambda raster: GeoReference(rpcs={"LINE_OFF": "far away"}))
+    monkeypatch.setattr(described, "read_georeference", lambda raster: GeoReference(rpcs={"LINE_OFF": "far away"}))
     one_line(run("upscale", "in.png", "out.png"), "LINE_OFF", "'far away'", "expected a number")
     nothing_left(tmp_path)
 
