@@ -23,7 +23,6 @@ from .checks import (
     check_options,
     check_parts,
     check_scale,
-    check_smallest,
     check_tags,
     check_textures,
     check_window,
@@ -176,7 +175,6 @@ def _canvas(image: ImageFacts, scale: int, model: ModelCard, stage: Stage) -> tu
     if not stage.from_text:
         check_scale(scale, model)
     height, width = (model.geometry.canvas_side(side * scale) for side in (image.height, image.width))
-    check_smallest(image.height, image.width, scale, model.geometry)
     return height, width
 
 

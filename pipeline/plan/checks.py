@@ -25,16 +25,6 @@ def check_scale(scale: int, model: ModelCard) -> None:
         raise ValueError(f"scale {scale} is not reachable: the model {model.name} enlarges by {native}; use {native}")
 
 
-def check_smallest(height: int, width: int, scale: int, geometry: LatentGeometry) -> None:
-    """Refuse an image smaller than the model's least canvas."""
-    least = -(-geometry.multiple * geometry.factor // scale)
-    if min(height, width) < least:
-        raise ValueError(
-            f"the image is {height} x {width} pixels (height x width); at scale {scale} this model needs "
-            f"at least {least} a side: pad the image, or enlarge more"
-        )
-
-
 def check_parts(recipe: Recipe, model: ModelCard) -> None:
     """Refuse what needs a part that the model lacks, and words that it does not know."""
     if not model.geometry.restores:

@@ -155,7 +155,7 @@ class EmbeddedBackbone:
 
     @torch.inference_mode()
     def look(self, pixels: torch.Tensor) -> torch.Tensor:
-        """Descriptions [B, D] of textures: pixels [B, 3, H, W] in [0, 1], sides of at least 32."""
+        """Descriptions [B, D] of textures: pixels [B, 3, H, W] in [0, 1]."""
         assert self._parts.texture_encoder is not None
         weight = self._parts.tagger.conv_in.weight
         described: torch.Tensor = self._parts.texture_encoder(self._parts.tagger.statistics(pixels.to(weight.device)))

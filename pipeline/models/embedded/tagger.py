@@ -20,6 +20,8 @@ FINE = 8.0
 """how much the difference from the 3 x 3 mean is raised"""
 BLOCK = 8
 """pixels a side of JPEG's blocks"""
+LEAST_SIDE = 32
+"""pixels a side of the smallest crops that it was trained on; there are too few of some features in smaller ones"""
 EDGE = 0.03
 """a bend of the brightness counts as at most so much: edges of the picture would drown those of the blocks"""
 SHARES = (0.05, 0.3, 0.7)
@@ -45,11 +47,13 @@ class Tagger(ModelMixin, ConfigMixin):
         self.head = nn.Sequential(nn.Linear(features, 128), nn.SiLU(), nn.Linear(128, len(phrases)))
 
     def forward(self, low: torch.Tensor) -> torch.Tensor:
-        """low [b, 3, y, x] in [0, 1], sides of at least 32 -> logits [b, phrases]."""
+        """low [b, 3, y, x] in [0, 1], -> logits [b, phrases]."""
         return self.head(self.norm(self.statistics(low)))
 
     def statistics(self, low: torch.Tensor) -> torch.Tensor:
-        """[b, features]: what is measured of each crop, whatever its size."""
+        """[b, features]: what is measured of each crop, whatever its size: one smaller than LEAST_SIDE goes on as it ends."""
+        missing = [max(0, LEAST_SIDE - side) for side in low.shape[2:]]
+        low = functional.pad(low, (0, missing[1], 0, missing[0]), mode="replicate")
         mean = functional.avg_pool2d(functional.pad(low, (1, 1, 1, 1), mode="reflect"), 3, stride=1)
         colours = torch.cat([low * 2 - 1, FINE * (low - mean)], 1)
         pooled, features = [_statistics(colours)], functional.silu(self.conv_in(colours))

@@ -108,7 +108,7 @@ def test_a_tile_that_is_larger_than_a_region_is_refused() -> None:
 
 
 GATES = (
-    *("scale", "smallest", "parts", "guidance", "dilation", "compat", "tags", "tagger", "prompting", "attention"),
+    *("scale", "parts", "guidance", "dilation", "compat", "tags", "tagger", "prompting", "attention"),
     *("seen", "textures", "options", "window", "attend", "reach"),
 )
 

@@ -10,7 +10,7 @@ import pytest
 from pipeline.models.card import ModelCard
 from pipeline.models.families import analytic
 from pipeline.plan import checks
-from pipeline.plan.checks import check_scale, check_smallest, check_tags, check_textures, check_words
+from pipeline.plan.checks import check_scale, check_tags, check_textures, check_words
 from pipeline.plan.device import DeviceFacts
 from pipeline.prompts.tag_file import TagFile
 from storage.box import Box
@@ -123,15 +123,6 @@ def test_scales(scale: int, native: int | None, says: str) -> None:
         check_scale(scale, model_with(native_scale=native))
     check_scale(4, model_with(native_scale=4))
     check_scale(7, model_with())
-
-
-@pytest.mark.parametrize(("height", "width"), [(5, 40), (40, 5)])
-def test_an_image_smaller_than_the_least_canvas(height: int, width: int) -> None:
-    """Six input pixels of scale 6 are 36 of the output, which four latent pixels of 8 need."""
-    geometry = model_with(multiple=4, factor=8).geometry
-    with pytest.raises(ValueError, match=f"the image is {height} x {width} pixels .* at least 6 a side"):
-        check_smallest(height, width, 6, geometry)
-    check_smallest(6, 6, 6, geometry)
 
 
 def test_words_of_a_closed_vocabulary() -> None:

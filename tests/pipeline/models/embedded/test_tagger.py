@@ -146,3 +146,12 @@ def test_no_number_is_no_answer(tagger: Tagger, monkeypatch: pytest.MonkeyPatch)
 
 def test_what_speaks_of_damage() -> None:
     assert set(DEGRADATIONS) == {f"{how} {what}" for how in ("slight", "strong") for what in ("blur", "noise", "jpeg")}
+
+
+@pytest.mark.parametrize("shape", [(1, 1), (4, 40), (31, 3)])
+def test_a_crop_smaller_than_those_it_knows_goes_on_as_it_ends(tagger: Tagger, shape: tuple[int, int]) -> None:
+    small = crops(*shape)
+    wide = np.pad(small.numpy(), ((0, 0), (0, 0), *((0, max(0, 32 - side)) for side in shape)), mode="edge")
+    found = tagger.statistics(small)
+    assert bool(torch.isfinite(found).all())
+    torch.testing.assert_close(found, tagger.statistics(torch.from_numpy(wide)))
