@@ -51,7 +51,7 @@ class Tagger(ModelMixin, ConfigMixin):
         return self.head(self.norm(self.statistics(low)))
 
     def statistics(self, low: torch.Tensor) -> torch.Tensor:
-        """[b, features]: what is measured of each crop, whatever its size: one smaller than LEAST_SIDE goes on as it ends."""
+        """[b, features]: what is measured of each crop. One smaller than LEAST_SIDE goes on as it ends."""
         missing = [max(0, LEAST_SIDE - side) for side in low.shape[2:]]
         low = functional.pad(low, (0, missing[1], 0, missing[0]), mode="replicate")
         mean = functional.avg_pool2d(functional.pad(low, (1, 1, 1, 1), mode="reflect"), 3, stride=1)
