@@ -291,3 +291,10 @@ print(array.regions(), store.sweep())
     assert "no room" in message
     assert "z/0/s0000/c/0/0/0" in message
     assert regions == "set() 0"
+
+
+def test_the_bytes_of_a_full_region(tmp_path: Path) -> None:
+    """Two channels of 8 x 8 numbers of 4 bytes."""
+    grid = RegionGrid(height=20, width=12, side=8)
+    array = RunStore.open(str(tmp_path / "run")).array("z", channels=2, grid=grid, dtype="float32", compress=False)
+    assert array.nbytes_region == 2 * 64 * 4

@@ -128,3 +128,7 @@ def test_bytes_at_random_end_in_one_line_or_a_value() -> None:
                 refused.append(str(e))
     assert len(refused) > 3000
     assert all(line.startswith("here: ") and "\n" not in line for line in refused)
+
+
+def test_many_brackets_beside_each_other_are_not_deep() -> None:
+    assert parse_json("[" + ",".join(["[]"] * 500) + "]", where="here") == [[]] * 500

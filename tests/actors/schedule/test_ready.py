@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Callable
 from itertools import pairwise
 
@@ -10,6 +11,8 @@ import pytest
 from actors.schedule.graph import Graph
 from actors.schedule.ready import Ready, priority
 from actors.schedule.task import Kind, Task
+from pipeline.models.families import analytic
+from tests.support.geometries import altered
 from tests.support.tiny import small_plan
 
 ALL = frozenset(Kind)
@@ -100,3 +103,13 @@ def test_so_many_are_passed_over(graph: Graph, most: int, found: bool) -> None:
     assert got == (tasks[2] if found else None)
     assert all(task in ready for task in tasks[:2])
     assert (tasks[2] in ready) is not found
+
+
+def test_what_the_encoder_s_statistics_measure_comes_when_prompts_are_embedded() -> None:
+    card = dataclasses.replace(
+        analytic.CARD, geometry=altered(analytic.GEOMETRY, encoder_norms=2, decoder_norms=2, norm_groups=4)
+    )
+    graph = Graph(small_plan(model=card, codec_norm="exact", start="image"))
+    encode = next(place for place, one in enumerate(graph.reductions) if one.chain == "encode")
+    found, embed = priority(graph, Task(Kind.MEASURE, encode, 2)), priority(graph, Task(Kind.EMBED, 0, 2))
+    assert found[:2] == embed[:2]

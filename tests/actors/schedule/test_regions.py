@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import dataclasses
+
 import pytest
 
 from actors.schedule.regions import Regions, around, batch_shape, blur_halo, given_by_samples, regions_of, seen_by_tiles
+from pipeline.models.families import analytic
 from pipeline.plan.plan import Plan
 from storage.box import Box, RegionGrid
+from tests.support.geometries import altered
 from tests.support.tiny import small_plan
 
 
@@ -79,3 +83,21 @@ def test_batches_of_dilated_samples() -> None:
     given = given_by_samples(dilated)
     assert {one for places in given.rows for one in places} == set(range(dilated.regions.rows))
     assert {one for places in given.cols for one in places} == set(range(dilated.regions.cols))
+
+
+def test_samples_read_what_lies_under_their_own_window() -> None:
+    """Rows are rows of windows; a window has a column a batch of its samples."""
+    card = dataclasses.replace(analytic.CARD, geometry=altered(analytic.GEOMETRY, window=16))
+    settings = {"dilation.window": 32, "dilated": 1.0, "batch": 2, "window": 16}
+    small = plan(model=card, height=60, width=90, **settings)
+    dilation = small.dilation
+    assert dilation is not None
+    rows, cols = batch_shape(small)
+    a_window = cols // len(dilation.windows.lefts)
+    assert len(dilation.windows.tops) != len(dilation.windows.lefts)
+    assert a_window > 1
+    found = given_by_samples(small)
+    for row in range(rows):
+        for col in range(cols):
+            window = dilation.windows.tile(row, col // a_window).box
+            assert listed(found, small.regions, row, col) >= touching(small.regions, window), (row, col)

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from cluster.job import Job
-from cluster.pictures.transfer import EXPORT
+from cluster.pictures.transfer import EXPORT, Exported
 from cluster.runs import sitting
 from cluster.runs.sitting import already_finished, leased, match_run
 from storage.errors import RunBusyError
@@ -279,3 +279,45 @@ def test_a_run_of_another_plan_is_refused_with_what_differs(
     plan: Any = SimpleNamespace(to_json=lambda: b"mine", hash="hash")
     with pytest.raises(ValueError, match=f"^the run here was begun by another plan: {shown}\\. "):
         match_run(store, plan)
+
+
+@pytest.mark.parametrize("has_alpha", [True, False])
+def test_an_export_is_checked_by_the_journal_and_told_to_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, has_alpha: bool
+) -> None:
+    """What was decoded is compared with its sums; what was written is known again."""
+    store, asked = run_at(tmp_path), {}
+    path = tmp_path / "out.png"
+
+    def export(*given: Any, **options: Any) -> Exported:
+        asked.update(options, given=given)
+        path.write_bytes(b"a picture")
+        return Exported(path=str(path), sha256="5" * 64)
+
+    monkeypatch.setattr(sitting, "export", export)
+    monkeypatch.setattr(sitting, "decoded_sums", lambda records: {3: 77} if list(records) == [] else {})
+    monkeypatch.setattr(sitting, "describe_provenance", lambda plan, info, fingerprint: (plan, info, fingerprint))
+    source: Any = SimpleNamespace(alpha=object(), fingerprint=lambda: "f")
+    info: Any = SimpleNamespace(has_alpha=has_alpha)
+    seat: Any = SimpleNamespace(
+        job=Job(input="in.png", output=str(path)),
+        store=store,
+        prepared=SimpleNamespace(plan=PLAN),
+        lease=SimpleNamespace(generation=4),
+        stop_if_asked=object(),
+    )
+    found = sitting.hand_out_image(seat, SimpleNamespace(announce=lambda *words: None), info, source)  # type: ignore[arg-type]
+    assert found == Exported(path=str(path), sha256="5" * 64)
+    assert asked["given"] == (store, PLAN, info, str(path))
+    assert (asked["told"], asked["overwrite"], asked["on_rows"]) == ({3: 77}, False, seat.stop_if_asked)
+    assert asked["alpha"] is (source.alpha if has_alpha else None)
+    assert asked["provenance"] == (PLAN, info, source.fingerprint)
+    monkeypatch.undo()
+    (record,) = [record for record in store.journal.replay() if record.kind == EXPORT]
+    extra = record.extra
+    assert extra == {
+        "path": str(path),
+        "sha256": "5" * 64,
+        "size": 9,
+        "file_sha256": hashlib.sha256(b"a picture").hexdigest(),
+    }

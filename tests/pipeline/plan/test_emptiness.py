@@ -11,7 +11,9 @@ from pipeline.geometry.tiles import Tile
 from pipeline.plan.cost import price, share_of_data
 from pipeline.plan.emptiness import is_region_empty, is_tile_empty
 from pipeline.plan.plan import Plan
+from storage.box import Box
 from storage.occupancy import CELL, Occupancy
+from tests.support.geometries import altered
 from tests.support.tiny import small_plan
 
 
@@ -80,3 +82,16 @@ def test_tiles_that_move_count_wherever_they_may_be() -> None:
     still, moving = plan_of(squares(), batch=1), plan_of(squares(), batch=1, jitter="step")
     assert moving.jitter > 0
     assert price(moving).forwards > price(still).forwards
+
+
+@pytest.mark.parametrize("halos", [{"encoder_halo": 90, "decoder_halo": 3}, {"encoder_halo": 3, "decoder_halo": 90}])
+def test_the_wider_of_what_the_autoencoder_sees_counts(halos: dict[str, int]) -> None:
+    """From noise there is no coarse latent: data 64 latent pixels away are seen through the autoencoder."""
+    plan = plan_of(squares(), coarse=None, start="noise")
+    geometry = altered(plan.geometry, coarse=False, **halos)
+    plan = dataclasses.replace(plan, geometry=geometry)
+    assert not plan.denoise_reads_coarse
+    per_square = CELL * plan.scale // plan.geometry.factor
+    near = Box(top=3 * per_square + 64, left=0, height=32, width=32)
+    assert not is_tile_empty(plan, near)
+    assert is_tile_empty(plan, Box(top=3 * per_square + 97, left=0, height=32, width=32))

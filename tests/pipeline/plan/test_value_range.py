@@ -47,3 +47,8 @@ def test_an_even_picture_has_a_range(value: float) -> None:
 def test_containers() -> None:
     assert container("int8") == (-128, 127)
     assert container("uint32") == (0, 2**32 - 1)
+
+
+@pytest.mark.parametrize(("value", "half"), [(1000.0, 0.5), (4000.0, 2.0), (-1e6, 500.0)])
+def test_it_is_a_thousandth_of_large_values_wide(value: float, half: float) -> None:
+    assert with_head_room(value, value) == (value - half, value + half)

@@ -101,3 +101,14 @@ def test_weights_of_tiles_that_are_not_square(jitter: str) -> None:
     found = tile_weights(plan, 1, canvas)
     np.testing.assert_allclose(found, total, rtol=1e-6)
     assert found.dtype == np.float32
+
+
+def test_sums_are_taken_in_the_order_that_is_given() -> None:
+    """Of float32: 1 is lost beside 2^25, and not beside what is left when that is taken away."""
+    box = Box(top=0, left=0, height=1, width=1)
+    parts = [Contribution(box=box, total=np.full((1, 1, 1), value, np.float32)) for value in (2.0**25, 1.0, -(2.0**25))]
+    weights = np.ones((1, 1), np.float32)
+    assert average(parts, box, weights, 1).item() == 0.0
+    assert average([parts[0], parts[2], parts[1]], box, weights, 1).item() == 1.0
+    assert average([parts[1], parts[0], parts[2]], box, weights, 1).item() == 0.0
+    assert average([parts[2], parts[0], parts[1]], box, weights, 1).item() == 1.0

@@ -30,3 +30,8 @@ def test_a_jpeg_holds_whole_dots_in_16_bits() -> None:
 
 def test_a_png_counts_metres() -> None:
     assert png_density((300.0, 72.0)) == (11811).to_bytes(4, "big") + (2835).to_bytes(4, "big") + b"\x01"
+
+
+def test_the_most_is_ten_million() -> None:
+    assert usable((1e7, 1e7)) == (1e7, 1e7)
+    assert usable((300.0, 1.05e7)) is None

@@ -8,6 +8,7 @@ from PIL import Image
 from PIL.PngImagePlugin import PngInfo
 
 from storage.images import open_image, write_image
+from storage.images.embedded import _iptc_of
 from storage.images.formats import losses
 from storage.images.iptc import resources
 from storage.images.jpeg import segment
@@ -133,3 +134,14 @@ def test_a_damaged_header_is_no_reason_to_refuse_a_picture(tmp_path: Path, caplo
     (tmp_path / "in.webp").write_bytes(data)
     with open_image(tmp_path / "in.webp") as image:
         assert image.info.metadata.embedded.xmp is None
+
+
+@pytest.mark.parametrize("name", [b"", b"a", b"ab", b"abc"])
+def test_records_stand_behind_resources_with_names(name: bytes) -> None:
+    """Photoshop pads a name with its length to an even number of bytes, and so its data."""
+    pascal = bytes([len(name)]) + name
+    other = b"8BIM" + struct.pack(">H", 1005) + pascal + bytes(len(pascal) & 1) + struct.pack(">I", 3) + b"abc\0"
+    ours = b"8BIM" + struct.pack(">H", 0x0404) + pascal + bytes(len(pascal) & 1)
+    assert _iptc_of(other + ours + struct.pack(">I", len(RECORDS)) + RECORDS) == RECORDS
+    assert _iptc_of(RECORDS) == RECORDS
+    assert _iptc_of(other) is None

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import dataclasses
+import io
 import struct
 from pathlib import Path
 
@@ -11,7 +12,7 @@ from PIL import Image
 from PIL.Image import Exif
 
 from storage.images import open_image, write_image
-from storage.images.exif import exif_tags
+from storage.images.exif import exif_of_tiff, exif_tags
 from tests.storage.images.files import blocks, picture, pillow
 from tests.storage.images.writers.pictures import opened
 
@@ -127,3 +128,12 @@ def test_damaged_exif_is_left_out_with_a_word(tmp_path: Path, damage: bytes, cap
         assert not dict(image.getexif())
     assert ("its EXIF is damaged" in caplog.text) == bool(broken.exif)
     assert exif_tags(damage.removeprefix(b"Exif\0\0")) == {}
+
+
+def test_where_a_tiff_was_taken_is_kept() -> None:
+    """GPS stands in a directory of its own."""
+    body = camera_exif().removeprefix(b"Exif\0\0")
+    kept = Exif()
+    kept.load(exif_of_tiff(io.BytesIO(body)) or b"")
+    assert kept.get_ifd(GPS)[1] == "N"
+    assert kept.get_ifd(CAMERA)[TAKEN] == "2001:02:03 04:05:06"

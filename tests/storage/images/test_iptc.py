@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import io
 
+import pytest
 from PIL import Image
 
 from storage.images.iptc import resources, xmp_of_iptc
@@ -46,3 +47,28 @@ def test_pillow_finds_the_records_in_a_jpeg() -> None:
         assert made is not None
         with Image.open(io.BytesIO(encoded.getvalue()[:2] + made + encoded.getvalue()[2:])) as image:
             assert image.info["photoshop"][0x0404] == records
+
+
+@pytest.mark.parametrize(
+    ("number", "name"),
+    [
+        (40, "Instructions"),
+        (85, "AuthorsPosition"),
+        (90, "City"),
+        (95, "State"),
+        (101, "Country"),
+        (103, "TransmissionReference"),
+        (105, "Headline"),
+        (110, "Credit"),
+        (115, "Source"),
+        (122, "CaptionWriter"),
+    ],
+)
+def test_photoshop_s_names(number: int, name: str) -> None:
+    """By the table of the IPTC Photo Metadata Standard."""
+    assert xmp_of_iptc(record(number, b"words")) == {(PHOTOSHOP, name): "words"}
+
+
+def test_dublin_core_s_names() -> None:
+    found = xmp_of_iptc(record(120, b"words") + record(116, b"rights"))
+    assert found == {(DC, "description"): "words", (DC, "rights"): "rights"}

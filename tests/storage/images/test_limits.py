@@ -34,3 +34,17 @@ def test_libjpeg_takes_a_side_that_is_allowed_and_not_one_pixel_more_than_its_ow
     most = format_of(Path("a.jpg")).max_side
     assert saves("JPEG", "L", (most, 1))
     assert not saves("JPEG", "L", (most + 1, 1))
+
+
+@pytest.mark.parametrize(
+    ("suffix", "holds"),
+    [
+        ("jpg", {"uint8"}),
+        ("webp", {"uint8"}),
+        ("png", {"uint8", "uint16"}),
+        ("tif", {"uint8", "uint16", "float32"}),
+    ],
+)
+def test_number_formats(suffix: str, holds: set[str]) -> None:
+    wanted = format_of(Path(f"a.{suffix}"))
+    assert {kind for kind in ("uint8", "uint16", "float32") if wanted.holds(kind)} == holds

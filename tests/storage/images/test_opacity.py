@@ -49,3 +49,10 @@ def test_no_transparency_is_an_error() -> None:
     box = Box(top=0, left=0, height=2, width=2)
     with pytest.raises(ValueError, match="no transparency"):
         enlarged_opacity(lambda _: None, box, 2, box)
+
+
+def test_one_pixel_and_two_by_hand() -> None:
+    """Centres of the outputs at -1/4, 1/4, 3/4 and 5/4 of the input; beyond its ends it goes on as it ends."""
+    box = Box(top=0, left=0, height=2, width=4)
+    np.testing.assert_array_equal(enlarge(np.array([[0, 200]], np.uint8), box, 2), [[0, 50, 150, 200]] * 2)
+    np.testing.assert_array_equal(enlarge(np.array([[7]], np.uint8), Box(top=0, left=0, height=3, width=3), 3), 7)

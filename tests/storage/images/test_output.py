@@ -1,12 +1,14 @@
 from __future__ import annotations
 
 import shutil
+from contextlib import nullcontext
 from pathlib import Path
 
 import pytest
 
 from storage.errors import ImageError, StorageFullError
 from storage.images import check_output, output
+from tests.storage.images.files import info_of, picture
 
 
 def test_a_good_place_stays_as_it_is(tmp_path: Path) -> None:
@@ -69,3 +71,14 @@ def test_too_little_room(tmp_path: Path, suffix: str, monkeypatch: pytest.Monkey
     check_output(tmp_path / f"out{suffix}", overwrite=False, height=20_000, width=20_000)
     with pytest.raises(StorageFullError, match=r"GB are needed to write the result, 2\.0 GB are free"):
         check_output(tmp_path / f"out{suffix}", overwrite=False, height=40_000, width=40_000)
+
+
+@pytest.mark.parametrize(
+    ("num_bands", "known", "fits"), [(4, None, True), (5, None, False), (4, 3, True), (4, 4, False)]
+)
+def test_the_last_of_four_bands_may_be_alpha_unless_the_image_says(
+    tmp_path: Path, num_bands: int, known: int | None, fits: bool
+) -> None:
+    info = None if known is None else info_of(picture(8, 8, known), has_alpha=known < num_bands)
+    with nullcontext() if fits else pytest.raises(ImageError, match="bands"):
+        check_output(tmp_path / "out.png", overwrite=False, height=9, width=9, num_bands=num_bands, info=info)

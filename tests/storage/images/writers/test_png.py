@@ -8,7 +8,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from storage.images.embedded import Embedded
 from storage.images.limits import Format
+from storage.images.metadata import Metadata
 from storage.images.writers.png import PngWriter
 from tests.storage.images.files import decoded, picture
 from tests.storage.images.writers.pictures import opened, picture_of, write
@@ -61,3 +63,13 @@ def test_what_it_can_hold() -> None:
 
 def test_what_is_promised_of_it_before_a_run() -> None:
     assert PngWriter().format == Format(driver="PNG", max_side=2147483647, has_many_bands=False, disk_per_raw_byte=1.5)
+
+
+def test_a_camera_s_words_are_in_the_picture(tmp_path: Path) -> None:
+    exif = Image.Exif()
+    exif[271] = "Nikon"
+    metadata = Metadata(embedded=Embedded(exif=exif.tobytes()))
+    write(PngWriter(), tmp_path / "a.png", picture(37, 29), metadata=metadata)
+    with Image.open(tmp_path / "a.png") as image:
+        image.load()
+        assert image.getexif()[271] == "Nikon"
