@@ -106,7 +106,8 @@ def test_so_many_are_passed_over(graph: Graph, most: int, found: bool) -> None:
 
 
 def test_what_the_encoder_s_statistics_measure_comes_when_prompts_are_embedded() -> None:
-    card = dataclasses.replace(
+    geometry = altered(analytic.GEOMETRY, encoder_norms=2, decoder_norms=2, norm_groups=4)
+    card = dataclasses.replace(analytic.CARD, geometry=geometry)
         analytic.CARD, geometry=altered(analytic.GEOMETRY, encoder_norms=2, decoder_norms=2, norm_groups=4)
     )
     graph = Graph(small_plan(model=card, codec_norm="exact", start="image"))
