@@ -1,8 +1,8 @@
 """From restored colours to the bands of the result, in the input's number format: what the sensor saw stays true.
 
 Values beyond the model's range come from the input's, enlarged; the shown bands agree with the input where a recipe
-asks for it; bands that no model sees are enlarged with the detail of those that it restored, and agree too. Where the
-input has no data, the result has none.
+asks for it, their differences too; bands that no model sees are enlarged with the detail of those that it restored, and
+agree too. Where the input has no data, the result has none.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ from pipeline.imaging import consistency
 from pipeline.imaging.finite import finite
 from pipeline.imaging.injection import inject
 from pipeline.imaging.pixels import enlarge, from_rgb, source_window
+from pipeline.imaging.spectra import keep_spectra
 from pipeline.plan.finishing import can_exceed, finish_halo, finish_reach
 from pipeline.plan.plan import Plan
 from storage.box import Box
@@ -81,6 +82,7 @@ class Finisher:
         values = np.empty((image.num_bands, *whole.shape), np.float64)
         values[shown] = self._shown(rgb, low[shown], low_box, whole)
         if plan.agrees:
+            values[shown] = keep_spectra(values[shown], consistency.enlarged(low[shown], plan.scale))
             values[shown] = self._agreeing(values[shown], low[shown], _of(known, shown))
         others = [band for band in range(image.num_bands) if band not in shown]
         if others:

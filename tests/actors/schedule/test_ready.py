@@ -108,8 +108,6 @@ def test_so_many_are_passed_over(graph: Graph, most: int, found: bool) -> None:
 def test_what_the_encoder_s_statistics_measure_comes_when_prompts_are_embedded() -> None:
     geometry = altered(analytic.GEOMETRY, encoder_norms=2, decoder_norms=2, norm_groups=4)
     card = dataclasses.replace(analytic.CARD, geometry=geometry)
-        analytic.CARD, geometry=altered(analytic.GEOMETRY, encoder_norms=2, decoder_norms=2, norm_groups=4)
-    )
     graph = Graph(small_plan(model=card, codec_norm="exact", start="image"))
     encode = next(place for place, one in enumerate(graph.reductions) if one.chain == "encode")
     found, embed = priority(graph, Task(Kind.MEASURE, encode, 2)), priority(graph, Task(Kind.EMBED, 0, 2))

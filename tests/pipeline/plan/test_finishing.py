@@ -14,6 +14,8 @@ from tests.support.tiny import small_plan
 
 AGREEING = 2 * 3
 """turns, each of which sees 3 input pixels"""
+SPECTRA = 3
+"""bicubic's"""
 INJECTED = 3 + 4
 """bicubic's, and the square of a gain"""
 
@@ -30,11 +32,19 @@ def plan_of(bands: int = 3, scale: int = 4, dtype: str = "uint8", **settings: An
     ("plan", "reach", "halo"),
     [
         (plan_of(), 0, 0),
-        (plan_of(**{"codec.consistency": True}), AGREEING, 4 * (AGREEING + 1)),
+        (plan_of(**{"codec.consistency": True}), AGREEING + SPECTRA, 4 * (AGREEING + SPECTRA + 1)),
         (plan_of(bands=5), AGREEING + INJECTED, 4 * (AGREEING + INJECTED + 1)),
-        (plan_of(bands=5, **{"codec.consistency": True}), 2 * AGREEING + INJECTED, 4 * (2 * AGREEING + INJECTED + 1)),
+        (
+            plan_of(bands=5, **{"codec.consistency": True}),
+            2 * AGREEING + INJECTED + SPECTRA,
+            4 * (2 * AGREEING + INJECTED + SPECTRA + 1),
+        ),
         # six turns of bicubic and of three deviations
-        (plan_of(**{"codec.consistency": True, "codec.point_spread": 0.5}), 6 * (3 + 2), 4 * (6 * 5 + 1)),
+        (
+            plan_of(**{"codec.consistency": True, "codec.point_spread": 0.5}),
+            6 * (3 + 2) + SPECTRA,
+            4 * (6 * 5 + SPECTRA + 1),
+        ),
         (plan_of(scale=1, **{"codec.consistency": True}), 0, 0),
         (plan_of(bands=5, scale=1), 0, 1),
     ],
