@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import torch
 
-from pipeline.imaging.consistency import repeat, shrunk
+from pipeline.imaging.consistency import agree, repeat, shrunk
 from pipeline.imaging.pixels import enlarge
 from pipeline.plan.facts import ImageFacts
 from pipeline.plan.finishing import finish_halo
@@ -181,3 +181,18 @@ def test_other_scales(scale: int) -> None:
         # a square that two regions share is rounded by each for itself
         assert off.max() < 1
         assert off.mean() < 0.05
+
+
+def test_a_quarter_of_the_model_s_colours_stays() -> None:
+    """Two restored pictures of one brightness: what is left of their difference, made to agree with nothing."""
+    plan, pixels = plan_of("float32", 3, levels=(0.0, 1.0)), scene("float32", 3, 0.1, 0.9)
+    first = restored(plan)
+    colours = torch.from_numpy(np.random.default_rng(5).normal(0, 0.1, first.shape).astype(np.float32))
+    second = first + colours - colours.mean(0, keepdim=True)
+    box = plan.out_regions.canvas
+    finisher = Finisher(plan=plan, pixels=lambda low: pixels[:, *low.slices], valid=lambda _: None)
+    found = [finisher.finish(rgb, box, box).astype(np.float64) for rgb in (first, second)]
+    apart = (second - first).double().numpy()
+    expected = 0.25 * agree(apart, np.zeros(pixels.shape), None, SCALE)
+    np.testing.assert_allclose(found[1] - found[0], expected, rtol=0, atol=1e-5)
+    assert np.abs(expected).max() > 0.05
