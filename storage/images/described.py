@@ -107,10 +107,12 @@ def _nodata(raster: Any, layout: Layout) -> float | None:
 
 
 def _nodata_notes(raster: Any, layout: Layout) -> tuple[str, ...]:
-    """That bands name several values, of which a result holds one: then none of them is taken for a hole."""
+    """That none is kept: of several, of which a result holds one, or of one that no pixel can have."""
     values = {str(raster.nodatavals[band - 1]) for band in layout.bands}
-    if len(values) == 1 or layout.palette is not None:
+    if layout.palette is not None or values == {"None"} or _nodata(raster, layout) is not None:
         return ()
+    if len(values) == 1:
+        return (f"its nodata value {values.pop()} is none that {raster.dtypes[0]} can have: it is left out",)
     return (f"its bands name several nodata values ({', '.join(sorted(values))}): none is kept, holes count as data",)
 
 

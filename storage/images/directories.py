@@ -7,10 +7,12 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import BinaryIO
 
+from .directory import Entry, Form, entries_of, form_of, place_in
+
 SUBFILE_TYPE, WIDTH, HEIGHT, PHOTOMETRIC, DESCRIPTION, ORIENTATION, ICC = 254, 256, 257, 262, 270, 274, 34675
 _OLD_SUBFILE_TYPE = 255
-_BIGTIFF = 43
-_FORMATS = {1: "B", 2: "c", 3: "H", 4: "I", 16: "Q"}
+_WHOLE = {1: "B", 3: "H", 4: "I", 16: "Q"}
+"""letters of the types that are whole numbers"""
 _MOST = 65_535
 _REDUCED, _MASK = 1, 4
 _SLIDE = b"Aperio"
@@ -42,42 +44,27 @@ def directories(file: BinaryIO) -> Iterator[Directory]:
     """Those of an open file, one after another. Stops where the file is damaged: whoever reads pixels will say so."""
     seen: set[int] = set()
     try:
-        file.seek(0)
-        head = file.read(16)
-        order = "<" if head[:2] == b"II" else ">"
-        is_big = _BIGTIFF in head[2:4]
-        offset = struct.unpack_from(order + ("Q" if is_big else "I"), head, 8 if is_big else 4)[0]
-        while offset and offset not in seen and len(seen) < _MOST:
+        form = form_of(file)
+        offset = 0 if form is None else form.first
+        while form is not None and offset and offset not in seen and len(seen) < _MOST:
             seen.add(offset)
-            found, following = _read(file, offset, order, is_big, len(seen))
-            yield found
+            entries, following = entries_of(file, form, offset)
+            yield _directory(file, form, entries, offset, len(seen))
             offset = following
     except (struct.error, OSError, OverflowError, ValueError):
         return
 
 
-def _read(file: BinaryIO, offset: int, order: str, is_big: bool, number: int) -> tuple[Directory, int]:
-    """A directory and the place of the next one, 0 for none."""
-    count_format, entry_bytes, value_at, link = ("Q", 20, 12, "Q") if is_big else ("H", 12, 8, "I")
-    file.seek(offset)
-    (count,) = struct.unpack(order + count_format, file.read(struct.calcsize(order + count_format)))
-    entries = file.read(min(count, _MOST) * entry_bytes)
-    link_bytes = struct.calcsize(order + link)
-    data = file.read(link_bytes)
-    following = struct.unpack(order + link, data)[0] if len(data) == link_bytes else 0
+def _directory(file: BinaryIO, form: Form, entries: list[Entry], offset: int, number: int) -> Directory:
     tags: dict[int, int] = {}
     is_slide = False
-    for at in range(0, len(entries) - entry_bytes + 1, entry_bytes):
-        tag, kind = struct.unpack_from(f"{order}HH", entries, at)
-        value: object = 0
-        if kind in _FORMATS:
-            value = struct.unpack_from(order + _FORMATS[kind], entries, at + value_at)[0]
-        tags[tag] = value if isinstance(value, int) else 0
-        if tag == DESCRIPTION and not is_slide:
-            place = struct.unpack_from(order + link, entries, at + value_at)[0]
-            file.seek(place)
+    for entry in entries:
+        letter = _WHOLE.get(entry.kind)
+        tags[entry.tag] = 0 if letter is None else struct.unpack_from(form.order + letter, entry.held)[0]
+        if entry.tag == DESCRIPTION and not is_slide:
+            file.seek(place_in(entry, form))
             is_slide = file.read(len(_SLIDE)) == _SLIDE
-    return Directory(number=number, offset=offset, tags=tags, is_slide=is_slide), following
+    return Directory(number=number, offset=offset, tags=tags, is_slide=is_slide)
 
 
 def pages(file: BinaryIO) -> list[Directory]:

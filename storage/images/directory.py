@@ -39,39 +39,89 @@ class Tag:
         return struct.unpack(f"{self.order}{len(self.raw) // struct.calcsize(letter)}{letter}", self.raw)
 
 
+@dataclass(frozen=True, slots=True)
+class Form:
+    """What a TIFF's first bytes say."""
+
+    order: str
+    """of bytes: "<" or ">" """
+    is_big: bool
+    first: int
+    """where its first directory begins"""
+
+    @property
+    def link(self) -> str:
+        """The letter of a place in the file."""
+        return "Q" if self.is_big else "I"
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One tag in a directory."""
+
+    tag: int
+    kind: int
+    count: int
+    held: bytes
+    """its values, or the place of those that are longer than a place is"""
+
+
+def form_of(file: BinaryIO) -> Form | None:
+    """Of an open file; None where it is no TIFF."""
+    file.seek(0)
+    head = file.read(16)
+    if head[:2] not in (b"II", b"MM") or len(head) < 16:
+        return None
+    order = "<" if head[:2] == b"II" else ">"
+    is_big = struct.unpack_from(f"{order}H", head, 2)[0] == _BIGTIFF
+    first = struct.unpack_from(f"{order}{'Q' if is_big else 'I'}", head, 8 if is_big else 4)[0]
+    return Form(order, is_big, first)
+
+
+def entries_of(file: BinaryIO, form: Form, offset: int) -> tuple[list[Entry], int]:
+    """The entries of the directory at ``offset``, and where the next one begins, 0 for none.
+
+    Raises struct.error or OverflowError where it cannot be read.
+    """
+    count_letter, entry_bytes = ("Q", 20) if form.is_big else ("H", 12)
+    place_bytes = struct.calcsize(form.link)
+    file.seek(offset)
+    (count,) = struct.unpack(form.order + count_letter, file.read(struct.calcsize(form.order + count_letter)))
+    table = file.read(min(count, _MOST_ENTRIES) * entry_bytes)
+    link = file.read(place_bytes)
+    following = struct.unpack(form.order + form.link, link)[0] if len(link) == place_bytes else 0
+    found = []
+    for at in range(0, len(table) - entry_bytes + 1, entry_bytes):
+        tag, kind, num_values = struct.unpack_from(f"{form.order}HH{form.link}", table, at)
+        found.append(Entry(tag, kind, num_values, table[at + entry_bytes - place_bytes : at + entry_bytes]))
+    return found, following
+
+
+def place_in(entry: Entry, form: Form) -> int:
+    """Where the values of an entry are that does not hold them."""
+    found: int = struct.unpack(form.order + form.link, entry.held)[0]
+    return found
+
+
 def read_tags(file: BinaryIO, wanted: Collection[int], offset: int | None = None) -> dict[int, Tag]:
     """Those of the ``wanted`` tags that a directory has, up to 16 MB each; empty where it cannot be read.
 
     ``offset`` is where it begins, None for the first.
     """
-    file.seek(0)
-    head = file.read(16)
-    if head[:2] not in (b"II", b"MM") or len(head) < 16:
+    form = form_of(file)
+    if form is None:
         return {}
-    order = "<" if head[:2] == b"II" else ">"
-    is_big = struct.unpack_from(f"{order}H", head, 2)[0] == _BIGTIFF
-    if offset is None:
-        offset = struct.unpack_from(f"{order}{'Q' if is_big else 'I'}", head, 8 if is_big else 4)[0]
+    found: dict[int, Tag] = {}
     try:
-        return dict(_entries(file, order, offset, is_big, wanted))
+        for entry in entries_of(file, form, form.first if offset is None else offset)[0]:
+            size = _BYTES.get(entry.kind, 1) * entry.count
+            if entry.tag not in wanted or size > _MOST_BYTES:
+                continue
+            data = entry.held
+            if size > len(data):
+                file.seek(place_in(entry, form))
+                data = file.read(size)
+            found[entry.tag] = Tag(entry.kind, data[:size], form.order)
     except (struct.error, OverflowError):
         return {}
-
-
-def _entries(file: BinaryIO, order: str, offset: int, is_big: bool, wanted: Collection[int]) -> list[tuple[int, Tag]]:
-    letter, entry_bytes = ("Q", 20) if is_big else ("I", 12)
-    count_letter, found = "Q" if is_big else "H", []
-    file.seek(offset)
-    (num_entries,) = struct.unpack(f"{order}{count_letter}", file.read(struct.calcsize(f"{order}{count_letter}")))
-    entries = file.read(min(num_entries, _MOST_ENTRIES) * entry_bytes)
-    for at in range(0, len(entries) - entry_bytes + 1, entry_bytes):
-        tag, kind, count = struct.unpack_from(f"{order}HH{letter}", entries, at)
-        size = _BYTES.get(kind, 1) * count
-        if tag not in wanted or size > _MOST_BYTES:
-            continue
-        inline = entries[at + entry_bytes - struct.calcsize(letter) : at + entry_bytes]
-        if size > len(inline):
-            file.seek(struct.unpack(f"{order}{letter}", inline)[0])
-            inline = file.read(size)
-        found.append((tag, Tag(kind, inline[:size], order)))
     return found
