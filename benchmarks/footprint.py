@@ -60,11 +60,8 @@ def main() -> None:
             plan, _ = gigatile("plan", path, options.words)
             forwards = re.search(r"^forwards\s+(\d+)", plan, re.MULTILINE)
             assert forwards is not None
-            found[name] = (
-                float((scene != 0).all(0).mean()),
-                int(forwards[1]),
-                gigatile("upscale", path, options.words)[1],
-            )
+            seconds = math.nan if options.plan else gigatile("upscale", path, options.words)[1]
+            found[name] = float((scene != 0).all(0).mean()), int(forwards[1]), seconds
     print("| scene | data | forwards | seconds |\n|---|---|---|---|")
     for name, (share, count, seconds) in found.items():
         print(f"| {name} | {share:.1%} | {count} | {seconds:.1f} |")
