@@ -1,8 +1,9 @@
 """What a scene costs that is half empty: ``python -m benchmarks.footprint --side 1024 --bands B4.tif B3.tif B2.tif``.
 
-Cuts a square from the middle of a raster, and makes a second scene of it with no data outside of a square that stands
-on its corner, which is half of it, as the footprint of a satellite's tile is. Plans and enlarges both, one after the
-other on this machine, and prints forwards and seconds of each, and the ratios; ``--plan`` counts forwards alone.
+Cuts a square from the middle of a raster, filled up with its mirror images where it is smaller, and makes a second scene
+of it with no data outside of a square that stands on its corner, which is half of it, as the footprint of a satellite's
+tile is. Plans and enlarges both, one after the other on this machine, and prints forwards and seconds of each, and the
+ratios; ``--plan`` counts forwards alone.
 """
 
 from __future__ import annotations
@@ -50,8 +51,10 @@ def main() -> None:
     parser.add_argument("--plan", action="store_true", help="enlarge nothing")
     parser.add_argument("words", nargs="*", help="after --: options of gigatile upscale")
     options = parser.parse_args()
-    pixels, profile = read_crop(options.bands, options.side)
-    pixels = np.maximum(pixels, 1)
+    with rasterio.open(options.bands[0]) as raster:
+        held = min(options.side, raster.height, raster.width)
+    pixels, profile = read_crop(options.bands, held)
+    pixels = np.maximum(np.pad(pixels, ((0, 0), *[(0, options.side - held)] * 2), mode="symmetric"), 1)
     found = {}
     with tempfile.TemporaryDirectory(prefix="footprint-") as folder:
         for name, scene in (("whole", pixels), ("rotated", np.where(diamond(options.side), pixels, 0))):

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from pipeline.imaging.chroma import REACH as CHROMA_REACH
 from pipeline.imaging.consistency import reach as agreement_reach
 from pipeline.imaging.injection import REACH as INJECTION_REACH
-from pipeline.imaging.spectra import REACH as SPECTRA_REACH
 
 from .value_range import container
 
@@ -25,7 +25,7 @@ def finish_reach(plan: Plan) -> int:
         return 0
     agreeing = agreement_reach(plan.recipe.codec.point_spread)
     others = agreeing + INJECTION_REACH if has_others(plan) else 0
-    return others + (agreeing + SPECTRA_REACH if plan.agrees else 0)
+    return others + (agreeing + CHROMA_REACH if plan.agrees else 0)
 
 
 def finish_halo(plan: Plan) -> int:

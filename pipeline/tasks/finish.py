@@ -14,10 +14,10 @@ import numpy as np
 import torch
 
 from pipeline.imaging import consistency
+from pipeline.imaging.chroma import keep_chroma
 from pipeline.imaging.finite import finite
 from pipeline.imaging.injection import inject
 from pipeline.imaging.pixels import enlarge, from_rgb, source_window
-from pipeline.imaging.spectra import keep_spectra
 from pipeline.plan.finishing import can_exceed, finish_halo, finish_reach
 from pipeline.plan.plan import Plan
 from storage.box import Box
@@ -82,7 +82,7 @@ class Finisher:
         values = np.empty((image.num_bands, *whole.shape), np.float64)
         values[shown] = self._shown(rgb, low[shown], low_box, whole)
         if plan.agrees:
-            values[shown] = keep_spectra(values[shown], consistency.enlarged(low[shown], plan.scale))
+            values[shown] = keep_chroma(values[shown], consistency.enlarged(low[shown], plan.scale))
             values[shown] = self._agreeing(values[shown], low[shown], _of(known, shown))
         others = [band for band in range(image.num_bands) if band not in shown]
         if others:

@@ -20,7 +20,7 @@ REACH = CUBIC_REACH
 """input pixels round a pixel that its spectrum depends on"""
 
 
-def keep_spectra(values: np.ndarray, plain: np.ndarray) -> np.ndarray:
+def keep_chroma(values: np.ndarray, plain: np.ndarray) -> np.ndarray:
     """``values [b, y, x]`` with their mean over bands, and for the most part the differences of ``plain``'s bands.
 
     Both of the same units and shape, float64. One band stays as it is.
