@@ -24,6 +24,7 @@ from cluster.terminal.printing import (
     print_plan,
     print_prompts,
     print_result,
+    print_sample,
     print_series,
     print_stage,
     print_status,
@@ -64,7 +65,12 @@ def upscale(job: Job) -> None:
     switch.install()
     started = time.monotonic()
     with one_line_errors(), stoppable():
-        result = do(job, should_stop=switch, on_plan=lambda prepared: print_plan(prepared, job.run_url))
+        result = do(
+            job,
+            should_stop=switch,
+            on_plan=lambda prepared: print_plan(prepared, job.run_url),
+            on_sample=lambda number, sample: print_sample(number, sample, job.uncertainty),
+        )
         print_result(result, job.output, job.run_url, time.monotonic() - started)
 
 
@@ -107,17 +113,21 @@ def plan(job: Job, as_json: JsonOpt = False) -> None:
 
     with one_line_errors():
         with open_source(job) as source:
-            prepared, *_ = check(job, source)
-        (time_needed,) = estimate(job, [prepared])
+            prepared = check(job, source).prepared
+        times = estimate(job, [prepared, *prepared.samples])
         if as_json:
             cost = dataclasses.asdict(prepared.cost)
             record = json.loads(prepared.plan.to_json())
             table = {"hash": prepared.plan.hash, "workers": prepared.workers, "price": cost, "plan": record}
-            table["estimate"] = None if time_needed is None else dataclasses.asdict(time_needed)
+            table["estimate"] = None if times[0] is None else dataclasses.asdict(times[0])
+            table["samples"] = [
+                {"hash": one.plan.hash, "price": dataclasses.asdict(one.cost), "seed": one.plan.recipe.run.seed}
+                for one in prepared.samples
+            ]
             print(json.dumps({**table, "warnings": prepared.warnings}))
             return
         print_plan(prepared, job.run_url)
-        print_estimates([time_needed])
+        print_estimates(times)
 
 
 @app.command()
