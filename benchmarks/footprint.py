@@ -1,9 +1,9 @@
 """What a scene costs that is half empty: ``python -m benchmarks.footprint --side 1024 --bands B4.tif B3.tif B2.tif``.
 
-Cuts a square from the middle of a raster, filled up with its mirror images where it is smaller, and makes a second scene
-of it with no data outside of a square that stands on its corner, which is half of it, as the footprint of a satellite's
-tile is. Plans and enlarges both, one after the other on this machine, and prints forwards and seconds of each, and the
-ratios; ``--plan`` counts forwards alone.
+Cuts a square from the middle of a raster, filled up with its mirror images where it is smaller, and makes a second
+scene of it with no data outside of a square that stands on its corner, which is half of it, as the footprint of a
+satellite's tile is. Plans and enlarges both, one after the other on this machine, and prints forwards and seconds of
+each, and the ratios; ``--plan`` counts forwards alone.
 """
 
 from __future__ import annotations

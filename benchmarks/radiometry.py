@@ -12,6 +12,7 @@ import argparse
 import subprocess
 import sys
 import tempfile
+from fractions import Fraction
 from pathlib import Path
 
 import numpy as np
@@ -19,6 +20,9 @@ import rasterio
 import torch
 from rasterio.windows import Window
 from torch.nn import functional
+
+from pipeline.imaging.agreement import Agreement, averaged
+from pipeline.imaging.spectra import angles
 
 Figures = dict[str, float]
 
@@ -32,13 +36,6 @@ def read_crop(paths: list[Path], side: int) -> tuple[np.ndarray, dict[str, objec
             bands.append(raster.read(window=Window(left, top, side, side)))
             profile = {"driver": "GTiff", "dtype": raster.dtypes[0], "crs": raster.crs, "transform": raster.transform}
     return np.concatenate(bands), profile
-
-
-def shrunk(values: np.ndarray, scale: int) -> np.ndarray:
-    """The mean of each square, float64."""
-    count, height, width = values.shape
-    found: np.ndarray = values.astype(np.float64).reshape(count, height // scale, scale, width // scale, scale)
-    return found.mean(axis=(2, 4))
 
 
 def rounded(values: np.ndarray, dtype: str) -> np.ndarray:
@@ -70,27 +67,26 @@ def upscaled(low: np.ndarray, profile: dict[str, object], scale: int, words: lis
 
 
 def measure(made: np.ndarray, low: np.ndarray, truth: np.ndarray, scale: int) -> list[Figures]:
-    """A band each."""
-    off, apart = shrunk(made, scale) - low, made.astype(np.float64) - truth
+    """A band each; what `gigatile compare` tells of a result and its input, and how far the result is off the crop."""
+    agreement = Agreement(len(low), Fraction(scale), made.dtype, low.dtype)
+    agreement.add(made, low, bicubic(low, scale))
+    apart = np.abs(made.astype(np.float64) - truth).mean(axis=(1, 2))
     return [
         {
-            "levels in": float(len(np.unique(low[band]))),
-            "levels out": float(len(np.unique(made[band]))),
-            "bias": float(off[band].mean()),
-            "mean off": float(np.abs(off[band]).mean()),
-            "p99.9 off": float(np.percentile(np.abs(off[band]), 99.9)),
-            "mean off the crop": float(np.abs(apart[band]).mean()),
+            "levels in": float("nan") if band.levels_input is None else band.levels_input,
+            "levels out": float("nan") if band.levels_result is None else band.levels_result,
+            "bias": band.bias or 0.0,
+            "mean off": band.mae or 0.0,
+            "p99.9 off": band.p999 or 0.0,
+            "mean off the crop": float(off),
         }
-        for band in range(len(made))
+        for band, off in zip(agreement.figures().bands, apart, strict=True)
     ]
 
 
 def spectral_angle(made: np.ndarray, truth: np.ndarray) -> float:
-    """The mean angle between spectra, in degrees (SAM; Kruse et al. 1993)."""
-    ours, theirs = made.astype(np.float64), truth.astype(np.float64)
-    norms = np.linalg.norm(ours, axis=0) * np.linalg.norm(theirs, axis=0)
-    cosine = (ours * theirs).sum(axis=0) / np.maximum(norms, 1e-12)
-    return float(np.degrees(np.arccos(np.clip(cosine, -1, 1))).mean())
+    """The mean angle between spectra, in degrees."""
+    return float(np.nanmean(angles(made, truth)))
 
 
 def main() -> None:
@@ -101,7 +97,7 @@ def main() -> None:
     parser.add_argument("words", nargs="*", help="after --: options of gigatile upscale")
     options = parser.parse_args()
     truth, profile = read_crop(options.bands, options.side)
-    low = rounded(shrunk(truth, options.scale), str(profile["dtype"]))
+    low = rounded(averaged(truth, Fraction(options.scale)), str(profile["dtype"]))
     made = {
         "gigatile": upscaled(low, profile, options.scale, options.words),
         "bicubic": rounded(bicubic(low, options.scale), str(profile["dtype"])),

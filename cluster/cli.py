@@ -25,6 +25,7 @@ from cluster.terminal.printing import (
     print_plan,
     print_prompts,
     print_result,
+    print_sample,
     print_series,
     print_stage,
     print_status,
@@ -67,7 +68,12 @@ def upscale(job: Job) -> None:
     with one_line_errors(), stoppable():
         for one in page_jobs(job):
             started, url = time.monotonic(), one.run_url
-            result = do(one, should_stop=switch, on_plan=functools.partial(print_plan, run_url=url))
+            result = do(
+                one,
+                should_stop=switch,
+                on_plan=functools.partial(print_plan, run_url=url),
+                on_sample=functools.partial(print_sample, num=one.uncertainty),
+            )
             print_result(result, one.output, url, time.monotonic() - started)
 
 
@@ -117,17 +123,21 @@ def _print_one_plan(job: Job, as_json: bool) -> None:
     from cluster.runs.upscale import check
 
     with open_source(job) as source:
-        prepared, *_ = check(job, source)
-    (time_needed,) = estimate(job, [prepared])
+        prepared = check(job, source).prepared
+    times = estimate(job, [prepared, *prepared.samples])
     if as_json:
         cost = dataclasses.asdict(prepared.cost)
         record = json.loads(prepared.plan.to_json())
         table = {"hash": prepared.plan.hash, "workers": prepared.workers, "price": cost, "plan": record}
-        table["estimate"] = None if time_needed is None else dataclasses.asdict(time_needed)
+        table["estimate"] = None if times[0] is None else dataclasses.asdict(times[0])
+        table["samples"] = [
+            {"hash": one.plan.hash, "price": dataclasses.asdict(one.cost), "seed": one.plan.recipe.run.seed}
+            for one in prepared.samples
+        ]
         print(json.dumps({**table, "warnings": prepared.warnings}))
         return
     print_plan(prepared, job.run_url)
-    print_estimates([time_needed])
+    print_estimates(times)
 
 
 @app.command()

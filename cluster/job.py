@@ -146,7 +146,27 @@ class Job(Work):
         },
     )
     consistency: bool | None = _setting("codec.consistency")
+    uncertainty: int = _option(
+        0, "seeds, this run's among them, whose spread is written as OUTPUT.uncertainty.tif; 0 for none"
+    )
+    uncertainty_from: float = _option(
+        0.1, "how difficult, 0 to 1, a square of 32 input pixels must be for other seeds to look at it"
+    )
     trust_input: bool = _option(False, "let INPUT make GDAL read other files than pictures beside it")
+
+    def __post_init__(self) -> None:
+        Work.__post_init__(self)
+        if self.uncertainty < 0 or self.uncertainty == 1:
+            raise ValueError(
+                f"--uncertainty {self.uncertainty}: expected 2 or more seeds, whose results are compared, or 0 for none"
+            )
+        if not 0 <= self.uncertainty_from <= 1:
+            raise ValueError(f"--uncertainty-from {self.uncertainty_from:g}: expected a difficulty from 0 to 1")
+
+    @property
+    def uncertainty_output(self) -> str:
+        """Where the spread of results is written."""
+        return f"{self.output}.uncertainty.tif"
 
     @property
     def input_name(self) -> str:

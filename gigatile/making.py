@@ -134,7 +134,7 @@ def plan(
     """What ``upscale`` would do and cost, with the same arguments. Does nothing; raises what ``upscale`` would."""
     job = to_job(Job, recipe, options, input=_input(image_path), output=str(output))
     with open_source(job) as source:
-        prepared, *_ = image.check(job, source)
+        prepared = image.check(job, source).prepared
     return Planned.of(prepared)
 
 

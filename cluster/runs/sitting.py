@@ -54,6 +54,8 @@ class Prepared:
     """0: in this process"""
     warnings: tuple[str, ...] = ()
     """what the user should know before it runs, a line each"""
+    samples: tuple[Prepared, ...] = ()
+    """the same with other seeds, whose results are compared"""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -67,6 +69,8 @@ class Result:
     """tiles with prompts of their own, distinct prompts, and tiles with one that was cut; empty for global prompts"""
     tiles_seen: Seen | None = None
     """what the model saw of all tiles at all steps; None for a recipe that spares nothing"""
+    uncertainty: Exported | None = None
+    """the raster of how far results of other seeds lie apart"""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable
+from dataclasses import dataclass, replace
 from typing import Any
 
 from actors.artifacts.blobs import Blobs
@@ -36,6 +37,7 @@ from .prompts import find_cuts
 from .reporting import Reporter
 from .settings import asked_recipe, outdated
 from .sitting import Prepared, Result, Sitting, already_finished, hand_out_image, leased, match_run, sit
+from .uncertainty import check_samples, prepare_samples, sample_address, write_raster
 from .unread import find_vain
 
 
@@ -56,13 +58,25 @@ def prepare(job: Job, source: ImageSource) -> Prepared:
         *outdated(job),
         *(f"{job.input_name}: {line}" for line in source.info.notes),
     )
-    return Prepared(plan=plan, cost=cost, workers=there.workers, warnings=warnings)
+    samples = prepare_samples(job, plan, source, there)
+    return Prepared(plan=plan, cost=cost, workers=there.workers, warnings=warnings, samples=samples)
 
 
-def check(
-    job: Job, source: ImageSource, opened: Callable[[Address], RunStore] = look_at
-) -> tuple[Prepared, Exported | None, RunStore | None]:
-    """The job's plan, its result where that is there already, and its store where it was begun, ``opened``.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Checked:
+    """A job that passed every check."""
+
+    prepared: Prepared
+    finished: Exported | None = None
+    """its result, where that is there already"""
+    uncertainty: Exported | None = None
+    """the raster of it, likewise"""
+    store: RunStore | None = None
+    """where it was begun"""
+
+
+def check(job: Job, source: ImageSource, opened: Callable[[Address], RunStore] = look_at) -> Checked:
+    """The job's plan, what of its results is there already, and its store where it was begun, ``opened``.
 
     Makes nothing, not even the run's folder, as long as ``opened`` does not.
 
@@ -72,15 +86,17 @@ def check(
     begun = run_exists(job.run_address)
     if not begun:  # before the model is looked at
         check_target(job, source)
-    prepared, store = prepare(job, source), None
+    prepared, finished, store, records = prepare(job, source), None, None, list[Record]()
     if begun:
         store = opened(job.run_address)
-        finished = already_finished(job, match_run(store, prepared.plan))
-        if finished is not None:
-            return prepared, finished, store
-        check_target(job, source)
-    check_disk(prepared.cost, job.run_address)
-    return prepared, None, store
+        records = match_run(store, prepared.plan)
+        finished = already_finished(job, records)
+    raster = check_samples(job, prepared, source, records) if prepared.samples else None
+    if finished is None:
+        if begun:
+            check_target(job, source)
+        check_disk(prepared.cost, job.run_address)
+    return Checked(prepared=prepared, finished=finished, uncertainty=raster, store=store)
 
 
 def upscale(
@@ -88,37 +104,63 @@ def upscale(
     *,
     should_stop: Callable[[], bool],
     on_plan: Callable[[Prepared], None],
+    on_sample: Callable[[int, Prepared], None] = lambda _number, _sample: None,
     on_status: Callable[[dict[str, Any]], None] | None = None,
 ) -> Result:
     """Do the job, or what is left of it. Every error a user can cause is raised before any work starts.
 
-    ``on_status`` hears the status about once a second, in place of the terminal.
+    ``on_sample`` is called before each run with another seed, with its number from 1. ``on_status`` hears the status
+    about once a second, in place of the terminal.
     """
     check_outputs(job.output, job.run_url)
     with open_source(job) as source:
-        prepared, finished, store = check(job, source, RunStore.open)
-        if finished is not None:
-            return Result(exported=finished, tally=Tally(), already_finished=True)
-        plan, store = prepared.plan, store or RunStore.open(job.run_address)
-        on_plan(prepared)
-        with leased(store, plan) as lease:
-            blobs = {} if job.textures is None else _keep_textures(store, plan, job.textures)
-            sitting = Sitting(
-                job=job,
-                prepared=prepared,
-                store=store,
-                lease=lease,
-                should_stop=should_stop,
-                given_blobs=blobs,
-                on_status=on_status,
-            )
-            result = sit(
-                sitting,
-                bring_in=functools.partial(_bring_in, sitting, job, source),
-                hand_out=functools.partial(_hand_out, sitting, source),
-            )
+        checked = check(job, source, RunStore.open)
+        prepared, finished, raster = checked.prepared, checked.finished, checked.uncertainty
+        store = checked.store or RunStore.open(job.run_address)
+        has_all = raster is not None or not prepared.samples
+        if finished is None or not has_all:
+            on_plan(prepared)
+        do = functools.partial(_sit_at, job, source, should_stop=should_stop, on_status=on_status)
+        if finished is None:
+            result = do(prepared, store, hand_out=functools.partial(_hand_out, source))
             assert result is not None
-            return result
+        else:
+            result = Result(exported=finished, tally=Tally(), already_finished=True)
+        if not has_all:
+            for number, sample in enumerate(prepared.samples, 1):
+                on_sample(number, sample)
+                do(sample, RunStore.open(sample_address(job, number)), hand_out=_hand_out_nothing)
+            raster = write_raster(job, prepared, source, store, should_stop)
+        return replace(result, uncertainty=raster)
+
+
+def _sit_at(
+    job: Job,
+    source: ImageSource,
+    prepared: Prepared,
+    store: RunStore,
+    *,
+    hand_out: Callable[[Sitting, Reporter], Exported | None],
+    should_stop: Callable[[], bool],
+    on_status: Callable[[dict[str, Any]], None] | None,
+) -> Result | None:
+    """Compute what is left of the picture, or of a sample of it."""
+    with leased(store, prepared.plan) as lease:
+        blobs = {} if job.textures is None else _keep_textures(store, prepared.plan, job.textures)
+        sitting = Sitting(
+            job=job,
+            prepared=prepared,
+            store=store,
+            lease=lease,
+            should_stop=should_stop,
+            given_blobs=blobs,
+            on_status=on_status,
+        )
+        return sit(
+            sitting,
+            bring_in=functools.partial(_bring_in, sitting, job, source),
+            hand_out=functools.partial(hand_out, sitting),
+        )
 
 
 def _bring_in(sitting: Sitting, job: Job, source: ImageSource, reporter: Reporter, records: list[Record]) -> None:
@@ -131,7 +173,11 @@ def _bring_in(sitting: Sitting, job: Job, source: ImageSource, reporter: Reporte
             ingest(store, DIFFICULTY_MAP, plan.difficulty_map, picture, lease, records, on_rows=sitting.stop_if_asked)
 
 
-def _hand_out(sitting: Sitting, source: ImageSource, reporter: Reporter) -> Exported:
+def _hand_out_nothing(_sitting: Sitting, _reporter: Reporter) -> None:
+    """A sample's pixels stay in its run."""
+
+
+def _hand_out(source: ImageSource, sitting: Sitting, reporter: Reporter) -> Exported:
     return hand_out_image(sitting, reporter, source.info, source)
 
 

@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import json
-import math
 from typing import Annotated
 
 import typer
-from rich.table import Table
 
 from cluster.console.ending import one_line_errors
 from cluster.console.screen import err
 from cluster.console.whereabouts import check_lasting, place_of
 
+from . import comparing
 from .options import JsonOpt, RunArg, TrustOpt
 from .printing import out, print_warnings
 
@@ -22,23 +20,29 @@ app = typer.Typer()
 @app.command()
 def compare(
     first: Annotated[str, typer.Argument(metavar="A", help="image")],
-    second: Annotated[str, typer.Argument(metavar="B", help="image of the same size, the reference")],
+    second: Annotated[str, typer.Argument(metavar="B", help="image of the same size, the reference; or A's input")],
+    satellite: Annotated[
+        str | None,
+        typer.Option(metavar="INPUT", help="what A was made from: what of A is true, B being the truth (opensr-test)"),
+    ] = None,
     as_json: JsonOpt = False,
     trust_input: TrustOpt = False,
 ) -> None:
-    """Measure how alike two images are: PSNR, SSIM, MS-SSIM and VIF, window by window."""
+    """Measure how alike two images are: PSNR, SSIM, MS-SSIM and VIF, window by window.
+
+    Where A is larger than B, as its enlargement: how far A, averaged over each pixel of B, is off B, band by band.
+    """
     from cluster.pictures.comparison import compare_images
+    from cluster.pictures.consistency import are_of_one_size, check_consistency
+    from cluster.pictures.satellite import compare_satellite
 
     with one_line_errors():
-        figures = compare_images(first, second, trust=trust_input)
-        if as_json:
-            # JSON has no infinity: equal images have no PSNR
-            print(json.dumps({name: value if value != math.inf else None for name, value in figures.items()}))
-            return
-        table = Table("measure", "value")
-        for name, value in figures.items():
-            table.add_row(name, "-" if value is None else f"{value:.4f}")
-        out.print(table)
+        if satellite is not None:
+            comparing.show_satellite(compare_satellite(first, second, satellite, trust=trust_input), as_json)
+        elif are_of_one_size(first, second, trust=trust_input):
+            comparing.show_likeness(compare_images(first, second, trust=trust_input), as_json)
+        else:
+            comparing.show_consistency(check_consistency(first, second, trust=trust_input), as_json)
 
 
 @app.command()

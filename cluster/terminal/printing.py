@@ -84,8 +84,23 @@ def print_plan(prepared: Prepared, run_url: str) -> None:
     if plan.tagger is not None:
         words = f"{len(plan.tagger.phrases)} phrases and {len(plan.tagger.degradations)} of damage"
         rows["tagger"] = plan.tagger.kind + (f", {words}" if plan.tagger.phrases else "")
+    if prepared.samples:
+        rows["others"] = _others(prepared)
     print_rows(rows)
     print_warnings(prepared.warnings)
+
+
+def _others(prepared: Prepared) -> str:
+    """What the samples cost beside the picture itself."""
+    sample, num = prepared.samples[0], len(prepared.samples)
+    disk = sample.cost.disk_peak / 1e6
+    words = f"{num} more seed{'s' if num > 1 else ''}, each {sample.cost.forwards} tiles through the model"
+    return f"{words} and {disk:.0f} MB of disk at most, beside the run"
+
+
+def print_sample(number: int, sample: Prepared, num: int) -> None:
+    """That a run with another seed begins; ``num``: of all of them, the picture itself among them."""
+    err.print(f"seed {number + 1} of {num}: {sample.plan.recipe.run.seed}")
 
 
 def _work_rows(plan: Plan, cost: Price) -> dict[str, str]:
@@ -196,9 +211,11 @@ def print_result(result: Result, output: str, run_url: str, seconds: float) -> N
     """How a command that makes a picture ended."""
     if result.already_finished:
         out.print(f"already finished: {output} (pixels sha256 {result.exported.sha256})")
+        _print_uncertainty(result)
         return
     out.print(f"wrote {place_of(output)} in {seconds:.0f} s")
     out.print(f"pixels sha256 {result.exported.sha256}")
+    _print_uncertainty(result)
     if result.tiles_seen is not None:
         out.print(str(result.tiles_seen))
         if result.tiles_seen.is_little:
@@ -207,6 +224,11 @@ def print_result(result: Result, output: str, run_url: str, seconds: float) -> N
     if counts.get("cut"):
         line = f"prompts of {counts['cut']} of {counts['tiles']} tiles were longer than the model reads"
         print_warnings([f"{line}: see `gigatile prompts {shlex.quote(run_url)}`"])
+
+
+def _print_uncertainty(result: Result) -> None:
+    if result.uncertainty is not None:
+        out.print(f"uncertainty: {place_of(result.uncertainty.path)}")
 
 
 def print_status(table: dict[str, Any], place: tuple[int, int] | None) -> None:

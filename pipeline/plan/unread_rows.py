@@ -16,6 +16,7 @@ from pipeline.settings import Condition
 
 from .plan import Plan
 from .recipe import SETTINGS
+from .samples import can_spare
 from .unread_case import Case, Row
 
 
@@ -184,6 +185,16 @@ ROWS: tuple[Row, ...] = (
         setting="--difficulty",
         when=lambda case: case.brightest == 0,
         why="the map is black: every place is spared but in the last steps",
+    ),
+    Row(
+        setting="--uncertainty-from",
+        when=lambda case: not case.options.get("--uncertainty"),
+        why="it says where other seeds look, and --uncertainty asks for none",
+    ),
+    Row(
+        setting="--uncertainty-from",
+        when=lambda case: bool(case.options.get("--uncertainty")) and not can_spare(case.plan),
+        why="the recipe sums up the whole picture, or samples it dilated: other seeds look everywhere",
     ),
     # -- pictures that are shown
     Row(

@@ -16,6 +16,7 @@ from cluster.terminal.printing import (
     print_prompts,
     print_result,
     print_rows,
+    print_sample,
     print_series,
     print_stage,
     print_status,
@@ -89,7 +90,7 @@ def test_work_that_is_not_counted(capsys: Capture, estimates: list[Estimate | No
 
 def prepared(workers: int = 3, warnings: tuple[str, ...] = (), **recipe: Any) -> Any:
     plan = small_plan(height=75, width=125, steps=3, **recipe)
-    return SimpleNamespace(plan=plan, cost=price(plan), workers=workers, warnings=warnings)
+    return SimpleNamespace(plan=plan, cost=price(plan), workers=workers, warnings=warnings, samples=())
 
 
 def test_a_plan(capsys: Capture) -> None:
@@ -139,6 +140,18 @@ def test_groups_in_words(capsys: Capture) -> None:
     assert printing._activity(recipe) == (
         "groups, by file; steps of simple, medium and hard tiles: 4 from 250 on, 9 from 500 on, 12 from 1000 on"
     )
+
+
+def test_what_other_seeds_cost(capsys: Capture) -> None:
+    given, other = prepared(), prepared(seed=78)
+    given.samples = (other, other)
+    print_plan(given, "runs/a")
+    lines, _ = told(capsys)
+    assert rows(lines)["others"].startswith(f"2 more seeds, each {other.cost.forwards} tiles through the model")
+    print_sample(1, other, 3)
+    assert told(capsys) == ([], ["seed 2 of 3: 78"])
+    print_result(result(uncertainty=SimpleNamespace(path="/x/o.uncertainty.tif")), "/x/o.png", "run", 1.0)
+    assert any(line.startswith("uncertainty: /x/o.uncertainty.tif") for line in told(capsys)[0])
 
 
 def stage(index: int, *, cut: bool = False, compat: str = "none", dilated: Any = None, **more: Any) -> Any:
@@ -202,7 +215,7 @@ def test_a_stage_begins(capsys: Capture) -> None:
 
 def result(**facts: Any) -> Any:
     whole = {"already_finished": False, "exported": SimpleNamespace(sha256="ab"), "tiles_seen": None, "prompts": {}}
-    return SimpleNamespace(**(whole | facts))
+    return SimpleNamespace(**(whole | {"uncertainty": None} | facts))
 
 
 def test_how_a_command_ended(capsys: Capture) -> None:

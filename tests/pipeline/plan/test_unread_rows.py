@@ -65,6 +65,12 @@ IN_VAIN: list[tuple[str, dict[str, Any], dict[str, Any]]] = [
         {"preset": "yoda", "difficulty": "file"},
         {"given": Given(difficulty_map=IMAGE), "options": {"--difficulty": "x"}, "brightest": 0},
     ),
+    ("--uncertainty-from", {}, {"options": {"--uncertainty-from": 0.2}}),
+    (
+        "--uncertainty-from",
+        {"colour": "adain"},
+        {"options": {"--uncertainty-from": 0.2, "--uncertainty": 3}},
+    ),
     ("edge_share", {"edge_share": 0.2}, {}),
     ("edge_share", {"edge_share": 0.2, "structure": "image", **STAGES}, {"size": 2 * NATIVE}),
     ("low_band", {"low_band": 0.25}, {}),
@@ -136,6 +142,7 @@ OF_USE: list[tuple[str, dict[str, Any], dict[str, Any]]] = [
         {"preset": "yoda", "difficulty": "file"},
         {"given": Given(difficulty_map=IMAGE), "options": {"--difficulty": "x"}, "brightest": 1},
     ),
+    ("--uncertainty-from", {}, {"options": {"--uncertainty-from": 0.2, "--uncertainty": 3}}),
     ("edge_share", {"edge_share": 0.2, **STAGES}, {"size": 2 * NATIVE}),
     ("low_band", {"low_band": 0.25, "guide": "structure"}, {}),
     ("low_band", {"low_band": 0.25, "lift": "mixed", **STAGES}, {"size": 2 * NATIVE}),
@@ -200,6 +207,6 @@ def test_no_field_and_no_option_is_forgotten() -> None:
     plain = (
         "output input prompt recipe model run steps seed workers threads device address overwrite allow-pickle scale"
     )
-    plain += " bands alpha pages value-range consistency"
+    plain += " bands alpha pages value-range consistency uncertainty"
     plain += " size negative guidance compat vocabulary settings trust-input allow-open-cluster"
     assert options - {f"--{name}" for name in plain.split()} <= rows

@@ -1,0 +1,140 @@
+"""Other seeds of one picture, and the raster of how far they lie apart.
+
+Each sample is a run of its own in a folder of the run's, RUN/sample-1, RUN/sample-2, ...: stopped, resumed and watched
+as any other. The picture itself, sample 0, is what it is without them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+from actors.artifacts.layout import OUT
+from actors.artifacts.series import look_at, run_exists
+from actors.drive import StoppedError
+from cluster.job import Job
+from cluster.machines.backend import Placement
+from cluster.pictures.origin import describe_provenance
+from cluster.pictures.transfer import Exported, decoded_sums
+from cluster.pictures.uncertainty import Sample, find_hard, write_uncertainty
+from pipeline.plan.plan import Plan
+from pipeline.plan.samples import can_spare, sample_plan
+from storage.images import ImageSource, check_output
+from storage.images.identity import file_sha256
+from storage.journal import Record, driver_record
+from storage.links import followed
+from storage.objects.address import Address
+from storage.occupancy import Occupancy
+from storage.run import RunStore
+
+from .binding import check_disk, check_memory, open_difficulty
+from .sitting import Prepared, leased, match_run
+
+UNCERTAINTY = "uncertainty"
+"""kind of the journal's record of the raster"""
+
+
+def sample_address(job: Job, number: int) -> Address:
+    """Where a sample's run is kept."""
+    return job.run_address.child(f"sample-{number}")
+
+
+def prepare_samples(job: Job, plan: Plan, source: ImageSource, there: Placement) -> tuple[Prepared, ...]:
+    """The job's samples beside the picture itself; none where it asks for none.
+
+    Raises ValueError where no place is as difficult as the job asks.
+    """
+    if not job.uncertainty:
+        return ()
+    hard = find_squares(job, plan, source)
+    prepared = []
+    for number in range(1, job.uncertainty):
+        made = sample_plan(plan, number, hard)
+        cost = check_memory(made, there.workers, there.memory, there.where)
+        prepared.append(Prepared(plan=made, cost=cost, workers=there.workers))
+    return tuple(prepared)
+
+
+def find_squares(job: Job, plan: Plan, source: ImageSource) -> Occupancy | None:
+    """Squares of the input that samples look at; None for all."""
+    if not job.uncertainty_from or not can_spare(plan):
+        return None
+    if job.difficulty is None:
+        hard = find_hard(source, plan, job.uncertainty_from)
+    else:
+        with open_difficulty(job.difficulty, trust=job.trust_input) as given:
+            hard = find_hard(source, plan, job.uncertainty_from, given)
+    if not hard.squares.any():
+        raise ValueError(
+            f"--uncertainty: no part of {job.input_name} is as difficult as {job.uncertainty_from:g}: lower "
+            "--uncertainty-from, or leave both out"
+        )
+    return hard
+
+
+def check_samples(job: Job, prepared: Prepared, source: ImageSource, records: Sequence[Record]) -> Exported | None:
+    """The raster where it is there already, as these samples make it; ``records``: the run's journal.
+
+    Raises what keeps it, or a sample, from being made.
+    """
+    for number, sample in enumerate(prepared.samples, 1):
+        address = sample_address(job, number)
+        if run_exists(address):
+            match_run(look_at(address), sample.plan)
+        check_disk(sample.cost, address)
+    path = followed(job.uncertainty_output)
+    for record in reversed(records):
+        is_ours = record.kind == UNCERTAINTY and record.extra["path"] == str(path)
+        if is_ours and path.is_file() and _facts(path, prepared) == _told(record):
+            return Exported(path=job.uncertainty_output, sha256=record.extra["sha256"])
+    info, plan = source.info, prepared.plan
+    check_output(
+        job.uncertainty_output,
+        overwrite=job.overwrite,
+        height=plan.height_out,
+        width=plan.width_out,
+        num_bands=info.num_bands,
+        dtype="float32",
+        inputs=[*job.files_read(), *info.files],
+        info=info,
+    )
+    return None
+
+
+def write_raster(
+    job: Job, prepared: Prepared, source: ImageSource, store: RunStore, should_stop: Callable[[], bool]
+) -> Exported:
+    """Compare the finished runs of all samples, and keep in the picture's journal that it is done."""
+
+    def stop_if_asked() -> None:
+        if should_stop():
+            raise StoppedError("stopped")
+
+    plan = prepared.plan
+    stores = [store, *(look_at(sample_address(job, number)) for number in range(1, job.uncertainty))]
+    with leased(store, plan) as lease:
+        exported = write_uncertainty(
+            job.uncertainty_output,
+            source,
+            plan,
+            [Sample(array=one.open_array(OUT), told=decoded_sums(one.journal.replay())) for one in stores],
+            hard=find_squares(job, plan, source),
+            seeds=[one.plan.recipe.run.seed for one in (prepared, *prepared.samples)],
+            overwrite=job.overwrite,
+            provenance=describe_provenance(plan, source.info),
+            on_region=stop_if_asked,
+        )
+        path = followed(exported.path)
+        facts = {"path": str(path), "sha256": exported.sha256, **_facts(path, prepared)}
+        store.journal.append([driver_record(UNCERTAINTY, extra=facts)], lease.generation)
+    return exported
+
+
+def _facts(path: object, prepared: Prepared) -> dict[str, object]:
+    """What the raster is known by: its bytes, and the plans whose results it compares."""
+    target = followed(str(path))
+    plans = [sample.plan.hash for sample in prepared.samples]
+    return {"size": target.stat().st_size, "file_sha256": file_sha256(target), "samples": plans}
+
+
+def _told(record: Record) -> dict[str, object]:
+    return {name: record.extra.get(name) for name in ("size", "file_sha256", "samples")}
