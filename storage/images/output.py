@@ -14,8 +14,10 @@ import numpy as np
 
 from storage.errors import StorageFullError
 
+from .folders import check_replaceable
 from .formats import check_fits, format_of
 from .info import ImageInfo
+from .limits import Format
 from .target import check_apart, real_target, stale_files
 
 _MOST_WITH_ALPHA = 4
@@ -44,10 +46,10 @@ def check_output(
     """
     wanted = format_of(Path(path), info)
     target = real_target(path)
-    _check_kind(target)
+    _check_kind(target, wanted)
     inputs = list(inputs)
     check_apart(target, inputs)
-    stale = [target] if target.exists() else stale_files(target, [str(name) for name in inputs if name])
+    stale = [target] if _is_there(target) else stale_files(target, [str(name) for name in inputs if name])
     if stale and not overwrite:
         raise FileExistsError(f"{stale[0]} exists; choose another name, or allow overwriting (--overwrite)")
     _check_writable(target.parent, target)
@@ -61,16 +63,21 @@ def check_output(
         _check_room(target.parent, math.ceil(raw * wanted.disk_per_raw_byte))
 
 
-def _check_kind(target: Path) -> None:
-    """Refuse what is not the place of a file."""
+def _is_there(target: Path) -> bool:
+    return any(target.iterdir()) if target.is_dir() else target.exists()
+
+
+def _check_kind(target: Path, wanted: Format) -> None:
+    """Refuse what is not the place of a file, or of a folder where the format is one."""
     folder = target.parent
     if not folder.exists():
         raise FileNotFoundError(f"cannot write {target}: there is no folder {folder}; make it first")
     if not folder.is_dir():
         raise NotADirectoryError(f"cannot write {target}: {folder} is a file; choose another place")
-    if target.is_dir():
-        raise IsADirectoryError(f"cannot write {target}: it is a folder; name a file in it")
-    if target.exists() and not target.is_file():  # a file put in its place would be the end of /dev/null
+    check_replaceable(target, wanted)
+    if (
+        not wanted.is_folder and target.exists() and not target.is_file()
+    ):  # a file put in its place would be the end of /dev/null
         raise ValueError(f"cannot write {target}: it is a pipe or a device; name a file")
 
 

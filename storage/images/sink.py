@@ -61,7 +61,8 @@ def write_image(
     pixels, blocks = _peek(blocks)
     check_fits(Path(path), height=height, width=width, dtype=str(pixels.dtype), num_colours=len(pixels))
     picture = _picture(writer_of(Path(path), info).format, info, pixels, alpha=alpha, mask=mask)
-    picture = replace(picture, scale=scale, height=height, width=width, provenance=provenance)
+    name = real_target(path).name
+    picture = replace(picture, scale=scale, height=height, width=width, provenance=provenance, name=name)
     _write(path, writer_of(Path(path), info), picture, blocks, inputs)
 
 
@@ -98,13 +99,14 @@ def _write(
     target, source = real_target(path), _Source(complete(blocks, picture))
     cache_mb = max(CACHE_MB, math.ceil(_ROWS_OF_TILES * _row_of_tiles_mb(picture)))
     with (
-        staged(target, spare=inputs) as staging,
+        staged(target, spare=inputs, beside=picture.wanted.beside) as staging,
         _translating(target, staging),
         _blaming(package_of(Path(path)), target, source),
         gdal(cache_mb=cache_mb),
     ):
         writer.write(staging, picture, source)
-        if next(iter(source), None) is not None or not staging.is_file():
+        is_made = staging.is_dir() if picture.wanted.is_folder else staging.is_file()
+        if next(iter(source), None) is not None or not is_made:
             raise OSError(f"{type(writer).__name__} has not written all of the picture")
         write_item(staging, target, picture)
 

@@ -36,6 +36,7 @@ _TYPES = {
     "PNG": "image/png",
     "JPEG": "image/jpeg",
     "WEBP": "image/webp",
+    "OME-Zarr": "application/vnd.zarr; version=3",
 }
 _DATES = ("ACQUISITIONDATETIME", "DATETIME", "ACQUISITION_DATE", "SENSING_TIME", "PRODUCT_START_TIME", "DATE_ACQUIRED")
 _DATES_OF_FILES = ("NITF_IDATIM", "EXIF_DateTimeOriginal", "TIFFTAG_DATETIME")

@@ -77,6 +77,10 @@ def check_apart(target: str | os.PathLike[str], inputs: Iterable[str | os.PathLi
                 raise ValueError(
                     f"OUTPUT {target} is {source}, which this command reads: it would be replaced; choose another name"
                 )
+        if final.is_dir() and final in Path(os.path.realpath(source)).parents:
+            raise ValueError(
+                f"OUTPUT {target} holds {source}, which this command reads: it would be replaced; choose another name"
+            )
         if source.is_dir() and final.exists() and Path(os.path.realpath(source)) in final.parents:
             raise ValueError(
                 f"OUTPUT {target} is a file in {source}, which this command reads: it would be replaced; choose another"

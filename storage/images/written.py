@@ -1,0 +1,48 @@
+"""What a result is once it is written: bytes, by which a later command knows whether it is there as it was."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+from pathlib import Path
+
+from storage.links import followed
+
+from .folders import files_in, parts
+from .formats import format_of
+from .identity import file_sha256
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Written:
+    """One result."""
+
+    place: str
+    """absolute path, links followed"""
+    size: int
+    """bytes"""
+    sha256: str
+    """of a file's bytes; of many files, of the list of theirs"""
+
+
+def name_of(output: str) -> str:
+    """Where a result is, by the one name that it has."""
+    return str(followed(output))
+
+
+def look(output: str) -> Written | None:
+    """What is there, read whole; None where the result or a part of it is not."""
+    path = Path(name_of(output))
+    wanted = format_of(path)
+    whole = parts(path, wanted.beside)
+    if not all(part.is_dir() if wanted.is_folder or part != path else part.is_file() for part in whole):
+        return None
+    files = [file for part in whole for file in files_in(part)]
+    return Written(place=str(path), size=sum(file.stat().st_size for file in files), sha256=_digest(files, path))
+
+
+def _digest(files: list[Path], path: Path) -> str:
+    if files == [path]:
+        return file_sha256(path)
+    lines = (f"{file_sha256(file)} {file.relative_to(path.parent).as_posix()}" for file in files)
+    return hashlib.sha256("\n".join(lines).encode("utf-8", "surrogateescape")).hexdigest()
