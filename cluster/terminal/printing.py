@@ -195,7 +195,7 @@ def print_stage(stage: Prepared) -> None:
 def print_result(result: Result, output: str, run_url: str, seconds: float) -> None:
     """How a command that makes a picture ended."""
     if result.already_finished:
-        out.print(f"already finished: {output} (pixels sha256 {result.exported.sha256})")
+        out.print(f"already finished: {place_of(output)} (pixels sha256 {result.exported.sha256})")
         return
     out.print(f"wrote {place_of(output)} in {seconds:.0f} s")
     out.print(f"pixels sha256 {result.exported.sha256}")

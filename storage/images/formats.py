@@ -53,6 +53,12 @@ def writer_of(path: Path, info: ImageInfo | None = None) -> Writer:
     return found
 
 
+def beside_of(path: Path) -> str:
+    """The ending of the folder that a format has beside its file, empty where it has none, or is not known."""
+    found = WRITERS.find(_suffix(path))
+    return "" if found is None else found.format.beside
+
+
 def package_of(path: Path) -> str | None:
     """The package that writes it, with its version; None for gigatile itself."""
     return next((f"{name} {version}" for name, version in WRITERS.packages(_suffix(path)).items()), None)

@@ -14,6 +14,7 @@ import numpy as np
 
 from storage.errors import StorageFullError
 
+from .delivery import Delivery, address_of
 from .folders import check_replaceable
 from .formats import check_fits, format_of
 from .info import ImageInfo
@@ -36,23 +37,22 @@ def check_output(
 ) -> None:
     """Check, before a run starts, that its result can be written to ``path``.
 
-    ``inputs``: files and folders that the command reads, none of which may be the result or its sidecar. A link is
-    followed: the file that it leads to is what is written. ``info``: of the image that is enlarged, which decides what
-    is written of it.
+    ``path``: a file or a folder, or a URL of a store. ``inputs``: files and folders that the command reads, none of
+    which may be the result or its sidecar. A link is followed: the file that it leads to is what is written. ``info``:
+    of the image that is enlarged, which decides what is written of it.
 
     Raises ImageError (suffix, size, bits), ValueError (an input, too long a name, a pipe), FileExistsError,
     FileNotFoundError or NotADirectoryError (the folder), PermissionError or OSError (the folder cannot be written),
-    StorageFullError (too little room; only where height and width, in pixels of the result, are given).
+    StorageFullError (too little room here, where it is made; only where height and width, in pixels of the result, are
+    given).
     """
     wanted = format_of(Path(path), info)
-    target = real_target(path)
-    _check_kind(target, wanted)
-    inputs = list(inputs)
-    check_apart(target, inputs)
-    stale = [target] if _is_there(target) else stale_files(target, [str(name) for name in inputs if name])
-    if stale and not overwrite:
-        raise FileExistsError(f"{stale[0]} exists; choose another name, or allow overwriting (--overwrite)")
-    _check_writable(target.parent, target)
+    address = address_of(path)
+    if address is None:
+        folder = _check_local(path, wanted, overwrite=overwrite, inputs=list(inputs))
+    else:
+        Delivery(address=address, wanted=wanted).check(overwrite=overwrite, inputs=inputs)
+        folder = Path(tempfile.gettempdir())
     if height is not None and width is not None:
         num_colours = num_bands if info is None else info.num_bands
         if info is not None or num_bands > _MOST_WITH_ALPHA:
@@ -60,7 +60,21 @@ def check_output(
         else:  # one of them may be alpha
             check_fits(Path(path), height=height, width=width, dtype=dtype)
         raw = height * width * num_bands * np.dtype(dtype).itemsize
-        _check_room(target.parent, math.ceil(raw * wanted.disk_per_raw_byte))
+        _check_room(folder, math.ceil(raw * wanted.disk_per_raw_byte))
+
+
+def _check_local(
+    path: str | os.PathLike[str], wanted: Format, *, overwrite: bool, inputs: list[str | os.PathLike[str] | None]
+) -> Path:
+    """The folder in which it is made."""
+    target = real_target(path)
+    _check_kind(target, wanted)
+    check_apart(target, inputs)
+    stale = [target] if _is_there(target) else stale_files(target, [str(name) for name in inputs if name])
+    if stale and not overwrite:
+        raise FileExistsError(f"{stale[0]} exists; choose another name, or allow overwriting (--overwrite)")
+    _check_writable(target.parent, target)
+    return target.parent
 
 
 def _is_there(target: Path) -> bool:

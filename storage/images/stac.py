@@ -47,8 +47,10 @@ _METRES_A_DEGREE = 111_319.49
 _UNNUMBERED = {"nan": "nan", "inf": "inf", "-inf": "-inf"}
 
 
-def write_item(staging: Path, target: Path, picture: Picture) -> None:
+def write_item(staging: Path, target: Path, picture: Picture, *, is_sent: bool = False) -> None:
     """Write the item of the finished picture ``staging``, which will be ``target``, beside it.
+
+    ``is_sent``: to another place than the input's machine, so that its address is written in full.
 
     Nothing for one without coordinate system and transform: points and RPCs alone do not say where its edges lie.
     """
@@ -59,12 +61,14 @@ def write_item(staging: Path, target: Path, picture: Picture) -> None:
     if footprint is None:
         log.warning("%s gets no STAC item: a part of its edge lies nowhere on the earth", target)
         return
-    found = item(target, picture, geo, footprint)
+    found = item(target, picture, geo, footprint, is_sent=is_sent)
     text = json.dumps(found, indent=2, ensure_ascii=False, allow_nan=False)
     staging.with_name(f"{staging.name}{STAC}").write_text(f"{text}\n", encoding="utf-8")
 
 
-def item(target: Path, picture: Picture, geo: GeoReference, footprint: Footprint) -> dict[str, Any]:
+def item(
+    target: Path, picture: Picture, geo: GeoReference, footprint: Footprint, *, is_sent: bool = False
+) -> dict[str, Any]:
     """The item of ``target``; ``geo`` is the result's, with coordinate system and transform."""
     provenance = picture.provenance
     return {
@@ -79,7 +83,7 @@ def item(target: Path, picture: Picture, geo: GeoReference, footprint: Footprint
             **_place(picture, geo, footprint),
             **({} if provenance is None else _processing(picture)),
         },
-        "links": _links(target, picture),
+        "links": _links(target, picture, is_sent=is_sent),
         "assets": {
             "image": {
                 "href": f"./{quote(target.name)}",
@@ -175,9 +179,14 @@ def _processing(picture: Picture) -> dict[str, Any]:
     }
 
 
-def _links(target: Path, picture: Picture) -> list[dict[str, str]]:
+def _links(target: Path, picture: Picture, *, is_sent: bool) -> list[dict[str, str]]:
     source = picture.info.path.partition("?")[0]
     if not source:
         return []
-    href = source if "://" in source else quote(Path(os.path.relpath(source, target.parent)).as_posix())
+    if "://" in source:
+        href = source
+    elif is_sent:
+        href = Path(source).absolute().as_uri()
+    else:
+        href = quote(Path(os.path.relpath(source, target.parent)).as_posix())
     return [{"rel": "derived_from", "href": href, "title": "the image that was enlarged"}]

@@ -35,14 +35,14 @@ def real_target(path: str | os.PathLike[str]) -> Path:
     """
     given = expand_home(path).absolute()
     target = Path(os.path.realpath(given))
-    if target.is_symlink():
-        raise OSError(f"cannot write {given}: its links lead round in a circle; remove them")
     room = _name_max(target.parent) - _ROOM_BESIDE
     if len(os.fsencode(target.name)) > room:
         raise ValueError(
             f"cannot write {target}: its name has {len(os.fsencode(target.name))} bytes, and {target.parent} takes "
             f"{room} beside those of a sidecar; choose a shorter one"
         )
+    if target.is_symlink():
+        raise OSError(f"cannot write {given}: its links lead round in a circle; remove them")
     return target
 
 

@@ -6,8 +6,10 @@ import hashlib
 from dataclasses import dataclass
 from pathlib import Path
 
+from storage.home import expand_home
 from storage.links import followed
 
+from .delivery import Delivery, address_of
 from .folders import files_in, parts
 from .formats import format_of
 from .identity import file_sha256
@@ -18,20 +20,25 @@ class Written:
     """One result."""
 
     place: str
-    """absolute path, links followed"""
+    """absolute path, links followed, or URL"""
     size: int
     """bytes"""
     sha256: str
-    """of a file's bytes; of many files, of the list of theirs"""
+    """of a file's bytes; of many files, of the list of theirs; in a store, of its tags of them"""
 
 
 def name_of(output: str) -> str:
     """Where a result is, by the one name that it has."""
-    return str(followed(output))
+    address = address_of(output)
+    return str(followed(expand_home(output)) if address is None else address)
 
 
 def look(output: str) -> Written | None:
-    """What is there, read whole; None where the result or a part of it is not."""
+    """What is there, read whole, but in a store; None where the result or a part of it is not."""
+    address = address_of(output)
+    if address is not None:
+        found = Delivery(address=address, wanted=format_of(Path(address.path))).look()
+        return None if found is None else Written(place=str(address), size=found[0], sha256=found[1])
     path = Path(name_of(output))
     wanted = format_of(path)
     whole = parts(path, wanted.beside)

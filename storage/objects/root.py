@@ -17,7 +17,7 @@ from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from functools import cached_property, partial
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import obstore
 from obstore.exceptions import AlreadyExistsError, BaseError, PreconditionError
@@ -31,6 +31,7 @@ from .listing import walk
 from .opening import make_folder, open_bucket, open_folder, options_from_environment
 from .retrying import Retries
 
+T = TypeVar("T")
 TAKEN = (AlreadyExistsError, PreconditionError)
 """what obstore raises where a key that was to be created exists"""
 _NUM_DELETERS = 16
@@ -120,6 +121,10 @@ class ObjectRoot:
     def pool(self) -> ThreadPoolExecutor:
         """Threads for those who wait for many keys at a time."""
         return ThreadPoolExecutor(_NUM_CHUNK_THREADS, thread_name_prefix="gigatile-store")
+
+    def asked(self, doing: str, key: str, ask: Callable[[], T]) -> T:
+        """What ``ask`` returns, with this store's patience and words for its errors; see Asking.asked."""
+        return self._asking.asked(doing, key, ask)
 
     def get(self, key: str) -> bytes:
         """All bytes at ``key``; KeyError where it is absent.

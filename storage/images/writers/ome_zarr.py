@@ -11,10 +11,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import zarr
-from zarr.codecs import BloscCodec
-from zarr.storage import LocalStore
-
 from storage.images.gdal import open_raster
 from storage.images.limits import Format
 from storage.images.ome import AXES, array_attributes, attributes, window
@@ -71,6 +67,9 @@ class OmeZarrWriter(Writer):
     )
 
     def write(self, staging: Path, picture: Picture, blocks: Blocks) -> None:
+        import zarr  # every command knows of this writer, and few need it
+        from zarr.storage import LocalStore
+
         scratch, total = write_scratch(staging, picture, blocks)
         levels = write_levels(scratch, picture, CHUNK)
         group = zarr.create_group(LocalStore(staging), zarr_format=3)
@@ -85,6 +84,8 @@ class OmeZarrWriter(Writer):
 
 def _write_level(group: Any, picture: Picture, level: int, path: Path) -> tuple[int, int]:
     """Copy a raster into the array of a level; its height and width."""
+    from zarr.codecs import BloscCodec
+
     with open_raster(str(path)) as raster:
         shape = raster.height, raster.width
         cut = Shape.of(picture.num_bands, *shape, picture.dtype)
