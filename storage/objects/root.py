@@ -213,9 +213,10 @@ class ObjectRoot:
 
     def list(self, prefix: str) -> Iterator[str]:
         """Keys below the folder ``prefix`` ("" for all), in no order."""
-        return (key for key, _ in self._sizes(prefix))
+        return (key for key, _ in self.entries(prefix))
 
-    def _sizes(self, prefix: str) -> Iterator[tuple[str, int]]:
+    def entries(self, prefix: str) -> Iterator[tuple[str, int]]:
+        """Keys below the folder ``prefix`` and their bytes, in no order."""
         with self._asking.translating("list", prefix):
             store = self.store
         yield from walk(store, prefix, partial(self._asking.asked, "list", prefix))
@@ -229,12 +230,12 @@ class ObjectRoot:
 
     def size(self, prefix: str) -> int:
         """Bytes held by the keys below the folder ``prefix``."""
-        return sum(size for _, size in self._sizes(prefix))
+        return sum(size for _, size in self.entries(prefix))
 
     def sizes(self) -> dict[str, int]:
         """Bytes by the first part of the key."""
         totals: dict[str, int] = {}
-        for key, size in self._sizes(""):
+        for key, size in self.entries(""):
             folder = key.split("/", 1)[0]
             totals[folder] = totals.get(folder, 0) + size
         return totals

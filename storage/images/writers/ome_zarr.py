@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+
 from storage.images.gdal import open_raster
 from storage.images.limits import Format
 from storage.images.ome import AXES, array_attributes, attributes, window
