@@ -89,8 +89,8 @@ class Work:
             value = getattr(self, name, None)
             if value is not None and value.startswith("~"):  # else as given: /vsizip//data is not /vsizip/data
                 object.__setattr__(self, name, str(expand_home(value)))
-        if self.output.lower().startswith("file://"):
-            object.__setattr__(self, "output", str(Address.parse(self.output)))
+        output = str(Address.parse(self.output)) if self.output.lower().startswith("file://") else self.output
+        object.__setattr__(self, "output", output.rstrip("/") or output)  # a folder, as shells complete its name
         _ = self.run_address
 
     @property

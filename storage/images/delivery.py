@@ -22,6 +22,7 @@ from storage.objects.uploading import look_below, look_up, upload, upload_all
 
 from .folders import files_in
 from .limits import Format
+from .staging import private_folder
 from .target import SIDECARS, real_target
 
 UNFINISHED = ".gigatile-unfinished"
@@ -114,8 +115,9 @@ class Delivery:
 
         Raises FileExistsError where somebody else has put something there meanwhile.
         """
-        with tempfile.TemporaryDirectory(prefix="gigatile-") as folder:
-            path = Path(folder) / self.name
+        scratch = Path(tempfile.gettempdir()) / hashlib.sha256(str(self.address).encode()).hexdigest()
+        with private_folder(scratch) as folder:
+            path = folder / self.name
             yield path
             root = self.root()
             self._check_absent(root, overwrite=overwrite)

@@ -25,6 +25,14 @@ def parts(path: Path, beside: str = "") -> list[Path]:
     return [path.with_name(f"{path.stem}{beside}"), path] if beside else [path]
 
 
+def is_whole(path: Path, wanted: Format) -> bool:
+    """Whether a result of the format is at ``path``, with what belongs to it."""
+    *folders, last = parts(path, wanted.beside)
+    if wanted.is_folder:
+        return (last / wanted.marker).is_file()
+    return last.is_file() and all(folder.is_dir() for folder in folders)
+
+
 def check_replaceable(target: Path, wanted: Format) -> None:
     """Raise OSError where something else than a result of the format lies in its place: it is never removed."""
     if wanted.is_folder:

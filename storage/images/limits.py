@@ -40,6 +40,10 @@ class Format:
     disk_per_raw_byte: float
     """disk needed while writing, scratch file included, for a byte of pixels: a cautious guess for photographs"""
 
+    def __post_init__(self) -> None:
+        if self.is_folder and not self.marker:
+            raise ValueError(f"{self.driver}: a format that is a folder needs a marker, by which one is known again")
+
     def holds(self, dtype: str) -> bool:
         """Whether it holds numbers of ``dtype``, as numpy calls it."""
         return dtype == "uint8" or self.has_any_dtype or (dtype == "uint16" and self.has_16_bits)

@@ -17,6 +17,7 @@ from storage.errors import FULL, CorruptRegionError, ImageError, StorageFullErro
 
 from .blocks import complete
 from .delivery import Delivery, address_of
+from .folders import is_whole
 from .formats import check_fits, package_of, writer_of
 from .gdal import CACHE_MB, GDAL_ERRORS, gdal, reason
 from .info import ImageInfo
@@ -123,8 +124,7 @@ def _write(
         gdal(cache_mb=cache_mb),
     ):
         writer.write(staging, picture, source)
-        is_made = staging.is_dir() if picture.wanted.is_folder else staging.is_file()
-        if next(iter(source), None) is not None or not is_made:
+        if next(iter(source), None) is not None or not is_whole(staging, picture.wanted):
             raise OSError(f"{type(writer).__name__} has not written all of the picture")
         write_item(staging, target, picture, is_sent=is_sent)
 

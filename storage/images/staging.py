@@ -38,11 +38,7 @@ def staged(target: Path, *, spare: Collection[str] = (), beside: str = "") -> It
     this machine left for the same target is removed first, and files that tell of an older picture of that name at the
     end, but those of ``spare``. What is made may be a folder, and have another one ``beside`` it: see Format.
     """
-    prefix = _prefix(target)
-    _sweep(target, prefix)
-    folder = target.with_name(f"{prefix}-{os.getpid()}-{secrets.token_hex(8)}.partial")
-    folder.mkdir(mode=_PRIVATE)
-    try:
+    with private_folder(target) as folder:
         staging = folder / f"picture{target.suffix}"
         yield staging
         sidecars = {ending: staging.with_name(staging.name + ending) for ending in SIDECARS}
@@ -54,6 +50,20 @@ def staged(target: Path, *, spare: Collection[str] = (), beside: str = "") -> It
         take_place(staging, target, folder / ASIDE, beside)
         for ending, path in written.items():
             path.replace(target.with_name(target.name + ending))
+
+
+@contextmanager
+def private_folder(target: Path) -> Iterator[Path]:
+    """A new folder beside ``target``, closed to others, which is removed at the end with all that is in it then.
+
+    What a killed process of this machine left for the same target is removed first.
+    """
+    prefix = _prefix(target)
+    _sweep(target, prefix)
+    folder = target.with_name(f"{prefix}-{os.getpid()}-{secrets.token_hex(8)}.partial")
+    folder.mkdir(mode=_PRIVATE)
+    try:
+        yield folder
     finally:
         put_back(folder / ASIDE, target)
         shutil.rmtree(folder, ignore_errors=True)

@@ -10,7 +10,7 @@ from storage.home import expand_home
 from storage.links import followed
 
 from .delivery import Delivery, address_of
-from .folders import files_in, parts
+from .folders import files_in, is_whole, parts
 from .formats import format_of
 from .identity import file_sha256
 
@@ -41,10 +41,9 @@ def look(output: str) -> Written | None:
         return None if found is None else Written(place=str(address), size=found[0], sha256=found[1])
     path = Path(name_of(output))
     wanted = format_of(path)
-    whole = parts(path, wanted.beside)
-    if not all(part.is_dir() if wanted.is_folder or part != path else part.is_file() for part in whole):
+    if not is_whole(path, wanted):
         return None
-    files = [file for part in whole for file in files_in(part)]
+    files = [file for part in parts(path, wanted.beside) for file in files_in(part)]
     return Written(place=str(path), size=sum(file.stat().st_size for file in files), sha256=_digest(files, path))
 
 

@@ -67,6 +67,12 @@ def test_a_run_is_beside_its_output_in_the_store(tmp_path: Path) -> None:
         Job(input="a.png", output="https://example.org/b.tif")
 
 
+@pytest.mark.parametrize("output", ["a.zarr", "s3://bucket/a.zarr", "/data/a.zarr"])
+def test_a_slash_behind_a_folders_name_says_nothing(output: str) -> None:
+    job = Job(input="a.png", output=f"{output}/")
+    assert (job.output, job.run_url) == (output, f"{output}.run")
+
+
 def test_files_that_a_command_reads() -> None:
     """Not its output; the run, which is read where it is there."""
     job = Job(input="in.tif", output="out.tif", tags="t.json", vit="dino", difficulty="d.png", textures="tex")

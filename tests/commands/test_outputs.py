@@ -12,6 +12,7 @@ import pytest
 from PIL import Image
 from typer.testing import Result
 
+from cluster.console.whereabouts import JOB_VARIABLE
 from cluster.pictures.viewer import write_viewer
 from storage.objects.root import ObjectRoot
 from tests.storage.images.files import write_raster
@@ -208,3 +209,17 @@ def test_no_such_bucket_is_told_before_anything_runs(run: Run, s3_url: str, tmp_
     for verb in ("plan", "upscale"):
         assert "there is no bucket 'gone-away'" in error(run(verb, "in.png", "s3://gone-away/out.tif", "--run", "here"))
     assert not (tmp_path / "here").exists()
+
+
+def test_in_a_job_the_result_lands_in_the_store_or_nowhere(
+    run: Run, s3_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As Ray starts one: with a variable of its own."""
+    monkeypatch.setenv(JOB_VARIABLE, "{}")
+    for words in (["out.tif"], [f"{s3_url}/out.tif", "--run", "here"]):
+        line = error(run("upscale", "in.png", *words))
+        assert "is relative, and a Ray job runs in a folder of Ray's; give an absolute path or a URL such as s3" in line
+    assert {path.name for path in tmp_path.iterdir()} == {"in.png"}
+    made = run("upscale", "in.png", f"{s3_url}/out.tif")
+    assert made.exit_code == 0, made.output
+    assert {path.name for path in tmp_path.iterdir()} == {"in.png"}

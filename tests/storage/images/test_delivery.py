@@ -4,6 +4,10 @@ from __future__ import annotations
 
 import io
 import json
+import os
+import subprocess
+import sys
+import tempfile
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +25,7 @@ from storage.images.georeference import GeoReference
 from storage.images.written import look
 from storage.objects.address import Address
 from storage.objects.root import ObjectRoot
+from tests.storage.full_disk import ROOT
 from tests.storage.images.files import blocks, info_of, picture
 
 GEO = GeoReference(crs_wkt=CRS.from_epsg(32631).to_wkt(), transform=(10.0, 0.0, 500000.0, 0.0, -10.0, 5600000.0))
@@ -112,6 +117,30 @@ def test_what_names_the_others_comes_last(s3_url: str, name: str, monkeypatch: p
     assert keys(s3_url) <= {"a.png.aux.xml", f"{name}.stac.json"}
     write(f"{s3_url}/{name}", picture(20, 30), overwrite=True)
     assert LAST[name] in keys(s3_url)
+
+
+def test_what_a_killed_process_left_here_is_removed(
+    s3_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    code = """
+import os, signal, sys
+from pathlib import Path
+from storage.images.delivery import Delivery
+from storage.images.limits import Format
+from storage.objects.address import Address
+wanted = Format(driver="PNG", max_side=9, disk_per_raw_byte=1)
+with Delivery(address=Address.parse(sys.argv[1]), wanted=wanted).made_here(overwrite=False) as path:
+    path.write_text("half")
+    os.kill(os.getpid(), signal.SIGKILL)
+"""
+    environment = {**os.environ, "TMPDIR": str(tmp_path)}
+    killed = subprocess.run([sys.executable, "-c", code, f"{s3_url}/a.png"], check=False, cwd=ROOT, env=environment)
+    assert killed.returncode == -9
+    assert len(list(tmp_path.iterdir())) == 1
+    write(f"{s3_url}/a.png", picture(20, 30))
+    assert list(tmp_path.iterdir()) == []
+    assert keys(s3_url) == {"a.png"}
 
 
 def test_what_a_killed_process_left_is_no_obstacle(s3_url: str) -> None:
