@@ -1,14 +1,13 @@
 """IIIF Image API 3.0, level 0: a folder that any web server hands out as it is.
 
 ``info.json`` says what there is; ``REGION/SIZE/0/default.jpg`` are the tiles, each asked for by the one address that
-the API calls canonical. The whole picture is there as one file at the size at which it fits in a tile, as
-``full/WIDTH,HEIGHT`` and as ``full/max``, which ``maxWidth`` and ``maxHeight`` say. https://iiif.io/api/image/3.0/
+the API calls canonical. The whole picture is there as one file of at most twice a tile's side, as ``full/WIDTH,HEIGHT``
+and as ``full/max``, to which ``maxWidth`` limits it, and once more as one tile. https://iiif.io/api/image/3.0/
 """
 
 from __future__ import annotations
 
 import json
-import shutil
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -55,10 +54,12 @@ class IiifWriter(Writer):
         scratch, total = write_scratch(staging, picture, blocks)
         check_written(scratch, total)
         staging.mkdir()
-        for level, path in enumerate(write_levels(scratch, picture, TILE)):
+        levels = write_levels(scratch, picture, TILE)
+        for level, path in enumerate(levels):
             self._write_level(staging, path, level, picture)
+        self._write_whole(staging / "full", levels[-2:][0], picture)
+        for path in levels:
             path.unlink()
-        _name_twice(staging / "full", picture)
         write_metadata(staging, picture)
         text = json.dumps(info(picture, self.encoding), indent=2)
         (staging / INFO).write_text(f"{text}\n", encoding="utf-8")
@@ -69,6 +70,15 @@ class IiifWriter(Writer):
                 folder = staging / tile.region / tile.size / "0"
                 folder.mkdir(parents=True)
                 write_tile(folder / f"default.{self.encoding.suffix}", raster, tile.box, picture, self.encoding)
+
+    def _write_whole(self, full: Path, path: Path, picture: Picture) -> None:
+        """The largest whole picture, which is asked for by its size and as the largest."""
+        with open_raster(str(path)) as raster:
+            box = Box(top=0, left=0, height=raster.height, width=raster.width)
+            for size in (f"{box.width},{box.height}", "max"):
+                folder = full / size / "0"
+                folder.mkdir(parents=True, exist_ok=True)
+                write_tile(folder / f"default.{self.encoding.suffix}", raster, box, picture, self.encoding)
 
 
 class IiifPngWriter(IiifWriter):
@@ -121,7 +131,7 @@ def tiles(height: int, width: int, level: int) -> Iterator[Tile]:
 def info(picture: Picture, encoding: Encoding) -> dict[str, Any]:
     """The words of info.json, with a place in the web that is to be put right: see ``PLACEHOLDER``."""
     shapes = level_shapes(picture.height, picture.width, TILE)
-    height, width = shapes[-1]
+    whole = shapes[-2:]
     place = f"{PLACEHOLDER}/{quote(picture.name)}"
     found: dict[str, Any] = {
         "@context": "http://iiif.io/api/image/3/context.json",
@@ -131,20 +141,12 @@ def info(picture: Picture, encoding: Encoding) -> dict[str, Any]:
         "profile": "level0",
         "width": picture.width,
         "height": picture.height,
-        "maxWidth": width,
-        "maxHeight": height,
-        "sizes": [{"width": width, "height": height}],
+        # of a square, since maxHeight is the same if nothing is said of it: no tile is larger
+        **({"maxWidth": max(whole[0])} if len(shapes) > 1 else {}),
+        "sizes": [{"width": width, "height": height} for height, width in reversed(whole)],
         "tiles": [{"width": TILE, "height": TILE, "scaleFactors": [2**level for level in range(len(shapes))]}],
         "seeAlso": [{"id": f"{place}/{METADATA}", "type": "Dataset", "format": "application/json"}],
     }
     if encoding != JPEG:
         found |= {"preferredFormats": [encoding.suffix], "extraFormats": [encoding.suffix]}
     return found
-
-
-def _name_twice(full: Path, picture: Picture) -> None:
-    """The one whole picture is asked for by its size, and as the largest that there is."""
-    height, width = level_shapes(picture.height, picture.width, TILE)[-1]
-    names = full / f"{width},{height}", full / "max"
-    there, absent = names if names[0].is_dir() else reversed(names)
-    shutil.copytree(there, absent)

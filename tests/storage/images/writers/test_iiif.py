@@ -47,8 +47,8 @@ def test_there_is_what_viewers_ask_for(tmp_path: Path, height: int, width: int, 
     folder = tmp_path / name
     info = write(folder, picture(height, width))
     wanted = asked_for(info, suffix)
-    whole = f"{info['maxWidth']},{info['maxHeight']}"
-    twice = {f"full/{size}/0/default.{suffix}" for size in (whole, "max")}
+    whole = {f"{size['width']},{size['height']}" for size in info["sizes"]}
+    twice = {f"full/{size}/0/default.{suffix}" for size in (*whole, "max")}
     found = {path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file()}
     assert found == {*wanted, *twice, "info.json", "metadata.json"}
     for tile, shape in wanted.items():
@@ -62,7 +62,8 @@ def test_info_is_what_the_api_wants(tmp_path: Path) -> None:
     assert (info["type"], info["protocol"], info["profile"]) == ("ImageService3", "http://iiif.io/api/image", "level0")
     assert info["id"] == "http://localhost:8000/a%20b.iiif"
     assert info["tiles"] == [{"width": 512, "height": 512, "scaleFactors": [1, 2, 4]}]
-    assert info["sizes"] == [{"width": 175, "height": 258}]
+    assert info["sizes"] == [{"width": 175, "height": 258}, {"width": 350, "height": 515}]
+    assert info["maxWidth"] == 515
     assert "preferredFormats" not in info
     assert write(tmp_path / "b.png.iiif", picture(4, 4))["preferredFormats"] == ["png"]
 
@@ -75,7 +76,23 @@ def test_no_pixel_is_lost_in_png(tmp_path: Path) -> None:
         for region in ("0,0,300,512/300,512", "0,512,300,88/300,88")
     ]
     np.testing.assert_array_equal(np.concatenate(tiles, axis=1), pixels)
-    np.testing.assert_array_equal(decoded(tmp_path / "a.png.iiif/full/max/0/default.png"), halve(pixels, Holes()))
+    whole = tmp_path / "a.png.iiif/full"
+    for size, expected in (("max", pixels), ("300,600", pixels), ("150,300", halve(pixels, Holes()))):
+        np.testing.assert_array_equal(decoded(whole / size / "0/default.png"), expected)
+
+
+@pytest.mark.parametrize(("height", "width"), [(3000, 100), (1500, 1300), (300, 2100)])
+def test_nothing_that_is_there_is_larger_than_may_be_asked_for(tmp_path: Path, height: int, width: int) -> None:
+    """And the largest is what fits exactly."""
+    info = write(tmp_path / "a.iiif", picture(height, width))
+    sizes = []
+    for path in (tmp_path / "a.iiif").rglob("*.jpg"):
+        with Image.open(path) as image:
+            sizes.append((path.parent.parent.name, image.size))
+    assert max(max(size) for _, size in sizes) == info["maxWidth"]
+    (largest,) = [size for name, size in sizes if name == "max"]
+    assert max(largest) == info["maxWidth"]
+    assert largest[0] / largest[1] == pytest.approx(width / height, rel=0.02)
 
 
 def test_numbers_that_it_does_not_hold_are_refused_before_a_run(tmp_path: Path) -> None:
