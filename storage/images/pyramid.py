@@ -59,12 +59,30 @@ def halve(pixels: np.ndarray, holes: Holes) -> np.ndarray:
     >>> halve(np.array([[[1, 3, 9], [0, 5, 0]]], np.uint8), Holes(nodata=0))
     array([[[3, 9]]], dtype=uint8)
     """
-    opacity = pixels[-1].astype(np.float64) if holes.has_alpha else None
+    if not holes.has_alpha and holes.nodata is None and pixels.dtype.kind != "f":
+        return np.stack([_halve_whole(band) for band in pixels])
+    opacity = _opacity(pixels[-1]) if holes.has_alpha else None
     colours = pixels[:-1] if holes.has_alpha else pixels
     halved = [_halve_band(band, opacity, holes.nodata) for band in colours]
     if holes.has_alpha:
         halved.append(_most(pixels[-1]) if holes.is_hard else _halve_band(pixels[-1], None, None))
     return np.stack(halved)
+
+
+def _opacity(band: np.ndarray) -> np.ndarray:
+    """0 to 1, so that values beside it stay exact."""
+    return band.astype(np.float64) / (1.0 if band.dtype.kind == "f" else np.iinfo(band.dtype).max)
+
+
+def _halve_whole(band: np.ndarray) -> np.ndarray:
+    """Of whole numbers that are all there, in whole numbers: several times as fast."""
+    height, width = band.shape
+    even = np.pad(band, ((0, height % 2), (0, width % 2)), mode="edge") if height % 2 or width % 2 else band
+    wide = np.int32 if band.dtype.itemsize <= 2 else np.int64
+    rows = np.add(even[0::2], even[1::2], dtype=wide)
+    sums = rows[:, 0::2] + rows[:, 1::2]
+    # halves to the even one: what lies between two quarters goes up where the lower one is odd
+    return ((sums + 1 + ((sums >> 2) & 1)) >> 2).astype(band.dtype)
 
 
 def _halve_band(band: np.ndarray, opacity: np.ndarray | None, nodata: float | None) -> np.ndarray:

@@ -47,6 +47,22 @@ def test_every_pixel_is_the_mean_of_those_that_are_there(shape: tuple[int, int],
             assert float(found[band, y, x]) == pytest.approx(expected, abs=1e-6)
 
 
+@pytest.mark.parametrize("dtype", ["int8", "uint8", "int16", "uint16", "int32", "uint32"])
+@pytest.mark.parametrize("shape", [(64, 64), (7, 5), (1, 1)])
+def test_what_is_all_there_is_rounded_as_numpy_rounds(dtype: str, shape: tuple[int, int]) -> None:
+    limits = np.iinfo(dtype)
+    rng = np.random.default_rng(shape[0])
+    few = rng.integers(0, 4, (1, *shape)).astype(dtype)
+    for pixels in (few, few - np.dtype(dtype).type(2) if limits.min else few, np.full_like(few, limits.max)):
+        for _, y, x in np.ndindex(1, *((side + 1) // 2 for side in shape)):
+            mean = np.mean([int(pixels[0, row, col]) for row, col in four(pixels[0], y, x)])
+            assert halve(pixels, Holes())[0, y, x] == np.rint(mean)
+    wild = rng.integers(limits.min, limits.max, (2, *shape), dtype=dtype, endpoint=True)
+    # beside an opacity that hides nothing
+    opaque = np.concatenate([wild, np.full((1, *shape), limits.max, dtype)])
+    np.testing.assert_array_equal(halve(wild, Holes()), halve(opaque, Holes(has_alpha=True, is_hard=True))[:2])
+
+
 def test_nan_has_no_part_and_stays_where_nothing_else_is() -> None:
     pixels = np.array([[[1.0, np.nan, np.nan, np.nan], [3.0, np.nan, np.nan, np.inf]]], "float32")
     for nodata in (None, math.nan):
