@@ -25,7 +25,7 @@ from .writer import Writer
 CHUNK = 512
 """pixels a side of what a reader fetches, of one band"""
 _SHARDS = (2048, 1024, 512, 256, 128)
-_SHARD_BYTES = 64 << 20
+_SHARD_BYTES = 32 << 20
 """of all bands, in memory as one"""
 _LEVEL = 3
 

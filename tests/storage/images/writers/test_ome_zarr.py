@@ -75,7 +75,7 @@ def test_shards_of_any_shape_cover_the_picture(tmp_path: Path, height: int, widt
 def test_a_file_is_what_fits_in_memory() -> None:
     for bands, dtype in ((1, "uint8"), (3, "float32"), (300, "uint16")):
         cut = Shape.of(bands, 10**6, 10**6, dtype)
-        assert np.prod(cut.shard) * np.dtype(dtype).itemsize <= 64 << 20
+        assert np.prod(cut.shard) * np.dtype(dtype).itemsize <= 32 << 20
 
 
 def assert_is_image(group: Any, num_bands: int) -> dict[str, Any]:
