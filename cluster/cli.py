@@ -1,4 +1,4 @@
-"""Command line: ``gigatile COMMAND``, such as upscale, generate, plan, recipes, status, prompts, textures, export."""
+"""Command line: ``gigatile COMMAND``, such as upscale, generate, plan, recipes, status, clean, prompts, export."""
 
 from __future__ import annotations
 
@@ -16,10 +16,12 @@ import typer
 from cluster.console.ending import StopSwitch, one_line_errors, stoppable
 from cluster.console.screen import VisibleFormatter, err
 from cluster.console.surroundings import check_folder, is_unread, last_output
+from cluster.console.whereabouts import place_of
 from cluster.terminal.arguments import takes_job
 from cluster.terminal.options import JsonOpt, RunArg
 from cluster.terminal.pictures import app as pictures
 from cluster.terminal.printing import (
+    byte_text,
     out,
     print_estimates,
     print_plan,
@@ -163,16 +165,34 @@ def status(
     watch: Annotated[bool, typer.Option("--watch", help="print again every 2 s until the run ends")] = False,
 ) -> None:
     """Print how far a run is: from any machine that can read its store."""
+    from cluster.runs.cleaning import removable_bytes
     from cluster.runs.following import follow, look_once
 
     with one_line_errors():
         for table, place in follow(run) if watch else look_once(run):
+            if table["state"] == "finished" and not watch and (place is None or place[0] == place[1]):
+                table["removable_bytes"] = removable_bytes(run)
             if as_json:
                 print(json.dumps(table if place is None else {**table, "stages": place}), flush=True)
             else:
                 print_status(table, place)
             if is_unread(sys.stdout):
                 return
+
+
+@app.command()
+def clean(
+    run: RunArg,
+    keep_pixels: Annotated[
+        bool, typer.Option("--keep-pixels", help="but the decoded pixels, from which `export` writes the picture again")
+    ] = False,
+) -> None:
+    """Remove what a finished run no longer needs: latents, input, pixels. It stays finished; `status` says how much."""
+    from cluster.runs.cleaning import clean as do
+
+    with one_line_errors():
+        cleaned = do(run, keep_pixels=keep_pixels)
+        out.print(f"removed {byte_text(cleaned.size)} ({cleaned.num_keys} files) of {place_of(run)}")
 
 
 @app.command()

@@ -12,6 +12,7 @@ from pipeline.prompts.settings import Prompts
 from pipeline.sampling.settings import Guidance, Sampling
 from pipeline.settings import by_name
 from storage.home import expand_home
+from storage.images.delivery import address_of
 from storage.images.layout import ALPHA, Choice
 from storage.objects.address import Address
 
@@ -49,7 +50,9 @@ _PATHS = ("output", "recipe", "model", "tagger", "vocabulary", "vit", "input", "
 class Work:
     """What every run is given, not yet checked."""
 
-    output: str = _argument("OUTPUT", "image to write: .png, .jpg or .tif", 1)
+    output: str = _argument(
+        "OUTPUT", "image to write, also in s3://, gs:// or az://: .tif, .png, .jpg, .webp, .ome.zarr, .dzi or .iiif", 1
+    )
     recipe: str = _option("multidiffusion", "a preset's name or a TOML file")
     model: str = _option(
         "embedded", "embedded, analytic, a folder in diffusers' format, a hub id, or a model file (TOML)"
@@ -88,6 +91,8 @@ class Work:
                 object.__setattr__(self, name, tuple(map(_at_home, value)))
             elif value is not None:
                 object.__setattr__(self, name, _at_home(value))
+        output = str(Address.parse(self.output)) if self.output.lower().startswith("file://") else self.output
+        object.__setattr__(self, "output", output.rstrip("/") or output)  # a folder, as shells complete its name
         _ = self.run_address
 
     @property
@@ -98,7 +103,10 @@ class Work:
     @property
     def run_address(self) -> Address:
         """Raises ValueError for what is no address."""
-        return Address.local(f"{self.output}.run") if self.run is None else Address.parse(self.run)
+        if self.run is not None:
+            return Address.parse(self.run)
+        is_url = address_of(self.output) is not None
+        return Address.parse(self.run_url) if is_url else Address.local(self.run_url)
 
     def files_read(self) -> tuple[str, ...]:
         """All files, folders and URLs that the command reads; names that are none among them."""

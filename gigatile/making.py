@@ -17,6 +17,7 @@ from cluster.runs.sitting import Result as Ended
 from pipeline.plan.cost import Price
 from pipeline.plan.plan import Plan
 from pipeline.plan.recipe import Recipe
+from storage.images.delivery import address_of
 
 from .recipes import to_job
 from .run import Run
@@ -41,7 +42,8 @@ def _unheard(_status: Status) -> None:
 class Result:
     """A picture that was made."""
 
-    output: Path
+    output: Path | str
+    """a path, or the URL of a picture in a store"""
     sha256: str
     """of the pixels, as the command line tells it"""
     run: Run
@@ -170,8 +172,9 @@ def _warn(lines: list[str], stages: Sequence[Prepared]) -> None:
 
 
 def _result(job: Work, ended: Ended, lines: Sequence[str]) -> Result:
+    path = ended.exported.path
     return Result(
-        output=Path(ended.exported.path),
+        output=Path(path) if address_of(path) is None else path,
         sha256=ended.exported.sha256,
         run=Run(job.run_url),
         already_finished=ended.already_finished,

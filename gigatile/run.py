@@ -9,6 +9,7 @@ from typing import Any
 
 from cluster.pictures.exporting import Input, export_run
 from cluster.pictures.preview import decode_step
+from cluster.runs.cleaning import clean
 from cluster.runs.following import follow, look_once
 from cluster.runs.prompts import TilePrompts, open_prompts, tile_prompts
 from storage.objects.address import Address
@@ -16,7 +17,7 @@ from storage.objects.address import Address
 
 @dataclass(frozen=True, slots=True)
 class Run:
-    """A run, or a series of them, by its folder or URL. Nothing here writes to it."""
+    """A run, or a series of them, by its folder or URL. Nothing here writes to it but ``clean``."""
 
     url: str
 
@@ -33,6 +34,13 @@ class Run:
         """The status every two seconds, until the run ends or nobody is at work on it."""
         for table, _ in follow(self.url):
             yield table
+
+    def clean(self, *, keep_pixels: bool = False) -> int:
+        """Remove what a finished run no longer needs; returns the bytes of it.
+
+        ``keep_pixels``: but the decoded ones, from which ``export`` writes the picture again.
+        """
+        return clean(self.url, keep_pixels=keep_pixels).size
 
     def prompts(self) -> Iterator[TilePrompts]:
         """What each tile was told to be, row by row."""

@@ -8,6 +8,8 @@ from collections.abc import Mapping
 from itertools import pairwise
 from pathlib import Path
 
+from storage.objects.address import Address
+
 JOB_VARIABLE = "RAY_JOB_CONFIG_JSON_ENV_VAR"
 """set by Ray for the entrypoint of a job"""
 CACHE = ("runtime_resources", "working_dir_files")
@@ -15,7 +17,11 @@ CACHE = ("runtime_resources", "working_dir_files")
 
 
 def place_of(path: str) -> str:
-    """A file's absolute path, and the host where it is."""
+    """A file's absolute path, and the host where it is; a URL as it is."""
+    if "://" in path and not path.lower().startswith("file://"):
+        return path
+    if "://" in path:
+        return f"{Address.parse(path)} on {socket.gethostname()}"
     return f"{Path(os.path.expanduser(path)).absolute()} on {socket.gethostname()}"
 
 
@@ -24,9 +30,9 @@ def check_lasting(what: str, path: str, environment: Mapping[str, str] = os.envi
 
     Raises ValueError, one line with the mend.
     """
-    if "://" in path:
+    if "://" in path and not path.lower().startswith("file://"):
         return
-    target = Path(os.path.expanduser(path))
+    target = Path(str(Address.parse(path)) if "://" in path else os.path.expanduser(path))
     parts = target.absolute().parts
     if CACHE in pairwise(parts):
         fault = "lies in Ray's folder for this job, which Ray deletes"
@@ -34,9 +40,10 @@ def check_lasting(what: str, path: str, environment: Mapping[str, str] = os.envi
         fault = "is relative, and a Ray job runs in a folder of Ray's"
     else:
         return
-    where = "an absolute path or a URL such as s3://bucket/runs/scene" if what == "--run" else "an absolute path"
+    url = "s3://bucket/runs/scene" if what == "--run" else "s3://bucket/out.tif"
+    where = f"an absolute path or a URL such as {url}"
     raise ValueError(
-        f"{what} {path}: {fault}; give {where} on {socket.gethostname()}, or take the picture from the run's store "
+        f"{what} {path}: {fault}; give {where}, or take the picture from the run's store "
         "afterwards, anywhere: `gigatile export RUN OUTPUT`"
     )
 

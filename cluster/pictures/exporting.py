@@ -108,7 +108,9 @@ def _check_whole(store: RunStore, plan: Plan, told: dict[int, int]) -> None:
     total = plan.out_regions.num_regions
     missing = total - len(there & told.keys())
     if missing:
-        raise ValueError(f"{missing} of {total} regions of {store.url} are not decoded yet: {_FINISH}")
+        raise ValueError(
+            f"{missing} of {total} regions of {store.url} are not decoded yet, or were cleaned away: {_FINISH}"
+        )
 
 
 def _check_target(plan: Plan, output: str, overwrite: bool, info: ImageInfo, inputs: Sequence[str]) -> None:

@@ -26,6 +26,9 @@ from pipeline.sampling.model_scheduler import scheduler_notes
 from pipeline.taggers.loading import describe_tagger
 from storage.documents import read_text
 from storage.images import ImageSource, check_output, open_image
+from storage.images.delivery import address_of, lies_in
+from storage.images.folders import parts
+from storage.images.formats import beside_of
 from storage.images.georeference import check_georeference
 from storage.images.ground import to_pixels
 from storage.images.layout import Choice
@@ -200,16 +203,33 @@ def check_target(job: Job, source: ImageSource) -> None:
 
 def check_run_place(job: Work) -> None:
     """Raise ValueError where run and output would be kept at one place or in one another, or a file is in the way."""
+    address = address_of(job.output)
     if job.run_address.folder is None:
+        if address is not None:
+            _check_apart_in_store(job, address)
         return
-    run, output = followed(job.run_address.folder), followed(job.output)
-    if output == run or run in output.parents:
-        raise ValueError(f"OUTPUT {job.output} lies in the run's own folder {job.run_url}: give another name, or --run")
-    if output in run.parents:
-        raise ValueError(f"--run {job.run_url} lies below OUTPUT {job.output}, which is to be a file: give another")
+    run = followed(job.run_address.folder)
+    if address is None:
+        _check_apart_here(job, run, followed(job.output))
     there = next(place for place in (run, *run.parents) if os.path.lexists(place))
     if not there.is_dir():
         raise ValueError(f"--run {job.run_url}: {there} is no folder; give a folder that is empty or not there yet")
+
+
+def _check_apart_here(job: Work, run: Path, output: Path) -> None:
+    if output == run or run in output.parents:
+        raise ValueError(f"OUTPUT {job.output} lies in the run's own folder {job.run_url}: give another name, or --run")
+    if any(part == run or part in run.parents for part in parts(output, beside_of(output))):
+        raise ValueError(
+            f"--run {job.run_url} lies below OUTPUT {job.output}, which the picture is to be: give another"
+        )
+
+
+def _check_apart_in_store(job: Work, output: Address) -> None:
+    if lies_in(output, job.run_address):
+        raise ValueError(f"OUTPUT {job.output} lies in the run's own folder {job.run_url}: give another name, or --run")
+    if lies_in(job.run_address, output):
+        raise ValueError(f"--run {job.run_url} lies below OUTPUT {job.output}: give another")
 
 
 def _gib(count: int) -> str:

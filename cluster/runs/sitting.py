@@ -32,10 +32,9 @@ from pipeline.plan.plan import Plan
 from pipeline.plan.record import differing_fields, plan_from_json
 from storage.errors import FencedError
 from storage.images import ImageInfo, ImageSource
-from storage.images.identity import file_sha256
+from storage.images.written import look, name_of
 from storage.journal import Record, driver_record
 from storage.lease import Lease
-from storage.links import followed
 from storage.run import RunStore
 
 from .prompts import count_prompts
@@ -228,9 +227,10 @@ def hand_out_image(
         provenance=describe_provenance(sitting.prepared.plan, info, None if source is None else source.fingerprint),
         on_rows=sitting.stop_if_asked,
     )
-    path = followed(exported.path)
-    facts = {"size": path.stat().st_size, "file_sha256": file_sha256(path)}
-    record = driver_record(EXPORT, extra={"path": str(path), "sha256": exported.sha256, **facts})
+    written = look(exported.path)
+    assert written is not None
+    facts = {"size": written.size, "file_sha256": written.sha256}
+    record = driver_record(EXPORT, extra={"path": written.place, "sha256": exported.sha256, **facts})
     store.journal.append([record], sitting.lease.generation)
     return exported
 
@@ -287,15 +287,16 @@ def already_finished(job: Work, records: list[Record]) -> Exported | None:
 
     Raises FileExistsError where it has others by now, and may not be overwritten.
     """
-    path = followed(job.output)
+    place = name_of(job.output)
     for record in reversed(records):
-        if record.kind != EXPORT or record.extra["path"] != str(path):
+        if record.kind != EXPORT or record.extra["path"] != place:
             continue
-        if not path.is_file():
+        there = look(job.output)
+        if there is None:
             return None
-        if path.stat().st_size == record.extra["size"] and file_sha256(path) == record.extra["file_sha256"]:
+        if (there.size, there.sha256) == (record.extra["size"], record.extra["file_sha256"]):
             return Exported(path=job.output, sha256=record.extra["sha256"])
-        changed = f"{path} was changed since this run wrote it"
+        changed = f"{place} was changed since this run wrote it"
         if not job.overwrite:
             raise FileExistsError(f"{changed}: choose another name, or allow overwriting (--overwrite)")
         log.warning("%s: it is written again", changed)

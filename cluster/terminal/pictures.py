@@ -82,7 +82,7 @@ def textures(
             trust_input=trust_input,
         )
         memory = build_memory(order, show)
-        out.print(f"wrote {output}: {len(memory.keys)} pairs of width {memory.keys.shape[1]}")
+        out.print(f"wrote {place_of(output)}: {len(memory.keys)} pairs of width {memory.keys.shape[1]}")
 
 
 @app.command()
@@ -108,7 +108,7 @@ def decode(
 @app.command()
 def export(
     run: RunArg,
-    output: Annotated[str, typer.Argument(metavar="OUTPUT", help="image to write: .png, .jpg or .tif")],
+    output: Annotated[str, typer.Argument(metavar="OUTPUT", help="image to write, as for `upscale`")],
     image: Annotated[
         list[str] | None,
         typer.Option(

@@ -210,7 +210,7 @@ def print_stage(stage: Prepared) -> None:
 def print_result(result: Result, output: str, run_url: str, seconds: float) -> None:
     """How a command that makes a picture ended."""
     if result.already_finished:
-        out.print(f"already finished: {output} (pixels sha256 {result.exported.sha256})")
+        out.print(f"already finished: {place_of(output)} (pixels sha256 {result.exported.sha256})")
         _print_uncertainty(result)
         return
     out.print(f"wrote {place_of(output)} in {seconds:.0f} s")
@@ -248,6 +248,19 @@ def print_status(table: dict[str, Any], place: tuple[int, int] | None) -> None:
     if "time" in table and (is_silent or table["state"] == "running"):
         line += f" (written {max(0.0, time.time() - table['time']):.0f} s ago)"
     out.print(line if place is None else f"stage {place[0]} of {place[1]}: {line}")
+    if table.get("removable_bytes"):
+        out.print(f"{byte_text(table['removable_bytes'])} of it are needed no more: see `gigatile clean`")
+
+
+def byte_text(count: int) -> str:
+    """
+    >>> byte_text(0), byte_text(999), byte_text(48_200_000), byte_text(3_100_000_000)
+    ('0 kB', '1 kB', '48.2 MB', '3.1 GB')
+    """
+    for unit, name in ((10**9, "GB"), (10**6, "MB")):
+        if count >= unit:
+            return f"{count / unit:.1f} {name}"
+    return f"{count / 1000:.0f} kB"
 
 
 def print_prompts(plan: Plan, rows: Sequence[tuple[str, TilePrompts]], *, head: str, num_tiles: int) -> None:

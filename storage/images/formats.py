@@ -12,7 +12,10 @@ from .info import ImageInfo
 from .limits import Format
 from .picture import RGB
 from .writers.cog import CogWriter
+from .writers.deep_zoom import DeepZoomJpegWriter, DeepZoomWebpWriter, DeepZoomWriter
+from .writers.iiif import IiifPngWriter, IiifWebpWriter, IiifWriter
 from .writers.jpeg import JpegWriter
+from .writers.ome_zarr import OmeZarrWriter
 from .writers.png import PngWriter
 from .writers.tiff import TiffWriter
 from .writers.webp import WebpWriter
@@ -22,7 +25,11 @@ WRITERS: Registry[Writer] = Registry(
     what="writer",
     group="gigatile.writers",
     kind=Writer,
-    built_in=(TiffWriter(), CogWriter(), PngWriter(), JpegWriter(), WebpWriter()),
+    built_in=(
+        *(TiffWriter(), CogWriter(), PngWriter(), JpegWriter(), WebpWriter(), OmeZarrWriter()),
+        *(DeepZoomWriter(), DeepZoomJpegWriter(), DeepZoomWebpWriter()),
+        *(IiifWriter(), IiifPngWriter(), IiifWebpWriter()),
+    ),
     names_of=lambda writer: writer.suffixes,
 )
 """by the suffix without its dot"""
@@ -44,6 +51,12 @@ def writer_of(path: Path, info: ImageInfo | None = None) -> Writer:
     if isinstance(found, TiffWriter) and info is not None and not info.geo.is_empty:
         return _COG
     return found
+
+
+def beside_of(path: Path) -> str:
+    """The ending of the folder that a format has beside its file, empty where it has none, or is not known."""
+    found = WRITERS.find(_suffix(path))
+    return "" if found is None else found.format.beside
 
 
 def package_of(path: Path) -> str | None:
@@ -79,12 +92,17 @@ def check_fits(path: Path, *, height: int, width: int, dtype: str, num_colours: 
             f"pixels are written, got {height} x {width}; choose .tif, .png or .jpg"
         )
     if not wanted.holds(dtype):
-        bits, others = ("8 or 16 bits", ".tif") if wanted.has_16_bits else ("8 bits", ".tif or .png")
+        bits, others = ("8 or 16 bits", ".tif") if wanted.has_16_bits else ("8 bits", _of_more_bits(wanted))
         raise ImageError(f"cannot write {path}: {wanted.driver} holds {bits}, the image has {dtype}; choose {others}")
     if not wanted.has_many_bands and num_colours not in (1, len(RGB)):
         raise ImageError(
             f"cannot write {path}: {wanted.driver} holds gray or RGB, the image has {num_colours} bands; choose .tif"
         )
+
+
+def _of_more_bits(wanted: Format) -> str:
+    """What to choose: viewers of pyramids show one in OME-Zarr with a range that can be moved."""
+    return ".ome.zarr or .tif" if wanted.is_folder or wanted.beside else ".tif or .png"
 
 
 def losses(path: str, info: ImageInfo, scale: int = 1) -> list[str]:
@@ -94,7 +112,7 @@ def losses(path: str, info: ImageInfo, scale: int = 1) -> list[str]:
     """
     wanted, metadata = format_of(Path(path), info), info.metadata
     dpi = None if usable(info.dpi) is None or info.dpi is None else (info.dpi[0] * scale, info.dpi[1] * scale)
-    is_tiff = wanted.has_any_dtype
+    is_tiff = wanted.driver in ("GTiff", "COG")
     there = {
         "transparency": info.has_alpha and not (wanted.has_alpha or (metadata.has_mask and wanted.has_mask)),
         "nodata value": info.nodata is not None and (wanted.is_lossy or not wanted.has_nodata),

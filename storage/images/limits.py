@@ -29,10 +29,20 @@ class Format:
     """whether it can say of each pixel that it is none, without an alpha band"""
     has_nodata: bool = True
     is_lossy: bool = False
+    is_folder: bool = False
+    """whether a result is a folder of files"""
+    beside: str = ""
+    """ending of a folder that belongs to a result's file, in place of its suffix; none where empty"""
+    marker: str = ""
+    """of a folder: the file in it without which it is nothing, which is written last"""
     leaves_out: tuple[str, ...] = ()
     """what of ``Metadata.kinds`` it cannot hold, nor the sidecar beside it"""
     disk_per_raw_byte: float
     """disk needed while writing, scratch file included, for a byte of pixels: a cautious guess for photographs"""
+
+    def __post_init__(self) -> None:
+        if self.is_folder and not self.marker:
+            raise ValueError(f"{self.driver}: a format that is a folder needs a marker, by which one is known again")
 
     def holds(self, dtype: str) -> bool:
         """Whether it holds numbers of ``dtype``, as numpy calls it."""

@@ -14,8 +14,11 @@ import numpy as np
 
 from storage.errors import StorageFullError
 
+from .delivery import Delivery, address_of
+from .folders import check_replaceable
 from .formats import check_fits, format_of
 from .info import ImageInfo
+from .limits import Format
 from .target import check_apart, real_target, stale_files
 
 _MOST_WITH_ALPHA = 4
@@ -34,23 +37,22 @@ def check_output(
 ) -> None:
     """Check, before a run starts, that its result can be written to ``path``.
 
-    ``inputs``: files and folders that the command reads, none of which may be the result or its sidecar. A link is
-    followed: the file that it leads to is what is written. ``info``: of the image that is enlarged, which decides what
-    is written of it.
+    ``path``: a file or a folder, or a URL of a store. ``inputs``: files and folders that the command reads, none of
+    which may be the result or its sidecar. A link is followed: the file that it leads to is what is written. ``info``:
+    of the image that is enlarged, which decides what is written of it.
 
     Raises ImageError (suffix, size, bits), ValueError (an input, too long a name, a pipe), FileExistsError,
     FileNotFoundError or NotADirectoryError (the folder), PermissionError or OSError (the folder cannot be written),
-    StorageFullError (too little room; only where height and width, in pixels of the result, are given).
+    StorageFullError (too little room here, where it is made; only where height and width, in pixels of the result, are
+    given).
     """
     wanted = format_of(Path(path), info)
-    target = real_target(path)
-    _check_kind(target)
-    inputs = list(inputs)
-    check_apart(target, inputs)
-    stale = [target] if target.exists() else stale_files(target, [str(name) for name in inputs if name])
-    if stale and not overwrite:
-        raise FileExistsError(f"{stale[0]} exists; choose another name, or allow overwriting (--overwrite)")
-    _check_writable(target.parent, target)
+    address = address_of(path)
+    if address is None:
+        folder = _check_local(path, wanted, overwrite=overwrite, inputs=list(inputs))
+    else:
+        Delivery(address=address, wanted=wanted).check(overwrite=overwrite, inputs=inputs)
+        folder = Path(tempfile.gettempdir())
     if height is not None and width is not None:
         num_colours = num_bands if info is None else info.num_bands
         if info is not None or num_bands > _MOST_WITH_ALPHA:
@@ -58,19 +60,38 @@ def check_output(
         else:  # one of them may be alpha
             check_fits(Path(path), height=height, width=width, dtype=dtype)
         raw = height * width * num_bands * np.dtype(dtype).itemsize
-        _check_room(target.parent, math.ceil(raw * wanted.disk_per_raw_byte))
+        _check_room(folder, math.ceil(raw * wanted.disk_per_raw_byte))
 
 
-def _check_kind(target: Path) -> None:
-    """Refuse what is not the place of a file."""
+def _check_local(
+    path: str | os.PathLike[str], wanted: Format, *, overwrite: bool, inputs: list[str | os.PathLike[str] | None]
+) -> Path:
+    """The folder in which it is made."""
+    target = real_target(path)
+    _check_kind(target, wanted)
+    check_apart(target, inputs)
+    stale = [target] if _is_there(target) else stale_files(target, [str(name) for name in inputs if name])
+    if stale and not overwrite:
+        raise FileExistsError(f"{stale[0]} exists; choose another name, or allow overwriting (--overwrite)")
+    _check_writable(target.parent, target)
+    return target.parent
+
+
+def _is_there(target: Path) -> bool:
+    return any(target.iterdir()) if target.is_dir() else target.exists()
+
+
+def _check_kind(target: Path, wanted: Format) -> None:
+    """Refuse what is not the place of a file, or of a folder where the format is one."""
     folder = target.parent
     if not folder.exists():
         raise FileNotFoundError(f"cannot write {target}: there is no folder {folder}; make it first")
     if not folder.is_dir():
         raise NotADirectoryError(f"cannot write {target}: {folder} is a file; choose another place")
-    if target.is_dir():
-        raise IsADirectoryError(f"cannot write {target}: it is a folder; name a file in it")
-    if target.exists() and not target.is_file():  # a file put in its place would be the end of /dev/null
+    check_replaceable(target, wanted)
+    if (
+        not wanted.is_folder and target.exists() and not target.is_file()
+    ):  # a file put in its place would be the end of /dev/null
         raise ValueError(f"cannot write {target}: it is a pipe or a device; name a file")
 
 

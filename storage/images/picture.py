@@ -49,6 +49,8 @@ class Picture:
     order: tuple[int, ...] | None = None
     """places in the blocks of the result's bands, where a format can show them in one order alone"""
     provenance: Provenance | None = None
+    name: str = "picture"
+    """of the file or folder, without those that it lies in"""
 
     @property
     def canvas(self) -> Box:
@@ -68,8 +70,13 @@ class Picture:
     @property
     def nodata(self) -> float | None:
         """The input's nodata value, where the result can hold it; a lossy format would smear it."""
+        return None if self.wanted.is_lossy or not self.wanted.has_nodata else self.none_value
+
+    @property
+    def none_value(self) -> float | None:
+        """The input's nodata value, where it is one of the result's numbers, whether its format can say so or not."""
         nodata, kind = self.info.nodata, np.dtype(self.dtype)
-        if nodata is None or self.wanted.is_lossy or not self.wanted.has_nodata:
+        if nodata is None:
             return None
         if kind.kind == "f":
             return nodata if not np.isfinite(nodata) or abs(nodata) <= float(np.finfo(kind).max) else None

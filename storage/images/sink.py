@@ -16,6 +16,8 @@ from storage.box import Box
 from storage.errors import FULL, CorruptRegionError, ImageError, StorageFullError
 
 from .blocks import complete
+from .delivery import Delivery, address_of
+from .folders import is_whole
 from .formats import check_fits, package_of, writer_of
 from .gdal import CACHE_MB, GDAL_ERRORS, gdal, reason
 from .info import ImageInfo
@@ -61,8 +63,17 @@ def write_image(
     pixels, blocks = _peek(blocks)
     check_fits(Path(path), height=height, width=width, dtype=str(pixels.dtype), num_colours=len(pixels))
     picture = _picture(writer_of(Path(path), info).format, info, pixels, alpha=alpha, mask=mask)
-    picture = replace(picture, scale=scale, height=height, width=width, provenance=provenance)
-    _write(path, writer_of(Path(path), info), picture, blocks, inputs)
+    writer, address = writer_of(Path(path), info), address_of(path)
+    picture = replace(picture, scale=scale, height=height, width=width, provenance=provenance, name=_name(path))
+    if address is None:
+        _write(path, writer, picture, blocks, inputs)
+        return
+    with Delivery(address=address, wanted=writer.format).made_here(overwrite=overwrite) as local:
+        _write(local, writer, picture, blocks, inputs, is_sent=True)
+
+
+def _name(path: str | os.PathLike[str]) -> str:
+    return Path(path).name if address_of(path) is not None else real_target(path).name
 
 
 def _picture(
@@ -92,21 +103,30 @@ def _picture(
 
 
 def _write(
-    path: str | os.PathLike[str], writer: Writer, picture: Picture, blocks: Blocks, inputs: Sequence[str]
+    path: str | os.PathLike[str],
+    writer: Writer,
+    picture: Picture,
+    blocks: Blocks,
+    inputs: Sequence[str],
+    *,
+    is_sent: bool = False,
 ) -> None:
-    """Have the writer make the file beside its name, and put it there when it is whole."""
+    """Have the writer make the file beside its name, and put it there when it is whole.
+
+    ``is_sent``: it does not stay on this machine, so nothing in it can lead to files here by their names from there.
+    """
     target, source = real_target(path), _Source(complete(blocks, picture))
     cache_mb = max(CACHE_MB, math.ceil(_ROWS_OF_TILES * _row_of_tiles_mb(picture)))
     with (
-        staged(target, spare=inputs) as staging,
+        staged(target, spare=inputs, beside=picture.wanted.beside) as staging,
         _translating(target, staging),
         _blaming(package_of(Path(path)), target, source),
         gdal(cache_mb=cache_mb),
     ):
         writer.write(staging, picture, source)
-        if next(iter(source), None) is not None or not staging.is_file():
+        if next(iter(source), None) is not None or not is_whole(staging, picture.wanted):
             raise OSError(f"{type(writer).__name__} has not written all of the picture")
-        write_item(staging, target, picture)
+        write_item(staging, target, picture, is_sent=is_sent)
 
 
 def _row_of_tiles_mb(picture: Picture) -> float:

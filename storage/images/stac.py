@@ -36,6 +36,7 @@ _TYPES = {
     "PNG": "image/png",
     "JPEG": "image/jpeg",
     "WEBP": "image/webp",
+    "OME-Zarr": "application/vnd.zarr; version=3",
 }
 _DATES = ("ACQUISITIONDATETIME", "DATETIME", "ACQUISITION_DATE", "SENSING_TIME", "PRODUCT_START_TIME", "DATE_ACQUIRED")
 _DATES_OF_FILES = ("NITF_IDATIM", "EXIF_DateTimeOriginal", "TIFFTAG_DATETIME")
@@ -46,8 +47,10 @@ _METRES_A_DEGREE = 111_319.49
 _UNNUMBERED = {"nan": "nan", "inf": "inf", "-inf": "-inf"}
 
 
-def write_item(staging: Path, target: Path, picture: Picture) -> None:
+def write_item(staging: Path, target: Path, picture: Picture, *, is_sent: bool = False) -> None:
     """Write the item of the finished picture ``staging``, which will be ``target``, beside it.
+
+    ``is_sent``: to another place than the input's machine, so that its address is written in full.
 
     Nothing for one without coordinate system and transform: points and RPCs alone do not say where its edges lie.
     """
@@ -58,12 +61,14 @@ def write_item(staging: Path, target: Path, picture: Picture) -> None:
     if footprint is None:
         log.warning("%s gets no STAC item: a part of its edge lies nowhere on the earth", target)
         return
-    found = item(target, picture, geo, footprint)
+    found = item(target, picture, geo, footprint, is_sent=is_sent)
     text = json.dumps(found, indent=2, ensure_ascii=False, allow_nan=False)
     staging.with_name(f"{staging.name}{STAC}").write_text(f"{text}\n", encoding="utf-8")
 
 
-def item(target: Path, picture: Picture, geo: GeoReference, footprint: Footprint) -> dict[str, Any]:
+def item(
+    target: Path, picture: Picture, geo: GeoReference, footprint: Footprint, *, is_sent: bool = False
+) -> dict[str, Any]:
     """The item of ``target``; ``geo`` is the result's, with coordinate system and transform."""
     provenance = picture.provenance
     return {
@@ -78,7 +83,7 @@ def item(target: Path, picture: Picture, geo: GeoReference, footprint: Footprint
             **_place(picture, geo, footprint),
             **({} if provenance is None else _processing(picture)),
         },
-        "links": _links(target, picture),
+        "links": _links(target, picture, is_sent=is_sent),
         "assets": {
             "image": {
                 "href": f"./{quote(target.name)}",
@@ -174,9 +179,14 @@ def _processing(picture: Picture) -> dict[str, Any]:
     }
 
 
-def _links(target: Path, picture: Picture) -> list[dict[str, str]]:
+def _links(target: Path, picture: Picture, *, is_sent: bool) -> list[dict[str, str]]:
     source = picture.info.file.partition("?")[0]
     if not source:
         return []
-    href = source if "://" in source else quote(Path(os.path.relpath(source, target.parent)).as_posix())
+    if "://" in source:
+        href = source
+    elif is_sent:
+        href = Path(source).absolute().as_uri()
+    else:
+        href = quote(Path(os.path.relpath(source, target.parent)).as_posix())
     return [{"rel": "derived_from", "href": href, "title": "the image that was enlarged"}]

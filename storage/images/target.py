@@ -35,14 +35,14 @@ def real_target(path: str | os.PathLike[str]) -> Path:
     """
     given = expand_home(path).absolute()
     target = Path(os.path.realpath(given))
-    if target.is_symlink():
-        raise OSError(f"cannot write {given}: its links lead round in a circle; remove them")
     room = _name_max(target.parent) - _ROOM_BESIDE
     if len(os.fsencode(target.name)) > room:
         raise ValueError(
             f"cannot write {target}: its name has {len(os.fsencode(target.name))} bytes, and {target.parent} takes "
             f"{room} beside those of a sidecar; choose a shorter one"
         )
+    if target.is_symlink():
+        raise OSError(f"cannot write {given}: its links lead round in a circle; remove them")
     return target
 
 
@@ -77,6 +77,10 @@ def check_apart(target: str | os.PathLike[str], inputs: Iterable[str | os.PathLi
                 raise ValueError(
                     f"OUTPUT {target} is {source}, which this command reads: it would be replaced; choose another name"
                 )
+        if final.is_dir() and final in Path(os.path.realpath(source)).parents:
+            raise ValueError(
+                f"OUTPUT {target} holds {source}, which this command reads: it would be replaced; choose another name"
+            )
         if source.is_dir() and final.exists() and Path(os.path.realpath(source)) in final.parents:
             raise ValueError(
                 f"OUTPUT {target} is a file in {source}, which this command reads: it would be replaced; choose another"

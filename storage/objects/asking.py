@@ -57,9 +57,10 @@ class Asking:
             kind = FileNotFoundError if isinstance(error, FileNotFoundError) else OSError
             return kind(f"cannot {doing} {where}: {reason}")
         refusal = Refusal.of(error)
+        mend = refusal.mend(self._address.kind)
         if refusal.lacks_bucket:
-            return NoBucketError(f"{self._address.url}: there is no bucket {self._address.bucket!r}: {refusal.mend()}")
-        mend = f"; {refusal.mend()}" if refusal.mend() else ""
+            return NoBucketError(f"{self._address.url}: there is no bucket {self._address.bucket!r}: {mend}")
+        mend = f"; {mend}" if mend else ""
         asked = f" (asked again for {waited:.0f} s)" if waited >= 1.0 else ""
         explanation = without_secrets(f"{refusal.reason()}{asked}{mend}", self._options)
         if refusal.forbids:

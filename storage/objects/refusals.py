@@ -51,6 +51,12 @@ _MENDS = {
     "PermanentRedirect": "the bucket is in another region: set AWS_REGION",
     "IllegalLocationConstraintException": "the bucket is in another region: set AWS_REGION",
 }
+_CREDENTIALS = {
+    "s3": "AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or AWS_SKIP_SIGNATURE=true",
+    "gs": "GOOGLE_APPLICATION_CREDENTIALS to a key's file, or GOOGLE_SKIP_SIGNATURE=true",
+    "az": "AZURE_STORAGE_ACCOUNT_NAME and AZURE_STORAGE_ACCOUNT_KEY, or AZURE_SKIP_SIGNATURE=true",
+}
+"""by kind of address"""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -93,15 +99,15 @@ class Refusal:
         denied = issubclass(self.kind, (PermissionDeniedError, UnauthenticatedError)) or self.status in (401, 403)
         return (denied and self.code != _CLOCK) or self._no_credentials
 
-    def mend(self) -> str:
-        """What the user can do, "" where nothing is known."""
+    def mend(self, kind: str = "s3") -> str:
+        """What the user can do at a store of a ``kind`` of address, "" where nothing is known."""
         if self.code in _MENDS or self._other_region:
             region = _REGION.search(self.text)
             told = f"={region[1] or region[2]}" if region else ""
             line = _MENDS.get(self.code, _MENDS["PermanentRedirect"])
             return line + told if line.endswith("AWS_REGION") else line
         if self._no_credentials:
-            return "no credentials are set: set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or AWS_SKIP_SIGNATURE=true"
+            return f"no credentials are set: set {_CREDENTIALS[kind]}"
         if self.forbids:
             return _MENDS["AccessDenied"]
         if self.status == 400:
@@ -132,7 +138,8 @@ class Refusal:
     @property
     def _no_credentials(self) -> bool:
         """Nobody gave any, so the machine's own were asked for, at an address that only clouds have."""
-        return "169.254.169.254" in self.text or "metadata.google.internal" in self.text
+        asked = ("169.254.169.254", "metadata.google.internal", "Account must be specified")
+        return any(word in self.text for word in asked)
 
     @property
     def _misconfigured(self) -> bool:

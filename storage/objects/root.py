@@ -17,7 +17,7 @@ from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from functools import cached_property, partial
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import obstore
 from obstore.exceptions import AlreadyExistsError, BaseError, PreconditionError
@@ -31,6 +31,7 @@ from .listing import walk
 from .opening import make_folder, open_bucket, open_folder, options_from_environment
 from .retrying import Retries
 
+T = TypeVar("T")
 TAKEN = (AlreadyExistsError, PreconditionError)
 """what obstore raises where a key that was to be created exists"""
 _NUM_DELETERS = 16
@@ -121,6 +122,10 @@ class ObjectRoot:
         """Threads for those who wait for many keys at a time."""
         return ThreadPoolExecutor(_NUM_CHUNK_THREADS, thread_name_prefix="gigatile-store")
 
+    def asked(self, doing: str, key: str, ask: Callable[[], T]) -> T:
+        """What ``ask`` returns, with this store's patience and words for its errors; see Asking.asked."""
+        return self._asking.asked(doing, key, ask)
+
     def get(self, key: str) -> bytes:
         """All bytes at ``key``; KeyError where it is absent.
 
@@ -208,9 +213,10 @@ class ObjectRoot:
 
     def list(self, prefix: str) -> Iterator[str]:
         """Keys below the folder ``prefix`` ("" for all), in no order."""
-        return (key for key, _ in self._sizes(prefix))
+        return (key for key, _ in self.entries(prefix))
 
-    def _sizes(self, prefix: str) -> Iterator[tuple[str, int]]:
+    def entries(self, prefix: str) -> Iterator[tuple[str, int]]:
+        """Keys below the folder ``prefix`` and their bytes, in no order."""
         with self._asking.translating("list", prefix):
             store = self.store
         yield from walk(store, prefix, partial(self._asking.asked, "list", prefix))
@@ -224,12 +230,12 @@ class ObjectRoot:
 
     def size(self, prefix: str) -> int:
         """Bytes held by the keys below the folder ``prefix``."""
-        return sum(size for _, size in self._sizes(prefix))
+        return sum(size for _, size in self.entries(prefix))
 
     def sizes(self) -> dict[str, int]:
         """Bytes by the first part of the key."""
         totals: dict[str, int] = {}
-        for key, size in self._sizes(""):
+        for key, size in self.entries(""):
             folder = key.split("/", 1)[0]
             totals[folder] = totals.get(folder, 0) + size
         return totals

@@ -57,6 +57,22 @@ def test_a_run_is_beside_its_output_where_none_is_named(tmp_path: Path, monkeypa
         Job(input="a", output="b.png", run="ftp://a/b")
 
 
+def test_a_run_is_beside_its_output_in_the_store(tmp_path: Path) -> None:
+    job = Job(input="a.png", output="s3://bucket/maps/b.tif")
+    assert (job.run_url, str(job.run_address)) == ("s3://bucket/maps/b.tif.run",) * 2
+    assert job.run_address.folder is None
+    local = Job(input="a.png", output=f"file://{tmp_path}/a%20b.tif")
+    assert (local.output, local.run_address.folder) == (f"{tmp_path}/a b.tif", tmp_path / "a b.tif.run")
+    with pytest.raises(ValueError, match="begins with https://"):
+        Job(input="a.png", output="https://example.org/b.tif")
+
+
+@pytest.mark.parametrize("output", ["a.zarr", "s3://bucket/a.zarr", "/data/a.zarr"])
+def test_a_slash_behind_a_folders_name_says_nothing(output: str) -> None:
+    job = Job(input="a.png", output=f"{output}/")
+    assert (job.output, job.run_url) == (output, f"{output}.run")
+
+
 def test_files_that_a_command_reads() -> None:
     """Not its output; the run, which is read where it is there."""
     job = Job(input="in.tif", output="out.tif", tags="t.json", vit="dino", difficulty="d.png", textures="tex")

@@ -12,7 +12,9 @@ import pytest
 from PIL import Image
 from typer.testing import Result
 
+from cluster.console.whereabouts import JOB_VARIABLE
 from cluster.pictures.viewer import write_viewer
+from storage.objects.root import ObjectRoot
 from tests.storage.images.files import write_raster
 from tests.support.runs import picture
 
@@ -183,3 +185,41 @@ def test_an_archive_by_its_absolute_path(run: Run, tmp_path: Path) -> None:
     shutil.make_archive("z", "zip", tmp_path, "in.png")
     result = run("plan", f"/vsizip/{tmp_path}/z.zip/in.png", "out.png")
     assert result.exit_code == 0, result.stderr
+
+
+@pytest.mark.parametrize("name", ["out.tif", "out.ome.zarr"])
+def test_a_result_in_a_store(run: Run, s3_url: str, name: str) -> None:
+    """With its run beside it; written once, known again, exported again, and never over what is there."""
+    url = f"{s3_url}/maps/{name}"
+    first = run("upscale", "in.png", url)
+    assert first.exit_code == 0, first.output
+    assert f"wrote {url} in" in " ".join(first.output.split())
+    keys = set(ObjectRoot.open(f"{s3_url}/maps").list(""))
+    assert {key.split("/")[0] for key in keys} == {name, f"{name}.run"}
+    assert f"already finished: {url}" in " ".join(run("upscale", "in.png", url).output.split())
+    assert run("plan", "in.png", url).exit_code == 0
+    assert "exists; choose another name" in error(run("export", f"{url}.run", url, quick=False))
+    assert run("export", f"{url}.run", "here.png", quick=False).exit_code == 0
+    assert Path("here.png").is_file()
+    ObjectRoot.open(f"{s3_url}/maps").put("out.tif" if name == "out.tif" else f"{name}/zarr.json", b"another")
+    assert "was changed since this run wrote it" in error(run("upscale", "in.png", url))
+
+
+def test_no_such_bucket_is_told_before_anything_runs(run: Run, s3_url: str, tmp_path: Path) -> None:
+    for verb in ("plan", "upscale"):
+        assert "there is no bucket 'gone-away'" in error(run(verb, "in.png", "s3://gone-away/out.tif", "--run", "here"))
+    assert not (tmp_path / "here").exists()
+
+
+def test_in_a_job_the_result_lands_in_the_store_or_nowhere(
+    run: Run, s3_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As Ray starts one: with a variable of its own."""
+    monkeypatch.setenv(JOB_VARIABLE, "{}")
+    for words in (["out.tif"], [f"{s3_url}/out.tif", "--run", "here"]):
+        line = error(run("upscale", "in.png", *words))
+        assert "is relative, and a Ray job runs in a folder of Ray's; give an absolute path or a URL such as s3" in line
+    assert {path.name for path in tmp_path.iterdir()} == {"in.png"}
+    made = run("upscale", "in.png", f"{s3_url}/out.tif")
+    assert made.exit_code == 0, made.output
+    assert {path.name for path in tmp_path.iterdir()} == {"in.png"}

@@ -24,7 +24,9 @@ class Writer(ABC):
 
     @abstractmethod
     def write(self, staging: Path, picture: Picture, blocks: Blocks) -> None:
-        """Make the file ``staging``, in a folder of its own, of all the blocks.
+        """Make the file ``staging``, in a folder of its own, of all the blocks; or the folder, where the format is one.
+
+        What else is left in that folder goes, but the sidecars and the folder that the format says lies beside.
 
         ``blocks`` come top to bottom and cover the picture once: ``[picture.num_bands, box.height, box.width]`` of
         ``picture.dtype``, with opacity as the last band where the picture has it. They are many, and made as they are

@@ -17,6 +17,15 @@ def test_a_place_is_absolute_and_names_its_host(tmp_path: Path, monkeypatch: pyt
     assert place_of("out.png") == f"{tmp_path}/out.png on {socket.gethostname()}"
 
 
+@pytest.mark.parametrize("url", ["s3://bucket/out.png", "gs://bucket/out.zarr"])
+def test_a_url_is_a_place(url: str) -> None:
+    assert place_of(url) == url
+
+
+def test_a_url_of_a_file_is_here() -> None:
+    assert place_of("file:///data/a%20b.png") == f"/data/a b.png on {socket.gethostname()}"
+
+
 @pytest.mark.parametrize("path", ["/data/out.png", "s3://bucket/run", "file:///data/run"])
 def test_what_lasts(path: str) -> None:
     check_lasting("OUTPUT", path, JOB)
@@ -28,7 +37,9 @@ def test_outside_of_a_job_a_relative_path_is_fine() -> None:
 
 @pytest.mark.parametrize("what", ["OUTPUT", "--run"])
 def test_a_relative_path_in_a_job(what: str) -> None:
-    with pytest.raises(ValueError, match=rf"{what} out.png: is relative.*an absolute path.*gigatile export RUN"):
+    with pytest.raises(
+        ValueError, match=rf"{what} out.png: is relative.*an absolute path or a URL such as s3://.*gigatile export RUN"
+    ):
         check_lasting(what, "out.png", JOB)
 
 
@@ -36,6 +47,6 @@ def test_rays_own_folder_by_any_name(tmp_path: Path, monkeypatch: pytest.MonkeyP
     folder = tmp_path / "session" / "runtime_resources" / "working_dir_files" / "_ray_pkg_1"
     folder.mkdir(parents=True)
     monkeypatch.chdir(folder)
-    for path in ("out.png", str(folder / "out.png")):
+    for path in ("out.png", str(folder / "out.png"), f"file://{folder}/out.png"):
         with pytest.raises(ValueError, match="Ray's folder for this job, which Ray deletes"):
             check_lasting("OUTPUT", path, {})

@@ -274,7 +274,12 @@ def test_the_target_is_the_enlarged_images(monkeypatch: pytest.MonkeyPatch) -> N
         ("run/a.png", "run", "OUTPUT run/a.png lies in the run's own folder run"),
         ("run/deep/a.png", "run", "lies in the run's own folder"),
         ("link/a.png", "run", "lies in the run's own folder"),
-        ("a.png", "a.png/run", "--run a.png/run lies below OUTPUT a.png, which is to be a file"),
+        ("a.png", "a.png/run", "--run a.png/run lies below OUTPUT a.png, which the picture is to be"),
+        ("a.dzi", "a_files", "--run a_files lies below OUTPUT a.dzi"),
+        ("a.zarr", "a.zarr/run", "--run a.zarr/run lies below OUTPUT a.zarr"),
+        ("s3://one/run/a.tif", "s3://one/run", "OUTPUT s3://one/run/a.tif lies in the run's own folder s3://one/run"),
+        ("s3://one/a.zarr", "s3://one/a.zarr/run", "--run s3://one/a.zarr/run lies below OUTPUT s3://one/a.zarr"),
+        ("s3://one/b.png", "file", "is no folder; give a folder that is empty or not there yet"),
         ("b.png", "file", "is no folder; give a folder that is empty or not there yet"),
         ("b.png", "file/run", "is no folder"),
     ],
@@ -289,8 +294,17 @@ def test_places_in_each_others_way(output: str, run: str, message: str) -> None:
 
 @pytest.mark.parametrize(
     ("output", "run"),
-    [("a.png", "a.png.run"), ("a.png", "run"), ("runs.png", "run"), ("deep/a.png", "deep/run"), ("a", "s3://bucket/a")],
+    [
+        ("a.png", "a.png.run"),
+        ("a.png", "run"),
+        ("runs.png", "run"),
+        ("deep/a.png", "deep/run"),
+        ("a", "s3://bucket/a"),
+        ("s3://one/a.tif", None),
+        ("s3://one/a.tif", "run"),
+        ("s3://one/a.tif", "s3://other/a.tif"),
+    ],
 )
-def test_places_apart(output: str, run: str) -> None:
+def test_places_apart(output: str, run: str | None) -> None:
     Path("run").mkdir()
     check_run_place(TextJob(prompt="a", output=output, run=run))

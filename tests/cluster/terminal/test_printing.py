@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from cluster.console.whereabouts import place_of
 from cluster.terminal import printing
 from cluster.terminal.printing import (
     print_estimates,
@@ -220,7 +221,7 @@ def result(**facts: Any) -> Any:
 
 def test_how_a_command_ended(capsys: Capture) -> None:
     print_result(result(already_finished=True), "out.png", "run", 1.0)
-    assert told(capsys) == (["already finished: out.png (pixels sha256 ab)"], [])
+    assert told(capsys) == ([f"already finished: {place_of('out.png')} (pixels sha256 ab)"], [])
     print_result(result(), "/x/out.png", "run", 12.6)
     assert told(capsys) == ([f"wrote /x/out.png on {socket.gethostname()} in 13 s", "pixels sha256 ab"], [])
     print_result(result(prompts={"cut": 0, "tiles": 9}), str(Path("/x/o")), "run", 1.0)

@@ -38,7 +38,7 @@ def read(path: Path) -> dict[str, Any]:
     return dict(json.loads(path.read_text(encoding="utf-8")))
 
 
-@pytest.mark.parametrize("suffix", [".tif", ".png"])
+@pytest.mark.parametrize("suffix", [".tif", ".png", ".ome.zarr"])
 @pytest.mark.parametrize("provenance", [MADE, None])
 def test_catalogues_take_it_in(tmp_path: Path, suffix: str, provenance: Provenance | None) -> None:
     """pystac reads it, and finds it valid by STAC's own schema; those of the extensions lie on the network."""

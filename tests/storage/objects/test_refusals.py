@@ -81,3 +81,19 @@ def test_no_secret_is_said() -> None:
     options = {"aws_secret_access_key": "geheim", "aws_session_token": "marke", "aws_region": "eu"}
     text = "http://me:pass@store/k?X-Sig=1 geheim marke eu"
     assert without_secrets(text, options) == "http://***@store/k?*** *** *** eu"
+
+
+@pytest.mark.parametrize(
+    ("kind", "text", "name"),
+    [
+        ("s3", "error sending request http://169.254.169.254/latest", "AWS_ACCESS_KEY_ID"),
+        ("gs", "status code: 403 http://metadata.google.internal/computeMetadata", "GOOGLE_APPLICATION_CREDENTIALS"),
+        ("az", "error sending request http://169.254.169.254/metadata", "AZURE_STORAGE_ACCOUNT_NAME"),
+        ("az", "Generic MicrosoftAzure error: Account must be specified", "AZURE_STORAGE_ACCOUNT_NAME"),
+    ],
+)
+def test_credentials_are_named_as_the_store_has_them(kind: str, text: str, name: str) -> None:
+    refusal = of(text)
+    assert f"no credentials are set: set {name}" in refusal.mend(kind)
+    assert refusal.forbids
+    assert not refusal.passes

@@ -61,7 +61,7 @@ def test_its_limits_are_asked_before_a_run(monkeypatch: pytest.MonkeyPatch, tmp_
     with pytest.raises(ImageError, match="Raw holds at most 100 pixels a side"):
         check_output(tmp_path / "a.raw", overwrite=False, height=101, width=10)
     assert "Raw has no transparency" in losses("a.raw", info_of(picture(4, 4), has_alpha=True))[0]
-    with pytest.raises(ImageError, match=r"in \.tif .* \.jpeg \.webp \.bin \.raw, got '\.gif'"):
+    with pytest.raises(ImageError, match=r"in \.tif .* \.jpeg \.webp .* \.bin \.raw, got '\.gif'"):
         check_output(tmp_path / "a.gif", overwrite=False)
 
 
@@ -116,3 +116,46 @@ def test_a_broken_one_hurts_nobody_else(monkeypatch: pytest.MonkeyPatch, tmp_pat
     write(tmp_path / "a.png", picture(20, 16))
     with pytest.raises(ImageError, match=r"cannot write .*a\.raw: writer 'raw' of the package broken 1\.0 cannot be"):
         check_output(tmp_path / "a.raw", overwrite=False)
+
+
+FOLDER = """
+from storage.images.limits import Format
+from storage.images.writers.writer import Writer
+
+class Rows(Writer):
+    suffixes = ("rows",)
+    format = Format(driver="Rows", max_side=100, is_folder=True, marker="{marker}", disk_per_raw_byte=1.0)
+
+    def write(self, staging, picture, blocks):
+        staging.mkdir()
+        for number, (_, pixels) in enumerate(blocks):
+            (staging / str(number)).write_bytes(pixels.tobytes())
+
+ROWS = Rows()
+"""
+
+
+def add_folder(patch: pytest.MonkeyPatch, folder: Path, module: str, marker: str) -> None:
+    entries = {"gigatile.writers": {"rows": f"{module}:ROWS"}}
+    files = {f"{module}.py": FOLDER.format(marker=marker)}
+    install(patch, folder / "site", entries, name="rows-writer", version="0.2", files=files)
+
+
+def test_it_may_write_a_folder(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    add_folder(monkeypatch, tmp_path, "rows_good", "0")
+    pixels = picture(20, 16)
+    write(tmp_path / "a.rows", pixels)
+    with pytest.raises(FileExistsError, match="allow overwriting"):
+        write(tmp_path / "a.rows", pixels)
+    write(tmp_path / "a.rows", pixels[:, :8], overwrite=True)
+    assert {path.name for path in (tmp_path / "a.rows").iterdir()} == {"0"}
+
+
+@pytest.mark.parametrize(("marker", "match"), [("never", "Rows has not written all"), ("", "needs a marker")])
+def test_a_folder_without_its_marker_gets_no_name(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, marker: str, match: str
+) -> None:
+    add_folder(monkeypatch, tmp_path, f"rows_{marker}", marker)
+    with pytest.raises((ImageError, ValueError), match=match):
+        write(tmp_path / "a.rows", picture(20, 16))
+    assert not list(tmp_path.glob("*.rows"))
