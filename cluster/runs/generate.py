@@ -35,10 +35,11 @@ from storage.run import RunStore
 
 from .binding import check_disk, check_memory, check_run_place, model_notes, read_tagging, read_vit
 from .foresight import foresee
+from .outcome import already_finished, hand_out_image
 from .prompts import find_cuts
 from .reporting import Reporter
 from .settings import asked_recipe, outdated
-from .sitting import Prepared, Result, Sitting, already_finished, hand_out_image, leased, match_run, sit
+from .sitting import Prepared, Result, Sitting, leased, match_run, sit
 from .unread import find_vain
 
 

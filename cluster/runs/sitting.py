@@ -25,15 +25,12 @@ from cluster.console.surroundings import owner
 from cluster.job import Work
 from cluster.machines.backend import Start
 from cluster.machines.placement import backend_of
-from cluster.pictures.origin import describe_provenance
-from cluster.pictures.transfer import EXPORT, Exported, decoded_sums, export
+from cluster.pictures.transfer import Exported
 from pipeline.plan.cost import Price
 from pipeline.plan.plan import Plan
 from pipeline.plan.record import differing_fields, plan_from_json
 from storage.errors import FencedError
-from storage.images import ImageInfo, ImageSource
-from storage.images.written import look, name_of
-from storage.journal import Record, driver_record
+from storage.journal import Record
 from storage.lease import Lease
 from storage.run import RunStore
 
@@ -210,31 +207,6 @@ def _say_last_words(lease: Lease, reporter: Reporter, tally: Tally, reason: str)
     tell_error(f"{reason}. Resume with: {this_command()}")
 
 
-def hand_out_image(
-    sitting: Sitting, reporter: Reporter, info: ImageInfo, source: ImageSource | None = None
-) -> Exported:
-    """Write the decoded pixels to the job's output, and the journal's record of it; ``source``: of the image."""
-    job, store = sitting.job, sitting.store
-    reporter.announce("export", job.output)
-    exported = export(
-        store,
-        sitting.prepared.plan,
-        info,
-        job.output,
-        told=decoded_sums(store.journal.replay()),
-        alpha=source.alpha if source is not None and info.has_alpha else None,
-        overwrite=job.overwrite,
-        provenance=describe_provenance(sitting.prepared.plan, info, None if source is None else source.fingerprint),
-        on_rows=sitting.stop_if_asked,
-    )
-    written = look(exported.path)
-    assert written is not None
-    facts = {"size": written.size, "file_sha256": written.sha256}
-    record = driver_record(EXPORT, extra={"path": written.place, "sha256": exported.sha256, **facts})
-    store.journal.append([record], sitting.lease.generation)
-    return exported
-
-
 @contextmanager
 def leased(store: RunStore, plan: Plan) -> Iterator[Lease]:
     """The right to write to a run, with its plan in place; kept alive meanwhile."""
@@ -280,25 +252,3 @@ def match_run(store: RunStore, plan: Plan) -> list[Record]:
         shown = "; ".join(lines[:4]) + (f"; and {len(lines) - 4} more" if len(lines) > 4 else "")
         raise ValueError(f"the run {store.url} was begun by another plan: {shown}. {_OTHER}")
     return store.journal.replay()
-
-
-def already_finished(job: Work, records: list[Record]) -> Exported | None:
-    """The export that the journal names for this output, if the file is still there with the bytes that were written.
-
-    Raises FileExistsError where it has others by now, and may not be overwritten.
-    """
-    place = name_of(job.output)
-    for record in reversed(records):
-        if record.kind != EXPORT or record.extra["path"] != place:
-            continue
-        there = look(job.output)
-        if there is None:
-            return None
-        if (there.size, there.sha256) == (record.extra["size"], record.extra["file_sha256"]):
-            return Exported(path=job.output, sha256=record.extra["sha256"])
-        changed = f"{place} was changed since this run wrote it"
-        if not job.overwrite:
-            raise FileExistsError(f"{changed}: choose another name, or allow overwriting (--overwrite)")
-        log.warning("%s: it is written again", changed)
-        return None
-    return None

@@ -33,10 +33,11 @@ from .binding import (
     open_source,
 )
 from .foresight import foresee
+from .outcome import already_finished, hand_out_image
 from .prompts import find_cuts
 from .reporting import Reporter
 from .settings import asked_recipe, outdated
-from .sitting import Prepared, Result, Sitting, already_finished, hand_out_image, leased, match_run, sit
+from .sitting import Prepared, Result, Sitting, leased, match_run, sit
 from .uncertainty import check_samples, prepare_samples, sample_address, write_raster
 from .unread import find_vain
 

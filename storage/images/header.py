@@ -66,7 +66,7 @@ def read_header(place: Place, raster: Any) -> Header:
 def exif_orientation(exif: bytes) -> int:
     """What the EXIF of a file says, 1 where it says nothing that can be.
 
-    >>> exif_orientation(b""), exif_orientation(bytes.fromhex("4d4d002a 00000008 0001 0112 0003 00000001 0006 0000"))
+    >>> exif_orientation(b""), exif_orientation(bytes.fromhex("4d4d002a 00000008 0001 0112 0003 00000001 00060000 00000000"))
     (1, 6)
     """
     found = Exif()

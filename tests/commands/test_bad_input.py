@@ -104,11 +104,12 @@ def test_image_smaller_than_a_tile_works(run: Run, tmp_path: Path) -> None:
     assert size_of(tmp_path / "out.png") == (44, 36)
 
 
-def test_image_smaller_than_the_model_can_see(run: Run, tmp_path: Path) -> None:
+def test_an_image_of_three_pixels_is_enlarged_too(run: Run, tmp_path: Path) -> None:
     write_stable_diffusion(tmp_path / "sd")
     Image.fromarray(picture(3, 3).transpose(1, 2, 0)).save(tmp_path / "dot.png")
-    result = run("upscale", "dot.png", "out.png", "--model", "sd", "--workers", "0", quick=False)
-    one_line(result, "3 x 3", "at least 4")
+    result = run("upscale", "dot.png", "out.png", "--model", "sd", "--workers", "0", "--steps", "1", quick=False)
+    assert result.exit_code == 0, result.output
+    assert size_of(tmp_path / "out.png") == (12, 12)
 
 
 # -- the output ------------------------------------------------------------------------------------------------------

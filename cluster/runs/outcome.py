@@ -1,0 +1,64 @@
+"""A run's picture: handed out, told to the journal, and found again where it is there already."""
+
+from __future__ import annotations
+
+import logging
+
+from cluster.job import Work
+from cluster.pictures.origin import describe_provenance
+from cluster.pictures.transfer import EXPORT, Exported, decoded_sums, export
+from storage.images import ImageInfo, ImageSource
+from storage.images.written import look, name_of
+from storage.journal import Record, driver_record
+
+from .reporting import Reporter
+from .sitting import Sitting
+
+log = logging.getLogger(__name__)
+
+
+def hand_out_image(
+    sitting: Sitting, reporter: Reporter, info: ImageInfo, source: ImageSource | None = None
+) -> Exported:
+    """Write the decoded pixels to the job's output, and the journal's record of it; ``source``: of the image."""
+    job, store = sitting.job, sitting.store
+    reporter.announce("export", job.output)
+    exported = export(
+        store,
+        sitting.prepared.plan,
+        info,
+        job.output,
+        told=decoded_sums(store.journal.replay()),
+        alpha=source.alpha if source is not None and info.has_alpha else None,
+        overwrite=job.overwrite,
+        provenance=describe_provenance(sitting.prepared.plan, info, None if source is None else source.fingerprint),
+        on_rows=sitting.stop_if_asked,
+    )
+    written = look(exported.path)
+    assert written is not None
+    facts = {"size": written.size, "file_sha256": written.sha256}
+    record = driver_record(EXPORT, extra={"path": written.place, "sha256": exported.sha256, **facts})
+    store.journal.append([record], sitting.lease.generation)
+    return exported
+
+
+def already_finished(job: Work, records: list[Record]) -> Exported | None:
+    """The export that the journal names for this output, if the file is still there with the bytes that were written.
+
+    Raises FileExistsError where it has others by now, and may not be overwritten.
+    """
+    place = name_of(job.output)
+    for record in reversed(records):
+        if record.kind != EXPORT or record.extra["path"] != place:
+            continue
+        there = look(job.output)
+        if there is None:
+            return None
+        if (there.size, there.sha256) == (record.extra["size"], record.extra["file_sha256"]):
+            return Exported(path=job.output, sha256=record.extra["sha256"])
+        changed = f"{place} was changed since this run wrote it"
+        if not job.overwrite:
+            raise FileExistsError(f"{changed}: choose another name, or allow overwriting (--overwrite)")
+        log.warning("%s: it is written again", changed)
+        return None
+    return None
