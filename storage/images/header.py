@@ -66,7 +66,8 @@ def read_header(place: Place, raster: Any) -> Header:
 def exif_orientation(exif: bytes) -> int:
     """What the EXIF of a file says, 1 where it says nothing that can be.
 
-    >>> exif_orientation(b""), exif_orientation(bytes.fromhex("4d4d002a 00000008 0001 0112 0003 00000001 00060000 00000000"))
+    >>> one_tag = bytes.fromhex("4d4d002a 00000008 0001 0112 0003 00000001 00060000 00000000")
+    >>> exif_orientation(b""), exif_orientation(one_tag)
     (1, 6)
     """
     found = Exif()
