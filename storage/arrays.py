@@ -7,6 +7,7 @@ writers. What is on the disk is plain Zarr: ``zarr.open_array`` reads it anywher
 from __future__ import annotations
 
 import json
+import math
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -30,6 +31,9 @@ from .box import Box, RegionGrid
 from .chunks import ChunkStore
 from .errors import CorruptRegionError, MissingRegionError, NotFiniteError, RegionConflictError
 
+NOT_FINITE = ("nan", "inf", "-inf")
+"""what can stand for no data among floats and is no number, as text"""
+_NO_DATA = "no_data"
 _CHUNK_KEY = re.compile(r"c/0/(\d+)/(\d+)$")
 
 
@@ -48,6 +52,8 @@ class RegionArray:
     grid: RegionGrid = field(init=False)
     channels: int = field(init=False)
     dtype: np.dtype[Any] = field(init=False)
+    no_data: float | None = field(init=False)
+    """NaN or an infinity, where that stands for no data and so may be written"""
 
     def __post_init__(self) -> None:
         parsed = json.loads(self.metadata)
@@ -56,6 +62,8 @@ class RegionArray:
         object.__setattr__(self, "channels", channels)
         object.__setattr__(self, "grid", RegionGrid(height=height, width=width, side=side))
         object.__setattr__(self, "dtype", np.dtype(parsed["data_type"]))
+        no_data = parsed["attributes"].get(_NO_DATA)
+        object.__setattr__(self, "no_data", None if no_data is None else float(no_data))
 
     def __reduce__(self) -> tuple[Any, ...]:
         return _restored, (self.root, self.name, self.metadata)
@@ -70,8 +78,8 @@ class RegionArray:
 
         The crc covers the values inside the canvas, C order, little-endian. Writing the same values again changes
         nothing. Raises ValueError for data that is not exactly this region (shape, dtype), NotFiniteError for NaN or
-        infinity, RegionConflictError where other values are there already, CorruptRegionError where what is there is
-        damaged.
+        infinity that does not stand for no data, RegionConflictError where other values are there already,
+        CorruptRegionError where what is there is damaged.
         """
         box = self.grid.box(region)
         self._check(region, box, data)
@@ -94,7 +102,7 @@ class RegionArray:
                 f"region {region} of {self.name} takes {self.dtype} {expected}, the whole region and nothing else; "
                 f"got {data.dtype} {data.shape}"
             )
-        if self.dtype.kind == "f" and not np.isfinite(data).all():
+        if self.dtype.kind == "f" and not (np.isfinite(data) | self._is_no_data(data)).all():
             raise NotFiniteError(
                 f"region {region} of {self.name} was to be written with NaN or infinity, which are no results"
             )
@@ -113,7 +121,7 @@ class RegionArray:
                 values = self._values(rows, cols)
         except ValueError as error:
             raise CorruptRegionError(self._damage(box, error)) from error
-        if self.dtype.kind == "f" and np.isnan(values).any():
+        if self._has_unwritten(values):
             raise MissingRegionError(f"{self.name} holds unwritten values (NaN) in {box}, region {self._empty(box)}")
         return values
 
@@ -157,6 +165,17 @@ class RegionArray:
         path = StorePath(ChunkStore(self.root), self.name)
         config: Any = {"write_empty_chunks": True, "order": "C"}
         return zarr.Array(AsyncArray(json.loads(self.metadata), path, config))
+
+    def _is_no_data(self, data: np.ndarray) -> np.ndarray | bool:
+        if self.no_data is None:
+            return False
+        return np.isnan(data) if math.isnan(self.no_data) else data == self.no_data
+
+    def _has_unwritten(self, values: np.ndarray) -> bool:
+        """Where NaN is no data, only an absent chunk tells, which no read passes."""
+        if self.dtype.kind != "f" or (self.no_data is not None and math.isnan(self.no_data)):
+            return False
+        return bool(np.isnan(values).any())
 
     @contextmanager
     def _naming_missing(self) -> Iterator[None]:
@@ -202,8 +221,13 @@ def checksum(data: np.ndarray) -> int:
     return int(google_crc32c.value(np.ascontiguousarray(data, dtype=data.dtype.newbyteorder("<"))))
 
 
-def describe_array(*, channels: int, grid: RegionGrid, dtype: DTypeLike, compress: bool) -> str:
-    """The ``zarr.json`` of an array: one chunk a region, checksummed, NaN (floats) or 0 where nothing is written."""
+def describe_array(
+    *, channels: int, grid: RegionGrid, dtype: DTypeLike, compress: bool, no_data: str | None = None
+) -> str:
+    """The ``zarr.json`` of an array: one chunk a region, checksummed, NaN (floats) or 0 where nothing is written.
+
+    ``no_data``: "nan", "inf" or "-inf", where floats have it for what is no data.
+    """
     _configure_zarr()
     kind = np.dtype(dtype)
     blosc = (BloscCodec(cname="zstd", clevel=3, shuffle="shuffle"),) if compress else ()
@@ -215,7 +239,7 @@ def describe_array(*, channels: int, grid: RegionGrid, dtype: DTypeLike, compres
         compressors=(*blosc, Crc32cCodec()),
         fill_value=np.nan if kind.kind == "f" else 0,
         dimension_names=("c", "y", "x"),
-        attributes={"region_side": grid.side},
+        attributes={"region_side": grid.side} | ({} if no_data is None else {_NO_DATA: no_data}),
         zarr_format=3,
     )
     return json.dumps(array.metadata.to_dict(), indent=1, sort_keys=True)
@@ -228,16 +252,19 @@ def is_description(metadata: dict[str, Any] | None) -> bool:
     try:
         channels, height, width = metadata["shape"]
         grid = RegionGrid(height=height, width=width, side=metadata["chunk_grid"]["configuration"]["chunk_shape"][1])
-        kinds = [_description(channels, grid, str(metadata["data_type"]), compress) for compress in (False, True)]
+        no_data, dtype = metadata["attributes"].get(_NO_DATA), str(metadata["data_type"])
+        if no_data not in (None, *NOT_FINITE):
+            return False
+        kinds = [_description(channels, grid, dtype, compress, no_data) for compress in (False, True)]
     except (KeyError, TypeError, ValueError, IndexError, AttributeError, OverflowError):
         return False
     return metadata in kinds
 
 
 @lru_cache(maxsize=256)
-def _description(channels: int, grid: RegionGrid, dtype: str, compress: bool) -> dict[str, Any]:
+def _description(channels: int, grid: RegionGrid, dtype: str, compress: bool, no_data: str | None) -> dict[str, Any]:
     metadata: dict[str, Any] = json.loads(
-        describe_array(channels=channels, grid=grid, dtype=np.dtype(dtype), compress=compress)
+        describe_array(channels=channels, grid=grid, dtype=np.dtype(dtype), compress=compress, no_data=no_data)
     )
     return metadata
 

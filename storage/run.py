@@ -75,14 +75,21 @@ class RunStore:
         return self._get(_PLAN)
 
     def array(
-        self, name: str, *, channels: int, grid: RegionGrid, dtype: DTypeLike, compress: bool = False
+        self,
+        name: str,
+        *,
+        channels: int,
+        grid: RegionGrid,
+        dtype: DTypeLike,
+        compress: bool = False,
+        no_data: str | None = None,
     ) -> RegionArray:
         """Make the array ``name``, or open it where it is there already. Any number of callers may race.
 
         What describes it is written again where it is damaged, or says anything else: of a run, whose plan the
-        journal names, it is known what every array must be.
+        journal names, it is known what every array must be. ``no_data`` as describe_array has it.
         """
-        wanted = describe_array(channels=channels, grid=grid, dtype=dtype, compress=compress)
+        wanted = describe_array(channels=channels, grid=grid, dtype=dtype, compress=compress, no_data=no_data)
         key = f"{name}/zarr.json"
         if not self.root.put_new(key, wanted.encode(), durable=True):
             present = _parsed(self._get(key) or b"")

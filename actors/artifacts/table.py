@@ -7,7 +7,9 @@ the same record of the journal, and deleted with it. So that array alone tells t
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
+
+import numpy as np
 
 from actors.schedule.task import Item, Kind
 from pipeline.plan.plan import Plan
@@ -15,6 +17,7 @@ from pipeline.plan.reductions import list_reductions, share_length
 from pipeline.tasks.prompt_table import CHANNELS as PROMPT_CHANNELS
 from pipeline.tasks.prompt_table import prompt_grid
 from pipeline.tasks.word_sums import cell_grid, map_shape
+from storage.arrays import NOT_FINITE
 from storage.box import RegionGrid
 from storage.run import RunStore
 
@@ -31,6 +34,8 @@ class Shape:
     grid: RegionGrid
     dtype: str = "float32"
     compress: bool = False
+    no_data: str | None = None
+    """"nan" or an infinity, where that is what holes of floats hold"""
 
 
 Shapes = dict[int, Shape]
@@ -108,7 +113,11 @@ def _moments(plan: Plan) -> Shapes:
 
 def _out(plan: Plan) -> Shapes:
     image = plan.image
-    return _one(Shape(channels=image.num_bands, grid=plan.out_regions, dtype=image.dtype, compress=True))
+    # of other holes the value is a number, which any array takes
+    no_data = image.hole if image.hole in NOT_FINITE and np.dtype(image.dtype).kind == "f" else None
+    return _one(
+        Shape(channels=image.num_bands, grid=plan.out_regions, dtype=image.dtype, compress=True, no_data=no_data)
+    )
 
 
 READ = "until no task reads it again"
@@ -221,7 +230,7 @@ class Kept:
 def create_arrays(store: RunStore, plan: Plan) -> None:
     """Create every array's metadata before any worker starts; workers only ever write whole regions."""
     for name, shape in Kept(plan).arrays():
-        store.array(name, channels=shape.channels, grid=shape.grid, dtype=shape.dtype, compress=shape.compress)
+        store.array(name, **{part.name: getattr(shape, part.name) for part in fields(shape)})
 
 
 _OWN_BLOBS = {row.item: row for row in TABLE if row.is_blob and row.item is not None and not row.is_beside}

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import dataclasses
-from pathlib import Path
 
 from cluster.job import Job, parse_pages
 from storage.errors import ImageError
+from storage.images.formats import numbered
 from storage.images.source import num_pages
 
 from .binding import open_source
@@ -35,7 +35,5 @@ def page_jobs(job: Job) -> tuple[Job, ...]:
 
 
 def _of_page(job: Job, number: int) -> Job:
-    output = Path(job.output)
     run = None if job.run is None else f"{job.run.rstrip('/')}-p{number}"
-    named = str(output.with_name(f"{output.stem}-p{number}{output.suffix}"))
-    return dataclasses.replace(job, pages=str(number), output=named, run=run)
+    return dataclasses.replace(job, pages=str(number), output=numbered(job.output, number), run=run)

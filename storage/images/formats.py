@@ -64,6 +64,17 @@ def package_of(path: Path) -> str | None:
     return next((f"{name} {version}" for name, version in WRITERS.packages(_suffix(path)).items()), None)
 
 
+def numbered(path: str, number: int) -> str:
+    """A file's name or URL with a page's number before the suffix that says its format.
+
+    >>> numbered("s3://bucket/a.ome.zarr", 2), numbered("b.c.tif", 3)
+    ('s3://bucket/a-p2.ome.zarr', 'b.c-p3.tif')
+    """
+    length = len(_suffix(Path(path)))
+    cut = len(path) - length - 1 if length else len(path)
+    return f"{path[:cut]}-p{number}{path[cut:]}"
+
+
 def _suffix(path: Path) -> str:
     """The last suffix, or the last two where a format goes by them."""
     both = "".join(path.suffixes[-2:]).lower().removeprefix(".")

@@ -18,6 +18,8 @@ from storage.links import followed
 
 TRUST = "or, if you trust it, say --trust-input"
 _MOST_BYTES = 256 << 20
+_PACKET = re.compile(rb"<\?xpacket (?:begin|end)=[^<>?]*\?>")
+"""of plain words alone, so no parser can take more of the text, or less, for one"""
 
 
 def _words(text: str) -> frozenset[str]:
@@ -74,8 +76,11 @@ def named_sources(data: bytes, where: str) -> list[Named]:
 
 
 def check_side_text(data: bytes, where: str) -> None:
-    """Raise ImageError where the text of an .aux.xml names other files to open."""
-    for element in parsed(data, where).iter():
+    """Raise ImageError where the text of an .aux.xml names other files to open.
+
+    GDAL puts XMP in it as it stands, between two lines that say where a packet begins and ends: those are no text.
+    """
+    for element in parsed(_PACKET.sub(b"", data), where).iter():
         values = {key.lower(): value.lower() for key, value in element.attrib.items()}
         if values.get("domain") in _DOMAINS or values.get("key") in ("overview_file", "mask_file"):
             raise ImageError(f"{where} names other files to open: remove it, {TRUST}")

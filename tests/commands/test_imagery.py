@@ -61,6 +61,23 @@ def test_four_bands_with_a_hole(run: Run, tmp_path: Path, dtype: str, low: float
         assert len(np.unique(band)) > 100
 
 
+@pytest.mark.parametrize("nodata", [None, np.nan, np.inf])
+def test_holes_of_floats(run: Run, tmp_path: Path, nodata: float | None) -> None:
+    """A hole that no number stands for goes through the store; a band has holes of its own; again from the run."""
+    pixels = scene(3, 0.0, 0.5, "float32")
+    hole = np.zeros(pixels.shape, bool)
+    hole[:, 5:20, 10:30] = hole[1, 40, 50] = True
+    pixels[hole] = np.nan if nodata is None else nodata
+    write_raster(tmp_path / "in.tif", pixels, nodata=nodata, **PLACE)
+    result = run("upscale", "in.tif", "out.tif")
+    assert result.exit_code == 0, result.output
+    made = enlarged()[0]
+    np.testing.assert_array_equal(~np.isfinite(made), hole.repeat(4, 1).repeat(4, 2))
+    np.testing.assert_allclose(shrunk(made)[~hole], pixels[~hole], atol=1e-6)
+    assert run("export", "out.tif.run", "again.tif", "--input", "in.tif").exit_code == 0
+    np.testing.assert_array_equal(enlarged("again.tif")[0], made)
+
+
 def test_what_is_printed_before_it_runs(run: Run, tmp_path: Path) -> None:
     pixels = scene(5, 300, 4200, "uint16")
     write_raster(tmp_path / "in.tif", pixels, photometric="MINISBLACK", **PLACE)

@@ -228,6 +228,23 @@ def test_nan_that_somebody_else_wrote_is_missing(local_store: RunStore) -> None:
         array.read_region(0)
 
 
+@pytest.mark.parametrize(("none", "other"), [(np.nan, np.inf), (-np.inf, np.nan)])
+def test_what_stands_for_no_data_is_written_and_no_other(local_store: RunStore, none: float, other: float) -> None:
+    name = f"no-data/{none}"
+    array = local_store.array(name, channels=2, grid=GRID, dtype="float32", no_data=str(none))
+    data = np.full((2, 8, 8), none, np.float32)
+    data[0] = 1.0
+    array.write(0, data)
+    data[1, 2, 2] = other
+    with pytest.raises(NotFiniteError, match="region 1"):
+        array.write(1, data)
+    opened = RunStore.open(local_store.url).open_array(name)
+    assert opened.crc(0) == array.crc(0) is not None
+    np.testing.assert_array_equal(opened.read_region(0)[1], none)
+    with pytest.raises(MissingRegionError, match="region 1"):
+        opened.read_region(1)
+
+
 def test_processes_with_disjoint_regions_lose_nothing(local_store: RunStore) -> None:
     rng = random.Random(0)
     with ProcessPoolExecutor(NUM_WRITERS, mp_context=multiprocessing.get_context("spawn")) as pool:

@@ -56,3 +56,17 @@ def test_what_is_not_there(scan: list[str]) -> None:
 def test_what_is_no_page(said: str) -> None:
     with pytest.raises(ValueError, match="--pages must be a page's number"):
         parse_pages(said)
+
+
+@pytest.mark.parametrize(
+    ("given", "second"),
+    [
+        ("a.ome.zarr", "a-p2.ome.zarr"),
+        ("a.png.dzi", "a-p2.png.dzi"),
+        ("a.b.COG.TIF", "a.b-p2.COG.TIF"),
+        ("s3://bucket/folder/a.webp.iiif", "s3://bucket/folder/a-p2.webp.iiif"),
+    ],
+)
+def test_the_suffix_that_says_the_format_stays_whole(scan: list[str], given: str, second: str) -> None:
+    jobs = page_jobs(Job(input="scan.tif", output=given, pages="2-3"))
+    assert jobs[0].output == second

@@ -223,6 +223,19 @@ def test_statistics_beside_a_picture_pass() -> None:
         check_side_text(b"<PAMDataset>", "a")
 
 
+def test_a_packet_of_xmp_beside_a_picture_passes() -> None:
+    """As GDAL writes one; between its marks is text like any other, and other marks are none."""
+    begin, end = '<?xpacket begin="&#xFEFF;" id="W5M0"?>', '<?xpacket end="w"?>'
+    inner = '<PAMDataset><Metadata domain="xml:XMP" format="xml">{}</Metadata></PAMDataset>'
+    check_side_text(inner.format(f"{begin}<a/>{end}").encode(), "a")
+    check_side_text(inner.format(f'<?xpacket begin="\ufeff"?><a/>{end}').encode(), "a")
+    with pytest.raises(ImageError, match="names other files to open"):
+        check_side_text(inner.format(f"{begin}<MDI key='MASK_FILE'>a</MDI>{end}").encode(), "a")
+    for strange in ("<?xpacket?>", '<?xpacket end="<a>"?>', "<!-- a -->", "<?x end='w'?>"):
+        with pytest.raises(ImageError, match="comments or declarations"):
+            check_side_text(inner.format(strange).encode(), "a")
+
+
 def test_where_a_source_is_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Relative to the VRT's folder where it says so, else to the current one; links are followed."""
     folder, here = tmp_path / "data", tmp_path / "here"

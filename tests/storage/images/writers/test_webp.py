@@ -16,7 +16,7 @@ from tests.storage.images.writers.pictures import picture_of, write
 
 
 @pytest.mark.parametrize("bands", [1, 3])
-@pytest.mark.parametrize("alpha", [None, 0, 91])
+@pytest.mark.parametrize("alpha", [None, 0, 91, 255])
 def test_every_value_is_what_was_given(tmp_path: Path, bands: int, alpha: int | None) -> None:
     """Also the colours below what cannot be seen; gray becomes three times the same."""
     pixels = picture(300, 290, bands)
