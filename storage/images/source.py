@@ -13,6 +13,7 @@ from .consent import Consent, ask
 from .directories import is_tiff
 from .gdal import GDAL_ERRORS, reason
 from .gdal_source import GdalSource
+from .hierarchy import find_hierarchy
 from .inks import colour_space, is_placed
 from .kinds import drivers_for, head_of
 from .layout import ALL, Choice
@@ -50,7 +51,12 @@ def open_image(
     """
     if not isinstance(path, (str, os.PathLike)):
         return _open_stack([str(one) for one in path], choice=choice, trust=trust, page=page)
-    place, head = _looked_at(find_place(str(path)))
+    given = find_place(str(path))
+    if (zarr := find_hierarchy(given)) is not None:
+        from .readers.ome_zarr import ZarrSource  # every command comes by here, and few need it
+
+        return ZarrSource(given, *zarr, choice, page)
+    place, head = _looked_at(given)
     if (kind := kind_of(place, head)) is not None:
         return PillowSource(place, kind, choice, page)
     if is_tiff(head):
@@ -69,7 +75,12 @@ def open_image(
 
 def num_pages(path: str | os.PathLike[str]) -> int:
     """How many pages, or frames, the image has, of which ``open_image`` opens one. Raises as it does."""
-    place, head = _looked_at(find_place(str(path)))
+    given = find_place(str(path))
+    if (zarr := find_hierarchy(given)) is not None:
+        from .readers.ome_zarr import num_planes
+
+        return num_planes(*zarr)
+    place, head = _looked_at(given)
     if (kind := kind_of(place, head)) is not None:
         return num_frames(place, kind)
     return num_tiff_pages(place) if is_tiff(head) else 1
