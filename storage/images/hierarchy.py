@@ -50,7 +50,7 @@ class Node:
     @property
     def is_picture(self) -> bool:
         """Whether it is a group of the levels of one picture."""
-        return not self.is_array and "multiscales" in self.ome
+        return not self.is_array and isinstance(self.ome.get("multiscales"), list)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -67,6 +67,8 @@ class ZarrSource(ImageSource):
             descriptions=tuple(told.names[band] for band in self._bands),
             icc=told.icc,
             dpi=told.dpi,
+            # a picture's folder must not be replaced while a level of it is read
+            files=(hierarchy.where(path), hierarchy.root.url) if path else (),
             shown=shown,
             holes="bands" if has_holes else "pixels" if self._alpha else "none",
             notes=notes,

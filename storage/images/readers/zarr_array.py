@@ -58,7 +58,7 @@ class ReadStore(ObjectStore):
             raise KeyError(key)
 
         try:
-            found = await asyncio.get_running_loop().run_in_executor(self._root.pool, ask)
+            found = await asyncio.to_thread(ask)
         except KeyError:
             return None
         except OSError as error:

@@ -15,11 +15,13 @@ from rasterio.crs import CRS
 from storage.box import Box
 from storage.errors import ImageError
 from storage.images import open_image
+from storage.images.folders import files_in
 from storage.images.georeference import GeoReference
 from storage.images.layout import Choice
 from storage.images.metadata import BandMetadata, Metadata
 from storage.images.source import num_pages
 from storage.images.writers.ome_zarr import OmeZarrWriter
+from storage.objects.root import ObjectRoot
 from tests.storage.images.files import picture
 from tests.storage.images.writers.pictures import write
 
@@ -206,7 +208,7 @@ def test_a_group_lists_what_it_holds(tmp_path: Path) -> None:
     with pytest.raises(ImageError, match=r"holds 0 pictures and 2 arrays.*one of: .*a\.zarr/rain, .*a\.zarr/snow"):
         open_image(tmp_path / "a.zarr")
     np.testing.assert_array_equal(read(f'ZARR:"{tmp_path}/a.zarr":/snow'), picture(30, 40, 1))
-    with pytest.raises(FileNotFoundError, match="no Zarr .*hail"):
+    with pytest.raises(FileNotFoundError, match=r"no Zarr .*hail"):
         open_image(f'ZARR:"{tmp_path}/a.zarr":/hail')
     with pytest.raises(ImageError, match=r"is a folder.*a\.zarr"):
         open_image(tmp_path)
@@ -249,3 +251,29 @@ def test_the_fingerprint_is_of_what_is_read(tmp_path: Path) -> None:
     assert changed != first
     zarr.open_group(str(tmp_path / "a.zarr")).update_attributes({"more": 1})
     assert fingerprint() not in (first, changed)
+
+
+@pytest.mark.slow
+def test_a_zarr_in_a_store(tmp_path: Path, s3_url: str) -> None:
+    pixels = picture(30, 40, 3)
+    write(OmeZarrWriter(), tmp_path / "a.ome.zarr", pixels, nodata=7.0)
+    root = ObjectRoot.open(s3_url)
+    files = {file.relative_to(tmp_path).as_posix(): file.read_bytes() for file in files_in(tmp_path)}
+    for key, data in files.items():
+        root.put(key, data)
+    for name in "a.ome.zarr", "a.ome.zarr/0":
+        np.testing.assert_array_equal(read(f"{s3_url}/{name}"), pixels)
+    with open_image(f"{s3_url}/a.ome.zarr") as source:
+        assert (source.info.path, source.info.nodata) == (f"{s3_url}/a.ome.zarr", 7.0)
+        first = source.fingerprint()
+        assert source.fingerprint() == first
+        chunk = next(key for key in files if "/c/" in key)
+        root.delete(chunk)
+        assert source.fingerprint() != first
+        root.put("b.zarr/zarr.json", files["a.ome.zarr/0/zarr.json"].replace(b'"array"', b'"group"'))
+        root.put("b.zarr/rain/zarr.json", files["a.ome.zarr/0/zarr.json"])
+        np.testing.assert_array_equal(read(f"{s3_url}/b.zarr"), np.full_like(pixels, 7))
+    with pytest.raises(FileNotFoundError, match="no Zarr s3://"):
+        open_image(f"{s3_url}/c.zarr")
+    with pytest.raises(ImageError, match="not from the web"):
+        open_image("https://host/c.zarr/0")
