@@ -19,6 +19,7 @@ from .kinds import drivers_for, head_of
 from .layout import ALL, Choice
 from .members import open_archive, refuse_folder
 from .mending import mended
+from .ome_tiff import OmeTiffSource, read_planes
 from .opened import ImageSource
 from .pages import num_tiff_pages, tiff_page
 from .place import Place, find_place
@@ -60,6 +61,11 @@ def open_image(
     if (kind := kind_of(place, head)) is not None:
         return PillowSource(place, kind, choice, page)
     if is_tiff(head):
+        if (planes := read_planes(place)) is not None:
+            alone = Choice(alpha=choice.alpha)
+            return OmeTiffSource(
+                place, planes, choice, page, lambda one: _open_by_gdal(ask(one, trust=trust), head, alone)
+            )
         place = tiff_page(place, page)
     elif page not in (None, 1):
         raise ImageError(f"{place.path} has no pages: leave out --pages")
@@ -83,7 +89,10 @@ def num_pages(path: str | os.PathLike[str]) -> int:
     place, head = _looked_at(given)
     if (kind := kind_of(place, head)) is not None:
         return num_frames(place, kind)
-    return num_tiff_pages(place) if is_tiff(head) else 1
+    if not is_tiff(head):
+        return 1
+    planes = read_planes(place)
+    return num_tiff_pages(place) if planes is None else len(planes.pages)
 
 
 def _open_stack(names: Sequence[str], *, choice: Choice, trust: bool, page: int | None) -> ImageSource:
