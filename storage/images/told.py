@@ -199,15 +199,16 @@ def _place_of_level(level: Level) -> GeoReference:
 
 
 def _place(attributes: Mapping[str, Any]) -> GeoReference:
-    """By the conventions spatial and proj."""
+    """By the conventions spatial and proj; the coordinate system also as GDAL writes it."""
     found = attributes.get("spatial:transform")
     transform = None if found is None else _six(found)
     if transform is not None and attributes.get("spatial:registration") == "node":
         a, b, c, d, e, f = transform
         transform = a, b, c - (a + b) / 2, d, e, f - (d + e) / 2
-    given = next(
-        (attributes[f"proj:{name}"] for name in ("wkt2", "code", "projjson") if attributes.get(f"proj:{name}")), None
-    )
+    by_gdal = attributes.get("_CRS")
+    named = [attributes.get(f"proj:{name}") for name in ("wkt2", "code", "projjson")]
+    named += [by_gdal.get(name) for name in ("wkt", "projjson")] if isinstance(by_gdal, dict) else []
+    given = next((one for one in named if one), None)
     return GeoReference(crs_wkt=None if given is None else _wkt(given), transform=transform)
 
 

@@ -27,6 +27,7 @@ from .zarr_array import ZarrPlane, open_array
 
 _FIRST_AXES = ("t", "c", "z", "y", "x")
 """before OME-Zarr 0.3 named them"""
+_GDALS_OWN = "pam.aux.xml"
 _WIDENED = {"float16": "float32"}
 """which holds all its values"""
 
@@ -228,6 +229,8 @@ def _placed(hierarchy: Hierarchy, level: Level, axes: Axes, told: Told) -> Told:
         geo, notes = place_of_variable(grid, lambda: along(axes.y), lambda: along(axes.x))
     except ValueError as error:
         raise ImageError(f"{hierarchy.where(level.array.path)}: where it lies cannot be understood: {error}") from error
+    if hierarchy.root.exists(f"{folder}/{_GDALS_OWN}".lstrip("/")):
+        notes = (*notes, f"{_GDALS_OWN} in it, where GDAL keeps what Zarr has no place for, is not read")
     return replace(told, geo=replace(geo, crs_wkt=geo.crs_wkt or told.geo.crs_wkt), notes=(*told.notes, *notes))
 
 

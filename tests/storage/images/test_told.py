@@ -27,11 +27,13 @@ def told(level: Level, num_bands: int = 1) -> Told:
     return read_told(level, num_bands, (20, 30), "a.zarr")
 
 
-@pytest.mark.parametrize("crs", [{"proj:code": "EPSG:32614"}, {"proj:wkt2": CRS.from_epsg(32614).to_wkt()}])
+@pytest.mark.parametrize(
+    "crs", [{"proj:code": "EPSG:32614"}, {"proj:wkt2": UTM}, {"_CRS": {"wkt": UTM, "url": "http://www.opengis.net"}}]
+)
 @pytest.mark.parametrize(
     ("registration", "corner"), [({}, (5e5, 4e6)), ({"spatial:registration": "node"}, (5e5 - 5, 4e6 + 5))]
 )
-def test_the_conventions(crs: dict[str, str], registration: dict[str, str], corner: tuple[float, float]) -> None:
+def test_the_conventions(crs: dict[str, Any], registration: dict[str, str], corner: tuple[float, float]) -> None:
     found = told(Level(array=array(**crs, **registration, **{"spatial:transform": list(TRANSFORM)}))).geo
     assert found.crs_wkt == UTM
     assert found.transform == (10.0, 0.0, corner[0], 0.0, -10.0, corner[1])

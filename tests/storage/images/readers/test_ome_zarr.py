@@ -9,8 +9,10 @@ from typing import Any
 
 import numpy as np
 import pytest
+import rasterio
 import zarr
 from rasterio.crs import CRS
+from rasterio.transform import Affine
 
 from storage.box import Box
 from storage.errors import ImageError
@@ -231,6 +233,18 @@ def test_what_xarray_wrote(tmp_path: Path, by: str) -> None:
         assert info.geo == GeoReference(crs_wkt=UTM, transform=TRANSFORM)
         assert (info.nodata, info.metadata.bands[0].unit) == (-9999.0, "mm")
         np.testing.assert_array_equal(source.read(info.canvas), pixels)
+
+
+def test_what_gdal_wrote(tmp_path: Path) -> None:
+    pixels = picture(30, 40, 3).astype("uint16")
+    profile = {"height": 30, "width": 40, "count": 3, "dtype": "uint16", "crs": "EPSG:32614"}
+    with rasterio.open(tmp_path / "a.zarr", "w", driver="Zarr", transform=Affine(*TRANSFORM), **profile) as raster:
+        raster.write(pixels)
+    np.testing.assert_array_equal(read(tmp_path / "a.zarr"), pixels)
+    with open_image(tmp_path / "a.zarr") as source:
+        assert source.info.geo.transform == TRANSFORM
+        has_said = any("pam.aux.xml" in note for note in source.info.notes)
+        assert has_said == (tmp_path / "a.zarr/pam.aux.xml").exists()
 
 
 def test_the_fingerprint_is_of_what_is_read(tmp_path: Path) -> None:
