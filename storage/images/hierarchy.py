@@ -65,8 +65,11 @@ class Hierarchy:
 
     def node(self, path: str) -> Node | None:
         """What is at ``path``; None for nothing. Raises ImageError, one line, for a damaged document."""
+        if path and {"", ".", ".."} & set(path.split("/")):
+            return None
         if (found := self._document(path, "zarr.json")) is not None:
-            attributes = found.get("attributes") or {}
+            given = found.get("attributes")
+            attributes = given if isinstance(given, dict) else {}
             is_array = found.get("node_type") == "array"
             return Node(path=path, is_array=is_array, format=3, document=found, attributes=attributes)
         for name in (".zarray", ".zgroup"):

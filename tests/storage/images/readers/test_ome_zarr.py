@@ -82,6 +82,24 @@ def test_the_first_level_of_a_picture(tmp_path: Path, version: str) -> None:
     np.testing.assert_array_equal(read(tmp_path / "a.ome.zarr", choice=Choice(only=(2,))), pixels[1:])
 
 
+@pytest.mark.parametrize("axes", [{}, {"axes": ["t", "c", "z", "y", "x"]}])
+def test_before_axes_had_types(tmp_path: Path, axes: dict[str, Any]) -> None:
+    pixels = picture(30, 40, 2)
+    group = zarr.create_group(str(tmp_path / "a.zarr"), zarr_format=2)
+    group.update_attributes({"multiscales": [{"datasets": [{"path": "0"}], "version": "0.3", **axes}]})
+    make(tmp_path / "a.zarr/0", pixels[None, :, None], zarr_format=2)
+    np.testing.assert_array_equal(read(tmp_path / "a.zarr"), pixels)
+
+
+@pytest.mark.parametrize("path", ["1", "../b.zarr", "/etc", ""])
+def test_a_level_that_is_not_there(tmp_path: Path, path: str) -> None:
+    make(tmp_path / "b.zarr", picture(30, 40, 1)[0], zarr_format=2)
+    group = zarr.create_group(str(tmp_path / "a.zarr"), zarr_format=2)
+    group.update_attributes({"multiscales": [{"datasets": [{"path": path}]}]})
+    with pytest.raises(ImageError, match="where no array is"):
+        open_image(tmp_path / "a.zarr")
+
+
 @pytest.mark.parametrize("axes", ["tczyx", "tzcyx", "zyx"])
 def test_planes_are_pages(tmp_path: Path, axes: str, caplog: pytest.LogCaptureFixture) -> None:
     sizes = {"t": 2, "c": 2, "z": 3, "y": 24, "x": 20}
