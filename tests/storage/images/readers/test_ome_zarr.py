@@ -192,13 +192,22 @@ def test_a_fill_value_is_data_and_a_missing_chunk_is_filled(tmp_path: Path) -> N
         assert (source.read(Box(top=8, left=16, height=8, width=16)) == 9).all()
 
 
-def test_a_damaged_chunk_is_named(tmp_path: Path) -> None:
-    make(tmp_path / "a.zarr", picture(30, 40, 1)[0])
-    chunk = tmp_path / "a.zarr/c/2/1"
-    chunk.write_bytes(chunk.read_bytes()[:-9])
+@pytest.mark.parametrize(
+    ("given", "chunk"),
+    [
+        ({}, "c/2/1"),
+        ({"zarr_format": 2}, "2.1"),
+        ({"compressors": None}, "c/2/1"),
+        ({"chunks": (8, 8), "shards": (8, 16)}, "c/2/1"),
+    ],
+)
+def test_a_damaged_chunk_is_named(tmp_path: Path, given: dict[str, Any], chunk: str) -> None:
+    make(tmp_path / "a.zarr", picture(30, 40, 1)[0], **given)
+    file = tmp_path / "a.zarr" / chunk
+    file.write_bytes(file.read_bytes()[:-9])
     with open_image(tmp_path / "a.zarr") as source:
         source.read(Box(top=0, left=0, height=16, width=40))
-        with pytest.raises(ImageError, match="its chunk c/2/1 is damaged") as raised:
+        with pytest.raises(ImageError, match=f"its chunk {chunk} is damaged") as raised:
             source.read(source.info.canvas)
     assert "\n" not in str(raised.value)
 
