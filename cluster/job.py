@@ -128,8 +128,9 @@ class Job(Work):
 
     input: str | tuple[str, ...] = _argument(
         "INPUT",
-        "image to enlarge: a file (PNG, JPEG, TIFF, JPEG 2000, VRT, ...), s3://, gs://, az:// or https://, a file in "
-        "an archive (/vsizip/PATH/inside), or one image of many, as GDAL names it; several files: bands of one scene",
+        "image to enlarge: a file (PNG, JPEG, TIFF, JPEG 2000, VRT, OME-Zarr, ...), s3://, gs://, az:// or https://, a "
+        "file in an archive (/vsizip/PATH/inside), or one image of many, as GDAL names it; several files: bands of one "
+        "scene",
         0,
         many=True,
     )

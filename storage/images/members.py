@@ -9,6 +9,7 @@ from typing import Any, NoReturn
 
 from storage.errors import ImageError
 
+from .hierarchy import is_zarr
 from .kinds import drivers_for, head_of
 from .place import Place, archive_kind, find_place, members
 from .safe import METADATA
@@ -50,7 +51,7 @@ def _is_product(folder: Path) -> bool:
 
 def _images(folder: Path) -> list[str]:
     with os.scandir(folder) as entries:
-        return sorted(entry.path for entry in entries if _is_image(Path(entry.path)))
+        return sorted(entry.path for entry in entries if _is_image(Path(entry.path)) or is_zarr(Path(entry.path)))
 
 
 def _is_image(path: Path) -> bool:

@@ -13,11 +13,13 @@ from .consent import Consent, ask
 from .directories import is_tiff
 from .gdal import GDAL_ERRORS, reason
 from .gdal_source import GdalSource
+from .hierarchy import find_hierarchy
 from .inks import colour_space, is_placed
 from .kinds import drivers_for, head_of
 from .layout import ALL, Choice
 from .members import open_archive, refuse_folder
 from .mending import mended
+from .ome_tiff import OmeTiffSource, read_planes
 from .opened import ImageSource
 from .pages import num_tiff_pages, tiff_page
 from .place import Place, find_place
@@ -50,10 +52,20 @@ def open_image(
     """
     if not isinstance(path, (str, os.PathLike)):
         return _open_stack([str(one) for one in path], choice=choice, trust=trust, page=page)
-    place, head = _looked_at(find_place(str(path)))
+    given = find_place(str(path))
+    if (zarr := find_hierarchy(given)) is not None:
+        from .readers.ome_zarr import ZarrSource  # every command comes by here, and few need it
+
+        return ZarrSource(given, *zarr, choice, page)
+    place, head = _looked_at(given)
     if (kind := kind_of(place, head)) is not None:
         return PillowSource(place, kind, choice, page)
     if is_tiff(head):
+        if (planes := read_planes(place)) is not None:
+            alone = Choice(alpha=choice.alpha)
+            return OmeTiffSource(
+                place, planes, choice, page, lambda one: _open_by_gdal(ask(one, trust=trust), head, alone)
+            )
         place = tiff_page(place, page)
     elif page not in (None, 1):
         raise ImageError(f"{place.path} has no pages: leave out --pages")
@@ -69,10 +81,18 @@ def open_image(
 
 def num_pages(path: str | os.PathLike[str]) -> int:
     """How many pages, or frames, the image has, of which ``open_image`` opens one. Raises as it does."""
-    place, head = _looked_at(find_place(str(path)))
+    given = find_place(str(path))
+    if (zarr := find_hierarchy(given)) is not None:
+        from .readers.ome_zarr import num_planes
+
+        return num_planes(*zarr)
+    place, head = _looked_at(given)
     if (kind := kind_of(place, head)) is not None:
         return num_frames(place, kind)
-    return num_tiff_pages(place) if is_tiff(head) else 1
+    if not is_tiff(head):
+        return 1
+    planes = read_planes(place)
+    return num_tiff_pages(place) if planes is None else len(planes.pages)
 
 
 def _open_stack(names: Sequence[str], *, choice: Choice, trust: bool, page: int | None) -> ImageSource:

@@ -141,3 +141,23 @@ def test_a_run_that_was_stopped_makes_the_same_bytes(run: Run, tmp_path: Path, m
     again = run("upscale", "in.tif", "parts.tif", *words)
     assert again.stdout.split("sha256")[1].split()[0] == whole.stdout.split("sha256")[1].split()[0]
     np.testing.assert_array_equal(enlarged("parts.tif")[0], enlarged("whole.tif")[0])
+
+
+def test_a_zarr_goes_in(run: Run, tmp_path: Path) -> None:
+    """A result in OME-Zarr is an input: enlarged again, and shrunk, it is what it was, with all that it says."""
+    pixels = scene(4, 300, 4200, "uint16")
+    pixels[:, :20, :30] = 0
+    write_raster(tmp_path / "in.tif", pixels, nodata=0, photometric="MINISBLACK", **PLACE)
+    assert run("upscale", "in.tif", "mid.ome.zarr", "--scale", "2").exit_code == 0
+    result = run("upscale", "mid.ome.zarr", "out.tif", "--scale", "2")
+    assert result.exit_code == 0, result.output
+    made, profile = enlarged()
+    assert (made.shape, profile["dtype"], profile["nodata"]) == ((4, 4 * HEIGHT, 4 * WIDTH), "uint16", 0)
+    assert (profile["crs"], profile["transform"]) == (PLACE["crs"], Affine(2.5, 0, 5e5, 0, -2.5, 4e6))
+    hole = (pixels == 0).repeat(4, 1).repeat(4, 2)
+    np.testing.assert_array_equal(made == 0, hole)
+    assert np.abs(shrunk(made) - pixels)[pixels > 0].max() < 0.51
+    for name in "mid.ome.zarr", "mid.ome.zarr/0":
+        refused = run("upscale", name, "mid.ome.zarr", "--overwrite", "--run", "other.run")
+        assert refused.exit_code == 1
+        assert "which this command reads: it would be replaced" in refused.stderr
