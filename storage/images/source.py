@@ -60,6 +60,11 @@ def open_image(
     place, head = _looked_at(given)
     if (kind := kind_of(place, head)) is not None:
         return PillowSource(place, kind, choice, page)
+    return _open_file(place, head, choice=choice, trust=trust, page=page)
+
+
+def _open_file(place: Place, head: bytes, *, choice: Choice, trust: bool, page: int | None) -> ImageSource:
+    """A TIFF, or what has one picture alone: by its colours, by another package's reader, or by GDAL."""
     if is_tiff(head):
         if (planes := read_planes(place)) is not None:
             alone = Choice(alpha=choice.alpha)

@@ -53,7 +53,6 @@ class ZarrSource(ImageSource):
         self._alpha, alpha_notes = _find_alpha(where, told, axes.num_bands, choice)
         self._bands, (shown, shown_notes) = _choose(where, axes.num_bands, told, self._alpha, choice)
         self._nodata, nodata_notes = _nodata(told.nodata, dtype)
-        has_holes = self._nodata is not None or np.dtype(dtype).kind == "f"
         notes = (*notes, *said, *how, *told.notes, *alpha_notes, *shown_notes, *nodata_notes, *self._plane.notes)
         self.info = ImageInfo(
             path=hierarchy.where(path),
@@ -71,7 +70,7 @@ class ZarrSource(ImageSource):
             # a picture's folder must not be replaced while a level of it is read
             files=(hierarchy.where(path), hierarchy.root.url) if path else (),
             shown=shown,
-            holes="bands" if has_holes else "pixels" if self._alpha else "none",
+            holes=_holes(self._nodata, dtype, self._alpha),
             notes=notes,
             metadata=_metadata(told, self._bands),
         )
@@ -195,6 +194,13 @@ def _axes(level: Level, shape: Sequence[int], where: str) -> tuple[Axes, tuple[s
 def _names(array: Node) -> list[str] | None:
     names = array.document.get("dimension_names") or array.attributes.get("_ARRAY_DIMENSIONS")
     return [str(name) for name in names] if isinstance(names, list) and all(names) else None
+
+
+def _holes(nodata: float | None, dtype: str, alpha: int) -> str:
+    """See ImageInfo.holes."""
+    if nodata is not None or np.dtype(dtype).kind == "f":
+        return "bands"
+    return "pixels" if alpha else "none"
 
 
 def _number_format(where: str, dtype: np.dtype[Any]) -> tuple[str, tuple[str, ...]]:

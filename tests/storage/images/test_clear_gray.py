@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import rasterio
 from PIL import Image
 
 from storage.images import open_image
@@ -38,6 +39,7 @@ def test_sixteen_bits(tmp_path: Path) -> None:
 
 
 def test_nodata_of_a_map_stays_nodata(tmp_path: Path) -> None:
-    path = write_raster(tmp_path / "a.png", picture(8, 8, 1), driver="PNG", nodata=7, crs="EPSG:4326")
+    with rasterio.Env(GDAL_PAM_ENABLED="YES"):  # whatever the environment said to GDAL before
+        path = write_raster(tmp_path / "a.png", picture(8, 8, 1), driver="PNG", nodata=7, crs="EPSG:4326")
     with open_image(path) as source:
         assert (source.info.has_alpha, source.info.nodata) == (False, 7)
