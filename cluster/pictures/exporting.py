@@ -104,13 +104,17 @@ _FINISH = "finish it with the command that began it, then export again"
 
 def _check_whole(store: RunStore, plan: Plan, told: dict[int, int]) -> None:
     """Raise ValueError where regions are not decoded: done is what the journal says, and what is there."""
-    there = store.open_array(OUT).regions() if store.has_array(OUT) else set()
-    total = plan.out_regions.num_regions
-    missing = total - len(there & told.keys())
+    total, missing = plan.out_regions.num_regions, num_missing(store, plan, told)
     if missing:
         raise ValueError(
             f"{missing} of {total} regions of {store.url} are not decoded yet, or were cleaned away: {_FINISH}"
         )
+
+
+def num_missing(store: RunStore, plan: Plan, told: dict[int, int]) -> int:
+    """How many regions of the picture are not in its run: not decoded yet, or cleaned away."""
+    there = store.open_array(OUT).regions() if store.has_array(OUT) else set()
+    return plan.out_regions.num_regions - len(there & told.keys())
 
 
 def _check_target(plan: Plan, output: str, overwrite: bool, info: ImageInfo, inputs: Sequence[str]) -> None:

@@ -13,10 +13,11 @@ from actors.heartbeat import keep_beating
 from cluster.console.surroundings import owner
 from cluster.pictures.transfer import EXPORT, decoded_sums
 from pipeline.plan.plan import plan_hash
-from storage.images.written import look
 from storage.journal import Record
 from storage.lease import Lease
 from storage.run import RunStore
+
+from .outcome import is_there
 
 _AT_ONCE = 256
 """keys deleted between two looks at the lease"""
@@ -83,7 +84,7 @@ def _check_finished(store: RunStore, *, keep_pixels: bool) -> None:
         raise ValueError(f"{store.url} is not finished: {_FINISH}")
     if keep_pixels:
         _check_pixels(store, records)
-    elif not any(_is_there(record) for record in exports):
+    elif not any(is_there(record) for record in exports):
         raise ValueError(
             f"the picture of {store.url} is not here as the run wrote it, to {exports[-1].extra['path']}: its pixels "
             "may be all that there is of it; give --keep-pixels, or remove the whole folder"
@@ -96,13 +97,6 @@ def _check_pixels(store: RunStore, records: Sequence[Record]) -> None:
     missing = len(decoded_sums(list(records)).keys() - there)
     if missing:
         raise ValueError(f"{missing} regions of {store.url} are gone, so nothing is removed: {_FINISH}")
-
-
-def _is_there(record: Record) -> bool:
-    """Whether what an export wrote is where it was, as it was."""
-    facts = record.extra
-    there = look(facts["path"])
-    return there is not None and (there.size, there.sha256) == (facts["size"], facts["file_sha256"])
 
 
 @contextmanager

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from typing import Any
 
 from cluster.job import Work
 from cluster.pictures.origin import describe_provenance
@@ -34,12 +35,24 @@ def hand_out_image(
         provenance=describe_provenance(sitting.prepared.plan, info, None if source is None else source.fingerprint),
         on_rows=sitting.stop_if_asked,
     )
+    record = driver_record(EXPORT, extra=facts_of(exported))
+    store.journal.append([record], sitting.lease.generation)
+    return exported
+
+
+def facts_of(exported: Exported) -> dict[str, Any]:
+    """What the journal keeps of a file, a folder or an object that was just written."""
     written = look(exported.path)
     assert written is not None
     facts = {"size": written.size, "file_sha256": written.sha256}
-    record = driver_record(EXPORT, extra={"path": written.place, "sha256": exported.sha256, **facts})
-    store.journal.append([record], sitting.lease.generation)
-    return exported
+    return {"path": written.place, "sha256": exported.sha256, **facts}
+
+
+def is_there(record: Record) -> bool:
+    """Whether what the journal tells of is where it was written, as it was."""
+    facts = record.extra
+    there = look(facts["path"])
+    return there is not None and (there.size, there.sha256) == (facts["size"], facts["file_sha256"])
 
 
 def already_finished(job: Work, records: list[Record]) -> Exported | None:

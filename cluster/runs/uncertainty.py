@@ -13,20 +13,21 @@ from actors.artifacts.series import look_at, run_exists
 from actors.drive import StoppedError
 from cluster.job import Job
 from cluster.machines.backend import Placement
+from cluster.pictures.exporting import num_missing
 from cluster.pictures.origin import describe_provenance
 from cluster.pictures.transfer import Exported, decoded_sums
 from cluster.pictures.uncertainty import Sample, find_hard, write_uncertainty
 from pipeline.plan.plan import Plan
 from pipeline.plan.samples import can_spare, sample_plan
 from storage.images import ImageSource, check_output
-from storage.images.identity import file_sha256
+from storage.images.written import name_of
 from storage.journal import Record, driver_record
-from storage.links import followed
 from storage.objects.address import Address
 from storage.occupancy import Occupancy
 from storage.run import RunStore
 
 from .binding import check_disk, check_memory, open_difficulty
+from .outcome import facts_of, is_there
 from .sitting import Prepared, leased, match_run
 
 UNCERTAINTY = "uncertainty"
@@ -71,22 +72,30 @@ def find_squares(job: Job, plan: Plan, source: ImageSource) -> Occupancy | None:
     return hard
 
 
-def check_samples(job: Job, prepared: Prepared, source: ImageSource, records: Sequence[Record]) -> Exported | None:
+def check_samples(
+    job: Job, prepared: Prepared, source: ImageSource, records: Sequence[Record], finished: RunStore | None = None
+) -> Exported | None:
     """The raster where it is there already, as these samples make it; ``records``: the run's journal.
 
-    Raises what keeps it, or a sample, from being made.
+    ``finished``: the picture's run, where nothing is left to compute of it. Raises what keeps the raster, or a sample,
+    from being made.
     """
     for number, sample in enumerate(prepared.samples, 1):
         address = sample_address(job, number)
         if run_exists(address):
             match_run(look_at(address), sample.plan)
         check_disk(sample.cost, address)
-    path = followed(job.uncertainty_output)
+    place, plans = name_of(job.uncertainty_output), _plans(prepared)
     for record in reversed(records):
-        is_ours = record.kind == UNCERTAINTY and record.extra["path"] == str(path)
-        if is_ours and path.is_file() and _facts(path, prepared) == _told(record):
+        is_ours = record.kind == UNCERTAINTY and record.extra["path"] == place
+        if is_ours and record.extra.get("samples") == plans and is_there(record):
             return Exported(path=job.uncertainty_output, sha256=record.extra["sha256"])
     info, plan = source.info, prepared.plan
+    if finished is not None and num_missing(finished, plan, decoded_sums(list(records))):
+        raise ValueError(
+            f"--uncertainty compares with the pixels in {finished.url}, which were cleaned away: give another OUTPUT "
+            "and --run, or leave it out"
+        )
     check_output(
         job.uncertainty_output,
         overwrite=job.overwrite,
@@ -120,21 +129,14 @@ def write_raster(
             hard=find_squares(job, plan, source),
             seeds=[one.plan.recipe.run.seed for one in (prepared, *prepared.samples)],
             overwrite=job.overwrite,
-            provenance=describe_provenance(plan, source.info),
+            provenance=describe_provenance(plan, source.info, source.fingerprint),
             on_region=stop_if_asked,
         )
-        path = followed(exported.path)
-        facts = {"path": str(path), "sha256": exported.sha256, **_facts(path, prepared)}
+        facts = {**facts_of(exported), "samples": _plans(prepared)}
         store.journal.append([driver_record(UNCERTAINTY, extra=facts)], lease.generation)
     return exported
 
 
-def _facts(path: object, prepared: Prepared) -> dict[str, object]:
-    """What the raster is known by: its bytes, and the plans whose results it compares."""
-    target = followed(str(path))
-    plans = [sample.plan.hash for sample in prepared.samples]
-    return {"size": target.stat().st_size, "file_sha256": file_sha256(target), "samples": plans}
-
-
-def _told(record: Record) -> dict[str, object]:
-    return {name: record.extra.get(name) for name in ("size", "file_sha256", "samples")}
+def _plans(prepared: Prepared) -> list[str]:
+    """The plans whose results are compared with the picture's own."""
+    return [sample.plan.hash for sample in prepared.samples]

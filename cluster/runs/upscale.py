@@ -92,7 +92,8 @@ def check(job: Job, source: ImageSource, opened: Callable[[Address], RunStore] =
         store = opened(job.run_address)
         records = match_run(store, prepared.plan)
         finished = already_finished(job, records)
-    raster = check_samples(job, prepared, source, records) if prepared.samples else None
+    done = None if finished is None else store
+    raster = check_samples(job, prepared, source, records, done) if prepared.samples else None
     if finished is None:
         if begun:
             check_target(job, source)

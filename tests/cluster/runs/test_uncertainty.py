@@ -90,3 +90,28 @@ def test_a_plan_says_what_seeds_cost(run: Run) -> None:
     found = run("plan", *ASKED[1:])
     assert "2 more seeds" in found.stdout
     assert not Path("out.png.run").exists()
+
+
+def test_a_picture_whose_pixels_were_cleaned_away_is_told_before_any_work(run: Run) -> None:
+    assert run(*ASKED[:3]).exit_code == 0
+    assert run("clean", "out.png.run").exit_code == 0
+    found = run(*ASKED)
+    assert found.exit_code == 1
+    assert "were cleaned away" in found.stderr.replace("\n", " ")
+    assert not Path("out.png.run/sample-1").exists()
+
+
+def test_in_a_store_it_is_written_once(run: Run, s3_url: str) -> None:
+    """Bytes as on a disk; found again by the same command."""
+    asked = ("upscale", "in.png", f"{s3_url}/out.png", "--uncertainty", "2", "--uncertainty-from", "0")
+    done = run(*asked)
+    assert done.exit_code == 0, done.output
+    place = f"uncertainty: {s3_url}/out.png.uncertainty.tif"
+    assert place in done.stdout.replace("\n", "")
+    again = run(*asked)
+    assert again.exit_code == 0, again.output
+    assert place in again.stdout.replace("\n", "")
+    assert "seed" not in again.stderr
+    assert run(*ASKED[:4], "2", *ASKED[5:]).exit_code == 0
+    with open_image(RASTER) as here, open_image(f"{s3_url}/out.png.uncertainty.tif") as there:
+        np.testing.assert_array_equal(there.read(there.info.canvas), here.read(here.info.canvas))
