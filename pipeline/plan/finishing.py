@@ -25,7 +25,8 @@ def finish_reach(plan: Plan) -> int:
         return 0
     agreeing = agreement_reach(plan.recipe.codec.point_spread)
     others = agreeing + INJECTION_REACH if has_others(plan) else 0
-    return others + (agreeing + CHROMA_REACH if plan.agrees else 0)
+    chroma = CHROMA_REACH if len(plan.image.shown_bands) > 1 else 0
+    return others + (agreeing + chroma if plan.agrees else 0)
 
 
 def finish_halo(plan: Plan) -> int:

@@ -82,7 +82,8 @@ class Finisher:
         values = np.empty((image.num_bands, *whole.shape), np.float64)
         values[shown] = self._shown(rgb, low[shown], low_box, whole)
         if plan.agrees:
-            values[shown] = keep_chroma(values[shown], consistency.enlarged(low[shown], plan.scale))
+            if len(shown) > 1:
+                values[shown] = keep_chroma(values[shown], consistency.enlarged(low[shown], plan.scale))
             values[shown] = self._agreeing(values[shown], low[shown], _of(known, shown))
         others = [band for band in range(image.num_bands) if band not in shown]
         if others:

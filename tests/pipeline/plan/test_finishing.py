@@ -45,6 +45,7 @@ def plan_of(bands: int = 3, scale: int = 4, dtype: str = "uint8", **settings: An
             6 * (3 + 2) + SPECTRA,
             4 * (6 * 5 + SPECTRA + 1),
         ),
+        (plan_of(bands=1, **{"codec.consistency": True}), AGREEING, 4 * (AGREEING + 1)),
         (plan_of(scale=1, **{"codec.consistency": True}), 0, 0),
         (plan_of(bands=5, scale=1), 0, 1),
     ],
