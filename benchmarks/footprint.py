@@ -2,8 +2,8 @@
 
 Cuts a square from the middle of a raster, filled up with its mirror images where it is smaller, and makes a second
 scene of it with no data outside of a square that stands on its corner, which is half of it, as the footprint of a
-satellite's tile is. Plans and enlarges both, one after the other on this machine, and prints forwards and seconds of
-each, and the ratios; ``--plan`` counts forwards alone.
+satellite's tile is. Plans and enlarges both, one after the other on this machine, and prints forwards and
+processor seconds of each, and the ratios; ``--plan`` counts forwards alone.
 """
 
 from __future__ import annotations
@@ -11,10 +11,10 @@ from __future__ import annotations
 import argparse
 import math
 import re
+import resource
 import subprocess
 import sys
 import tempfile
-import time
 from pathlib import Path
 
 import numpy as np
@@ -37,11 +37,12 @@ def write_scene(path: Path, pixels: np.ndarray, profile: dict[str, object]) -> N
 
 
 def gigatile(command: str, source: Path, words: list[str]) -> tuple[str, float]:
-    """What a command printed, and how many seconds it took."""
+    """What a command printed, and how many seconds of processors it took, whatever else the machine does."""
     line = [sys.executable, "-m", "cluster.cli", command, str(source), str(source.with_name(f"{source.stem}-x.tif"))]
-    begin = time.perf_counter()
+    before = resource.getrusage(resource.RUSAGE_CHILDREN)
     done = subprocess.run([*line, "--workers", "0", *words], check=True, capture_output=True, text=True)
-    return done.stdout, time.perf_counter() - begin
+    after = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return done.stdout, after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
 
 
 def main() -> None:

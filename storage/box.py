@@ -12,7 +12,7 @@ Axis order is y before x everywhere; boxes are half-open, ``[top, bottom) x [lef
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -204,3 +204,15 @@ class RegionGrid:
         (range(0, 1), range(0, 2))
         """
         return range(box.left // self.side, (box.right - 1) // self.side + 1)
+
+
+def cells(box: Box, side: int) -> Iterator[Box]:
+    """Windows of ``side`` pixels that cover a box, row by row from its corner, smaller at its right and lower edges.
+
+    >>> [(cell.top, cell.left, cell.height, cell.width) for cell in cells(Box(top=5, left=7, height=3, width=2), 2)]
+    [(5, 7, 2, 2), (7, 7, 1, 2)]
+    """
+    grid = RegionGrid(height=box.height, width=box.width, side=side)
+    for index in range(grid.num_regions):
+        cell = grid.box(index)
+        yield replace(cell, top=cell.top + box.top, left=cell.left + box.left)

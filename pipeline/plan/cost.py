@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
 
 from pipeline.models.protocol import num_branches
+from storage.box import Box
 
-from .emptiness import is_region_empty, is_tile_empty
+from .emptiness import is_region_empty, is_tile_empty, windows_decoded, windows_encoded
 from .plan import Plan
 from .reductions import list_reductions, shrink
 
@@ -62,8 +64,8 @@ def price(plan: Plan) -> Price:
         forwards_least=branches * (batches * plan.least_steps + dilated * plan.num_steps),
         dilated_forwards=dilated * each,
         region_steps=plan.regions.num_regions * plan.num_steps,
-        encodes=_runs(plan, "encoder") * share_of_data(plan) if plan.uses_coarse and not plan.lifts_latents else 0.0,
-        decodes=_runs(plan, "decoder") * share_of_data(plan) if plan.stage.decodes else 0.0,
+        encodes=_runs(plan, "encoder") * share_encoded(plan) if plan.uses_coarse and not plan.lifts_latents else 0.0,
+        decodes=_runs(plan, "decoder") * share_decoded(plan) if plan.stage.decodes else 0.0,
         disk_peak=_disk_peak(plan),
         memory_worker=LIBRARIES + _weights(plan) + max(denoise_bytes(plan), _codec_bytes(plan)),
         memory_model=geometry.cost.parameters * _BYTES[recipe.model.dtype or "float32"],
@@ -78,13 +80,22 @@ def _num_seen(plan: Plan, region: int) -> int:
     return sum(not is_tile_empty(plan, tile.box, plan.jitter) for tile in owned)
 
 
-def share_of_data(plan: Plan) -> float:
-    """Of the canvas, by regions: what of it is encoded and decoded."""
+def share_encoded(plan: Plan) -> float:
+    """Of the canvas: what of the input is encoded, and restored before that."""
+    return _share(plan, windows_encoded)
+
+
+def share_decoded(plan: Plan) -> float:
+    """Of the canvas: what is decoded, what regions see of each other left out."""
+    return _share(plan, windows_decoded)
+
+
+def _share(plan: Plan, windows: Callable[[Plan, Box], list[Box]]) -> float:
     regions = plan.regions
     if plan.image.occupancy is None:
         return 1.0
-    held = sum(regions.box(r).area for r in range(regions.num_regions) if not is_region_empty(plan, r))
-    return held / regions.canvas.area
+    boxes = (regions.box(region) for region in range(regions.num_regions) if not is_region_empty(plan, region))
+    return sum(window.area for box in boxes for window in windows(plan, box)) / regions.canvas.area
 
 
 def _runs(plan: Plan, half: str) -> float:

@@ -31,7 +31,7 @@ from .finishing import finish_halo
 from .recipe import Recipe
 from .sources import is_relative
 
-FORMAT = 9
+FORMAT = 10
 """version of the plan record; a change to how results are computed raises it"""
 
 

@@ -6,8 +6,7 @@ given; with these, windows give what the whole canvas would (see models/autoenco
 
 from __future__ import annotations
 
-import dataclasses
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, nullcontext
 
 import numpy as np
@@ -18,7 +17,7 @@ from pipeline.imaging.pixels import decode_window, encode_window
 from pipeline.models.autoencoder.group_norm import GroupNorms
 from pipeline.models.card import LatentGeometry
 from pipeline.models.protocol import Backbone, NormalisingBackbone
-from storage.box import Box, RegionGrid
+from storage.box import Box, cells
 
 
 class Codec:
@@ -92,10 +91,14 @@ def encode_box(
     geometry: LatentGeometry,
     canvas: Box,
     box: Box,
+    windows: Sequence[Box] | None = None,
 ) -> np.ndarray:
-    """Latents ``[c, h, w] float32`` of a box of latent pixels; ``pixels`` gives RGB ``[3, H, W]`` under such a box."""
-    latents = np.empty((geometry.channels, *box.shape), dtype=np.float32)
-    for cell in cells(box, geometry.codec.window):
+    """Latents ``[c, h, w] float32`` of a box of latent pixels; ``pixels`` gives RGB ``[3, H, W]`` under such a box.
+
+    ``windows``: what of the box is wanted, in windows of the autoencoder; zeros elsewhere.
+    """
+    latents = np.zeros((geometry.channels, *box.shape), dtype=np.float32)
+    for cell in cells(box, geometry.codec.window) if windows is None else windows:
         padded = cell.grown(geometry.codec.encoder_halo, canvas)
         latents[:, *cell.within(box)] = encode_window(encode, pixels(padded), padded, cell)
     return latents
@@ -107,20 +110,18 @@ def decode_box(
     geometry: LatentGeometry,
     canvas: Box,
     box: Box,
+    windows: Sequence[Box] | None = None,
+    around: torch.Tensor | None = None,
 ) -> torch.Tensor:
-    """RGB ``[3, H, W]``, not clipped, of a box of latent pixels; ``read`` gives latents ``[c, h, w]`` of a box."""
+    """RGB ``[3, H, W]``, not clipped, of a box of latent pixels; ``read`` gives latents ``[c, h, w]`` of a box.
+
+    ``windows``: what of the box is wanted, in windows of the autoencoder; ``around``: what it is elsewhere, zeros if
+    not given.
+    """
     factor = geometry.factor
-    rgb = torch.empty((3, box.height * factor, box.width * factor))
-    for cell in cells(box, geometry.codec.window):
+    rgb = torch.zeros((3, box.height * factor, box.width * factor)) if around is None else around.clone()
+    for cell in cells(box, geometry.codec.window) if windows is None else windows:
         padded = cell.grown(geometry.codec.decoder_halo, canvas)
         pixels = decode_window(decode, read(padded), padded, cell, factor=factor)
         rgb[:, *cell.scaled(factor).within(box.scaled(factor))] = pixels
     return rgb
-
-
-def cells(box: Box, side: int) -> Iterator[Box]:
-    """The windows of ``side`` latent pixels that the autoencoder is run on, one after another."""
-    grid = RegionGrid(height=box.height, width=box.width, side=side)
-    for index in range(grid.num_regions):
-        cell = grid.box(index)
-        yield dataclasses.replace(cell, top=cell.top + box.top, left=cell.left + box.left)

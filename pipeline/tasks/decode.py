@@ -10,7 +10,7 @@ import numpy as np
 import torch
 
 from pipeline.imaging.colour import match_colour, transfer_colour
-from pipeline.plan.emptiness import is_region_empty
+from pipeline.plan.emptiness import is_region_empty, windows_decoded
 from pipeline.plan.plan import Plan
 from storage.box import Box
 
@@ -42,10 +42,18 @@ class Decoder:
         # the colours see further than the decoder, which takes its own halo
         padded = plan.regions.box(region).grown(plan.decode_halo - geometry.codec.decoder_halo, canvas)
         table = self.statistics()
-        decode = functools.partial(self.codec.decode, norms=table.get("norms"))
-        rgb = decode_box(self.last, decode, geometry, canvas, padded)
+        rgb = self._rgb(padded, table)
         if plan.recipe.codec.colour == "wavelet":
             rgb = transfer_colour(rgb, self.enlarged(padded.scaled(factor)))
         elif plan.recipe.codec.colour == "adain":
             rgb = match_colour(rgb, table)
         return self.finisher.finish(rgb, padded.scaled(factor), plan.out_regions.box(region))
+
+    def _rgb(self, box: Box, table: Table) -> torch.Tensor:
+        """RGB ``[3, H, W]`` of a box of latents; where there is no data, the input enlarged, its holes filled."""
+        plan, geometry = self.plan, self.plan.geometry
+        decode = functools.partial(self.codec.decode, norms=table.get("norms"))
+        windows = windows_decoded(plan, box)
+        is_whole = sum(window.area for window in windows) == box.area
+        around = None if is_whole else self.enlarged(box.scaled(geometry.factor))
+        return decode_box(self.last, decode, geometry, plan.regions.canvas, box, windows, around)

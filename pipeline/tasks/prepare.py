@@ -17,11 +17,12 @@ from pipeline.imaging.finite import at, finite
 from pipeline.imaging.frequency import mix, neighbourhood
 from pipeline.imaging.pixels import CUBIC_REACH, enlarge, restore_window, source_window
 from pipeline.models.protocol import Backbone, RestoringBackbone
+from pipeline.plan.emptiness import windows_encoded
 from pipeline.plan.plan import Plan
 from pipeline.sampling.difficulty import REACH, at_latents, from_confidence, from_gradient, weigh
 from storage.box import Box
 
-from .codec import Codec, cells, encode_box
+from .codec import Codec, encode_box
 from .denoise import cut
 from .local_prompts import Prompter
 
@@ -78,11 +79,13 @@ class Preparer:
     def prepare(self, box: Box, known: Mapping[str, np.ndarray] = NOTHING) -> tuple[np.ndarray, np.ndarray | None]:
         """The coarse latent ``[c, h, w]`` of a box, and its difficulty ``[1, h, w]`` in [0, 1] where a recipe asks.
 
+        What is read for no pixel that is data is spared: zeros.
+
         ``known``: statistics of the whole picture: ``norms`` that the encoder's group norms are given (see Codec), and
         the ``peak`` of a relative difficulty.
         """
         plan = self.plan
-        difficulty = np.empty((1, *box.shape), dtype=np.float32) if plan.has_difficulty else None
+        difficulty = np.zeros((1, *box.shape), dtype=np.float32) if plan.has_difficulty else None
 
         def look(padded: Box) -> torch.Tensor:
             view = self._see(padded)
@@ -93,7 +96,7 @@ class Preparer:
         encode = functools.partial(self._codec.encode, norms=known.get("norms"))
 
         def encoded(window: Box) -> np.ndarray:
-            return encode_box(look, encode, plan.geometry, plan.regions.canvas, window)
+            return encode_box(look, encode, plan.geometry, plan.regions.canvas, window, windows_encoded(plan, window))
 
         coarse = self._lift(box, encoded)
         if difficulty is not None and self._is_lifted:
@@ -111,7 +114,7 @@ class Preparer:
         windows = [box]
         if not self._is_lifted:
             halo, canvas = plan.geometry.codec.encoder_halo, plan.regions.canvas
-            windows = [cell.grown(halo, canvas) for cell in cells(box, plan.geometry.codec.window)]
+            windows = [cell.grown(halo, canvas) for cell in windows_encoded(plan, box)]
         for padded in windows:
             self._mark(
                 difficulty, box, self._see(padded, restores=plan.recipe.difficulty.source == "confidence"), padded

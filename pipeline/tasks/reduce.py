@@ -24,11 +24,11 @@ from pipeline.plan.emptiness import is_region_empty
 from pipeline.plan.plan import Plan
 from pipeline.plan.reductions import describe, list_reductions, share_length, shrink
 from storage.archive import archive_from_bytes, archive_to_bytes
-from storage.box import Box
+from storage.box import Box, cells
 
 from .anchor import ENTRY as ANCHOR
 from .anchor import anchor_from, anchor_to
-from .codec import Codec, cells, decode_box, measure_box
+from .codec import Codec, decode_box, measure_box
 from .exchange import measure_blur, restoring_from
 from .prepare import Preparer
 

@@ -12,8 +12,8 @@ import torch
 
 from pipeline.imaging.moments import moments
 from pipeline.models.families import analytic
-from pipeline.tasks.codec import Codec, cells, decode_box, encode_box, measure_box
-from storage.box import Box
+from pipeline.tasks.codec import Codec, decode_box, encode_box, measure_box
+from storage.box import Box, cells
 from tests.support.geometries import altered
 
 CANVAS = Box(top=0, left=0, height=20, width=34)
@@ -65,6 +65,38 @@ def test_decoding_in_windows_with_enough_surroundings_is_decoding_it_whole() -> 
     expected = decode(torch.from_numpy(LATENTS)[None])[0][:, *BOX.scaled(2).slices]
     torch.testing.assert_close(found, expected)
     assert asked == [cell.grown(3, CANVAS) for cell in cells(BOX, 8)]
+
+
+def test_of_a_box_no_more_is_encoded_than_is_wanted() -> None:
+    wanted, asked = [Box(top=8, left=12, height=3, width=5)], list[Box]()
+
+    def read(box: Box) -> torch.Tensor:
+        asked.append(box)
+        return PIXELS[:, *box.scaled(2).slices]
+
+    found = encode_box(read, lambda pixels: pixels[..., ::2, ::2], GEOMETRY, CANVAS, BOX, wanted)
+    assert asked == [wanted[0].grown(2, CANVAS)]
+    expected = np.zeros((3, *BOX.shape), np.float32)
+    expected[:, 1:4, 2:7] = PIXELS[:, 16:22:2, 24:34:2].numpy()
+    np.testing.assert_array_equal(found, expected)
+
+
+@pytest.mark.parametrize("around", [None, torch.full((3, 18, 42), 7.0)])
+def test_of_a_box_no_more_is_decoded_than_is_wanted(around: torch.Tensor | None) -> None:
+    wanted, asked = [Box(top=8, left=12, height=3, width=5)], list[Box]()
+
+    def read(box: Box) -> np.ndarray:
+        asked.append(box)
+        return LATENTS[:, *box.slices]
+
+    def decode(latents: torch.Tensor) -> torch.Tensor:
+        return latents.repeat_interleave(2, 2).repeat_interleave(2, 3)
+
+    found = decode_box(read, decode, GEOMETRY, CANVAS, BOX, wanted, around)
+    assert asked == [wanted[0].grown(3, CANVAS)]
+    expected = torch.full((3, 18, 42), 0.0 if around is None else 7.0)
+    expected[:, 2:8, 4:14] = torch.from_numpy(LATENTS[:, 8:11, 12:17].repeat(2, 1).repeat(2, 2))
+    torch.testing.assert_close(found, expected)
 
 
 def test_moments_of_a_box_are_those_of_its_windows() -> None:
