@@ -16,7 +16,7 @@ from pipeline.plan.plan import Plan
 from storage.arrays import RegionArray, checksum
 from storage.box import Box, RegionGrid
 from storage.errors import CorruptRegionError
-from storage.images import ImageInfo, ImageSource, write_image
+from storage.images import ImageInfo, ImageSource, Keep, write_image
 from storage.images.filling import filled_rows
 from storage.images.opacity import ReadOpacity
 from storage.images.provenance import Provenance
@@ -153,12 +153,21 @@ def export(
     of regions, and copies of those rows alone.
     """
     digest = hashlib.sha256()
+    rows_there = 0
+
+    def hash_rows(pixels: np.ndarray) -> None:
+        digest.update(np.ascontiguousarray(pixels.transpose(1, 2, 0)).data.cast("B"))
+        on_rows()
+
+    def skip(box: Box, pixels: np.ndarray) -> None:
+        nonlocal rows_there
+        hash_rows(pixels)
+        rows_there = box.bottom
 
     def blocks() -> Iterator[tuple[Box, np.ndarray]]:
-        for rows, pixels in _decoded_rows(store.open_array(OUT), plan.out_regions, told):
-            digest.update(np.ascontiguousarray(pixels.transpose(1, 2, 0)).data.cast("B"))
+        for rows, pixels in _decoded_rows(store.open_array(OUT), plan.out_regions, told, rows_there):
+            hash_rows(pixels)
             yield rows, pixels
-            on_rows()
 
     write_image(
         path,
@@ -170,19 +179,23 @@ def export(
         overwrite=overwrite,
         alpha=alpha,
         provenance=provenance,
+        keep=Keep(num_bands=plan.image.num_bands, dtype=plan.image.dtype, tell=skip),
     )
     return Exported(path=path, sha256=digest.hexdigest())
 
 
 def _decoded_rows(
-    array: RegionArray, grid: RegionGrid, told: dict[int, int] | None
+    array: RegionArray, grid: RegionGrid, told: dict[int, int] | None, begin: int = 0
 ) -> Iterator[tuple[Box, np.ndarray]]:
-    """The decoded pixels, ROWS rows or fewer at a time, each row of regions read once and held against ``told``."""
+    """The decoded pixels from a row on, ROWS rows or fewer at a time, each row of regions read once and held against
+    ``told``."""
     for row in range(grid.rows):
         box = grid.band(row)
+        if box.bottom <= begin:
+            continue
         band = array.read(box)
         if told is not None:
             _check_band(array, row, band, told)
-        for top in range(box.top, box.bottom, ROWS):
+        for top in range(max(box.top, begin), box.bottom, ROWS):
             rows = Box(top=top, left=0, height=min(ROWS, box.bottom - top), width=grid.width)
             yield rows, band[:, *rows.within(box)]

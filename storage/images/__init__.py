@@ -3,7 +3,7 @@
 from storage.images.info import ImageInfo
 from storage.images.opened import ImageSource
 from storage.images.output import check_output
-from storage.images.sink import write_image
+from storage.images.sink import Keep, write_image
 from storage.images.source import open_image
 
-__all__ = ["ImageInfo", "ImageSource", "check_output", "open_image", "write_image"]
+__all__ = ["ImageInfo", "ImageSource", "Keep", "check_output", "open_image", "write_image"]

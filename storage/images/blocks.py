@@ -17,10 +17,12 @@ from .tiff import Blocks
 def complete(blocks: Blocks, picture: Picture) -> Iterator[tuple[Box, np.ndarray]]:
     """The blocks, bands in the picture's order, with opacity as the last one where the picture has it.
 
-    Raises ValueError where they are out of order, outside, or not all there.
+    Rows that are kept already are not among them. Raises ValueError where they are out of order, outside, or not all
+    there.
     """
     canvas = picture.canvas
-    top = area = 0
+    top = 0 if picture.kept is None else picture.kept.bottom
+    area = top * picture.width
     for box, pixels in blocks:
         if (
             not canvas.contains(box)
@@ -36,6 +38,12 @@ def complete(blocks: Blocks, picture: Picture) -> Iterator[tuple[Box, np.ndarray
         raise ValueError(
             f"the blocks cover {area} pixels, the image {picture.height} x {picture.width} has {canvas.area}"
         )
+
+
+def restored(values: np.ndarray, picture: Picture) -> np.ndarray:
+    """The block that ``complete`` has made values of, where colours are not changed by their opacity."""
+    colours = values[: picture.num_colours]
+    return colours if picture.order is None else colours[np.argsort(picture.order)]
 
 
 def _with_alpha(pixels: np.ndarray, box: Box, picture: Picture) -> np.ndarray:

@@ -72,6 +72,11 @@ class Delivery:
         """The object that comes last."""
         return f"{self.name}/{self.wanted.marker}" if self.wanted.is_folder else self.name
 
+    @property
+    def place(self) -> Path:
+        """What stands for the result on this machine: a name beside which it is made; nothing has that name itself."""
+        return Path(tempfile.gettempdir()) / hashlib.sha256(str(self.address).encode()).hexdigest()
+
     def root(self) -> ObjectRoot:
         """The folder above, opened."""
         return ObjectRoot.open(replace(self.address, path=self.address.path.rpartition("/")[0]))
@@ -115,8 +120,7 @@ class Delivery:
 
         Raises FileExistsError where somebody else has put something there meanwhile.
         """
-        scratch = Path(tempfile.gettempdir()) / hashlib.sha256(str(self.address).encode()).hexdigest()
-        with private_folder(scratch) as folder:
+        with private_folder(self.place) as folder:
             path = folder / self.name
             yield path
             root = self.root()

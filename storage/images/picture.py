@@ -11,6 +11,7 @@ from storage.box import Box
 
 from .density import usable
 from .info import ImageInfo
+from .kept import KeptRows
 from .limits import Format
 from .metadata import BandMetadata
 from .opacity import ReadOpacity
@@ -51,6 +52,8 @@ class Picture:
     provenance: Provenance | None = None
     name: str = "picture"
     """of the file or folder, without those that it lies in"""
+    kept: KeptRows | None = None
+    """where its rows are written first so that they outlast an interruption, and those that are there"""
 
     @property
     def canvas(self) -> Box:

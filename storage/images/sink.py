@@ -6,7 +6,7 @@ import math
 import os
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from itertools import chain
 from pathlib import Path
 
@@ -15,19 +15,20 @@ import numpy as np
 from storage.box import Box
 from storage.errors import FULL, CorruptRegionError, ImageError, StorageFullError
 
-from .blocks import complete
+from .blocks import complete, restored
 from .delivery import Delivery, address_of
 from .folders import is_whole
 from .formats import check_fits, package_of, writer_of
 from .gdal import CACHE_MB, GDAL_ERRORS, gdal, reason
 from .info import ImageInfo
+from .kept import PORTION, Tell, keeping, key_of
 from .limits import Format
 from .opacity import ReadOpacity
 from .output import check_output
 from .picture import Picture, in_order, usable_profile
 from .provenance import Provenance
 from .stac import write_item
-from .staging import no_room, staged
+from .staging import no_room, prefix_of, staged
 from .target import real_target
 from .tiff import Blocks, tile_side
 from .writers.writer import Writer
@@ -48,6 +49,7 @@ def write_image(
     alpha: ReadOpacity | None = None,
     mask: ReadOpacity | None = None,
     provenance: Provenance | None = None,
+    keep: Keep | None = None,
 ) -> None:
     """Write ``blocks`` of ``[bands, box.height, box.width]``, top to bottom, as the image ``path``.
 
@@ -55,21 +57,57 @@ def write_image(
     profile, metadata and resolution are carried over, ``scale`` times as fine; ``alpha`` gives the input's opacity,
     such as ``source.alpha``; ``mask`` says which of its pixels are there (0: not), and is what ``alpha`` is taken for
     where the input has a mask and no alpha band. ``provenance``: how the result was made. Nothing is left behind on
-    failure. Raises as :func:`check_output`, StorageFullError where the room
-    runs out, and ValueError where the blocks do not cover the image or are not in row order.
+    failure; with ``keep``, and a provenance, formats that go through a scratch file keep the rows that were written,
+    and go on with them. Raises as :func:`check_output`, StorageFullError where the room runs out, and ValueError where
+    the blocks do not cover the image or are not in row order.
     """
     inputs = [info.path, *info.files] if info.path else []
     check_output(path, overwrite=overwrite, inputs=inputs, info=info)
-    pixels, blocks = _peek(blocks)
-    check_fits(Path(path), height=height, width=width, dtype=str(pixels.dtype), num_colours=len(pixels))
-    picture = _picture(writer_of(Path(path), info).format, info, pixels, alpha=alpha, mask=mask)
+    if keep is None:
+        first, blocks = _peek(blocks)
+        num_colours, dtype = len(first), str(first.dtype)
+    else:
+        num_colours, dtype = keep.num_bands, keep.dtype
+    check_fits(Path(path), height=height, width=width, dtype=dtype, num_colours=num_colours)
     writer, address = writer_of(Path(path), info), address_of(path)
+    picture = _picture(writer.format, info, num_colours, dtype, alpha=alpha, mask=mask)
     picture = replace(picture, scale=scale, height=height, width=width, provenance=provenance, name=_name(path))
     if address is None:
-        _write(path, writer, picture, blocks, inputs)
+        with _kept(real_target(path), picture, keep) as kept:
+            _write(path, writer, kept, blocks, inputs)
         return
-    with Delivery(address=address, wanted=writer.format).made_here(overwrite=overwrite) as local:
-        _write(local, writer, picture, blocks, inputs, is_sent=True)
+    delivery = Delivery(address=address, wanted=writer.format)
+    with _kept(delivery.place, picture, keep) as kept, delivery.made_here(overwrite=overwrite) as local:
+        _write(local, writer, kept, blocks, inputs, is_sent=True)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Keep:
+    """That rows which are written outlast an interruption; the blocks are then whole rows."""
+
+    num_bands: int
+    """of the blocks"""
+    dtype: str
+    tell: Tell
+    """told, before the first block is asked for, of rows that are there: blocks begin behind them"""
+    portion: int = PORTION
+    """rows that the disk is made to hold at once; of pictures with fewer none are kept"""
+
+
+@contextmanager
+def _kept(target: Path, picture: Picture, keep: Keep | None) -> Iterator[Picture]:
+    """The picture, with the rows that are there of it; colours that alpha has changed cannot be told of."""
+    is_told = keep is not None and picture.height > keep.portion and not picture.is_premultiplied
+    if keep is None or picture.provenance is None or not is_told:
+        yield picture
+        return
+
+    def tell(box: Box, values: np.ndarray) -> None:
+        keep.tell(box, restored(values, picture))
+
+    facts = replace(picture, alpha=None, mask=None), picture.alpha is None, picture.mask is None
+    with keeping(target.parent, prefix_of(target), key_of(facts), keep.portion, tell) as kept:
+        yield replace(picture, kept=kept)
 
 
 def _name(path: str | os.PathLike[str]) -> str:
@@ -77,7 +115,13 @@ def _name(path: str | os.PathLike[str]) -> str:
 
 
 def _picture(
-    wanted: Format, info: ImageInfo, pixels: np.ndarray, *, alpha: ReadOpacity | None, mask: ReadOpacity | None
+    wanted: Format,
+    info: ImageInfo,
+    num_colours: int,
+    dtype: str,
+    *,
+    alpha: ReadOpacity | None,
+    mask: ReadOpacity | None,
 ) -> Picture:
     """What a format keeps; what it cannot hold is said by formats.losses before the run."""
     if mask is None and info.metadata.has_mask:
@@ -90,15 +134,15 @@ def _picture(
         scale=1,
         height=info.height,
         width=info.width,
-        num_colours=len(pixels),
-        dtype=str(pixels.dtype),
+        num_colours=num_colours,
+        dtype=dtype,
         alpha=(mask if is_hard else alpha) if wanted.has_alpha else None,
         mask=mask if wanted.has_mask else None,
         is_hard=is_hard,
-        icc=usable_profile(info, len(pixels)),
+        icc=usable_profile(info, num_colours),
         wanted=wanted,
     )
-    colours = plain.colours[: len(pixels)]
+    colours = plain.colours[:num_colours]
     return plain if wanted.has_many_bands else replace(plain, order=in_order(colours))
 
 

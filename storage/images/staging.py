@@ -58,7 +58,7 @@ def private_folder(target: Path) -> Iterator[Path]:
 
     What a killed process of this machine left for the same target is removed first.
     """
-    prefix = _prefix(target)
+    prefix = prefix_of(target)
     _sweep(target, prefix)
     folder = target.with_name(f"{prefix}-{os.getpid()}-{secrets.token_hex(8)}.partial")
     folder.mkdir(mode=_PRIVATE)
@@ -87,8 +87,8 @@ def no_room(staging: Path) -> OSError | None:
     return None
 
 
-def _prefix(target: Path) -> str:
-    """What the folders of one target begin with, on one machine: short, however long its name is."""
+def prefix_of(target: Path) -> str:
+    """What folders beside one target begin with, on one machine: short, however long its name is."""
     host = re.sub(r"[^A-Za-z0-9]", "_", socket.gethostname())[:32]
     return f".gigatile-{hashlib.sha256(os.fsencode(target.name)).hexdigest()[:12]}-{host}"
 

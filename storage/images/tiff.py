@@ -68,17 +68,25 @@ def write_tiff(path: Path, picture: Picture, blocks: Blocks, *, flat: bool = Fal
         **options,
     }
     with tiff_settings(picture), open_raster(str(path), "w", **profile) as raster:
-        total = 0
         _write_metadata(raster, picture, flat=flat)
-        for box, pixels in blocks:
-            window = Window(box.left, box.top, box.width, box.height)
-            raster.write(pixels, window=window)
-            total += value_sum(pixels)
-            if picture.mask is not None:
-                mask = enlarged_mask(picture.mask, box, picture.scale, picture.info.canvas)
-                raster.write_mask(mask, window=window)
-                total += value_sum(mask)
-    return total % SUM_MODULUS
+        return sum(_write_block(raster, picture, box, pixels) for box, pixels in blocks) % SUM_MODULUS
+
+
+def write_more(path: Path, picture: Picture, blocks: Blocks) -> int:
+    """Write blocks into a TIFF that write_tiff has made; returns the checksum of their values."""
+    with tiff_settings(picture), open_raster(str(path), "r+") as raster:
+        return sum(_write_block(raster, picture, box, pixels) for box, pixels in blocks) % SUM_MODULUS
+
+
+def _write_block(raster: Any, picture: Picture, box: Box, pixels: np.ndarray) -> int:
+    window = Window(box.left, box.top, box.width, box.height)
+    raster.write(pixels, window=window)
+    total = value_sum(pixels)
+    if picture.mask is not None:
+        mask = enlarged_mask(picture.mask, box, picture.scale, picture.info.canvas)
+        raster.write_mask(mask, window=window)
+        total += value_sum(mask)
+    return total
 
 
 def read_strips(path: Path, height: int) -> Iterator[np.ndarray]:
@@ -93,15 +101,24 @@ def read_back(path: Path) -> int:
 
     Raises what GDAL raises where some cannot be read.
     """
-    total = 0
     with open_raster(str(path)) as raster:
-        has_mask = raster.mask_flag_enums[0] == [MaskFlags.per_dataset]
-        for top in range(0, raster.height, _ROWS_READ):
-            window = Window(0, top, raster.width, min(_ROWS_READ, raster.height - top))
-            total += value_sum(raster.read(window=window))
-            if has_mask:
-                total += value_sum(raster.dataset_mask(window=window))
-    return total % SUM_MODULUS
+        return sum(total for _, _, total in read_sums(raster, 0, raster.height)) % SUM_MODULUS
+
+
+def read_sums(raster: Any, top: int, bottom: int) -> Iterator[tuple[Box, np.ndarray, int]]:
+    """Rows of an open raster, some at a time: their box, ``[bands, y, x]``, and the checksum of them and their mask.
+
+    Raises what GDAL raises where some cannot be read.
+    """
+    has_mask = raster.mask_flag_enums[0] == [MaskFlags.per_dataset]
+    for first in range(top, bottom, _ROWS_READ):
+        box = Box(top=first, left=0, height=min(_ROWS_READ, bottom - first), width=raster.width)
+        window = Window(0, first, box.width, box.height)
+        pixels = raster.read(window=window)
+        total = value_sum(pixels)
+        if has_mask:
+            total += value_sum(raster.dataset_mask(window=window))
+        yield box, pixels, total
 
 
 def check_written(path: Path, total: int) -> None:
