@@ -66,6 +66,8 @@ class DrivenRun:
     lease: Lease
     on_tick: Callable[[Tally], None] = lambda _tally: None
     """called about once a second"""
+    on_recorded: Callable[[list[Record]], None] = lambda _records: None
+    """called with what was added to the journal"""
     should_stop: Callable[[], bool] = lambda: False
     tally: Tally = field(default_factory=Tally)
     given_blobs: Mapping[str, int] = field(default_factory=dict)
@@ -214,10 +216,12 @@ def _object(run: DrivenRun, hello: Hello) -> str | None:
 def _write_journal(run: DrivenRun) -> None:
     finished = list(run.coordinator.uncommitted)
     if finished:
-        run.store.journal.append([_record(done) for done in finished], run.lease.generation)
+        records = [_record(done) for done in finished]
+        run.store.journal.append(records, run.lease.generation)
         for done in finished:
             run.sums.add(done.task, done.outcome.crc32c, done.outcome.extra)
         run.coordinator.commit(finished)
+        run.on_recorded(records)
 
 
 def _record(finished: Finished) -> Record:

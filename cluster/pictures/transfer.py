@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import logging
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -120,7 +120,7 @@ def decoded_sums(records: list[Record]) -> dict[int, int]:
     return {record.region: record.crc32c for record in records if record.kind == Kind.DECODE}
 
 
-def _check_band(array: RegionArray, row: int, band: np.ndarray, told: dict[int, int]) -> None:
+def _check_band(array: RegionArray, row: int, band: np.ndarray, told: Mapping[int, int]) -> None:
     """Compare a row of regions with what the journal tells of them; one that it does not know is nobody's work."""
     grid = array.grid
     for region in grid.overlapping(grid.band(row)):
@@ -138,7 +138,8 @@ def export(
     info: ImageInfo,
     path: str,
     *,
-    told: dict[int, int] | None = None,
+    told: Mapping[int, int] | None = None,
+    ready: Callable[[int], None] = lambda _row: None,
     alpha: ReadOpacity | None = None,
     overwrite: bool,
     provenance: Provenance | None = None,
@@ -148,6 +149,7 @@ def export(
 
     ``told``: the journal's crc32c of each region; CorruptRegionError where what is there is something else, or of a
     region that it does not know.
+    ``ready`` is called with the number of each row of regions before it is read, and returns when it is there.
     ``info`` and ``alpha`` are the input's; ``provenance`` is written into the file (see describe_provenance);
     ``on_rows`` is called after each ROWS rows or fewer. In memory are one row
     of regions, and copies of those rows alone.
@@ -165,7 +167,7 @@ def export(
         rows_there = box.bottom
 
     def blocks() -> Iterator[tuple[Box, np.ndarray]]:
-        for rows, pixels in _decoded_rows(store.open_array(OUT), plan.out_regions, told, rows_there):
+        for rows, pixels in _decoded_rows(store.open_array(OUT), plan.out_regions, told, ready, rows_there):
             hash_rows(pixels)
             yield rows, pixels
 
@@ -185,7 +187,11 @@ def export(
 
 
 def _decoded_rows(
-    array: RegionArray, grid: RegionGrid, told: dict[int, int] | None, begin: int = 0
+    array: RegionArray,
+    grid: RegionGrid,
+    told: Mapping[int, int] | None,
+    ready: Callable[[int], None],
+    begin: int,
 ) -> Iterator[tuple[Box, np.ndarray]]:
     """The decoded pixels from a row on, ROWS rows or fewer at a time, each row of regions read once and held against
     ``told``."""
@@ -193,6 +199,7 @@ def _decoded_rows(
         box = grid.band(row)
         if box.bottom <= begin:
             continue
+        ready(row)
         band = array.read(box)
         if told is not None:
             _check_band(array, row, band, told)

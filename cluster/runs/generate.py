@@ -35,7 +35,7 @@ from storage.run import RunStore
 
 from .binding import check_disk, check_memory, check_run_place, model_notes, read_tagging, read_vit
 from .foresight import foresee
-from .outcome import already_finished, hand_out_image
+from .outcome import already_finished, begin_early, hand_out_image
 from .prompts import find_cuts
 from .reporting import Reporter
 from .settings import asked_recipe, outdated
@@ -143,7 +143,12 @@ def _sit_at(sitting_of: Callable[..., Sitting], stage: Prepared, stores: Sequenc
             blobs = {WORDS_BLOB: Blobs(store).put(WORDS_BLOB, read_words(stores[0], first))}
         sitting = sitting_of(prepared=stage, store=store, lease=lease, before=before, given_blobs=blobs)
         bring_in = functools.partial(_bring_in, sitting)
-        return sit(sitting, bring_in=bring_in, hand_out=functools.partial(_hand_out, sitting))
+        if not stage.plan.stage.is_last:
+            return sit(sitting, bring_in=bring_in, hand_out=lambda _reporter: None)
+        early = begin_early(sitting, plain_info(stage.plan))
+        return sit(
+            sitting, bring_in=bring_in, hand_out=lambda reporter: hand_out_image(sitting, reporter, early), early=early
+        )
 
 
 def check_picture(job: TextJob) -> None:
@@ -161,8 +166,3 @@ def _bring_in(sitting: Sitting, reporter: Reporter, records: list[Record]) -> No
     if before is not None and "edges" in plan.recipe.structure.shown:
         reporter.announce("edges", "of the stage before")
         bring_edges(sitting.store, plan, before, sitting.lease, records, on_rows=sitting.stop_if_asked)
-
-
-def _hand_out(sitting: Sitting, reporter: Reporter) -> Exported | None:
-    plan = sitting.prepared.plan
-    return hand_out_image(sitting, reporter, plain_info(plan)) if plan.stage.is_last else None

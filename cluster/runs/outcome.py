@@ -3,38 +3,53 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Mapping
 from typing import Any
 
 from cluster.job import Work
 from cluster.pictures.origin import describe_provenance
-from cluster.pictures.transfer import EXPORT, Exported, decoded_sums, export
+from cluster.pictures.transfer import EXPORT, Exported, export
 from storage.images import ImageInfo, ImageSource
 from storage.images.written import look, name_of
 from storage.journal import Record, driver_record
 
+from .early import EarlyExport, Ready
 from .reporting import Reporter
 from .sitting import Sitting
 
 log = logging.getLogger(__name__)
 
 
-def hand_out_image(
-    sitting: Sitting, reporter: Reporter, info: ImageInfo, source: ImageSource | None = None
-) -> Exported:
-    """Write the decoded pixels to the job's output, and the journal's record of it; ``source``: of the image."""
-    job, store = sitting.job, sitting.store
-    reporter.announce("export", job.output)
-    exported = export(
-        store,
-        sitting.prepared.plan,
-        info,
-        job.output,
-        told=decoded_sums(store.journal.replay()),
-        alpha=source.alpha if source is not None and info.has_alpha else None,
-        overwrite=job.overwrite,
-        provenance=describe_provenance(sitting.prepared.plan, info, None if source is None else source.fingerprint),
-        on_rows=sitting.stop_if_asked,
-    )
+def begin_early(sitting: Sitting, info: ImageInfo, source: ImageSource | None = None) -> EarlyExport:
+    """The export of the job's output, to be told of what is recorded; ``source``: of the image.
+
+    Where nothing tells it before the end, all of it is written by ``hand_out_image``.
+    """
+    job, store, plan = sitting.job, sitting.store, sitting.prepared.plan
+
+    def write(told: Mapping[int, int], ready: Ready) -> Exported:
+        return export(
+            store,
+            plan,
+            info,
+            job.output,
+            told=told,
+            ready=ready,
+            alpha=source.alpha if source is not None and info.has_alpha else None,
+            overwrite=job.overwrite,
+            provenance=describe_provenance(plan, info, None if source is None else source.fingerprint),
+            on_rows=sitting.stop_if_asked,
+        )
+
+    return EarlyExport(plan.out_regions, write)
+
+
+def hand_out_image(sitting: Sitting, reporter: Reporter, early: EarlyExport) -> Exported:
+    """Write the decoded pixels to the job's output, or the rest of them, and the journal's record of it."""
+    store = sitting.store
+    reporter.announce("export", sitting.job.output)
+    early.add(store.journal.replay())
+    exported = early.finish(sitting.stop_if_asked)
     record = driver_record(EXPORT, extra=facts_of(exported))
     store.journal.append([record], sitting.lease.generation)
     return exported

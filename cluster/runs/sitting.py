@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 import logging
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager, suppress
+from contextlib import closing, contextmanager, nullcontext, suppress
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -34,6 +34,7 @@ from storage.journal import Record
 from storage.lease import Lease
 from storage.run import RunStore
 
+from .early import EarlyExport
 from .prompts import count_prompts
 from .reporting import Reporter
 
@@ -97,10 +98,12 @@ def sit(
     *,
     bring_in: Callable[[Reporter, list[Record]], None],
     hand_out: Callable[[Reporter], Exported | None],
+    early: EarlyExport | None = None,
 ) -> Result | None:
     """Compute what is left of a plan, and hand the result out; None where there was none to hand out.
 
     ``bring_in`` makes sure that the input is in the store: it is called where anything is left to compute.
+    ``early`` begins to write the picture meanwhile, where this process has nothing else to do; ``hand_out`` ends it.
     """
     store, plan, tally = sitting.store, sitting.prepared.plan, Tally()
     store.root.retries.on_wait = sitting.stop_if_asked
@@ -111,7 +114,12 @@ def sit(
         reporter.checked(done, of)
 
     check = sitting.lease.check
-    with _reporting(sitting, graph) as reporter, _telling_the_end(reporter, tally, sitting.lease):
+    early = early if sitting.prepared.workers else None
+    with (
+        _reporting(sitting, graph) as reporter,
+        _telling_the_end(reporter, tally, sitting.lease),
+        nullcontext() if early is None else closing(early),
+    ):
         reporter.announce("checking", "what the run holds")
         records = store.journal.replay()
         check()
@@ -124,7 +132,9 @@ def sit(
             delete_leftovers(store, plan, coordinator, sitting.lease)
         else:  # colour, structure and prompts that are lost read pixels when all is prepared, too
             bring_in(reporter, records)
-            _drive(sitting, graph, coordinator, reporter, tally)
+            if early is not None:
+                early.add(records)
+            _drive(sitting, graph, coordinator, reporter, tally, early)
         check()
         exported = hand_out(reporter)
         prompts, tiles_seen = count_prompts(store, store.journal.replay()), count_seen(store, plan)
@@ -171,7 +181,14 @@ def _telling_the_end(reporter: Reporter, tally: Tally, lease: Lease) -> Iterator
         raise
 
 
-def _drive(sitting: Sitting, graph: Graph, coordinator: Coordinator, reporter: Reporter, tally: Tally) -> None:
+def _drive(
+    sitting: Sitting,
+    graph: Graph,
+    coordinator: Coordinator,
+    reporter: Reporter,
+    tally: Tally,
+    early: EarlyExport | None,
+) -> None:
     job, plan = sitting.job, sitting.prepared.plan
     setup = WorkerSetup(
         store=sitting.store,
@@ -192,6 +209,7 @@ def _drive(sitting: Sitting, graph: Graph, coordinator: Coordinator, reporter: R
         lease=sitting.lease,
         given_blobs=sitting.given_blobs,
         on_tick=reporter.tick,
+        on_recorded=(lambda _records: None) if early is None else early.add,
         should_stop=sitting.should_stop,
         tally=tally,
     )

@@ -33,7 +33,7 @@ from .binding import (
     open_source,
 )
 from .foresight import foresee
-from .outcome import already_finished, hand_out_image
+from .outcome import already_finished, begin_early, hand_out_image
 from .prompts import find_cuts
 from .reporting import Reporter
 from .settings import asked_recipe, outdated
@@ -124,14 +124,14 @@ def upscale(
             on_plan(prepared)
         do = functools.partial(_sit_at, job, source, should_stop=should_stop, on_status=on_status)
         if finished is None:
-            result = do(prepared, store, hand_out=functools.partial(_hand_out, source))
+            result = do(prepared, store, is_handed_out=True)
             assert result is not None
         else:
             result = Result(exported=finished, tally=Tally(), already_finished=True)
         if not has_all:
             for number, sample in enumerate(prepared.samples, 1):
                 on_sample(number, sample)
-                do(sample, RunStore.open(sample_address(job, number)), hand_out=_hand_out_nothing)
+                do(sample, RunStore.open(sample_address(job, number)), is_handed_out=False)
             raster = write_raster(job, prepared, source, store, should_stop)
         return replace(result, uncertainty=raster)
 
@@ -142,11 +142,11 @@ def _sit_at(
     prepared: Prepared,
     store: RunStore,
     *,
-    hand_out: Callable[[Sitting, Reporter], Exported | None],
+    is_handed_out: bool,
     should_stop: Callable[[], bool],
     on_status: Callable[[dict[str, Any]], None] | None,
 ) -> Result | None:
-    """Compute what is left of the picture, or of a sample of it."""
+    """Compute what is left of the picture, or of a sample of it, whose pixels stay in its run."""
     with leased(store, prepared.plan) as lease:
         blobs = {} if job.textures is None else _keep_textures(store, prepared.plan, job.textures)
         sitting = Sitting(
@@ -158,10 +158,12 @@ def _sit_at(
             given_blobs=blobs,
             on_status=on_status,
         )
+        bring_in = functools.partial(_bring_in, sitting, job, source)
+        if not is_handed_out:
+            return sit(sitting, bring_in=bring_in, hand_out=lambda _reporter: None)
+        early = begin_early(sitting, source.info, source)
         return sit(
-            sitting,
-            bring_in=functools.partial(_bring_in, sitting, job, source),
-            hand_out=functools.partial(hand_out, sitting),
+            sitting, bring_in=bring_in, hand_out=lambda reporter: hand_out_image(sitting, reporter, early), early=early
         )
 
 
@@ -173,14 +175,6 @@ def _bring_in(sitting: Sitting, job: Job, source: ImageSource, reporter: Reporte
     if plan.difficulty_map is not None and job.difficulty is not None:
         with open_difficulty(job.difficulty, trust=job.trust_input) as picture:
             ingest(store, DIFFICULTY_MAP, plan.difficulty_map, picture, lease, records, on_rows=sitting.stop_if_asked)
-
-
-def _hand_out_nothing(_sitting: Sitting, _reporter: Reporter) -> None:
-    """A sample's pixels stay in its run."""
-
-
-def _hand_out(source: ImageSource, sitting: Sitting, reporter: Reporter) -> Exported:
-    return hand_out_image(sitting, reporter, source.info, source)
 
 
 def _keep_textures(store: RunStore, plan: Plan, url: str) -> dict[str, int]:

@@ -362,3 +362,17 @@ def test_what_is_committed_is_in_the_journal_already(
     sit(case, store)
     assert ("decode", 0, 0) in committed
     assert committed == {one for one in told if one[0] in frozenset(Kind)}
+
+
+def test_who_waits_for_records_hears_of_those_that_the_journal_holds(case: Case, tmp_path: Path) -> None:
+    store, heard = case.begin(str(tmp_path / "run")), list[Record]()
+
+    def hear(records: list[Record]) -> None:
+        held = store.journal.replay()
+        assert all(record in held for record in records)
+        heard.extend(records)
+
+    sit(case, store, on_recorded=hear)
+    tasks = [record for record in store.journal.replay() if record.kind in frozenset(Kind)]
+    assert heard == tasks
+    assert str(Kind.DECODE) in {record.kind for record in heard}

@@ -40,6 +40,7 @@ from pipeline.prompts.vocabulary import Vocabulary
 from pipeline.sampling.difficulty import from_gradient
 from pipeline.taggers.loading import describe_tagger
 from storage.box import Box, RegionGrid
+from storage.journal import Record
 from storage.run import RunStore
 from tests.support.inside import placed
 from tests.support.tags import Tags
@@ -151,6 +152,7 @@ def sit(
     *,
     patience: Patience | None = None,
     should_stop: Callable[[], bool] = lambda: False,
+    on_recorded: Callable[[list[Record]], None] = lambda _records: None,
 ) -> Tally:
     """One sitting, by default in this process; resumes what the store holds."""
     graph = Graph(case.plan)
@@ -169,6 +171,7 @@ def sit(
             coordinator=coordinator,
             executor=executor,
             lease=lease,
+            on_recorded=on_recorded,
             should_stop=should_stop,
         )
         return drive(run)

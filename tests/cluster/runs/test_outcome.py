@@ -10,14 +10,16 @@ from typing import Any
 
 import pytest
 
+from actors.schedule.task import Kind
 from cluster.job import Job
 from cluster.pictures.transfer import EXPORT, Exported
 from cluster.runs import outcome
 from cluster.runs.outcome import already_finished
+from storage.box import RegionGrid
 from storage.journal import Record, driver_record
 from storage.run import RunStore
 
-PLAN: Any = SimpleNamespace(hash="0" * 64, to_json=lambda: b"{}")
+PLAN: Any = SimpleNamespace(hash="0" * 64, to_json=lambda: b"{}", out_regions=RegionGrid(height=4, width=16, side=4))
 
 
 def run_at(folder: Path) -> RunStore:
@@ -124,7 +126,6 @@ def test_an_export_is_checked_by_the_journal_and_told_to_it(
         return Exported(path=str(path), sha256="5" * 64)
 
     monkeypatch.setattr(outcome, "export", export)
-    monkeypatch.setattr(outcome, "decoded_sums", lambda records: {3: 77} if list(records) == [] else {})
     monkeypatch.setattr(outcome, "describe_provenance", lambda plan, info, fingerprint: (plan, info, fingerprint))
     source: Any = SimpleNamespace(alpha=object(), fingerprint=lambda: "f")
     info: Any = SimpleNamespace(has_alpha=has_alpha)
@@ -135,7 +136,10 @@ def test_an_export_is_checked_by_the_journal_and_told_to_it(
         lease=SimpleNamespace(generation=4),
         stop_if_asked=object(),
     )
-    found = outcome.hand_out_image(seat, SimpleNamespace(announce=lambda *words: None), info, source)  # type: ignore[arg-type]
+    told = Record(kind=str(Kind.DECODE), stage=0, step=0, region=3, crc32c=77, attempt=1, worker="w", seconds=0.0)
+    store.journal.append([told], 4)
+    early = outcome.begin_early(seat, info, source)
+    found = outcome.hand_out_image(seat, SimpleNamespace(announce=lambda *words: None), early)  # type: ignore[arg-type]
     assert found == Exported(path=str(path), sha256="5" * 64)
     assert asked["given"] == (store, PLAN, info, str(path))
     assert (asked["told"], asked["overwrite"], asked["on_rows"]) == ({3: 77}, False, seat.stop_if_asked)
