@@ -1,23 +1,25 @@
 """Where an image holds no data, and nothing need be computed: tiles, windows of the autoencoder and whole regions.
 
 A tile is empty where it holds no data: then its latents are the coarse ones, of a picture whose holes are filled. Where
-there is no coarse latent, what the autoencoder sees round it holds none either. A box of latents is empty where that is
-so of every tile that touches it, and of all that its output depends on: what it holds is then never read for a pixel
-that is data. Of what is decoded, less is read: what the colours and the finishing of a pixel see.
+there is no coarse latent, what the autoencoder sees round it holds none either. Latents are read for data where a tile
+lies that holds some, and where they are decoded for it: all others are neither encoded nor, of whole regions, computed.
+What is decoded is read less far: as far as the colours and the finishing of a pixel see.
 """
 
 from __future__ import annotations
 
-import functools
 from collections.abc import Callable
 from dataclasses import replace
+
+import numpy as np
 
 from storage.box import Box, cells
 
 from .plan import Plan
+from .reductions import list_reductions
 
-LEAST = 16
-"""latent pixels: windows are halved down to sides of no less"""
+SQUARE = 16
+"""latent pixels a side of what is judged at once: windows are halved down to that"""
 
 
 def is_tile_empty(plan: Plan, box: Box, margin: int = 0) -> bool:
@@ -29,66 +31,108 @@ def is_tile_empty(plan: Plan, box: Box, margin: int = 0) -> bool:
 
 def is_region_empty(plan: Plan, region: int) -> bool:
     """Of a region of the latent canvas."""
-    return is_box_empty(plan, plan.regions.box(region))
-
-
-def is_box_empty(plan: Plan, box: Box) -> bool:
-    """Whether the latents of a box, coarse ones and those of any step, are read for no pixel that is data."""
-    codec, tiles = plan.geometry.codec, plan.tiles
-    side = max(tiles.tile_height, tiles.tile_width, plan.prompt_tiles.tile_height, plan.prompt_tiles.tile_width)
-    seen = max(codec.encoder_halo, codec.decoder_halo, plan.decode_halo)
-    # low frequencies are drawn from two cells away: see imaging.frequency
-    low = 2 * plan.recipe.guidance.low_cell if plan.is_guided or plan.recipe.stages.lift == "mixed" else 0
-    return not _holds(plan, box, side + plan.jitter + 2 * seen + low)
-
-
-def is_decoded_empty(plan: Plan, box: Box) -> bool:
-    """Whether what is decoded of a box of latents is read for no pixel that is data."""
-    return not _holds(plan, box, plan.decode_halo)
+    return not _latents_read(plan, plan.regions.box(region)).any()
 
 
 def windows_encoded(plan: Plan, box: Box) -> list[Box]:
     """What is to be encoded of a box of latents, in windows of the autoencoder: all that is read for data."""
     restorer = -(-(plan.geometry.restorer_halo or 0) * plan.scale // plan.geometry.factor)
-    return _windows(plan, box, is_box_empty, plan.geometry.codec.encoder_halo + restorer)
+    return _windows(plan, box, _latents_read, plan.geometry.codec.encoder_halo + restorer)
 
 
 def windows_decoded(plan: Plan, box: Box) -> list[Box]:
     """What is to be decoded of a box of latents, likewise."""
-    return _windows(plan, box, is_decoded_empty, plan.geometry.codec.decoder_halo)
+    return _windows(plan, box, _decoded_read, plan.geometry.codec.decoder_halo)
 
 
-def _windows(plan: Plan, box: Box, is_empty: Callable[[Plan, Box], bool], halo: int) -> list[Box]:
-    whole = cells(box, plan.geometry.codec.window)
+def _windows(plan: Plan, box: Box, read: Callable[[Plan, Box], np.ndarray], halo: int) -> list[Box]:
+    whole = list(cells(box, plan.geometry.codec.window))
     if plan.image.occupancy is None:
-        return list(whole)
-    return [window for cell in whole for window in cover(cell, functools.partial(is_empty, plan), halo)]
+        return whole
+    return [window for cell in whole for window in cover(cell, read(plan, cell), halo)]
 
 
-def cover(box: Box, is_empty: Callable[[Box], bool], halo: int) -> list[Box]:
-    """Windows over all that is not empty of a box, halved again and again where that is less work, halos included.
+def _latents_read(plan: Plan, box: Box) -> np.ndarray:
+    """bool ``[rows, columns]``: whose latents, coarse ones and those of any step, are read for data.
 
-    >>> left = lambda box: box.left >= 64
-    >>> [window.width for window in cover(Box(top=0, left=0, height=128, width=128), left, 4)]
-    [64]
+    Those of tiles that hold data, wherever they move to, and what is decoded; and from where low frequencies are drawn.
     """
-    if is_empty(box):
+    if plan.image.occupancy is None or _looks_everywhere(plan):
+        return np.ones_like(_near_data(plan, box, 0))
+    canvas, far = plan.regions.canvas, _low_reach(plan)
+    found = _near_data(plan, box, plan.decode_halo + far)
+    for tile in plan.tiles.touching(box.grown(plan.jitter + far, canvas)):
+        if not found.all() and not is_tile_empty(plan, tile.box, plan.jitter):
+            part = tile.box.grown(plan.jitter + far, canvas).intersection(box)
+            if part is not None:
+                rows, cols = part.within(box)
+                found[
+                    rows.start // SQUARE : -(-rows.stop // SQUARE), cols.start // SQUARE : -(-cols.stop // SQUARE)
+                ] = True
+    return found
+
+
+def _decoded_read(plan: Plan, box: Box) -> np.ndarray:
+    """bool ``[rows, columns]``: whose decoded pixels are read for data."""
+    return _near_data(plan, box, plan.decode_halo)
+
+
+def _near_data(plan: Plan, box: Box, margin: int) -> np.ndarray:
+    """bool ``[rows, columns]``: the squares of a box with data so many latent pixels round them, or in them."""
+    shape = -(-box.height // SQUARE), -(-box.width // SQUARE)
+    squares = (_holds(plan, square, margin) for square in cells(box, SQUARE))
+    return np.fromiter(squares, bool, shape[0] * shape[1]).reshape(shape)
+
+
+def _looks_everywhere(plan: Plan) -> bool:
+    """Whether what is computed of data depends on latents anywhere else."""
+    return plan.dilation is not None or any(reduction.kind == "shrunk" for reduction in list_reductions(plan))
+
+
+def _low_reach(plan: Plan) -> int:
+    """Latent pixels from which low frequencies can come in all steps: two cells a step, see imaging.frequency."""
+    draws = (plan.num_steps if plan.is_guided else 0) + (plan.recipe.stages.lift == "mixed")
+    return 2 * plan.recipe.guidance.low_cell * draws if draws else 0
+
+
+def cover(box: Box, wanted: np.ndarray, halo: int) -> list[Box]:
+    """Windows over the ``wanted`` squares of a box, halved again and again where that is less work, halos included.
+
+    >>> left = np.array([[True, False]])
+    >>> [window.width for window in cover(Box(top=0, left=0, height=16, width=32), left, 4)]
+    [16]
+    """
+    if not wanted.any():
         return []
-    if max(box.shape) < 2 * LEAST:
+    box, wanted = _trimmed(box, wanted)
+    if wanted.all():
         return [box]
-    first, second = _halves(box)
-    parts = cover(first, is_empty, halo) + cover(second, is_empty, halo)
+    axis = int(wanted.shape[1] > wanted.shape[0])
+    middle = wanted.shape[axis] // 2
+    first, second = (_part(box, axis, slice(*ends)) for ends in ((0, middle), (middle, None)))
+    early, late = np.split(wanted, [middle], axis)
+    parts = cover(first, early, halo) + cover(second, late, halo)
     work = sum((part.height + 2 * halo) * (part.width + 2 * halo) for part in parts)
     return parts if work < (box.height + 2 * halo) * (box.width + 2 * halo) else [box]
 
 
-def _halves(box: Box) -> tuple[Box, Box]:
-    """Along the longer side, about its middle."""
-    if box.height >= box.width:
-        upper = box.height // 2 // LEAST * LEAST
-        return replace(box, height=upper), replace(box, top=box.top + upper, height=box.height - upper)
-    left = box.width // 2 // LEAST * LEAST
-    return replace(box, width=left), replace(box, left=box.left + left, width=box.width - left)
+def _trimmed(box: Box, wanted: np.ndarray) -> tuple[Box, np.ndarray]:
+    """Without rows and columns at its edges in which nothing is wanted."""
+    for axis in (0, 1):
+        there = np.flatnonzero(wanted.any(axis=1 - axis))
+        inside = slice(int(there[0]), int(there[-1]) + 1)
+        box, wanted = _part(box, axis, inside), wanted[inside] if axis == 0 else wanted[:, inside]
+    return box, wanted
+
+
+def _part(box: Box, axis: int, squares: slice) -> Box:
+    """Some rows of squares of a box, or columns for axis 1; the last ones may be smaller."""
+    length = box.shape[axis]
+    start = squares.start * SQUARE
+    stop = length if squares.stop is None else min(length, squares.stop * SQUARE)
+    if axis == 0:
+        return replace(box, top=box.top + start, height=stop - start)
+    return replace(box, left=box.left + start, width=stop - start)
 
 
 def _holds(plan: Plan, box: Box, margin: int) -> bool:

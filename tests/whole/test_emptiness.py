@@ -37,7 +37,7 @@ def with_holes(plan: Plan) -> Plan:
     [
         {"colour": "none"},
         {"colour": "wavelet", "overlap": 16, "jitter": "step"},
-        {"guide": "structure", "low_band": 0.0625},
+        {"guide": "structure", "low_band": 0.25},
         {"activity": "groups", "difficulty": "gradient"},
     ],
 )
