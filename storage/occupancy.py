@@ -41,9 +41,17 @@ class Occupancy:
 
     def holds(self, box: Box) -> bool:
         """Whether a square that a box of pixels touches holds data; what lies beyond the image holds none."""
+        return bool(self._touched(box).any())
+
+    def fills(self, box: Box) -> bool:
+        """Whether a box of pixels touches squares, and all of them hold data."""
+        touched = self._touched(box)
+        return bool(touched.size and touched.all())
+
+    def _touched(self, box: Box) -> np.ndarray:
         rows = slice(max(0, box.top // CELL), max(0, -(-box.bottom // CELL)))
         cols = slice(max(0, box.left // CELL), max(0, -(-box.right // CELL)))
-        return bool(self.squares[rows, cols].any())
+        return self.squares[rows, cols]
 
     @classmethod
     def of(cls, squares: np.ndarray, *, height: int, width: int) -> Occupancy:

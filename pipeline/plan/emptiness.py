@@ -24,9 +24,13 @@ SQUARE = 16
 
 def is_tile_empty(plan: Plan, box: Box, margin: int = 0) -> bool:
     """Of a tile's box of latent pixels; ``margin``: latent pixels that it may move each way."""
+    return not _holds(plan, box, margin + _seen(plan))
+
+
+def _seen(plan: Plan) -> int:
+    """Latent pixels round a tile that the autoencoder sees, where there is no coarse latent."""
     codec = plan.geometry.codec
-    seen = 0 if plan.denoise_reads_coarse else max(codec.encoder_halo, codec.decoder_halo)
-    return not _holds(plan, box, margin + seen)
+    return 0 if plan.denoise_reads_coarse else max(codec.encoder_halo, codec.decoder_halo)
 
 
 def is_region_empty(plan: Plan, region: int) -> bool:
@@ -61,8 +65,11 @@ def _latents_read(plan: Plan, box: Box) -> np.ndarray:
         return np.ones_like(_near_data(plan, box, 0))
     canvas, far = plan.regions.canvas, _low_reach(plan)
     found = _near_data(plan, box, plan.decode_halo + far)
+    side = max(plan.tiles.tile_height, plan.tiles.tile_width)
+    if found.all() or not _holds(plan, box, side + 2 * plan.jitter + far + _seen(plan)):
+        return found
     for tile in plan.tiles.touching(box.grown(plan.jitter + far, canvas)):
-        if not found.all() and not is_tile_empty(plan, tile.box, plan.jitter):
+        if not is_tile_empty(plan, tile.box, plan.jitter):
             part = tile.box.grown(plan.jitter + far, canvas).intersection(box)
             if part is not None:
                 rows, cols = part.within(box)
@@ -80,6 +87,10 @@ def _decoded_read(plan: Plan, box: Box) -> np.ndarray:
 def _near_data(plan: Plan, box: Box, margin: int) -> np.ndarray:
     """bool ``[rows, columns]``: the squares of a box with data so many latent pixels round them, or in them."""
     shape = -(-box.height // SQUARE), -(-box.width // SQUARE)
+    if not _holds(plan, box, margin):
+        return np.zeros(shape, bool)
+    if _fills(plan, box):
+        return np.ones(shape, bool)
     squares = (_holds(plan, square, margin) for square in cells(box, SQUARE))
     return np.fromiter(squares, bool, shape[0] * shape[1]).reshape(shape)
 
@@ -142,3 +153,9 @@ def _holds(plan: Plan, box: Box, margin: int) -> bool:
         return True
     wide = box.grown(margin, plan.regions.canvas).scaled(plan.geometry.factor)
     return occupancy.holds(wide.shrunk(plan.scale))
+
+
+def _fills(plan: Plan, box: Box) -> bool:
+    """Whether the input holds data all over a box of latent pixels, as far as squares say it."""
+    occupancy = plan.image.occupancy
+    return occupancy is None or occupancy.fills(box.scaled(plan.geometry.factor).shrunk(plan.scale))

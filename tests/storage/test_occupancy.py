@@ -27,6 +27,8 @@ def test_it_answers_as_its_squares_do() -> None:
         rows, cols = slice(top // CELL * CELL, -(-(top + tall) // CELL) * CELL), slice(left // CELL * CELL, None)
         cols = slice(cols.start, -(-(left + wide) // CELL) * CELL)
         assert table.holds(box) == bool(pixels[rows, cols].any()), box
+        assert table.fills(box) == bool(pixels[rows, cols].all()), box
+    assert {table.fills(Box(top=CELL * row, left=0, height=1, width=9)) for row in range(5)} == {True, False}
 
 
 def test_beyond_the_image_there_is_nothing() -> None:
@@ -34,6 +36,8 @@ def test_beyond_the_image_there_is_nothing() -> None:
     assert table.holds(Box(top=-5, left=-5, height=6, width=6))
     assert not table.holds(Box(top=-CELL, left=0, height=CELL, width=CELL))
     assert not table.holds(Box(top=CELL, left=0, height=4, width=4))
+    assert table.fills(Box(top=CELL - 4, left=0, height=8, width=4))
+    assert not table.fills(Box(top=CELL, left=0, height=4, width=4))
 
 
 def test_equal_tables_are_equal_records() -> None:
