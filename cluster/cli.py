@@ -167,11 +167,12 @@ def status(
     """Print how far a run is: from any machine that can read its store."""
     from cluster.runs.cleaning import removable_bytes
     from cluster.runs.following import follow, look_once
+    from cluster.runs.samples import look_at_samples
 
     with one_line_errors():
         for table, place in follow(run) if watch else look_once(run):
             if table["state"] == "finished" and not watch and (place is None or place[0] == place[1]):
-                table["removable_bytes"] = removable_bytes(run)
+                table |= {"removable_bytes": removable_bytes(run), "samples": look_at_samples(run)}
             if as_json:
                 print(json.dumps(table if place is None else {**table, "stages": place}), flush=True)
             else:

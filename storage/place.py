@@ -17,7 +17,7 @@ from storage.objects.root import ObjectRoot
 
 from .documents import parse_json
 
-ARRAYS = ("pixels", "valid", "cond", "z", "history", "words", "moments", "out")
+ARRAYS = ("pixels", "valid", "cond", "z", "history", "words", "moments", "disagreement", "out")
 """first parts of the names of a run's arrays"""
 
 _PROBE = r"probe-[0-9a-f]{32}"

@@ -6,6 +6,7 @@ PIXELS, VALID, DIFFICULTY_MAP, EDGES = "pixels", "valid", "cond/difficulty-map",
 COARSE, DIFFICULTY, PROMPTS_ARRAY, OUT = "cond/coarse", "cond/difficulty", "cond/prompt", "out"
 # each stage of a progressive run has a store of its own: one pass a store
 LATENTS, HISTORY, WORDS, MOMENTS = "z/0/s{step:04d}", "history/0/s{step:04d}", "words/s{step:04d}", "moments/{step:04d}"
+COMPARED, DISAGREEMENT = "disagreement/s{step:04d}", "disagreement/out"
 
 PROMPT_BLOB, GLOBAL_TAGS_BLOB = "cond/prompts.npz", "cond/global-tags.json"
 TEXTURES_BLOB, WORDS_BLOB = "cond/textures.npz", "cond/words.npz"
@@ -29,6 +30,11 @@ def history_name(step: int) -> str:
 def words_name(step: int) -> str:
     """Array of the maps summed over the steps before ``step``: ``[T, rows, columns]`` of cells, beside z."""
     return WORDS.format(step=step)
+
+
+def compared_name(step: int) -> str:
+    """Array of how far tiles disagreed at the step before ``step``, beside z."""
+    return COMPARED.format(step=step)
 
 
 def moments_name(k: int) -> str:

@@ -21,7 +21,7 @@ def is_needless(key: str, *, keep_pixels: bool) -> bool:
     >>> [is_needless(key, keep_pixels=True) for key in ("z/0/s0003/c/0/1/2", "out/c/0/0/0", "plan.json", "z/mine.txt")]
     [True, False, False, False]
     """
-    kept = (*_READ_AFTERWARDS, *((layout.OUT,) if keep_pixels else ()))
+    kept = (*_READ_AFTERWARDS, *((layout.OUT, layout.DISAGREEMENT) if keep_pixels else ()))
     return any(row.name not in kept and _pattern(row).fullmatch(key) for row in TABLE)
 
 

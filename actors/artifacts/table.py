@@ -91,6 +91,18 @@ def _words(plan: Plan) -> Shapes:
     return dict.fromkeys(range(1, plan.num_steps + 1), Shape(channels=tokens, grid=cell_grid(plan.regions, cell)))
 
 
+def _compared(plan: Plan) -> Shapes:
+    return {plan.num_steps: _deviations(plan)} if plan.recipe.tiles.disagreement else {}
+
+
+def _disagreement(plan: Plan) -> Shapes:
+    return _one(_deviations(plan) if plan.recipe.tiles.disagreement and plan.stage.decodes else None)
+
+
+def _deviations(plan: Plan) -> Shape:
+    return Shape(channels=1, grid=plan.regions, no_data="nan")
+
+
 def _coarse(plan: Plan) -> Shapes:
     return _one(Shape(channels=plan.geometry.channels, grid=plan.regions) if plan.uses_coarse else None)
 
@@ -171,6 +183,15 @@ TABLE = (
         kept=READ,
     ),
     Artifact(
+        name=layout.COMPARED,
+        holds="how far tiles disagree at the last step",
+        made_by=_STEPS,
+        item="z",
+        is_beside=True,
+        shapes=_compared,
+        kept=READ,
+    ),
+    Artifact(
         name=layout.MOMENTS,
         holds="each region's share of a reduction",
         made_by=(Kind.MEASURE,),
@@ -179,6 +200,14 @@ TABLE = (
         kept=READ,
     ),
     Artifact(name=layout.OUT, holds="the picture", made_by=(Kind.DECODE,), item="out", shapes=_out),
+    Artifact(
+        name=layout.DISAGREEMENT,
+        holds="how far tiles disagree, of latent pixels",
+        made_by=(Kind.DECODE,),
+        item="out",
+        is_beside=True,
+        shapes=_disagreement,
+    ),
     Artifact(name=layout.PROMPT_BLOB, holds="the run's own prompts, embedded", made_by=(Kind.EMBED,), item="prompts"),
     Artifact(
         name=layout.GLOBAL_TAGS_BLOB,

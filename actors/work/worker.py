@@ -16,7 +16,7 @@ import torch
 
 from actors.artifacts.blobs import Blobs, Sums
 from actors.artifacts.latents import States
-from actors.artifacts.layout import OUT, history_name, latent_name, words_name
+from actors.artifacts.layout import DISAGREEMENT, OUT, compared_name, history_name, latent_name, words_name
 from actors.artifacts.reductions import StoredReductions
 from actors.artifacts.words import StoredWords
 from actors.schedule.task import Hello, Kind, Outcome, Task
@@ -89,7 +89,7 @@ class Worker:
             Kind.DENOISE: lambda: Done(contributions=self.denoiser.denoise(step, region)),
             Kind.EXCHANGE: lambda: Done(contributions=self.exchange.exchange(step, region)),
             Kind.MERGE: lambda: self._merge(step, region, contributions),
-            Kind.DECODE: lambda: Done(crc32c=self._write(OUT, region, self.decoder.decode(region))),
+            Kind.DECODE: lambda: self._decode(region),
             Kind.MEASURE: lambda: Done(crc32c=self.reductions.measure(step, region)),
             Kind.REDUCE: lambda: Done(crc32c=self.reductions.reduce(step)),
         }
@@ -113,4 +113,14 @@ class Worker:
             extra[name] = self._write(name, region, merged.history)
         if self.plan.recipe.prompts.collect_words:
             extra[words_name(step + 1)] = self.words.add(step, region, contributions)
+        if merged.disagreement is not None:
+            name = compared_name(step + 1)
+            extra[name] = self._write(name, region, merged.disagreement)
         return Done(crc32c=self._write(latent_name(step + 1), region, merged.latents), extra=extra)
+
+    def _decode(self, region: int) -> Done:
+        extra = {}
+        if self.plan.recipe.tiles.disagreement:
+            spread = self.store.open_array(compared_name(self.plan.num_steps)).read_region(region)
+            extra[DISAGREEMENT] = self._write(DISAGREEMENT, region, spread)
+        return Done(crc32c=self._write(OUT, region, self.decoder.decode(region)), extra=extra)

@@ -5,8 +5,8 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import math
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 
 import numpy as np
 
@@ -28,6 +28,8 @@ from .consistency import without_holes
 from .transfer import Exported
 
 _ROWS = 8 * CELL
+DISAGREEMENT = "disagreement of overlapping tiles, in standard deviations of the latents"
+"""the last band"""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -38,6 +40,9 @@ class Sample:
     """its decoded pixels"""
     told: dict[int, int]
     """the journal's crc32c of each region"""
+    disagreement: RegionArray | None = None
+    """how far overlapping tiles disagree, of latent pixels; see pipeline.tasks.disagreement"""
+    told_of_it: dict[int, int] = field(default_factory=dict)
 
 
 def find_hard(source: ImageSource, plan: Plan, least: float, given: ImageSource | None = None) -> Occupancy:
@@ -86,14 +91,16 @@ def uncertainty_info(info: ImageInfo, seeds: Sequence[int]) -> ImageInfo:
     known = info.metadata.bands or (BandMetadata(),) * info.num_bands
     tags = {"GIGATILE_UNCERTAINTY": f"standard deviation over seeds {', '.join(map(str, seeds))}"}
     # a deviation knows no offset
-    bands = tuple(BandMetadata(scale=band.scale, unit=band.unit) for band in known)
+    bands = (*(BandMetadata(scale=band.scale, unit=band.unit) for band in known), BandMetadata())
     return dataclasses.replace(
         info,
+        num_bands=info.num_bands + 1,
         dtype="float32",
         nodata=math.nan,
         has_alpha=False,
         icc=None,
-        descriptions=tuple(f"standard deviation of {name}" for name in names),
+        shown=(),
+        descriptions=(*(f"standard deviation of {name}" for name in names), DISAGREEMENT),
         metadata=Metadata(tags=tags, bands=bands),
     )
 
@@ -112,14 +119,18 @@ def write_uncertainty(
 ) -> Exported:
     """Write the standard deviation of ``samples`` at each place, float32, in the result's unit, as the raster ``path``.
 
-    NaN, which is its nodata, where the input is no data, and in squares that are not ``hard``: nobody looked there.
-    In memory are a region of two samples and of the deviation, and rows of the input's mask.
+    Its last band is how far overlapping tiles disagree, the root mean square over the samples that know it. NaN, which
+    is its nodata, where the input is no data, and in squares that are not ``hard``: nobody looked there; in the last
+    band also where one tile lies alone. In memory are a region of two samples and of the deviation, and rows of the
+    input's mask.
     """
     digest = hashlib.sha256()
 
     def blocks() -> Iterator[tuple[Box, np.ndarray]]:
-        for box, known, spread in _regions(source, plan, samples, hard):
-            values = np.where(known, spread, np.nan).astype(np.float32)
+        for region, known, spread in _regions(source, plan, samples, hard):
+            box = plan.out_regions.box(region)
+            of_tiles = np.where(known.any(axis=0), _disagreement(plan, samples, region), np.nan)
+            values = np.concatenate([np.where(known, spread, np.nan), of_tiles[None]]).astype(np.float32)
             digest.update(np.ascontiguousarray(values).data.cast("B"))
             yield box, values
             on_region()
@@ -139,8 +150,8 @@ def write_uncertainty(
 
 def _regions(
     source: ImageSource, plan: Plan, samples: Sequence[Sample], hard: Occupancy | None
-) -> Iterator[tuple[Box, np.ndarray, np.ndarray]]:
-    """Each region's box, where it is known, bool ``[bands or 1, y, x]``, and its deviation ``[bands, y, x]``."""
+) -> Iterator[tuple[int, np.ndarray, np.ndarray]]:
+    """Each region, where it is known, bool ``[bands or 1, y, x]``, and its deviation ``[bands, y, x]``."""
     grid = plan.out_regions
     for row in range(grid.rows):
         low = grid.band(row).shrunk(plan.scale)
@@ -150,18 +161,37 @@ def _regions(
             known = _known(box, low, valid, plan.scale, hard)
             for sample in samples:
                 spread.add(np.where(known, _checked(sample, region), 0))
-            yield box, known, spread.deviation()
+            yield region, known, spread.deviation()
+
+
+def _disagreement(plan: Plan, samples: Sequence[Sample], region: int) -> np.ndarray:
+    """``[y, x]`` of a region's output pixels; NaN where nobody knows it."""
+    box, factor = plan.out_regions.box(region), plan.geometry.factor
+    total, count = np.zeros(plan.regions.box(region).shape), np.zeros(plan.regions.box(region).shape, int)
+    for sample in samples:
+        if sample.disagreement is not None:
+            values = _held(sample.disagreement, region, sample.told_of_it)[0].astype(np.float64)
+            is_known = ~np.isnan(values)
+            total += np.where(is_known, values, 0) ** 2
+            count += is_known
+    mean = np.sqrt(np.divide(total, count, out=np.full(total.shape, np.nan), where=count > 0))
+    large: np.ndarray = mean.repeat(factor, 0).repeat(factor, 1)[: box.height, : box.width]
+    return large
 
 
 def _checked(sample: Sample, region: int) -> np.ndarray:
     """A region's pixels, held against the journal."""
-    pixels = sample.array.read_region(region)
-    if sample.told.get(region) != checksum(pixels):
+    return _held(sample.array, region, sample.told)
+
+
+def _held(array: RegionArray, region: int, told: Mapping[int, int]) -> np.ndarray:
+    values = array.read_region(region)
+    if told.get(region) != checksum(values):
         raise CorruptRegionError(
-            f"region {region} of {sample.array.name} in {sample.array.root.url} is not what the journal says: start "
-            "the run's own command again, which makes it again"
+            f"region {region} of {array.name} in {array.root.url} is not what the journal says: start the run's own "
+            "command again, which makes it again"
         )
-    return pixels
+    return values
 
 
 def _known(box: Box, low: Box, valid: np.ndarray | None, scale: int, hard: Occupancy | None) -> np.ndarray:

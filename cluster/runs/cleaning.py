@@ -18,6 +18,7 @@ from storage.lease import Lease
 from storage.run import RunStore
 
 from .outcome import is_there
+from .samples import are_compared, begun_samples
 
 _AT_ONCE = 256
 """keys deleted between two looks at the lease"""
@@ -33,20 +34,24 @@ class Cleaned:
 
 
 def clean(run: str, *, keep_pixels: bool = False) -> Cleaned:
-    """Remove what the finished run, or series of runs, at ``run`` keeps without need.
+    """Remove what the finished run, or series of runs, at ``run`` keeps without need, and its samples of other seeds.
 
-    ``keep_pixels``: but the decoded ones of the picture, from which it can be exported again. Started again, it removes
-    what is left.
+    ``keep_pixels``: but the decoded ones of the picture and its samples, from which it can be exported again. Started
+    again, it removes what is left.
 
     Raises FileNotFoundError for no run, ValueError for one that is not finished, or whose picture is not where it was
     written, as it was, and RunBusyError where somebody is at work on it.
     """
-    stores = _stages(run)
+    stores, samples = _stages(run), _samples(run)
     _check_finished(stores[-1], keep_pixels=keep_pixels)
+    if samples and not are_compared(stores[-1].journal.replay()):
+        raise ValueError(
+            f"{run} has samples that are not compared yet: {_FINISH}, or remove {samples[0].url} and others"
+        )
     size = num_keys = 0
-    for store in stores:
+    for store in (*stores, *samples):
         with _held(store) as lease:
-            entries = _needless(store, keep_pixels=keep_pixels and store is stores[-1])
+            entries = _needless(store, keep_pixels=keep_pixels and store not in stores[:-1])
             for start in range(0, len(entries), _AT_ONCE):
                 lease.check()
                 store.root.delete_all(key for key, _ in entries[start : start + _AT_ONCE])
@@ -56,7 +61,14 @@ def clean(run: str, *, keep_pixels: bool = False) -> Cleaned:
 
 def removable_bytes(run: str) -> int:
     """What `clean` would remove of a finished run at most. Only reads."""
-    return sum(size for store in _stages(run) for _, size in _needless(store, keep_pixels=False))
+    stores, samples = _stages(run), _samples(run)
+    if samples and not are_compared(stores[-1].journal.replay()):
+        return 0
+    return sum(size for store in (*stores, *samples) for _, size in _needless(store, keep_pixels=False))
+
+
+def _samples(run: str) -> list[RunStore]:
+    return [RunStore.open(sample, create=False) for sample in begun_samples(run)]
 
 
 def _stages(run: str) -> list[RunStore]:

@@ -32,6 +32,7 @@ from pipeline.plan.record import differing_fields, plan_from_json
 from storage.errors import FencedError
 from storage.journal import Record
 from storage.lease import Lease
+from storage.occupancy import Occupancy
 from storage.run import RunStore
 
 from .early import EarlyExport
@@ -53,6 +54,8 @@ class Prepared:
     """what the user should know before it runs, a line each"""
     samples: tuple[Prepared, ...] = ()
     """the same with other seeds, whose results are compared"""
+    hard: Occupancy | None = None
+    """squares of the input at which they are; None for all"""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -8,9 +8,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
-from actors.artifacts.layout import OUT
+from actors.artifacts.layout import DISAGREEMENT, OUT
 from actors.artifacts.series import look_at, run_exists
 from actors.drive import StoppedError
+from actors.schedule.task import Kind
 from cluster.job import Job
 from cluster.machines.backend import Placement
 from cluster.pictures.exporting import num_missing
@@ -22,37 +23,31 @@ from pipeline.plan.samples import can_spare, sample_plan
 from storage.images import ImageSource, check_output
 from storage.images.written import name_of
 from storage.journal import Record, driver_record
-from storage.objects.address import Address
 from storage.occupancy import Occupancy
 from storage.run import RunStore
 
 from .binding import check_disk, check_memory, open_difficulty
 from .outcome import facts_of, is_there
+from .samples import UNCERTAINTY, sample_address
 from .sitting import Prepared, leased, match_run
 
-UNCERTAINTY = "uncertainty"
-"""kind of the journal's record of the raster"""
 
-
-def sample_address(job: Job, number: int) -> Address:
-    """Where a sample's run is kept."""
-    return job.run_address.child(f"sample-{number}")
-
-
-def prepare_samples(job: Job, plan: Plan, source: ImageSource, there: Placement) -> tuple[Prepared, ...]:
-    """The job's samples beside the picture itself; none where it asks for none.
+def prepare_samples(
+    job: Job, plan: Plan, source: ImageSource, there: Placement
+) -> tuple[tuple[Prepared, ...], Occupancy | None]:
+    """The job's samples beside the picture itself, none where it asks for none, and the squares that they look at.
 
     Raises ValueError where no place is as difficult as the job asks.
     """
     if not job.uncertainty:
-        return ()
+        return (), None
     hard = find_squares(job, plan, source)
     prepared = []
     for number in range(1, job.uncertainty):
         made = sample_plan(plan, number, hard)
         cost = check_memory(made, there.workers, there.memory, there.where)
         prepared.append(Prepared(plan=made, cost=cost, workers=there.workers))
-    return tuple(prepared)
+    return tuple(prepared), hard
 
 
 def find_squares(job: Job, plan: Plan, source: ImageSource) -> Occupancy | None:
@@ -81,7 +76,7 @@ def check_samples(
     from being made.
     """
     for number, sample in enumerate(prepared.samples, 1):
-        address = sample_address(job, number)
+        address = sample_address(job.run_address, number)
         if run_exists(address):
             match_run(look_at(address), sample.plan)
         check_disk(sample.cost, address)
@@ -101,7 +96,7 @@ def check_samples(
         overwrite=job.overwrite,
         height=plan.height_out,
         width=plan.width_out,
-        num_bands=info.num_bands,
+        num_bands=info.num_bands + 1,
         dtype="float32",
         inputs=[*job.files_read(), *info.files],
         info=info,
@@ -119,14 +114,14 @@ def write_raster(
             raise StoppedError("stopped")
 
     plan = prepared.plan
-    stores = [store, *(look_at(sample_address(job, number)) for number in range(1, job.uncertainty))]
+    stores = [store, *(look_at(sample_address(job.run_address, number)) for number in range(1, job.uncertainty))]
     with leased(store, plan) as lease:
         exported = write_uncertainty(
             job.uncertainty_output,
             source,
             plan,
-            [Sample(array=one.open_array(OUT), told=decoded_sums(one.journal.replay())) for one in stores],
-            hard=find_squares(job, plan, source),
+            [_sample(one) for one in stores],
+            hard=prepared.hard,
             seeds=[one.plan.recipe.run.seed for one in (prepared, *prepared.samples)],
             overwrite=job.overwrite,
             provenance=describe_provenance(plan, source.info, source.fingerprint),
@@ -135,6 +130,22 @@ def write_raster(
         facts = {**facts_of(exported), "samples": _plans(prepared)}
         store.journal.append([driver_record(UNCERTAINTY, extra=facts)], lease.generation)
     return exported
+
+
+def _sample(store: RunStore) -> Sample:
+    """A finished run; of the picture's own nobody has asked how far its tiles disagree."""
+    records = store.journal.replay()
+    told = {
+        record.region: record.extra[DISAGREEMENT]
+        for record in records
+        if record.kind == Kind.DECODE and DISAGREEMENT in record.extra
+    }
+    return Sample(
+        array=store.open_array(OUT),
+        told=decoded_sums(records),
+        disagreement=store.open_array(DISAGREEMENT) if told else None,
+        told_of_it=told,
+    )
 
 
 def _plans(prepared: Prepared) -> list[str]:

@@ -36,9 +36,10 @@ from .foresight import foresee
 from .outcome import already_finished, begin_early, hand_out_image
 from .prompts import find_cuts
 from .reporting import Reporter
+from .samples import sample_address
 from .settings import asked_recipe, outdated
 from .sitting import Prepared, Result, Sitting, leased, match_run, sit
-from .uncertainty import check_samples, prepare_samples, sample_address, write_raster
+from .uncertainty import check_samples, prepare_samples, write_raster
 from .unread import find_vain
 
 
@@ -59,8 +60,8 @@ def prepare(job: Job, source: ImageSource) -> Prepared:
         *outdated(job),
         *(f"{job.input_name}: {line}" for line in source.info.notes),
     )
-    samples = prepare_samples(job, plan, source, there)
-    return Prepared(plan=plan, cost=cost, workers=there.workers, warnings=warnings, samples=samples)
+    samples, hard = prepare_samples(job, plan, source, there)
+    return Prepared(plan=plan, cost=cost, workers=there.workers, warnings=warnings, samples=samples, hard=hard)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -131,7 +132,7 @@ def upscale(
         if not has_all:
             for number, sample in enumerate(prepared.samples, 1):
                 on_sample(number, sample)
-                do(sample, RunStore.open(sample_address(job, number)), is_handed_out=False)
+                do(sample, RunStore.open(sample_address(job.run_address, number)), is_handed_out=False)
             raster = write_raster(job, prepared, source, store, should_stop)
         return replace(result, uncertainty=raster)
 

@@ -232,7 +232,16 @@ def _print_uncertainty(result: Result) -> None:
 
 
 def print_status(table: dict[str, Any], place: tuple[int, int] | None) -> None:
-    """A line on how far a run is; ``place``: which stage of a series it is, and of how many."""
+    """A line on how far a run is, and on each of its samples; ``place``: which stage of a series it is, of how many."""
+    line = _status_line(table)
+    out.print(line if place is None else f"stage {place[0]} of {place[1]}: {line}")
+    for number, sample in enumerate(table.get("samples", ()), 1):
+        out.print(f"sample {number}: {_status_line(sample)}")
+    if table.get("removable_bytes"):
+        out.print(f"{byte_text(table['removable_bytes'])} of it are needed no more: see `gigatile clean`")
+
+
+def _status_line(table: dict[str, Any]) -> str:
     from cluster.runs.reporting import status_text
 
     line = str(table["state"])
@@ -247,9 +256,7 @@ def print_status(table: dict[str, Any], place: tuple[int, int] | None) -> None:
         line = f"{line}; {table['reason']}"
     if "time" in table and (is_silent or table["state"] == "running"):
         line += f" (written {max(0.0, time.time() - table['time']):.0f} s ago)"
-    out.print(line if place is None else f"stage {place[0]} of {place[1]}: {line}")
-    if table.get("removable_bytes"):
-        out.print(f"{byte_text(table['removable_bytes'])} of it are needed no more: see `gigatile clean`")
+    return line
 
 
 def byte_text(count: int) -> str:

@@ -27,6 +27,11 @@ class Tiles(Section):
         choices=("none", "step", "stage"),
         first=SPREAD,
     )
+    disagreement: bool = setting(
+        False,
+        """keep how far overlapping tiles disagree at the last step, beside the picture; `upscale --uncertainty` shows
+        it""",
+    )
     attend: str = setting(
         "tiles",
         """how far self-attention reaches: over one of the ``tiles``, which are of the model's native size, or over a

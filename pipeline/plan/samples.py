@@ -27,7 +27,9 @@ def sample_plan(plan: Plan, number: int, hard: Occupancy | None) -> Plan:
     """
     seed = (plan.recipe.run.seed + number) % _SEEDS
     image = plan.image if hard is None else dataclasses.replace(plan.image, occupancy=_computed(plan, hard))
-    return dataclasses.replace(plan, recipe=plan.recipe.with_settings({"run.seed": seed}), image=image)
+    # what every prediction of a tile is compared with does not change the picture
+    recipe = plan.recipe.with_settings({"run.seed": seed, "tiles.disagreement": True})
+    return dataclasses.replace(plan, recipe=recipe, image=image)
 
 
 def can_spare(plan: Plan) -> bool:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 
@@ -36,6 +36,16 @@ def tile_weights(plan: Plan, step: int, box: Box) -> np.ndarray:
         return weight_sum(plan.recipe.tiles.blend, tiles, canvas, box)
     weight = tile_weight(plan.recipe.tiles.blend, tiles.tile_height, tiles.tile_width).astype(np.float64)
     total = np.zeros(box.shape)
+    for moved in _tiles_over(plan, step, box):
+        overlap = moved.intersection(box)
+        if overlap is not None:
+            total[overlap.within(box)] += weight[overlap.within(moved)]
+    return total.astype(np.float32)
+
+
+def _tiles_over(plan: Plan, step: int, box: Box) -> Iterator[Box]:
+    """Where the tiles are at a step that can reach a box, and some that do not."""
+    tiles = plan.tiles
     # a tile's corner is what owns it: those that can reach the box begin less than a tile before it
     before = Box(
         top=box.top - tiles.tile_height - plan.jitter,
@@ -43,12 +53,17 @@ def tile_weights(plan: Plan, step: int, box: Box) -> np.ndarray:
         height=box.height + tiles.tile_height + 2 * plan.jitter,
         width=box.width + tiles.tile_width + 2 * plan.jitter,
     )
-    for tile in tiles.owned_by(before):
-        moved = _moved(plan, step, tile).box
+    return (_moved(plan, step, tile).box for tile in tiles.owned_by(before))
+
+
+def tile_counts(plan: Plan, step: int, box: Box) -> np.ndarray:
+    """How many tiles lie over each place of a box at a step: ``[y, x]``."""
+    counts = np.zeros(box.shape, int)
+    for moved in _tiles_over(plan, step, box):
         overlap = moved.intersection(box)
         if overlap is not None:
-            total[overlap.within(box)] += weight[overlap.within(moved)]
-    return total.astype(np.float32)
+            counts[overlap.within(box)] += 1
+    return counts
 
 
 def average(contributions: Sequence[Contribution], box: Box, weights: np.ndarray, channels: int) -> np.ndarray:

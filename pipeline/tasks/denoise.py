@@ -25,6 +25,7 @@ from .activity import active_tiles
 from .combine import tiles_at
 from .compat import tile_scales
 from .contribution import Contribution
+from .disagreement import is_asked, mean_square
 from .reads import Reads
 from .replica import Replica
 from .rest import rest
@@ -137,28 +138,30 @@ def denoise_region(
     z: np.ndarray,
     predict: Callable[[list[Tile], torch.Tensor], torch.Tensor],
     idle: Idle | None = None,
+    *,
+    squares: bool = False,
 ) -> dict[int, Contribution]:
     """Contributions by destination region, each summed over tiles in row-major order in float32.
 
     ``owned``: the region's tiles, where they are at this step. z: [c, y, x] float32 over ``extent``, which is ``reach``
     of the region; beyond the canvas a tile sees zeros. ``predict`` takes a batch of tiles and their latents
     [B, c, h, w] and gives predictions of that shape; a short batch repeats its last tile. Idle tiles are summed before
-    the others.
+    the others. ``squares``: sum these up, too.
     """
     weight = tile_weight(settings.blend, settings.tiles.tile_height, settings.tiles.tile_width)
-    sums = _empty_sums(settings.regions, extent, channels=z.shape[0])
+    sums = _empty_sums(settings.regions, extent, channels=z.shape[0], squares=squares)
     active = owned
     if idle is not None:
         active = [tile for tile in owned if tile not in idle.tiles]
         for tile in owned:
             if tile in idle.tiles:
-                _add(sums, tile.box, idle.predict(tile) * weight)
+                _add(sums, tile.box, idle.predict(tile), weight)
     for tiles in _batches(active, settings.batch):
         padded = tiles + tiles[-1:] * (settings.batch - len(tiles))
         latents = torch.from_numpy(np.stack([cut(z, extent, tile.box) for tile in padded]))
         predictions = predict(padded, latents).numpy()
         for tile, prediction in zip(tiles, predictions, strict=False):
-            _add(sums, tile.box, prediction * weight)
+            _add(sums, tile.box, prediction, weight)
     return sums
 
 
@@ -173,20 +176,28 @@ def cut(values: np.ndarray, have: Box, box: Box) -> np.ndarray:
     return filled
 
 
-def _empty_sums(regions: RegionGrid, extent: Box, channels: int) -> dict[int, Contribution]:
+def _empty_sums(regions: RegionGrid, extent: Box, channels: int, *, squares: bool) -> dict[int, Contribution]:
     sums = {}
     for destination in regions.overlapping(extent):
         overlap = regions.box(destination).intersection(extent)
         assert overlap is not None
-        sums[destination] = Contribution(box=overlap, total=np.zeros((channels, *overlap.shape), dtype=np.float32))
+        total = np.zeros((channels, *overlap.shape), dtype=np.float32)
+        sums[destination] = Contribution(
+            box=overlap, total=total, squares=np.zeros_like(total[:1]) if squares else None
+        )
     return sums
 
 
-def _add(sums: dict[int, Contribution], tile: Box, weighted: np.ndarray) -> None:
+def _add(sums: dict[int, Contribution], tile: Box, prediction: np.ndarray, weight: np.ndarray) -> None:
+    weighted = prediction * weight
     for contribution in sums.values():
         overlap = contribution.box.intersection(tile)
-        if overlap is not None:
-            contribution.total[:, *overlap.within(contribution.box)] += weighted[:, *overlap.within(tile)]
+        if overlap is None:
+            continue
+        contribution.total[:, *overlap.within(contribution.box)] += weighted[:, *overlap.within(tile)]
+        if contribution.squares is not None:
+            squared = mean_square(prediction) * weight
+            contribution.squares[:, *overlap.within(contribution.box)] += squared[:, *overlap.within(tile)]
 
 
 def _batches(tiles: list[Tile], size: int) -> Iterator[list[Tile]]:
@@ -230,7 +241,7 @@ class Denoiser:
 
         idle = self._idle(step, extent, owned, z, coarse)
         with self.replica.alone:
-            made = denoise_region(plan.denoise_settings, owned, extent, z, predict, idle)
+            made = denoise_region(plan.denoise_settings, owned, extent, z, predict, idle, squares=is_asked(plan, step))
         contributions = [made[destination] for destination in sorted(made)]
         if words is not None:
             contributions = [dataclasses.replace(one, words=words.part(one.box)) for one in contributions]

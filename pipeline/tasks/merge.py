@@ -20,9 +20,10 @@ from pipeline.sampling.solver import Solver
 from storage.box import Box
 
 from .activity import active_pixels
-from .combine import combine
+from .combine import average, combine, tile_counts, tile_weights
 from .contribution import Contribution
 from .denoise import cut
+from .disagreement import deviation, is_asked, of_clean
 from .reads import Reads
 from .rest import mask, rest
 
@@ -66,6 +67,8 @@ class Merged:
     history: np.ndarray | None
     """[k * c, y, x] float32: what the solver remembers for the next step; None where it remembers nothing, or there is
     no next step"""
+    disagreement: np.ndarray | None = None
+    """[1, y, x] float32: see disagreement.py; None where it is not asked for"""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -93,7 +96,19 @@ class Merger:
         noise = reads.noise(box, draw=step + 1) if solver.is_stochastic else None
         z_next, history_next = merge_region(solver, step, z, prediction, history, noise)
         finite(z_next, "the solver", at(box), mend=f'try dtype = "float32"; {TOO_STRONG}')
-        return Merged(latents=z_next, history=history_next if step + 1 < plan.num_steps else None)
+        return Merged(
+            latents=z_next,
+            history=history_next if step + 1 < plan.num_steps else None,
+            disagreement=self._compare(step, box, contributions) if is_asked(plan, step) else None,
+        )
+
+    def _compare(self, step: int, box: Box, contributions: Sequence[Contribution]) -> np.ndarray:
+        """How far the tiles over a region disagree about its clean latents."""
+        tiles = [one for one in contributions if not one.is_dilated]
+        weights = tile_weights(self.plan, step, box)
+        mean = average(tiles, box, weights, self.plan.geometry.channels)
+        spread = deviation(tiles, mean, weights, tile_counts(self.plan, step, box), box)
+        return spread * np.float32(of_clean(self.solver, step))
 
     def _predict(
         self, step: int, box: Box, window: Box, around: np.ndarray, contributions: Sequence[Contribution]

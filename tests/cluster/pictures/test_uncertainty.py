@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 import rasterio
 
-from cluster.pictures.uncertainty import Sample, find_hard, uncertainty_info, write_uncertainty
+from cluster.pictures.uncertainty import DISAGREEMENT, Sample, find_hard, uncertainty_info, write_uncertainty
 from pipeline.imaging.pixels import ValueRange
 from storage.arrays import checksum
 from storage.box import RegionGrid
@@ -36,6 +36,8 @@ def plan(source: Holey, *, scale: int = 2, side: int = 24) -> Any:
         height_out=info.height * scale,
         width_out=info.width * scale,
         out_regions=RegionGrid(height=info.height * scale, width=info.width * scale, side=side),
+        regions=RegionGrid(height=-(-info.height * scale // 4), width=-(-info.width * scale // 4), side=side // 4),
+        geometry=SimpleNamespace(factor=4),
     )
 
 
@@ -127,8 +129,34 @@ def test_the_raster_is_the_deviation_of_all(source: Holey, tmp_path: Path) -> No
     pixels = write(source, told, None, tmp_path / "a.tif")
     expected = values.std(axis=0, ddof=1, dtype=np.float64).astype(np.float32)
     known = np.repeat(np.repeat(valid, 2, axis=1), 2, axis=2)
-    np.testing.assert_allclose(pixels[known], expected[known], rtol=1e-6)
-    assert np.isnan(pixels[~known]).all()
+    np.testing.assert_allclose(pixels[:2][known], expected[known], rtol=1e-6)
+    assert np.isnan(pixels[:2][~known]).all()
+    assert np.isnan(pixels[2]).all(), "nobody has asked how far tiles disagree"
+
+
+def test_the_last_band_is_how_far_tiles_disagree(source: Holey, tmp_path: Path) -> None:
+    """The root of the mean of squares over those that know it, of latent pixels, enlarged."""
+    found, made = samples(3, source)[0], plan(source)
+    rng, grid = np.random.default_rng(3), made.regions
+    spreads = rng.random((2, 1, *grid.canvas.shape)).astype(np.float32)
+    spreads[0, :, :4, :] = np.nan
+    spreads[:, :, 5, 6] = np.nan
+    arrays: list[Any] = [Regions(one, grid) for one in spreads]
+    for sample, array in zip((1, 2), arrays, strict=True):
+        told = {region: checksum(array.read_region(region)) for region in range(grid.num_regions)}
+        found[sample] = dataclasses.replace(found[sample], disagreement=array, told_of_it=told)
+    pixels = write(source, found, None, tmp_path / "a.tif")
+    known = ~np.isnan(spreads[:, 0])
+    squares = np.where(known, spreads[:, 0], 0).astype(np.float64) ** 2
+    with np.errstate(invalid="ignore"):
+        expected = np.sqrt(squares.sum(0) / known.sum(0)).repeat(4, 0).repeat(4, 1)[: made.height_out, : made.width_out]
+    assert source.valid is not None
+    there = source.valid.any(axis=0).repeat(2, 0).repeat(2, 1)
+    np.testing.assert_allclose(pixels[2], np.where(there, expected, np.nan), rtol=1e-6)
+    array = arrays[1]
+    array.pixels[0, 9, 9] += 1
+    with pytest.raises(CorruptRegionError, match="not what the journal says"):
+        write(source, found, None, tmp_path / "b.tif")
 
 
 def test_where_nobody_looked_nothing_is_said(source: Holey, tmp_path: Path) -> None:
@@ -138,7 +166,7 @@ def test_where_nobody_looked_nothing_is_said(source: Holey, tmp_path: Path) -> N
     is_told[: 2 * CELL, 2 * CELL :] = True
     valid = source.valid
     assert valid is not None
-    np.testing.assert_array_equal(~np.isnan(pixels), is_told & np.repeat(np.repeat(valid, 2, axis=1), 2, axis=2))
+    np.testing.assert_array_equal(~np.isnan(pixels[:2]), is_told & np.repeat(np.repeat(valid, 2, axis=1), 2, axis=2))
 
 
 def test_a_region_that_the_journal_does_not_know_is_no_sample(source: Holey, tmp_path: Path) -> None:
@@ -153,6 +181,9 @@ def test_bands_keep_names_scales_and_units(source: Holey) -> None:
     bands = (BandMetadata(scale=1e-4, offset=-0.1, unit="reflectance", colour="red"),) * 2
     info = dataclasses.replace(source.info, descriptions=("B4", None), metadata=Metadata(bands=bands), icc=b"x")
     found = uncertainty_info(info, [0, 1])
-    assert found.descriptions == ("standard deviation of B4", "standard deviation of band 2")
-    assert found.metadata.bands == (BandMetadata(scale=1e-4, unit="reflectance"),) * 2, "a deviation knows no offset"
+    assert found.descriptions == ("standard deviation of B4", "standard deviation of band 2", DISAGREEMENT)
+    *bands_out, last = found.metadata.bands
+    assert bands_out == [BandMetadata(scale=1e-4, unit="reflectance")] * 2, "a deviation knows no offset"
+    assert last == BandMetadata()
+    assert found.num_bands == 3
     assert (found.icc, found.geo) == (None, info.geo)

@@ -20,6 +20,7 @@ def test_what_is_said_of_tiles() -> None:
         "blend": "'cosine'",
         "region": "256; at least 8",
         "jitter": "'none'; first spread",
+        "disagreement": "False",
         "attend": "'tiles'; first spread",
         "attention_window": "None; at least 8; needs tiles.attend = 'neighbourhood'; first spread",
         "attention_jitter": "False; needs tiles.attend = 'neighbourhood'; first spread",

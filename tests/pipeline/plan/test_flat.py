@@ -9,7 +9,7 @@ import pytest
 from pipeline.plan.flat import FLAT, dotted, outdated_line
 from pipeline.plan.recipe import SETTINGS, Recipe
 
-SINCE = {"model.strict", "codec.consistency", "codec.point_spread"}
+SINCE = {"model.strict", "codec.consistency", "codec.point_spread", "tiles.disagreement"}
 """settings that never had a flat name"""
 
 

@@ -32,12 +32,13 @@ def occupancy(found: np.ndarray) -> Occupancy:
     return Occupancy.of(found, height=HEIGHT, width=WIDTH)
 
 
-def test_without_squares_only_the_seed_differs() -> None:
+def test_without_squares_the_seed_differs_and_tiles_are_compared() -> None:
     whole = plan(seed=7)
     sample = sample_plan(whole, 2, None)
     assert sample.recipe.run.seed == 9
     assert dataclasses.replace(sample, recipe=whole.recipe) == whole
-    assert len(differing_fields(sample, whole)) == 1
+    assert sample.recipe.tiles.disagreement
+    assert len(differing_fields(sample, whole)) == 2
     assert sample_plan(plan(seed=2**63 - 1), 1, None).recipe.run.seed == 0
 
 

@@ -194,7 +194,7 @@ ALWAYS_OR_REFUSED = {
     # they change bytes whatever else is said, but in a first stage: ``_replaced`` speaks of that
     *("prompts", "steps", "activity", "skip", "dilated", "colour", "guide", "window", "region", "seed", "value_range"),
     # how a run is called, divided and kept
-    *("batch", "keep_steps"),
+    *("batch", "keep_steps", "tiles.disagreement"),
 }
 
 
