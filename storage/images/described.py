@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import struct
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,7 +13,7 @@ import numpy as np
 from storage.errors import ImageError
 
 from .georeference import read_georeference
-from .header import Header, read_header
+from .header import Header, read_header, tiff_nodata
 from .info import ImageInfo
 from .layout import Choice, Layout, read_layout
 from .metadata import read_metadata
@@ -57,13 +58,13 @@ def describe(place: Place, raster: Any, choice: Choice) -> tuple[Layout, Orienta
         dtype=raster.dtypes[0],
         has_alpha=layout.alpha != "none",
         geo=geo,
-        nodata=_nodata(raster, layout),
+        nodata=next((value for value in nodata_values(raster, layout) if value is not None), None),
         descriptions=_descriptions(raster, layout),
         icc=header.icc,
         dpi=header.dpi,
         shown=layout.shown,
         holes=_holes(raster, layout),
-        notes=(*layout.notes, *_nodata_notes(raster, layout)),
+        notes=(*layout.notes, *_nodata_notes(place, raster, layout)),
         metadata=read_metadata(raster, layout.bands, place),
     )
     return layout, orientation, info, _traits(raster, layout, info)
@@ -93,32 +94,57 @@ def _header(place: Place, raster: Any) -> Header:
     return header
 
 
-def _nodata(raster: Any, layout: Layout) -> float | None:
-    """What stands for no data in every carried band; None where nothing does, or what the format cannot hold."""
-    values = [raster.nodatavals[band - 1] for band in layout.bands]
-    value = values[0]
-    if layout.palette is not None or value is None or any(other != value for other in values if value == value):
-        return None
-    kind = np.dtype(raster.dtypes[0])
-    if kind.kind == "f":
-        return float(value)
+def nodata_values(raster: Any, layout: Layout) -> tuple[float | None, ...]:
+    """What stands for no data in each carried band; None where nothing does, or what the format cannot hold."""
+    if layout.palette is not None:
+        return (None,) * layout.num_bands
+    return tuple(_usable(raster.nodatavals[band - 1], raster.dtypes[0]) for band in layout.bands)
+
+
+def _usable(value: float | None, dtype: str) -> float | None:
+    kind = np.dtype(dtype)
+    if value is None or kind.kind == "f":
+        return None if value is None else float(value)
     limits = np.iinfo(kind)
     return float(value) if value == value and limits.min <= value <= limits.max and value == int(value) else None
 
 
-def _nodata_notes(raster: Any, layout: Layout) -> tuple[str, ...]:
-    """That none is kept: of several, of which a result holds one, or of one that no pixel can have."""
-    values = {str(raster.nodatavals[band - 1]) for band in layout.bands}
-    if layout.palette is not None or values == {"None"} or _nodata(raster, layout) is not None:
+def _nodata_notes(place: Place, raster: Any, layout: Layout) -> tuple[str, ...]:
+    """That a result holds one value of several; or none, of one that no pixel can have."""
+    if layout.palette is not None:
         return ()
-    if len(values) == 1:
-        return (f"its nodata value {values.pop()} is none that {raster.dtypes[0]} can have: it is left out",)
-    return (f"its bands name several nodata values ({', '.join(sorted(values))}): none is kept, holes count as data",)
+    values, dtype = nodata_values(raster, layout), raster.dtypes[0]
+    vain = {f"{value:g}" for value, usable in zip(_named(raster, layout), values, strict=True) if usable != value}
+    vain -= {"nan"}  # equal to nothing, and usable of floats
+    if not vain and raster.driver == "GTiff" and all(value is None for value in raster.nodatavals):
+        text = tiff_nodata(place)
+        vain = set() if text is None else {text}
+    notes = [f"its nodata value {text} is none that {dtype} can have: it is left out" for text in sorted(vain)]
+    several = several_values(values)
+    return (*notes, *([f"its bands name different nodata values ({several}): {ONE_IN_ALL}"] if several else ()))
+
+
+ONE_IN_ALL = "each is a hole in its band, and the result has the first in all of them"
+
+
+def several_values(values: Sequence[float | None]) -> str | None:
+    """The different values in words; None where they are one.
+
+    >>> several_values([0.0, None, 0.0]), several_values([None, None]), several_values([float("nan")] * 2)
+    ('0, none', None, None)
+    """
+    found = dict.fromkeys("none" if value is None else f"{value:g}" for value in values)
+    return ", ".join(found) if len(found) > 1 else None
+
+
+def _named(raster: Any, layout: Layout) -> list[float | None]:
+    return [raster.nodatavals[band - 1] for band in layout.bands]
 
 
 def _holes(raster: Any, layout: Layout) -> str:
     """See ImageInfo.holes."""
-    if layout.palette is None and (np.dtype(raster.dtypes[0]).kind == "f" or _nodata(raster, layout) is not None):
+    has_value = any(value is not None for value in nodata_values(raster, layout))
+    if layout.palette is None and (np.dtype(raster.dtypes[0]).kind == "f" or has_value):
         return "bands"
     return "none" if layout.alpha == "none" else "pixels"
 

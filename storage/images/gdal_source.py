@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -13,7 +14,7 @@ from storage.box import Box
 from storage.errors import ImageError
 
 from .consent import Consent, files_behind
-from .described import describe
+from .described import describe, nodata_values
 from .gdal import GDAL_ERRORS, gdal, reason
 from .layout import Choice
 from .members import check_one
@@ -34,7 +35,7 @@ class GdalSource(ImageSource):
                 check_one(consent.place, self._raster)
                 files = files_behind(consent, self._raster)
                 self._layout, self._orientation, info, self.traits = describe(consent.place, self._raster, choice)
-                self._hole = None if self._layout.palette is not None else info.nodata
+                self._holes = nodata_values(self._raster, self._layout)
                 self.info = replace(info, files=files if len(files) > 1 or consent.place.before else ())
             self.read(Box(top=0, left=0, height=1, width=self.info.width))
         except BaseException:
@@ -69,7 +70,7 @@ class GdalSource(ImageSource):
 
     def _valid(self, stored: np.ndarray, box: Box) -> np.ndarray:
         """Which of the stored values ``[band, y, x]`` are data, upright."""
-        valid = self._orientation.upright(_data(stored, self._hole))
+        valid = self._orientation.upright(_data(stored, self._holes))
         if self._layout.alpha == "none":
             return valid
         opacity = self.alpha(box)
@@ -111,7 +112,10 @@ class GdalSource(ImageSource):
             ) from error
 
 
-def _data(stored: np.ndarray, hole: float | None) -> np.ndarray:
-    """Which values are data: not ``hole``, and numbers."""
+def _data(stored: np.ndarray, holes: Sequence[float | None]) -> np.ndarray:
+    """Which values ``[band, y, x]`` are data: numbers, and not what stands for none in their band."""
     data = np.isfinite(stored) if stored.dtype.kind == "f" else np.ones(stored.shape, bool)
-    return data if hole is None else data & (stored != stored.dtype.type(hole))
+    for band, hole in enumerate(holes):
+        if hole is not None:
+            data[band] &= stored[band] != stored.dtype.type(hole)
+    return data

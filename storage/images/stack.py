@@ -12,6 +12,7 @@ import numpy as np
 from storage.box import Box
 from storage.errors import ImageError
 
+from .described import ONE_IN_ALL, several_values
 from .georeference import GeoReference
 from .info import ImageInfo
 from .joining import join_metadata
@@ -90,7 +91,6 @@ def _joined(infos: Sequence[ImageInfo], names: Sequence[str]) -> ImageInfo:
             raise ImageError(f"{name} has {info.num_bands} bands; expected one, as each of several INPUT files has")
         if (mismatch := _difference(first, info)) is not None:
             raise ImageError(f"{name} and {names[0]} are not bands of one scene: {mismatch}")
-    _check_nodata(infos)
     metadata, said = join_metadata(infos, names)
     holes = {info.holes for info in infos}
     return replace(
@@ -101,6 +101,7 @@ def _joined(infos: Sequence[ImageInfo], names: Sequence[str]) -> ImageInfo:
         icc=None,
         files=tuple(dict.fromkeys(file for info in infos for file in (info.files or (info.path,)))),
         packages={key: version for info in infos for key, version in info.packages.items()},
+        nodata=next((info.nodata for info in infos if info.nodata is not None), None),
         holes=next((kind for kind in ("bands", "pixels") if kind in holes), "none"),
         notes=(*_notes(infos, names), *said),
         metadata=metadata,
@@ -112,16 +113,9 @@ def _notes(infos: Sequence[ImageInfo], names: Sequence[str]) -> list[str]:
     found = [f"{name}: {note}" for info, name in zip(infos, names, strict=True) for note in info.notes]
     if any(info.icc for info in infos):
         found.append("colour profiles of INPUT are left out: they are not of a picture of several files")
+    if (several := several_values([info.nodata for info in infos])) is not None:
+        found.append(f"INPUT files name different nodata values ({several}): {ONE_IN_ALL}")
     return found
-
-
-def _check_nodata(infos: Sequence[ImageInfo]) -> None:
-    """Raise ImageError where one value does not stand for no data in all of them: a picture has one such value."""
-    found = ["none" if info.nodata is None else f"{info.nodata:g}" for info in infos]
-    if len({repr(info.nodata) for info in infos}) > 1:
-        raise ImageError(
-            f"the INPUT files name different nodata values ({', '.join(found)}): give them one, such as by gdal_edit"
-        )
 
 
 def _stem(name: str) -> str:

@@ -5,10 +5,13 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
+import tifffile
 from rasterio.transform import Affine
 
-from storage.images.described import Traits, describe
+from storage.images import open_image
+from storage.images.described import ONE_IN_ALL, Traits, describe
 from storage.images.gdal import gdal, open_raster
 from storage.images.info import ImageInfo
 from storage.images.layout import ALL
@@ -54,3 +57,48 @@ def test_colours_of_a_map_are_classes(tmp_path: Path, place: dict[str, Any], cla
         raster.write_colormap(1, {0: (1, 2, 3, 255), 1: (4, 5, 6, 255)} | {n: (0, 0, 0, 255) for n in range(2, 256)})
     info, traits = described(path)
     assert (info.num_bands, traits.num_classes) == (3, classes)
+
+
+def write_bands(folder: Path, pixels: np.ndarray, values: list[float | None]) -> Path:
+    """A VRT of files of one band each, whose bands say each its own."""
+    size = pixels.shape[2], pixels.shape[1]
+    parts = []
+    for number, (one, value) in enumerate(zip(pixels, values, strict=True), 1):
+        write_raster(folder / f"{number}.tif", one[None])
+        said = "" if value is None else f"<NoDataValue>{value}</NoDataValue>"
+        source = f'<SimpleSource><SourceFilename relativeToVRT="1">{number}.tif</SourceFilename></SimpleSource>'
+        kind = {"uint8": "Byte", "float32": "Float32", "uint16": "UInt16"}[str(pixels.dtype)]
+        parts.append(f'<VRTRasterBand dataType="{kind}" band="{number}">{said}{source}</VRTRasterBand>')
+    path = folder / "all.vrt"
+    path.write_text(f'<VRTDataset rasterXSize="{size[0]}" rasterYSize="{size[1]}">{"".join(parts)}</VRTDataset>')
+    return path
+
+
+def test_bands_may_have_holes_of_different_values(tmp_path: Path) -> None:
+    pixels = picture(6, 8, 3, "uint16")
+    pixels[:, 1, 1], pixels[:, 2, 2] = 7, 9
+    path = write_bands(tmp_path, pixels, [None, 7, 9])
+    with open_image(path) as source:
+        assert (source.info.nodata, source.info.holes) == (7, "bands")
+        said = f"its bands name different nodata values (none, 7, 9): {ONE_IN_ALL}"
+        assert [note for note in source.info.notes if "nodata" in note] == [said]
+        _, valid = source.look(source.info.canvas)
+    expected = np.stack([np.ones((6, 8), bool), pixels[1] != 7, pixels[2] != 9])
+    np.testing.assert_array_equal(valid, expected)
+
+
+@pytest.mark.parametrize(("dtype", "text"), [("uint8", "-9999"), ("uint8", "0.5"), ("uint16", "1e+20")])
+def test_a_nodata_value_that_no_pixel_can_have_is_spoken_of(tmp_path: Path, dtype: str, text: str) -> None:
+    """Also where GDAL does not tell of it."""
+    path = tmp_path / "a.tif"
+    tifffile.imwrite(path, picture(16, 16, 1, dtype)[0], extratags=[(42113, 2, 0, text, True)])
+    info, _ = described(path)
+    assert (info.nodata, info.holes) == (None, "none")
+    (note,) = [note for note in info.notes if "nodata" in note]
+    assert note.startswith(f"its nodata value {text}")
+    assert note.endswith(f"is none that {dtype} can have: it is left out")
+
+
+def test_of_a_file_that_names_none_nothing_is_said(tmp_path: Path) -> None:
+    info, _ = described(write_raster(tmp_path / "a.tif", picture(6, 8, 1)))
+    assert not [note for note in info.notes if "nodata" in note]

@@ -194,9 +194,9 @@ class TestHoles:
             f'<VRTDataset rasterXSize="{WIDTH}" rasterYSize="{HEIGHT}">{bands}</VRTDataset>'
         )
         with open_image(tmp_path / "image.vrt") as source:
-            said = [note for note in source.info.notes if "several nodata values" in note]
+            said = [note for note in source.info.notes if "different nodata values" in note]
             assert len(said) == count
-            assert source.info.nodata == (None if count else 7)
+            assert source.info.nodata == (0 if count else 7)
 
     def test_a_value_that_no_pixel_can_have_is_spoken_of(self, tmp_path: Path) -> None:
         write_raster(tmp_path / "image.tif", picture(HEIGHT, WIDTH, 1).astype("int16"))

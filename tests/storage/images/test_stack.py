@@ -12,6 +12,7 @@ from rasterio.transform import Affine
 from storage.box import Box
 from storage.errors import ImageError
 from storage.images import open_image
+from storage.images.described import ONE_IN_ALL
 from storage.images.layout import Choice
 from tests.storage.images.files import picture, write_raster
 
@@ -75,6 +76,33 @@ def test_what_is_shown_of_so_many_files(tmp_path: Path, count: int, shown: tuple
         np.testing.assert_array_equal(source.read(source.info.canvas), PIXELS[[n % 3 for n in range(count)]])
         assert len(source.info.notes) == (words != "")
         assert words in "".join(source.info.notes)
+
+
+@pytest.mark.parametrize(
+    ("values", "kept", "words"),
+    [((None, 7, None), 7, "(none, 7)"), ((9, 7, None), 9, "(9, 7, none)"), ((7, 7, 7), 7, ""), ((None,) * 3, None, "")],
+)
+def test_files_may_name_different_nodata_values(
+    tmp_path: Path, values: tuple[int | None, ...], kept: int | None, words: str
+) -> None:
+    """Each is a hole in its own band; the result has one."""
+    pixels = picture(12, 14, 3, "uint16")
+    pixels[:, 2, 3], pixels[:, 4, 5] = 7, 9
+    names = [band(tmp_path, f"{n}.tif", pixels[n : n + 1], nodata=value) for n, value in enumerate(values)]
+    with open_image(names) as source:
+        assert source.info.nodata == kept
+        assert [note for note in source.info.notes if "nodata" in note] == (
+            [f"INPUT files name different nodata values {words}: {ONE_IN_ALL}"] if words else []
+        )
+        _, valid = source.look(source.info.canvas)
+        if kept is None:
+            assert valid is None
+            return
+        assert valid is not None
+        expected = np.stack(
+            [one != value if value else np.ones(one.shape, bool) for one, value in zip(pixels, values, strict=True)]
+        )
+        np.testing.assert_array_equal(np.broadcast_to(valid, pixels.shape), expected)
 
 
 @pytest.mark.parametrize(("dtype", "nodata"), [("uint16", 7), ("float32", None), ("float32", -1)])
@@ -150,7 +178,6 @@ def test_opaque_is_what_all_are(tmp_path: Path) -> None:
         ({"crs": "EPSG:32632"}, "coordinate systems differ"),
         ({"transform": Affine(10, 0, 5e5, 0, -10, 4e6 + 5)}, "different places on the ground"),
         ({"pixels": PIXELS}, "has 3 bands; expected one"),
-        ({"nodata": 7}, r"different nodata values \(none, none, 7\)"),
     ],
 )
 def test_what_differs_is_told(tmp_path: Path, other: dict[str, Any], words: str) -> None:
