@@ -15,7 +15,7 @@ from pipeline.plan.facts import ImageFacts
 from pipeline.plan.plan import Plan
 from storage.arrays import RegionArray, checksum
 from storage.box import Box, RegionGrid
-from storage.errors import CorruptRegionError
+from storage.errors import CorruptRegionError, ImageError
 from storage.images import ImageInfo, ImageSource, Keep, write_image
 from storage.images.filling import filled_rows
 from storage.images.opacity import ReadOpacity
@@ -55,13 +55,15 @@ def ingest(
     records: list[Record],
     *,
     on_rows: Callable[[], None] = lambda: None,
+    stamp: str | None = None,
 ) -> None:
     """Copy an image into the store's array ``name``, its holes filled, and where it is data into VALID.
 
     Rows come in increasing order. Does nothing where the journal says that it is there, whole.
 
-    ``on_rows`` is called after each row of chunks, and now and then while they are checked. Raises ImageError, naming
-    the rows, where the image is damaged.
+    ``on_rows`` is called after each row of chunks, and now and then while they are checked. ``stamp``: the source's
+    when the image was looked at for the plan. Raises ImageError, naming the rows, where the image is damaged, and where
+    it has changed since.
     """
     grid = RegionGrid(height=image.height, width=image.width, side=PIXEL_SIDE)
     arrays = {name: store.array(name, channels=image.num_bands, grid=grid, dtype=image.dtype, compress=True)}
@@ -78,6 +80,10 @@ def ingest(
                 part = values[key][:, *grid.box(region).within(box)]
                 checksums[key].append(write_over(array, region, part, lease))
         on_rows()
+    if stamp is not None and source.stamp() != stamp:
+        raise ImageError(
+            f"{source.info.path} changed while it was read: start the same command again, which reads what is there now"
+        )
     made = [driver_record(INGEST, extra={"array": key, "crc32c": sums}) for key, sums in checksums.items()]
     store.journal.append(made, lease.generation)
 

@@ -117,13 +117,14 @@ def upscale(
     """
     check_outputs(job.output, job.run_url)
     with open_source(job) as source:
+        stamp = source.stamp()
         checked = check(job, source, RunStore.open)
         prepared, finished, raster = checked.prepared, checked.finished, checked.uncertainty
         store = checked.store or RunStore.open(job.run_address)
         has_all = raster is not None or not prepared.samples
         if finished is None or not has_all:
             on_plan(prepared)
-        do = functools.partial(_sit_at, job, source, should_stop=should_stop, on_status=on_status)
+        do = functools.partial(_sit_at, job, source, stamp, should_stop=should_stop, on_status=on_status)
         if finished is None:
             result = do(prepared, store, is_handed_out=True)
             assert result is not None
@@ -140,6 +141,7 @@ def upscale(
 def _sit_at(
     job: Job,
     source: ImageSource,
+    stamp: str,
     prepared: Prepared,
     store: RunStore,
     *,
@@ -159,7 +161,7 @@ def _sit_at(
             given_blobs=blobs,
             on_status=on_status,
         )
-        bring_in = functools.partial(_bring_in, sitting, job, source)
+        bring_in = functools.partial(_bring_in, sitting, job, source, stamp)
         if not is_handed_out:
             return sit(sitting, bring_in=bring_in, hand_out=lambda _reporter: None)
         early = begin_early(sitting, source.info, source)
@@ -168,11 +170,13 @@ def _sit_at(
         )
 
 
-def _bring_in(sitting: Sitting, job: Job, source: ImageSource, reporter: Reporter, records: list[Record]) -> None:
+def _bring_in(
+    sitting: Sitting, job: Job, source: ImageSource, stamp: str, reporter: Reporter, records: list[Record]
+) -> None:
     """The image's pixels, and the map of difficulty's."""
     plan, store, lease = sitting.prepared.plan, sitting.store, sitting.lease
     reporter.announce("ingest", f"{plan.image.height} x {plan.image.width} pixels")
-    ingest(store, PIXELS, plan.image, source, lease, records, on_rows=sitting.stop_if_asked)
+    ingest(store, PIXELS, plan.image, source, lease, records, on_rows=sitting.stop_if_asked, stamp=stamp)
     if plan.difficulty_map is not None and job.difficulty is not None:
         with open_difficulty(job.difficulty, trust=job.trust_input) as picture:
             ingest(store, DIFFICULTY_MAP, plan.difficulty_map, picture, lease, records, on_rows=sitting.stop_if_asked)

@@ -21,6 +21,7 @@ from storage.objects.address import Address
 from storage.objects.root import ObjectRoot
 
 from .folders import files_in
+from .opened import stamp_of
 from .place import Place
 
 _MARKERS = ("zarr.json", ".zarray", ".zgroup")
@@ -115,14 +116,27 @@ class Hierarchy:
                     digest.update(piece)
             yield f"{key} {digest.hexdigest()}"
 
-    def _remote(self, array: str) -> Iterable[str]:
+    def _listed(self, array: str) -> list[tuple[str, str, int]]:
+        """Key, ETag and size of all objects of an array in a store."""
+
         def ask() -> list[tuple[str, str, int]]:
             pages = obstore.list(self.root.store, f"{array}/" if array else None)
             return [(meta["path"], meta["e_tag"] or "", meta["size"]) for page in pages for meta in page]
 
-        for key, etag, size in sorted(self.root.asked("list", array, ask)):
+        return sorted(self.root.asked("list", array, ask))
+
+    def _remote(self, array: str) -> Iterable[str]:
+        for key, etag, size in self._listed(array):
             is_strong = etag and not etag.startswith("W/")
             yield f"{key} {etag if is_strong else hashlib.sha256(self._get(key) or b'').hexdigest()} {size}"
+
+    def stamp(self, array: str) -> str:
+        """What tells, without reading them, that the objects of ``array`` are what they were."""
+        if self.root.path is not None:
+            text = stamp_of(sorted(files_in(self.root.path / array)))
+        else:
+            text = "\n".join(f"{key} {etag} {size}" for key, etag, size in self._listed(array))
+        return hashlib.sha256(text.encode("utf-8", "surrogateescape")).hexdigest()
 
     def _document(self, path: str, name: str) -> dict[str, Any] | None:
         key = f"{path}/{name}" if path else name

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import os
 from abc import ABC, abstractmethod
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 import numpy as np
 
@@ -57,6 +58,13 @@ class ImageSource(ABC):
         """The sha256 of the bytes of all files that the image hangs on; see identity.py."""
         return self.info.fingerprint()
 
+    def stamp(self) -> str:
+        """What tells, without reading any pixel, that the image is what it was: sizes and times of its local files.
+
+        "" where reading itself sees to it, as it does of what is read by ranges.
+        """
+        return stamp_of([self.info.file, *self.info.files])
+
     @abstractmethod
     def alpha(self, box: Box) -> np.ndarray | None:
         """Opacity in ``box``, ``[box.height, box.width]`` uint8, 255 opaque; None where the image has none."""
@@ -67,3 +75,15 @@ class ImageSource(ABC):
     @abstractmethod
     def _look(self, box: Box) -> tuple[np.ndarray, np.ndarray | None]:
         """See look; the box is inside."""
+
+
+def stamp_of(files: Iterable[str | os.PathLike[str]]) -> str:
+    """Which local files they are, with size and time of the last change; what is none is passed over."""
+    lines = []
+    for path in dict.fromkeys(os.fspath(file) for file in files):
+        try:
+            facts = os.stat(path)
+        except (OSError, ValueError):
+            continue
+        lines.append(f"{path} {facts.st_dev} {facts.st_ino} {facts.st_size} {facts.st_mtime_ns}")
+    return "\n".join(lines)

@@ -52,6 +52,9 @@ class StackSource(ImageSource):
         text = "\n".join(source.fingerprint() for source in self._sources)
         return hashlib.sha256(f"bands of files\n{text}".encode()).hexdigest()
 
+    def stamp(self) -> str:
+        return "\n".join(source.stamp() for source in self._sources)
+
     def alpha(self, box: Box) -> np.ndarray | None:
         """Opaque where all of them are."""
         found = [opacity for source in self._sources if (opacity := source.alpha(box)) is not None]

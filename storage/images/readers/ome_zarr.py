@@ -76,6 +76,9 @@ class ZarrSource(ImageSource):
         )
         self.read(Box(top=0, left=0, height=1, width=1))
 
+    def stamp(self) -> str:
+        return self._hierarchy.stamp(self._level.array.path)
+
     def fingerprint(self) -> str:
         group = self._level.group
         digest = self._hierarchy.fingerprint([] if group is None else [group.path], self._level.array.path)

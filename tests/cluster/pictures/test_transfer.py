@@ -15,7 +15,7 @@ from cluster.pictures.preview import plain_info
 from pipeline.plan.facts import ImageFacts
 from pipeline.plan.plan import Plan
 from storage.box import Box
-from storage.errors import CorruptRegionError
+from storage.errors import CorruptRegionError, ImageError
 from storage.images import open_image
 from storage.journal import Record
 from storage.run import RunStore
@@ -139,6 +139,20 @@ def test_an_image_is_brought_in_once_and_its_record_vouches_for_it(tmp_path: Pat
     assert len(source.asked) == 4
     np.testing.assert_array_equal(array.read(array.grid.canvas), whole)
     assert not pixels.is_recorded(array, [])
+
+
+def test_an_image_that_changed_meanwhile_is_not_taken(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is read of two files is a picture of neither: nothing vouches for it."""
+    source, store = Holey(picture(60, 70)), RunStore.open(str(tmp_path / "run"))
+    facts = ImageFacts(height=60, width=70, num_bands=3, dtype="uint8", sha256="0" * 64)
+    lease = store.acquire_lease("me")
+    monkeypatch.setattr(Holey, "stamp", lambda self: f"after {len(self.asked)} windows")
+    with pytest.raises(ImageError, match="changed while it was read: start the same command again"):
+        pixels.ingest(store, "pixels", facts, source, lease, [], stamp=source.stamp())
+    assert not [one for one in store.journal.replay() if one.kind == pixels.INGEST]
+    monkeypatch.setattr(Holey, "stamp", lambda self: "the same")
+    pixels.ingest(store, "pixels", facts, source, lease, [], stamp="the same")
+    assert [one.kind for one in store.journal.replay()] == [pixels.INGEST]
 
 
 @pytest.mark.parametrize("kind", ["bands", "pixels"])

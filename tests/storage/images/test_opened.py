@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import os
+from pathlib import Path
+
 import numpy as np
 import pytest
 
 from storage.box import Box
-from storage.images.opened import ImageSource
+from storage.images.opened import ImageSource, stamp_of
 from tests.storage.images.files import info_of, picture
 
 PIXELS = picture(23, 16)
@@ -55,3 +58,22 @@ def test_a_with_block_closes_it() -> None:
         assert opened is image
         assert image.is_open
     assert not image.is_open
+
+
+def test_a_file_that_is_written_again_has_another_stamp(tmp_path: Path) -> None:
+    """Replaced, grown or touched; what is no local file says nothing."""
+    path, other = tmp_path / "a.tif", tmp_path / "b.tif"
+    path.write_bytes(b"abc")
+    other.write_bytes(b"abc")
+    seen = [stamp_of([path, "s3://bucket/a.tif", "", "a\0b"]), stamp_of([path, other])]
+    assert stamp_of([path, path]) == seen[0]
+    os.utime(path, ns=(1, 1))
+    seen.append(stamp_of([path]))
+    os.utime(other, ns=(1, 1))
+    other.replace(path)
+    seen.append(stamp_of([path]))
+    path.write_bytes(b"abcd")
+    os.utime(path, ns=(1, 1))
+    seen.append(stamp_of([path]))
+    assert len({*seen}) == len(seen)
+    assert stamp_of(["s3://bucket/a.tif"]) == ""

@@ -306,11 +306,12 @@ def test_a_zarr_in_a_store(tmp_path: Path, s3_url: str) -> None:
         np.testing.assert_array_equal(read(f"{s3_url}/{name}"), pixels)
     with open_image(f"{s3_url}/a.ome.zarr") as source:
         assert (source.info.path, source.info.nodata) == (f"{s3_url}/a.ome.zarr", 7.0)
-        first = source.fingerprint()
-        assert source.fingerprint() == first
+        first, stamp = source.fingerprint(), source.stamp()
+        assert (source.fingerprint(), source.stamp()) == (first, stamp)
         chunk = next(key for key in files if "/c/" in key)
         root.delete(chunk)
         assert source.fingerprint() != first
+        assert source.stamp() != stamp
         root.put("b.zarr/zarr.json", files["a.ome.zarr/0/zarr.json"].replace(b'"array"', b'"group"'))
         root.put("b.zarr/rain/zarr.json", files["a.ome.zarr/0/zarr.json"])
         np.testing.assert_array_equal(read(f"{s3_url}/b.zarr"), np.full_like(pixels, 7))
