@@ -6,7 +6,7 @@ import argparse
 import json
 import math
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -69,7 +69,9 @@ class Loop:
         stop_after: int | None = None,
         minutes: float | None = None,
         start: Path | None = None,
+        adapt: Callable[[str, dict[str, torch.Tensor]], dict[str, torch.Tensor]] = lambda _name, weights: weights,
     ) -> None:
+        """``adapt`` makes a state's weights of those that another part's checkpoint, ``start``, has for it."""
         self.path, self.rng, self.steps, self.rate = path, rng, steps, rate
         self.states, self.extra = states, extra or {}
         self.stop_after, self.minutes = stop_after, minutes
@@ -83,6 +85,7 @@ class Loop:
             self.extra, self.step = record["extra"], record["step"]
         elif start is not None:
             record = torch.load(start, map_location="cpu", weights_only=True)
+            record |= {name: adapt(name, record[name]) for name in states}
         for name, module in states.items() if record else ():
             module.load_state_dict(record[name])
         self.ended = self.step >= steps

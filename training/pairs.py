@@ -65,8 +65,12 @@ def load_autoencoder(out: Path, device: str) -> AutoencoderDC:
 
 
 def load_restoration(out: Path, device: str) -> RestorationModule:
-    model = RestorationModule(phrases=PHRASES)
-    model.load_state_dict(torch.load(out / "restoration.pt", weights_only=True)["average"])
+    record = torch.load(out / "restoration.pt", weights_only=True)["average"]
+    blocks = {name.split(".")[1] for name in record if name.startswith("blocks.")}
+    scales = sorted({int(name.split(".")[1]) for name in record if name.startswith("others.")})
+    width = len(record["conv_in.bias"])
+    model = RestorationModule(width=width, num_blocks=len(blocks), phrases=PHRASES, scales=tuple(scales))
+    model.load_state_dict(record)
     return model.to(device, memory_format=torch.channels_last).eval().requires_grad_(False)
 
 

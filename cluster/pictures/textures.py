@@ -72,7 +72,7 @@ def build_memory(order: Order, on_patch: Callable[[int, int], None] = lambda _do
     card = describe_model(order.model, allow_pickle=order.allow_pickle, strict=order.strict)
     if card.sight is None:
         raise ValueError(f"model {card.name}: reads no textures; use embedded, or one with a plain IP-Adapter")
-    if card.geometry.native_scale not in (None, order.scale):
+    if card.geometry.native_scale not in (None, order.scale):  # the denoiser reads textures
         raise ValueError(f"--scale {order.scale}: the model {card.name} enlarges by {card.geometry.native_scale}")
     places = find_patches(Path(order.folder), order)
     _check_apart(order)

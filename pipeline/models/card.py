@@ -98,7 +98,9 @@ class LatentGeometry:
     tags: bool = False
     """whether it has a tagger of its own: TaggingBackbone"""
     native_scale: int | None = None
-    """the one scale the model was trained to enlarge by; None where any whole number will do"""
+    """the scale that the denoiser was trained for; None where any whole number will do"""
+    other_scales: tuple[int, ...] = ()
+    """what the restoration module enlarges by beside that"""
     is_channels_last: bool = False
     """whether its networks always lie in memory by pixels, whatever a recipe asks for"""
     patch: int | None = None
@@ -114,6 +116,11 @@ class LatentGeometry:
     def restores(self) -> bool:
         """Whether it has a restoration module: RestoringBackbone."""
         return self.restorer_halo is not None
+
+    @property
+    def scales(self) -> tuple[int, ...]:
+        """What the model enlarges by; () for any whole number."""
+        return () if self.native_scale is None else tuple(sorted({self.native_scale, *self.other_scales}))
 
     @property
     def looks(self) -> bool:

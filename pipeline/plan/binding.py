@@ -232,7 +232,8 @@ def _settle(
     window = recipe.tiles.window or (recipe.tiles.region if is_nearby else geometry.window)
     reach = recipe.tiles.attention_window or min(geometry.window, window)
     defaults: dict[str, Any] = {
-        "sampling.steps": model.defaults.steps,
+        # the denoiser has learnt what one enlargement leaves open: beside it the restoration module works alone
+        "sampling.steps": 1 if scale in geometry.other_scales else model.defaults.steps,
         "guidance.weight": model.defaults.guidance,
         "sampling.solver": solver_of(model.scheduler),
         "sampling.coarse": "restored" if geometry.restores else "bicubic",

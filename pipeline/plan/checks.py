@@ -17,12 +17,13 @@ COMPILERS = ("g++", "clang++")
 
 
 def check_scale(scale: int, model: ModelCard) -> None:
-    """Refuse a scale that is none, or not the one that the model was trained for."""
-    native = model.geometry.native_scale
+    """Refuse a scale that is none, or none of those that the model was trained for."""
+    scales = model.geometry.scales
     if scale < 1:
         raise ValueError(f"scale must be a whole number of at least 1, got {scale}")
-    if native is not None and scale != native:
-        raise ValueError(f"scale {scale} is not reachable: the model {model.name} enlarges by {native}; use {native}")
+    if scales and scale not in scales:
+        said = " or ".join(filter(None, (", ".join(map(str, scales[:-1])), str(scales[-1]))))
+        raise ValueError(f"scale {scale} is not reachable: the model {model.name} enlarges by {said}; use one of these")
 
 
 def check_parts(recipe: Recipe, model: ModelCard) -> None:

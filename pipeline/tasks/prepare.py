@@ -234,7 +234,7 @@ class Preparer:
         def restore(pixels: torch.Tensor) -> torch.Tensor:
             with self._in_backbone() as backbone:
                 assert isinstance(backbone, RestoringBackbone)
-                restored, confidence = backbone.restore(pixels, words)
+                restored, confidence = backbone.restore(pixels, words, self.plan.scale)
             finite(restored, "the restoration module", at(window, "input pixels"))
             sure.append(finite(confidence[0], "the restoration module's confidence", at(window, "input pixels")))
             return restored

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
+from scipy.ndimage import gaussian_filter
 from skimage import data
 
 
@@ -23,6 +24,32 @@ def test_clean_is_antialiased_bicubic(scripts: dict[str, ModuleType], high: torc
     expected = np.asarray(picture.resize((64, 64), Image.Resampling.BICUBIC)).astype(np.float32) / 255
     assert np.abs(low[0].permute(1, 2, 0).numpy() - expected).max() < 2.5 / 255
     assert strength.words() == ["clean"]
+
+
+@pytest.mark.parametrize("scale", [1, 2])
+def test_clean_by_other_scales(scripts: dict[str, ModuleType], high: torch.Tensor, scale: int) -> None:
+    low, (strength,) = scripts["degradations"].degrade(high, np.random.default_rng(7), ["clean"], scale)
+    picture = Image.fromarray((high[0].permute(1, 2, 0).numpy() * 255).round().astype(np.uint8))
+    expected = np.asarray(picture.resize((256 // scale,) * 2, Image.Resampling.BICUBIC)).astype(np.float32) / 255
+    assert np.abs(low[0].permute(1, 2, 0).numpy() - expected).max() < 2.5 / 255
+    assert strength.words() == ["clean"]
+
+
+@pytest.mark.parametrize("scale", [1, 2, 4])
+def test_blur_is_meant_in_pixels_of_the_low_picture(
+    scripts: dict[str, ModuleType], high: torch.Tensor, scale: int
+) -> None:
+    """A Gaussian of what is said keeps as much detail as what was done."""
+    kept, high = [], high[..., :96, :96]
+    for seed in range(200):
+        low, (strength,) = scripts["degradations"].degrade(high, np.random.default_rng(seed), ["mild"], scale)
+        if strength.blur > 0.2 and not strength.noise and not strength.jpeg:
+            side = (strength.blur * scale,) * 2
+            blurred = np.stack([gaussian_filter(band, side) for band in high[0].numpy()])
+            expected = scripts["degradations"].shrink(torch.from_numpy(blurred)[None].float(), scale)
+            kept.append(float((low - expected).abs().mean() / (low - low.mean()).abs().mean()))
+    assert kept
+    assert max(kept) < 0.03
 
 
 @pytest.mark.parametrize("profile", ["clean", "mild", "full"])

@@ -111,6 +111,7 @@ def read_geometry(folder: Path, index: dict[str, Any]) -> LatentGeometry:
         spreads=True,
         tags=True,
         native_scale=settings["native_scale"],
+        other_scales=tuple(read_json(folder / "restorer" / "config.json").get("scales", ())),
         is_channels_last=True,
         attends_nearby=all(knows_attention(configs[part]) for part in ("unet", "controlnet")),
     )

@@ -117,11 +117,19 @@ def test_compiling_needs_a_compiler_on_a_cpu(monkeypatch: pytest.MonkeyPatch) ->
     assert small_plan(model=heavy, compile=True).num_steps == 3
 
 
-@pytest.mark.parametrize(("scale", "native", "says"), [(0, None, "at least 1, got 0"), (3, 4, "enlarges by 4; use 4")])
-def test_scales(scale: int, native: int | None, says: str) -> None:
+@pytest.mark.parametrize(
+    ("scale", "native", "others", "says"),
+    [
+        (0, None, (), "at least 1, got 0"),
+        (3, 4, (), "enlarges by 4; use"),
+        (3, 4, (1, 2), "enlarges by 1, 2 or 4; use"),
+    ],
+)
+def test_scales(scale: int, native: int | None, others: tuple[int, ...], says: str) -> None:
     with pytest.raises(ValueError, match=says):
-        check_scale(scale, model_with(native_scale=native))
+        check_scale(scale, model_with(native_scale=native, other_scales=others))
     check_scale(4, model_with(native_scale=4))
+    check_scale(2, model_with(native_scale=4, other_scales=(1, 2)))
     check_scale(7, model_with())
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
@@ -107,3 +108,50 @@ def test_a_restored_picture_is_float32_whatever_the_module_is(module: Restoratio
     assert restored.dtype == torch.float32
     assert (restored.to(dtype).float() != restored).float().mean() > 0.5, "on no grid of a half-precision format"
     torch.testing.assert_close(restored, exact, rtol=0, atol=0.05)
+
+
+@pytest.fixture
+def several() -> RestorationModule:
+    torch.manual_seed(0)
+    return RestorationModule(width=8, num_blocks=2, scales=(1, 2)).eval().requires_grad_(False)
+
+
+@pytest.mark.parametrize("scale", [1, 2, 4])
+def test_scales_share_all_but_the_last_convolution(several: RestorationModule, scale: int) -> None:
+    """A plain computation: features, one convolution, and pixels shuffled by hand, beside bicubic."""
+    low = torch.rand(1, 3, 12, 10, generator=torch.Generator().manual_seed(0))
+    assert several.scales == (1, 2, 4)
+    seen: list[torch.Tensor] = []
+    handle = several.conv_mid.register_forward_hook(lambda _module, _inputs, output: seen.append(output))
+    restored, confidence = several(low, None, scale)
+    handle.remove()
+    features = seen[0] + several.conv_in(low * 2 - 1)
+    last = several.conv_out if scale == 4 else several.others[str(scale)]
+    detail = last(features)[0]
+    expected = (
+        torch.nn.functional.interpolate(low, scale_factor=scale, mode="bicubic")[0] if scale > 1 else low[0].clone()
+    )
+    for channel in range(3):
+        for y in range(scale):
+            for x in range(scale):
+                expected[channel, y::scale, x::scale] += detail[channel * scale**2 + y * scale + x]
+    torch.testing.assert_close(restored[0], expected, rtol=1e-5, atol=1e-5)
+    torch.testing.assert_close(confidence, several(low)[1])
+    if scale == 4:
+        assert torch.equal(restored, several(low)[0])
+
+
+def test_a_scale_that_it_has_not_learnt_is_no_key(several: RestorationModule) -> None:
+    with pytest.raises(KeyError):
+        several(torch.rand(1, 3, 8, 8), None, 3)
+
+
+def test_weights_of_one_scale_are_read_as_before(module: RestorationModule, tmp_path: Path) -> None:
+    module.save_pretrained(tmp_path)
+    config = json.loads((tmp_path / "config.json").read_text())
+    del config["scales"]
+    (tmp_path / "config.json").write_text(json.dumps(config))
+    again = RestorationModule.from_pretrained(tmp_path)
+    assert again.scales == (4,)
+    low = torch.rand(1, 3, 8, 8)
+    assert torch.equal(again(low)[0], module(low)[0])
