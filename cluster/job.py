@@ -134,7 +134,11 @@ class Job(Work):
         0,
         many=True,
     )
-    scale: int = _option(4, "output pixels along each axis of one input pixel")
+    scale: float = _option(
+        4.0,
+        "output pixels along each axis of one input pixel, such as 4, 2, 1 or 1.5; INPUT is enlarged first by what "
+        "the model cannot",
+    )
     difficulty: str | None = _option(None, "picture of INPUT's size: how much there is to invent, black for nothing")
     textures: str | None = _option(None, "memory of sharp textures, by `gigatile textures`, that prompt each tile")
     tags: str | None = _option(

@@ -29,6 +29,7 @@ def describe_image(source: ImageSource, choice: Choice, percentiles: tuple[float
         shown=() if info.shown_bands == tuple(range(info.num_bands)) else info.shown_bands,
         levels=None if measured is None or measured.shown is None else (measured.shown.low, measured.shown.high),
         is_map=not info.geo.is_empty,
+        ratio=str(source.ratio),
         **_holes(source, measured),
     )
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
+from fractions import Fraction
 
 from actors.artifacts.layout import OUT
 from actors.artifacts.series import open_begun, stage_place
@@ -20,6 +21,7 @@ from storage.run import RunStore
 from .describing import identify
 from .origin import describe_provenance
 from .preview import plain_info
+from .ratio import enlarged
 from .transfer import Exported, decoded_sums, export
 
 log = logging.getLogger(__name__)
@@ -49,8 +51,9 @@ class Input:
         found = (names,) if isinstance(names, str) else tuple(names)
         return cls(names=found, choice=parse_choice(bands, alpha), page=page, trust=trust)
 
-    def open(self) -> ImageSource:
-        return open_image(self.names, choice=self.choice, trust=self.trust, page=self.page)
+    def open(self, ratio: Fraction = Fraction(1)) -> ImageSource:
+        """``ratio``: by what it was enlarged before the model saw it."""
+        return enlarged(open_image(self.names, choice=self.choice, trust=self.trust, page=self.page), ratio)
 
 
 def export_run(run: str, output: str, given: Input | None = None, *, overwrite: bool = False) -> Exported:
@@ -70,7 +73,7 @@ def export_run(run: str, output: str, given: Input | None = None, *, overwrite: 
         _check_target(plan, output, overwrite, info, [run])
         made = describe_provenance(plan, info)
         return export(store, plan, info, output, told=told, overwrite=overwrite, provenance=made)
-    with given.open() as source:
+    with given.open(Fraction(plan.image.ratio)) as source:
         info = source.info
         _check_same(store, plan, given, source)
         _check_target(plan, output, overwrite, info, [run, *given.names, *info.files])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
+from fractions import Fraction
 
 from pipeline.plan.plan import Plan
 from pipeline.version import __version__
@@ -18,13 +19,14 @@ def describe_provenance(plan: Plan, info: ImageInfo, fingerprint: Callable[[], s
     A picture that no image stands behind, as one made from words alone, names no source.
     """
     source = info.file.partition("?")[0]  # behind it are keys, in an address that was signed
+    scale = plan.scale * Fraction(plan.image.ratio)
     return Provenance(
         software=f"gigatile {__version__}",
         model=plan.model_fingerprint,
         recipe=plan.recipe.name,
         plan=plan.hash,
         seed=plan.recipe.run.seed,
-        scale=plan.scale,
+        scale=int(scale) if scale.denominator == 1 else float(scale),
         source=os.path.basename(source.rstrip("/")) or None,
         source_sha256=(fingerprint or info.fingerprint)() if source else None,
         is_from_words=plan.stage.from_text,

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import functools
 import os
+from fractions import Fraction
 from pathlib import Path
 
 from cluster.job import Job, Work
 from cluster.pictures.asked_range import AskedRange
 from cluster.pictures.describing import describe_image
+from cluster.pictures.ratio import PLAIN, enlarged, parse_scale, split
 from cluster.pictures.textures import memory_for
 from pipeline.models.card import AttentionCard, ModelCard
 from pipeline.models.registry import describe_model
@@ -42,8 +44,29 @@ from .settings import asked_recipe
 
 
 def open_source(job: Job) -> ImageSource:
-    """The job's image. Raises ImageError and its kin, one line each."""
-    return open_image(job.input, choice=job.choice(), trust=job.trust_input, page=job.page_number())
+    """The job's image, enlarged by what the model cannot. Raises ImageError and its kin, one line each."""
+    ratio = _ratio(job)
+    if ratio != 1 and (given := [name for name in ("tags", "difficulty") if getattr(job, name) is not None]):
+        raise ValueError(
+            f"--{given[0]} speaks of INPUT's own pixels, and --scale {job.scale:g} enlarges these first: give a scale "
+            "that the model has, such as 1, 2 or 4"
+        )
+    source = open_image(job.input, choice=job.choice(), trust=job.trust_input, page=job.page_number())
+    return enlarged(source, ratio)
+
+
+def _ratio(job: Job) -> Fraction:
+    """By what the job's image is enlarged before the model sees it."""
+    asked = parse_scale(job.scale)
+    if asked in PLAIN:
+        return Fraction(1)
+    model = describe_model(job.model, allow_pickle=job.allow_pickle, strict=asked_recipe(job).model.strict)
+    return split(asked, model.geometry.scales)[0]
+
+
+def _whole_scale(job: Job, source: ImageSource) -> int:
+    """By what the model enlarges it then."""
+    return int(parse_scale(job.scale) / source.ratio)
 
 
 def make_plan(job: Job, source: ImageSource, device: DeviceFacts) -> Plan:
@@ -57,7 +80,7 @@ def make_plan(job: Job, source: ImageSource, device: DeviceFacts) -> Plan:
     return bind(
         recipe,
         image=image,
-        scale=job.scale,
+        scale=_whole_scale(job, source),
         model=model,
         device=device,
         versions=package_versions() | _reading_packages(job, source),
@@ -186,7 +209,7 @@ def check_disk(cost: Price, run: Address) -> None:
 
 def check_target(job: Job, source: ImageSource) -> None:
     """The output's folder, suffix, presence, size, bits and place on the ground; see storage.images.check_output."""
-    info, scale = source.info, max(1, job.scale)
+    info, scale = source.info, _whole_scale(job, source)
     check_run_place(job)
     check_output(
         job.output,

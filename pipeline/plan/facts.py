@@ -49,6 +49,8 @@ class ImageFacts:
     """where there are data at all; None for everywhere"""
     is_map: bool = False
     """whether it lies on the ground"""
+    ratio: str = "1"
+    """how much larger than its file it is along each axis, such as 3/2"""
 
     @property
     def shown_bands(self) -> tuple[int, ...]:

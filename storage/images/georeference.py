@@ -46,7 +46,7 @@ class GeoReference:
     def is_empty(self) -> bool:
         return not (self.crs_wkt or self.transform or self.gcps or self.rpcs)
 
-    def scaled(self, scale: int) -> GeoReference:
+    def scaled(self, scale: float) -> GeoReference:
         """The reference of the same scene, ``scale`` times as many pixels a side.
 
         >>> GeoReference(transform=(10.0, 0.0, 500.0, 0.0, -10.0, 900.0)).scaled(4).transform
@@ -60,7 +60,7 @@ class GeoReference:
         return replace(self, transform=transform, gcps=gcps, rpcs=_scaled_rpcs(self.rpcs, scale))
 
 
-def _scaled_rpcs(rpcs: Mapping[str, str], scale: int) -> dict[str, str]:
+def _scaled_rpcs(rpcs: Mapping[str, str], scale: float) -> dict[str, str]:
     """Offsets count from the centre of the first pixel, whose place moves by half a pixel of each scale.
 
     >>> _scaled_rpcs({"LINE_OFF": "79.5", "LINE_SCALE": "80", "LAT_OFF": "46"}, 4)

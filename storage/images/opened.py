@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator
+from fractions import Fraction
 
 import numpy as np
 
@@ -20,6 +21,8 @@ class ImageSource(ABC):
     """
 
     info: ImageInfo
+    ratio: Fraction = Fraction(1)
+    """how much larger than its file the image is along each axis"""
 
     def __enter__(self) -> ImageSource:
         return self

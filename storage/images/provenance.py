@@ -30,7 +30,7 @@ class Provenance:
     plan: str
     """sha256 of the plan, which holds every setting"""
     seed: int
-    scale: int
+    scale: float
     """output pixels along each axis of one input pixel"""
     source: str | None = None
     """file name of the input, without folders"""

@@ -184,7 +184,7 @@ def test_disk_full_in_the_middle(run: Run, tmp_path: Path, monkeypatch: pytest.M
 
 
 def test_scale(run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    one_line(run("upscale", "in.png", "out.png", "--scale", "0"), "scale", "at least 1", "0")
+    one_line(run("upscale", "in.png", "out.png", "--scale", "0"), "--scale 0", "expected 1 or more")
     one_line(run("upscale", "in.png", "out.png", "--scale", "-4"), "scale", "-4")
     import dataclasses
 
@@ -192,6 +192,7 @@ def test_scale(run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Non
     family = dataclasses.replace(analytic.FAMILY, card=fixed)
     monkeypatch.setattr(registry, "FAMILIES", dataclasses.replace(registry.FAMILIES, built_in=(family,)))
     one_line(run("upscale", "in.png", "out.png", "--scale", "3"), "scale 3", "enlarges by 4")
+    one_line(run("upscale", "in.png", "out.png", "--scale", "4.5"), "--scale 4.5", "enlarges by 4")
     nothing_left(tmp_path)
 
 

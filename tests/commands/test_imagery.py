@@ -161,3 +161,28 @@ def test_a_zarr_goes_in(run: Run, tmp_path: Path) -> None:
         refused = run("upscale", name, "mid.ome.zarr", "--overwrite", "--run", "other.run")
         assert refused.exit_code == 1
         assert "which this command reads: it would be replaced" in refused.stderr
+
+
+@pytest.mark.parametrize(("scale", "height", "width", "whole"), [("1.5", 90, 135, 1), ("2.5", 150, 226, 2)])
+def test_any_scale(run: Run, tmp_path: Path, scale: str, height: int, width: int, whole: int) -> None:
+    """The image is enlarged first by what a whole number leaves, which is said; its place on the ground stays."""
+    pixels = scene(3, 300, 4200, "uint16")
+    hole = np.mgrid[:HEIGHT, :WIDTH].sum(0) < 30
+    pixels[:, hole] = 0
+    write_raster(tmp_path / "in.tif", pixels, nodata=0, photometric="MINISBLACK", **PLACE)
+    result = run("upscale", "in.tif", "out.tif", "--scale", scale)
+    assert result.exit_code == 0, result.output
+    made, profile = enlarged()
+    assert made.shape == (3, height, width)
+    assert profile["transform"] == Affine(10 / float(scale), 0, 5e5, 0, -10 / float(scale), 4e6)
+    said = " ".join(result.stderr.split())
+    assert f"it is enlarged by {float(scale) / whole:g} first (bicubic), to" in said
+    rows, cols = (np.floor((np.arange(side) + 0.5) / float(scale)).astype(int) for side in (height, width))
+    expected = hole[rows.clip(0, HEIGHT - 1)][:, cols.clip(0, WIDTH - 1)]
+    assert ((made == 0).all(0) != expected).mean() < 0.005
+    with rasterio.open("out.tif") as raster:
+        assert raster.tags()["GIGATILE_SCALE"] == scale
+    again = run("export", "out.tif.run", "again.tif", "--input", "in.tif")
+    assert again.exit_code == 0, again.output
+    assert Path("again.tif").read_bytes() == Path("out.tif").read_bytes()
+    assert run("upscale", "in.tif", "x.tif", "--scale", scale, "--difficulty", "in.tif").exit_code != 0

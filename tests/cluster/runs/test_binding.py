@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from fractions import Fraction
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -259,12 +260,16 @@ def test_the_target_is_the_enlarged_images(monkeypatch: pytest.MonkeyPatch) -> N
     told: list[Any] = []
     monkeypatch.setattr(binding, "check_output", lambda path, **facts: told.append((path, facts)))
     monkeypatch.setattr(binding, "check_georeference", lambda geo, scale: told.append((geo, scale)))
-    image = SimpleNamespace(info=info_of(picture(30, 50), has_alpha=True))
+    image = SimpleNamespace(info=info_of(picture(30, 50), has_alpha=True), ratio=Fraction(1))
     check_target(job(scale=3, overwrite=True), image)  # type: ignore[arg-type]
     (path, facts), ground = told
     assert (path, facts["height"], facts["width"], facts["num_bands"]) == ("out.png", 90, 150, 4)
     assert (facts["overwrite"], facts["dtype"], ground) == (True, "uint8", (image.info.geo, 3))
     assert "in.png" in facts["inputs"]
+    told.clear()
+    image.ratio = Fraction(3, 2)
+    check_target(job(scale=4.5), image)  # type: ignore[arg-type]
+    assert (told[0][1]["height"], told[1][1]) == (90, 3)
 
 
 @pytest.mark.parametrize(
