@@ -160,55 +160,59 @@ def export(
     ``on_rows`` is called after each ROWS rows or fewer. In memory are one row
     of regions, and copies of those rows alone.
     """
-    digest = hashlib.sha256()
-    rows_there = 0
-
-    def hash_rows(pixels: np.ndarray) -> None:
-        digest.update(np.ascontiguousarray(pixels.transpose(1, 2, 0)).data.cast("B"))
-        on_rows()
-
-    def skip(box: Box, pixels: np.ndarray) -> None:
-        nonlocal rows_there
-        hash_rows(pixels)
-        rows_there = box.bottom
-
-    def blocks() -> Iterator[tuple[Box, np.ndarray]]:
-        for rows, pixels in _decoded_rows(store.open_array(OUT), plan.out_regions, told, ready, rows_there):
-            hash_rows(pixels)
-            yield rows, pixels
-
+    rows = _Rows(store.open_array(OUT), plan.out_regions, told, ready, on_rows)
     write_image(
         path,
         info,
         plan.scale,
-        blocks(),
+        rows,
         height=plan.height_out,
         width=plan.width_out,
         overwrite=overwrite,
         alpha=alpha,
         provenance=provenance,
-        keep=Keep(num_bands=plan.image.num_bands, dtype=plan.image.dtype, tell=skip),
+        keep=Keep(num_bands=plan.image.num_bands, dtype=plan.image.dtype, tell=rows.skip),
     )
-    return Exported(path=path, sha256=digest.hexdigest())
+    return Exported(path=path, sha256=rows.digest.hexdigest())
 
 
-def _decoded_rows(
-    array: RegionArray,
-    grid: RegionGrid,
-    told: Mapping[int, int] | None,
-    ready: Callable[[int], None],
-    begin: int,
-) -> Iterator[tuple[Box, np.ndarray]]:
-    """The decoded pixels from a row on, ROWS rows or fewer at a time, each row of regions read once and held against
-    ``told``."""
-    for row in range(grid.rows):
-        box = grid.band(row)
-        if box.bottom <= begin:
-            continue
-        ready(row)
-        band = array.read(box)
-        if told is not None:
-            _check_band(array, row, band, told)
-        for top in range(max(box.top, begin), box.bottom, ROWS):
-            rows = Box(top=top, left=0, height=min(ROWS, box.bottom - top), width=grid.width)
-            yield rows, band[:, *rows.within(box)]
+class _Rows:
+    """The decoded pixels, top to bottom, ROWS rows or fewer at a time, hashed as they are handed on."""
+
+    def __init__(
+        self,
+        array: RegionArray,
+        grid: RegionGrid,
+        told: Mapping[int, int] | None,
+        ready: Callable[[int], None],
+        on_rows: Callable[[], None],
+    ) -> None:
+        self._array, self._grid, self._told, self._ready, self._on_rows = array, grid, told, ready, on_rows
+        self._begin = 0
+        self.digest = hashlib.sha256()
+        """of all that was handed on or skipped, bands interleaved"""
+
+    def skip(self, box: Box, pixels: np.ndarray) -> None:
+        """Rows that are written already, from the top; iterating begins behind them."""
+        self._hash(pixels)
+        self._begin = box.bottom
+
+    def __iter__(self) -> Iterator[tuple[Box, np.ndarray]]:
+        """Each row of regions is read once and held against what the journal tells of it."""
+        for row in range(self._grid.rows):
+            band = self._grid.band(row)
+            if band.bottom <= self._begin:
+                continue
+            self._ready(row)
+            pixels = self._array.read(band)
+            if self._told is not None:
+                _check_band(self._array, row, pixels, self._told)
+            for top in range(max(band.top, self._begin), band.bottom, ROWS):
+                rows = Box(top=top, left=0, height=min(ROWS, band.bottom - top), width=self._grid.width)
+                part = pixels[:, *rows.within(band)]
+                self._hash(part)
+                yield rows, part
+
+    def _hash(self, pixels: np.ndarray) -> None:
+        self.digest.update(np.ascontiguousarray(pixels.transpose(1, 2, 0)).data.cast("B"))
+        self._on_rows()

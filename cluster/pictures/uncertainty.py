@@ -128,11 +128,10 @@ def write_uncertainty(
 
     def blocks() -> Iterator[tuple[Box, np.ndarray]]:
         for region, known, spread in _regions(source, plan, samples, hard):
-            box = plan.out_regions.box(region)
             of_tiles = np.where(known.any(axis=0), _disagreement(plan, samples, region), np.nan)
             values = np.concatenate([np.where(known, spread, np.nan), of_tiles[None]]).astype(np.float32)
             digest.update(np.ascontiguousarray(values).data.cast("B"))
-            yield box, values
+            yield plan.out_regions.box(region), values
             on_region()
 
     write_image(

@@ -110,13 +110,7 @@ def sit(
     """
     store, plan, tally = sitting.store, sitting.prepared.plan, Tally()
     store.root.retries.on_wait = sitting.stop_if_asked
-    graph = Graph(plan)
-
-    def on_checked(done: int, of: int) -> None:
-        sitting.stop_if_asked()
-        reporter.checked(done, of)
-
-    check = sitting.lease.check
+    graph, check = Graph(plan), sitting.lease.check
     early = early if sitting.prepared.workers else None
     with (
         _reporting(sitting, graph) as reporter,
@@ -127,10 +121,7 @@ def sit(
         records = store.journal.replay()
         check()
         create_arrays(store, plan)
-        resumed = find_available(store, plan, graph, records, on_checked=on_checked, check=check)
-        patience = Patience(kept_steps=plan.recipe.run.keep_steps or 0)
-        coordinator = Coordinator(graph, resumed.available, patience, resumed.active)
-        reporter.left = {kind: coordinator.num_left[kind] for kind in reporter.totals}
+        coordinator = _look_at(sitting, graph, reporter, records)
         if coordinator.done:
             delete_leftovers(store, plan, coordinator, sitting.lease)
         else:  # colour, structure and prompts that are lost read pixels when all is prepared, too
@@ -143,6 +134,21 @@ def sit(
         prompts, tiles_seen = count_prompts(store, store.journal.replay()), count_seen(store, plan)
         reporter.finish(tally, "finished", prompts=prompts, **_extras(exported, tiles_seen))
     return None if exported is None else Result(exported=exported, tally=tally, prompts=prompts, tiles_seen=tiles_seen)
+
+
+def _look_at(sitting: Sitting, graph: Graph, reporter: Reporter, records: list[Record]) -> Coordinator:
+    """What is there, and what is left to do."""
+    store, plan = sitting.store, sitting.prepared.plan
+
+    def on_checked(done: int, of: int) -> None:
+        sitting.stop_if_asked()
+        reporter.checked(done, of)
+
+    resumed = find_available(store, plan, graph, records, on_checked=on_checked, check=sitting.lease.check)
+    patience = Patience(kept_steps=plan.recipe.run.keep_steps or 0)
+    coordinator = Coordinator(graph, resumed.available, patience, resumed.active)
+    reporter.left = {kind: coordinator.num_left[kind] for kind in reporter.totals}
+    return coordinator
 
 
 def _extras(exported: Exported | None, tiles_seen: Seen | None) -> dict[str, Any]:

@@ -63,11 +63,7 @@ def write_image(
     """
     inputs = [info.path, *info.files] if info.path else []
     check_output(path, overwrite=overwrite, inputs=inputs, info=info)
-    if keep is None:
-        first, blocks = _peek(blocks)
-        num_colours, dtype = len(first), str(first.dtype)
-    else:
-        num_colours, dtype = keep.num_bands, keep.dtype
+    num_colours, dtype, blocks = _looked_at(blocks, keep)
     check_fits(Path(path), height=height, width=width, dtype=dtype, num_colours=num_colours)
     writer, address = writer_of(Path(path), info), address_of(path)
     picture = _picture(writer.format, info, num_colours, dtype, alpha=alpha, mask=mask)
@@ -175,6 +171,14 @@ def _write(
 
 def _row_of_tiles_mb(picture: Picture) -> float:
     return picture.width * tile_side(picture) * picture.num_bands * np.dtype(picture.dtype).itemsize / 2**20
+
+
+def _looked_at(blocks: Blocks, keep: Keep | None) -> tuple[int, str, Blocks]:
+    """Bands and number format of the blocks. The first is looked at only where nobody says so: it may not be wanted."""
+    if keep is not None:
+        return keep.num_bands, keep.dtype, blocks
+    first, blocks = _peek(blocks)
+    return len(first), str(first.dtype), blocks
 
 
 def _peek(blocks: Blocks) -> tuple[np.ndarray, Blocks]:
