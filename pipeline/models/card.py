@@ -91,6 +91,8 @@ class LatentGeometry:
     inputs: Inputs = Inputs()
     restorer_halo: int | None = None
     """input pixels round a window that its restoration module can see; None for a model without one"""
+    restorer_scales: tuple[int, ...] = ()
+    """what its restoration module restores by, the smallest first; empty for a model without one"""
     steers: bool = False
     """whether words steer its restoration module: SteeringBackbone"""
     spreads: bool = False

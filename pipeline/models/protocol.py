@@ -92,11 +92,14 @@ class LookingBackbone(Backbone, Protocol):
 class RestoringBackbone(Backbone, Protocol):
     """A backbone with a restoration module; see LatentGeometry.restores."""
 
-    def restore(self, low: torch.Tensor, words: torch.Tensor | None = None) -> tuple[torch.Tensor, torch.Tensor]:
+    def restore(
+        self, low: torch.Tensor, words: torch.Tensor | None = None, scale: int | None = None
+    ) -> tuple[torch.Tensor, torch.Tensor]:
         """Input ``[B, 3, y, x]`` in [0, 1] -> a first enlargement ``[B, 3, y * scale, x * scale]``, not clipped, and
         the confidence in it ``[B, 1, y, x]`` in (0, 1).
 
         ``words [B, phrases, y, x]``: how far each phrase that steers the module holds there, 0 to 1; none say nothing.
+        ``scale``: one of LatentGeometry.restorer_scales, the largest where None; 1 restores at the input's own size.
         """
         ...
 

@@ -194,9 +194,12 @@ class EmbeddedBackbone:
         return pixels.float().cpu().add(1).div(2).contiguous()
 
     @torch.inference_mode()
-    def restore(self, low: torch.Tensor, words: torch.Tensor | None = None) -> tuple[torch.Tensor, torch.Tensor]:
+    def restore(
+        self, low: torch.Tensor, words: torch.Tensor | None = None, scale: int | None = None
+    ) -> tuple[torch.Tensor, torch.Tensor]:
         restorer = self._parts.restorer
-        restored, confidence = restorer(_to(restorer, low), None if words is None else _to(restorer, words))
+        said = None if words is None else _to(restorer, words)
+        restored, confidence = restorer(_to(restorer, low), said, scale)
         return restored.cpu().contiguous(), confidence.cpu().contiguous()
 
     def steering(self, prompts: list[dict[str, float]]) -> torch.Tensor:

@@ -107,6 +107,7 @@ def read_geometry(folder: Path, index: dict[str, Any]) -> LatentGeometry:
             word_cell=word_cell(configs["unet"]),
         ),
         restorer_halo=settings["restorer_halo"],
+        restorer_scales=_restorer_scales(configs["restorer"]),
         steers=True,
         spreads=True,
         tags=True,
@@ -114,6 +115,11 @@ def read_geometry(folder: Path, index: dict[str, Any]) -> LatentGeometry:
         is_channels_last=True,
         attends_nearby=all(knows_attention(configs[part]) for part in ("unet", "controlnet")),
     )
+
+
+def _restorer_scales(config: dict[str, Any]) -> tuple[int, ...]:
+    """Of a module's config; those written before there were several scales have one."""
+    return tuple(sorted({config["scale"], *config.get("scales", ())}))
 
 
 def read_defaults(folder: Path, index: dict[str, Any]) -> Defaults:

@@ -258,8 +258,8 @@ class Restorer:
 def test_restoring_passes_words_on_and_keeps_the_order() -> None:
     given: list[Any] = []
 
-    def restore(low: torch.Tensor, words: torch.Tensor | None) -> tuple[torch.Tensor, torch.Tensor]:
-        given.append((low, words))
+    def restore(low: torch.Tensor, words: torch.Tensor | None, scale: int | None) -> tuple[torch.Tensor, torch.Tensor]:
+        given.append((low, words, scale))
         return low + 1, low[:, :1]
 
     restorer = Restorer(restore)
@@ -271,6 +271,8 @@ def test_restoring_passes_words_on_and_keeps_the_order() -> None:
     torch.testing.assert_close(given[0][1], words)
     backbone.restore(low)
     assert given[1][1] is None
+    backbone.restore(low, scale=2)
+    assert [scale for *_, scale in given] == [None, None, 2]
 
 
 def test_a_texture_is_what_the_encoder_says_of_the_taggers_measures() -> None:
