@@ -12,10 +12,13 @@ from pathlib import Path
 import numpy as np
 import rasterio
 import torch
-from PIL import Image, ImageDraw, ImageFont
+from pages import draw_page
+from PIL import Image
 
 DRAWN_SHARE = 0.06
 """share of the crops that are drawn: pages of text, and even or slowly changing fields"""
+EVEN_SHARE = 0.3
+"""share of these that are even"""
 TEXTURE = (0.012, 0.045)
 """mean absolute difference of neighbouring pixels: below the first a crop is smooth, above the second detailed"""
 
@@ -53,8 +56,8 @@ def load_pictures(root: Path) -> list[Picture]:
 class Crops:
     """Draws random crops; large pictures more often, but less than by their area."""
 
-    def __init__(self, pictures: list[Picture], rng: np.random.Generator) -> None:
-        self.pictures, self.rng = pictures, rng
+    def __init__(self, pictures: list[Picture], rng: np.random.Generator, drawn_share: float = DRAWN_SHARE) -> None:
+        self.pictures, self.rng, self.drawn_share = pictures, rng, drawn_share
         weights = np.sqrt([picture.pixels.shape[0] * picture.pixels.shape[1] for picture in pictures])
         self.weights = weights / weights.sum()
 
@@ -72,7 +75,7 @@ class Crops:
             )
         weights = self.weights * fits
         for index in self.rng.choice(len(self.pictures), count, p=weights / weights.sum()):
-            crop, said = self._drawn(side) if self.rng.random() < DRAWN_SHARE else self._one(index, side)
+            crop, said = self._drawn(side) if self.rng.random() < self.drawn_share else self._one(index, side)
             crops.append(crop)
             words.append(said)
         return torch.from_numpy(np.stack(crops)).permute(0, 3, 1, 2).contiguous(), words
@@ -97,17 +100,10 @@ class Crops:
 
     def _drawn(self, side: int) -> tuple[np.ndarray, list[str]]:
         rng = self.rng
-        field = _even_field(rng, side)
-        if rng.random() < 0.5:
+        if rng.random() < EVEN_SHARE:
+            field = _even_field(rng, side)
             return field, ["drawn", *_look(field)]
-        page = Image.fromarray((field * 255).round().astype(np.uint8))
-        pen, size = ImageDraw.Draw(page), int(rng.integers(9, 40))
-        ink = tuple(int(v) for v in (rng.integers(0, 90, 3) if field.mean() > 0.5 else rng.integers(170, 256, 3)))
-        letters = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789,.-"
-        for line in range(int(rng.integers(0, size)), side, int(size * 1.3) + 1):
-            text = "".join(" " if rng.random() < 0.16 else letters[rng.integers(len(letters))] for _ in range(64))
-            pen.text((-int(rng.integers(0, 20)), line), text, fill=ink, font=ImageFont.load_default(size))
-        crop = np.asarray(page).astype(np.float32) / 255
+        crop = draw_page(rng, side)
         return crop, ["drawn", "text", *_look(crop)]
 
 

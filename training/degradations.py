@@ -1,4 +1,4 @@
-"""Synthetic degradations by 4, and what they did: blur, resizing, noise and JPEG, twice over (Real-ESRGAN, 2107.10833).
+"""Synthetic degradations by 4, 2 or 1, and what they did: blur, resizing, noise, JPEG, in two rounds (2107.10833).
 
 Three profiles: ``clean`` is antialiased bicubic alone, ``mild`` one gentle round as satellite and drone pictures have
 it, ``full`` two rounds. Widths and noise are drawn in the scale of the low-resolution picture, which is also the scale
@@ -45,9 +45,9 @@ class Strength:
         return said or ["clean"]
 
 
-def shrink(high: torch.Tensor) -> torch.Tensor:
-    """Antialiased bicubic by 4, clipped: ``[b, 3, y / 4, x / 4]``."""
-    return _resize(high, (high.shape[2] // SCALE, high.shape[3] // SCALE)).clamp(0, 1)
+def shrink(high: torch.Tensor, scale: int = SCALE) -> torch.Tensor:
+    """Antialiased bicubic, clipped: ``[b, 3, y / scale, x / scale]``."""
+    return _resize(high, (high.shape[2] // scale, high.shape[3] // scale)).clamp(0, 1)
 
 
 def draw_profiles(words: list[list[str]], rng: np.random.Generator) -> list[str]:
@@ -59,15 +59,15 @@ def draw_profiles(words: list[list[str]], rng: np.random.Generator) -> list[str]
 
 
 def degrade(
-    high: torch.Tensor, rng: np.random.Generator, profiles: list[str] | None = None
+    high: torch.Tensor, rng: np.random.Generator, profiles: list[str] | None = None, scale: int = SCALE
 ) -> tuple[torch.Tensor, list[Strength]]:
-    """Low-resolution versions ``[b, 3, y / 4, x / 4]`` rounded to 8 bits, and what was done to each.
+    """Low-resolution versions ``[b, 3, y / scale, x / scale]`` rounded to 8 bits, and what was done to each.
 
     ``profiles`` fixes each picture's profile; it is drawn by PROFILES where None.
     """
     if profiles is None:
         profiles = draw_profiles([[]] * len(high), rng)
-    made = [ROUNDS[profile](one[None], rng) for one, profile in zip(high, profiles, strict=True)]
+    made = [ROUNDS[profile](one[None], rng, scale) for one, profile in zip(high, profiles, strict=True)]
     return torch.cat([low for low, _ in made]), [strength for _, strength in made]
 
 
@@ -76,16 +76,16 @@ def enlarge(low: torch.Tensor) -> torch.Tensor:
     return torch.nn.functional.interpolate(low, scale_factor=SCALE, mode="bicubic", align_corners=False).clamp(0, 1)
 
 
-def _clean(high: torch.Tensor, rng: np.random.Generator) -> tuple[torch.Tensor, Strength]:
-    return _rounded(shrink(high)), Strength()
+def _clean(high: torch.Tensor, rng: np.random.Generator, scale: int) -> tuple[torch.Tensor, Strength]:
+    return _rounded(shrink(high, scale)), Strength()
 
 
-def _mild(high: torch.Tensor, rng: np.random.Generator) -> tuple[torch.Tensor, Strength]:
+def _mild(high: torch.Tensor, rng: np.random.Generator, scale: int) -> tuple[torch.Tensor, Strength]:
     done = Strength()
     if rng.random() < 0.6:
         done.blur = float(rng.uniform(0.1, 0.5))
-        high = _blur(high, done.blur * SCALE, done.blur * SCALE, 0.0)
-    low = shrink(high)
+        high = _blur(high, done.blur * scale, done.blur * scale, 0.0)
+    low = shrink(high, scale)
     if rng.random() < 0.6:
         done.noise = float(rng.uniform(0.002, 0.012))
         low = _add_noise(low, done.noise, rng)
@@ -97,20 +97,20 @@ def _mild(high: torch.Tensor, rng: np.random.Generator) -> tuple[torch.Tensor, S
     return low, done
 
 
-def _full(high: torch.Tensor, rng: np.random.Generator) -> tuple[torch.Tensor, Strength]:
+def _full(high: torch.Tensor, rng: np.random.Generator, scale: int) -> tuple[torch.Tensor, Strength]:
     done = Strength()
     height, width = high.shape[2:]
-    image = _random_blur(high, rng, done, 0.2, 0.7, at=1.0)
-    between = float(np.exp(rng.uniform(np.log(0.35), np.log(1.2))))
-    size = (max(height // SCALE, round(height * between)), max(width // SCALE, round(width * between)))
+    image = _random_blur(high, rng, done, 0.2, 0.7, at=scale)
+    between = float(np.exp(rng.uniform(np.log(min(1.0, 1.4 / scale)), np.log(1.2))))
+    size = (max(height // scale, round(height * between)), max(width // scale, round(width * between)))
     image = _resize(image, size, str(rng.choice(["bicubic", "bilinear", "area"])))
     if rng.random() < 0.6:
-        image = _noise(image, rng, done, 0.004, 0.05, shrunk_by=SCALE * between)
+        image = _noise(image, rng, done, 0.004, 0.05, shrunk_by=scale * between)
     if rng.random() < 0.6:
         image = _coded(image, rng, done, 45, 95, weight=0.5)
     if rng.random() < 0.7:
-        image = _random_blur(image, rng, done, 0.1, 0.4, at=between)
-    low = _resize(image, (height // SCALE, width // SCALE), str(rng.choice(["bicubic", "bilinear", "area"])))
+        image = _random_blur(image, rng, done, 0.1, 0.4, at=scale * between)
+    low = _resize(image, (height // scale, width // scale), str(rng.choice(["bicubic", "bilinear", "area"])))
     if rng.random() < 0.6:
         low = _noise(low, rng, done, 0.004, 0.05, shrunk_by=1.0)
     low = _rounded(low)
@@ -125,11 +125,11 @@ ROUNDS = {"clean": _clean, "mild": _mild, "full": _full}
 def _random_blur(
     image: torch.Tensor, rng: np.random.Generator, done: Strength, least: float, most: float, *, at: float
 ) -> torch.Tensor:
-    """A turned Gaussian with sigmas drawn in input pixels, on an image of ``at`` times the high resolution."""
+    """A turned Gaussian with sigmas drawn in input pixels, on an image with ``at`` pixels to one of these."""
     first = float(rng.uniform(least, most))
     second = first * float(rng.uniform(0.6, 1.0)) if rng.random() < 0.5 else first
     done.blur = math.sqrt(done.blur**2 + first * second)
-    return _blur(image, first * SCALE * at, second * SCALE * at, float(rng.uniform(0, math.pi)))
+    return _blur(image, first * at, second * at, float(rng.uniform(0, math.pi)))
 
 
 def _blur(image: torch.Tensor, sigma_x: float, sigma_y: float, angle: float) -> torch.Tensor:

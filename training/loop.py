@@ -84,7 +84,12 @@ class Loop:
         elif start is not None:
             record = torch.load(start, map_location="cpu", weights_only=True)
         for name, module in states.items() if record else ():
-            module.load_state_dict(record[name])
+            # what a checkpoint to start from does not have begins as it is
+            found = module.load_state_dict(record[name], strict="optimizer" in record)
+            if found.unexpected_keys:
+                raise ValueError(
+                    f"{start}: expected weights of {type(module).__name__}, got {found.unexpected_keys[0]}"
+                )
         self.ended = self.step >= steps
         """by the last step or by the clock, not by ``stop_after``"""
         self.started = time.monotonic()

@@ -60,3 +60,20 @@ def test_noise_has_the_strength_it_says(scripts: dict[str, ModuleType]) -> None:
             found.append(float(low.std()) / expected)
     assert found
     assert found == pytest.approx([1] * len(found), abs=0.05)
+
+
+@pytest.mark.parametrize("scale", [1, 2, 4])
+@pytest.mark.parametrize("profile", ["clean", "mild", "full"])
+def test_any_scale_keeps_its_size_and_is_rounded(
+    scripts: dict[str, ModuleType], high: torch.Tensor, scale: int, profile: str
+) -> None:
+    low, done = scripts["degradations"].degrade(high, np.random.default_rng(0), [profile] * len(high), scale)
+    assert low.shape == (len(high), 3, high.shape[2] // scale, high.shape[3] // scale)
+    torch.testing.assert_close(low * 255, (low * 255).round(), rtol=0, atol=1e-4)
+    assert len(done) == len(high)
+    assert profile != "clean" or all(one.words() == ["clean"] and one.blur == 0 for one in done)
+
+
+def test_nothing_is_done_to_a_clean_picture_at_its_own_size(scripts: dict[str, ModuleType], high: torch.Tensor) -> None:
+    low, _ = scripts["degradations"].degrade(high, np.random.default_rng(0), ["clean"] * len(high), 1)
+    torch.testing.assert_close(low, (high * 255).round() / 255, rtol=0, atol=1e-6)

@@ -19,7 +19,8 @@ def test_exports_what_the_package_loads(scripts: dict[str, ModuleType], trained:
     backbone = load_backbone(card, device="cpu", dtype="float32")
     geometry = card.geometry
     assert (geometry.native_scale, card.defaults.steps, geometry.multiple, card.defaults.text_steps) == (4, 4, 4, 16)
-    assert (geometry.codec.encoder_halo, geometry.codec.decoder_halo, geometry.restorer_halo) == (5, 9, 20)
+    assert (geometry.codec.encoder_halo, geometry.codec.decoder_halo, geometry.restorer_halo) == (5, 9, 36)
+    assert geometry.restorer_scales == (1, 2, 4)
     assert card.vocabulary is not None
     assert {"strong", "blur", "clean", "water"} <= set(card.vocabulary)
     assert backbone.encode(torch.rand(1, 3, 32, 32)).shape == (1, 16, 8, 8)

@@ -37,16 +37,12 @@ class RestorationModule(ModelMixin, ConfigMixin):
         self.conv_in = nn.Conv2d(3, width, 3, padding=1)
         self.blocks = nn.ModuleList([ResidualBlock(width) for _ in range(num_blocks)])
         self.conv_mid = nn.Conv2d(width, width, 3, padding=1)
-        self.conv_out = nn.Conv2d(width, 3 * scale**2, 3, padding=1)
+        self.conv_out = _last(width, scale)
         self.confidence = nn.Sequential(
             nn.Conv2d(width, width // 2, 3, padding=1), nn.SiLU(), nn.Conv2d(width // 2, 1, 3, padding=1)
         )
         others = sorted(set(scales) - {scale})
-        self.others = nn.ModuleDict({str(other): nn.Conv2d(width, 3 * other**2, 3, padding=1) for other in others})
-        with torch.no_grad():
-            for last in (self.conv_out, *self.others.values()):
-                last.weight.mul_(0.1)
-                nn.init.zeros_(last.bias)
+        self.others = nn.ModuleDict({str(other): _last(width, other) for other in others})
         self.steer = nn.Conv2d(len(phrases), 2 * width * num_blocks, 1, bias=False) if phrases else None
         if self.steer is not None:
             nn.init.zeros_(self.steer.weight)
@@ -95,6 +91,15 @@ class RestorationModule(ModelMixin, ConfigMixin):
         if self.steer is None or words is None:
             return None
         return functional.conv2d(words, self.steer.weight.chunk(len(self.blocks))[number])
+
+
+def _last(width: int, scale: int) -> nn.Conv2d:
+    """From features to the pixels of one scale; it begins near nothing."""
+    layer = nn.Conv2d(width, 3 * scale**2, 3, padding=1)
+    with torch.no_grad():
+        layer.weight.mul_(0.1)
+        layer.bias = nn.Parameter(torch.zeros(3 * scale**2))
+    return layer
 
 
 class ResidualBlock(nn.Module):
