@@ -1,9 +1,9 @@
 """Train the denoiser to sharpen: ``python training/train_sharpness.py --lessons FOLDER --out FOLDER``.
 
 The denoiser learns the details of a sharp teacher (lessons.py) for every timestep but the first, where it answers the
-restored picture: one step is faithful, and sharpness takes two. What is noised is anything between the coarse latent
-and the target, since that is what a sampler's earlier steps leave. Begins with --start, a checkpoint of
-train_denoiser.py; the text encoder stays as it is. The same command resumes.
+restored picture: one step is faithful, and sharpness takes two. What is noised is mostly the coarse latent, where there
+is little noise the target, since that is what a sampler's earlier steps leave. Begins with denoiser.pt, and writes
+sharpness.pt, which takes its place; the text encoder stays as it is. The same command resumes.
 """
 
 from __future__ import annotations
@@ -22,13 +22,19 @@ from vocabulary import TOKENS, build_text_encoder, build_tokenizer, write_prompt
 
 from pipeline.models.embedded.precondition import local_spread, precondition
 
-FIRST_SHARE = 0.1
-"""share of the samples at the first timestep"""
-PLAIN_SHARE = 0.2
+FIRST_SHARE, SECOND_SHARE, VISITED_SHARE = 0.05, 0.45, 0.3
+"""shares of the samples at the first timestep, at the second of two, and at one that four or eight steps visit; the
+rest is anywhere"""
+BEGUN_SHARE = 0.2
+"""share of the samples in which something of the target is noised already; in the others it is the coarse latent, and
+what the network adds has to come from there and not from the noise"""
+LITTLE_NOISE = 0.4
+"""share of the noise's variance below which the target is noised, as a sampler's earlier steps have made it"""
+PLAIN_SHARE = 0.1
 """share of the samples whose coarse latent is bicubic: it leaves more to do"""
 SILENT_SHARE = 0.25
 """share of the samples without a prompt"""
-ENERGY = 0.5
+ENERGY = 0.25
 """weight of how much detail there is, wherever exactly it lies, beside the plain error"""
 EMA = 0.998
 RESCAN = 200
@@ -36,17 +42,24 @@ RESCAN = 200
 
 
 def draw_times(scheduler: DDIMScheduler, rng: np.random.Generator, batch: int) -> torch.Tensor:
-    """Timesteps [batch]: FIRST_SHARE the first, half of the others visited by two to eight steps, the rest anywhere."""
+    """Timesteps [batch], by the shares above."""
     grids = []
     for steps in (2, 4, 8):
         scheduler.set_timesteps(steps)
-        grids.append(scheduler.timesteps.numpy()[1:])
-    first = scheduler.config.num_train_timesteps - 1
-    visited = np.array([grid[rng.integers(len(grid))] for grid in (grids[rng.integers(3)] for _ in range(batch))])
-    anywhere = rng.integers(0, first, batch)
-    kind = rng.random(batch)
-    half = FIRST_SHARE + (1 - FIRST_SHARE) / 2
-    return torch.as_tensor(np.where(kind < FIRST_SHARE, first, np.where(kind < half, visited, anywhere)))
+        grids.append(scheduler.timesteps.numpy())
+    first, second = grids[0]
+    visited = np.concatenate([grid[1:] for grid in grids[1:]])
+    drawn = [np.full(batch, first), np.full(batch, second), rng.choice(visited, batch), rng.integers(0, first, batch)]
+    ends = np.cumsum([FIRST_SHARE, SECOND_SHARE, VISITED_SHARE])
+    return torch.as_tensor(np.choose(np.searchsorted(ends, rng.random(batch), side="right"), drawn))
+
+
+def draw_begun(squared: torch.Tensor, rng: np.random.Generator) -> torch.Tensor:
+    """[b, 1, 1, 1]: how much of the target is in what is noised; ``squared`` [b, 1, 1, 1] is alpha^2."""
+    count = len(squared)
+    drawn = np.where(rng.random(count) < BEGUN_SHARE, rng.random(count), 0.0)
+    begun = torch.as_tensor(drawn, dtype=squared.dtype).view(-1, 1, 1, 1).to(squared.device)
+    return torch.where(1 - squared < LITTLE_NOISE, 1.0, begun)
 
 
 def loss_of(
@@ -80,11 +93,7 @@ class Student:
         squared = self.scheduler.alphas_cumprod[times].to(self.device).view(-1, 1, 1, 1)
         first = (times == times.new_tensor(self.scheduler.config.num_train_timesteps - 1)).view(-1, 1, 1, 1)
         wanted = torch.where(first.to(self.device), restored, target)
-        drawn = rng.choice([0.0, 1.0, -1.0], len(given), p=[0.4, 0.3, 0.3])
-        between = torch.as_tensor(np.where(drawn < 0, rng.random(len(given)), drawn), dtype=torch.float32)
-        # little noise leaves the network little to say: there the picture is nearly done
-        between = torch.maximum(between, 1.0 - 2 * (1 - squared.flatten().cpu())).view(-1, 1, 1, 1).to(self.device)
-        begun = given + between * (target - given)
+        begun = given + draw_begun(squared, rng) * (target - given)
         noisy = squared.sqrt() * begun + (1 - squared).sqrt() * torch.randn(given.shape).to(self.device)
         prepared = precondition(noisy, given, local_spread(given, self.table), squared.flatten())
         with fast_numbers(self.device):
@@ -104,9 +113,11 @@ def train(
     seed: int,
     device: str,
     widths: tuple[int, ...] = WIDTHS,
+    start: Path | None = None,
     **more: Any,
 ) -> UNet2DConditionModel:
-    """The averaged denoiser. ``more`` goes to Loop: ``stop_after``, ``minutes``, ``start``."""
+    """The averaged denoiser, begun with ``out``/denoiser.pt where no ``start`` is given. ``more`` goes to Loop."""
+    start = start or out / "denoiser.pt"
     torch.manual_seed(seed)
     rng = np.random.default_rng(seed)
     found = Lessons(lessons)
@@ -115,14 +126,15 @@ def train(
     text = build_text_encoder().to(device).requires_grad_(False)
     slow = [copy.deepcopy(module).requires_grad_(False) for module in (unet, text)]
     loop = Loop(
-        out / "denoiser.pt",
+        out / "sharpness.pt",
         rng,
         steps=steps,
         rate=rate,
         parameters=[*unet.parameters()],
         states={"model": unet, "text": text, "average": slow[0], "average_text": slow[1]},
-        extra=_begun(more.get("start") or out / "denoiser.pt"),
+        extra=_begun(start),
         decay=1e-3,
+        start=start,
         **more,
     )
     student = Student(loop.extra, device)
@@ -152,8 +164,15 @@ def _begun(start: Path) -> dict[str, Any]:
 
 
 def main() -> None:
-    options = parse_options(__doc__, steps=6000, batch=8, rate=5e-4, side=(40, "latent pixels a side of a window"))
-    options["lessons"] = options.pop("data")
+    options = parse_options(
+        __doc__,
+        steps=6000,
+        batch=8,
+        rate=5e-4,
+        side=(32, "latent pixels a side of a window"),
+        paths={"lessons": "folder that teach.py wrote"},
+    )
+    del options["data"]
     train(**options)
 
 

@@ -22,12 +22,20 @@ EXTRA = {
 def test_timesteps_are_those_that_few_steps_visit(scripts: dict[str, ModuleType]) -> None:
     sharpness = scripts["train_sharpness"]
     times = sharpness.draw_times(sharpness.build_scheduler(), np.random.default_rng(0), 4000).numpy()
-    share = float((times == 999).mean())
-    assert share == pytest.approx(sharpness.FIRST_SHARE, abs=0.02)
-    # of two steps the second is at 499; of four and eight they are every 250 and every 125
-    others = times[times < 999]
-    assert (others == 499).mean() > 0.15
-    assert np.isin(others, [124, 249, 374, 499, 624, 749, 874]).mean() == pytest.approx(0.5, abs=0.04)
+    assert (times == 999).mean() == pytest.approx(sharpness.FIRST_SHARE, abs=0.02)
+    # of two steps the second is at 499; of four they are every 250, of eight every 125
+    assert (times == 499).mean() > sharpness.SECOND_SHARE
+    visited = np.isin(times, [124, 249, 374, 499, 624, 749, 874]).mean()
+    assert visited == pytest.approx(sharpness.SECOND_SHARE + sharpness.VISITED_SHARE, abs=0.03)
+
+
+def test_the_target_is_noised_where_there_is_little_noise(scripts: dict[str, ModuleType]) -> None:
+    sharpness, rng = scripts["train_sharpness"], np.random.default_rng(0)
+    much, little = (torch.full((2000, 1, 1, 1), value) for value in (0.2, 0.9))
+    assert torch.equal(sharpness.draw_begun(little, rng), torch.ones_like(little))
+    begun = sharpness.draw_begun(much, rng)
+    assert float((begun == 0).float().mean()) == pytest.approx(1 - sharpness.BEGUN_SHARE, abs=0.03)
+    assert float(begun[begun > 0].mean()) == pytest.approx(0.5, abs=0.05)
 
 
 def test_the_loss_is_the_plain_error_and_the_amount_of_detail(scripts: dict[str, ModuleType]) -> None:
@@ -47,7 +55,9 @@ def test_a_network_that_knows_the_answer_has_no_loss(
 ) -> None:
     """At the first timestep the restored picture is asked for, at all others the sharp one, whatever was noised."""
     sharpness = scripts["train_sharpness"]
-    monkeypatch.setattr(sharpness, "FIRST_SHARE", share)
+    for name in ("FIRST_SHARE", "SECOND_SHARE", "VISITED_SHARE"):
+        monkeypatch.setattr(sharpness, name, 0.0)
+    monkeypatch.setattr(sharpness, "FIRST_SHARE" if share else "SECOND_SHARE", 1.0)
     generator = torch.Generator().manual_seed(0)
     latents = {name: torch.randn(6, 16, 8, 8, generator=generator) for name in ("restored", "target")}
     student = sharpness.Student(EXTRA, "cpu")
@@ -72,16 +82,21 @@ def test_a_stopped_run_ends_as_if_never_stopped(scripts: dict[str, ModuleType], 
     latents = {name: torch.randn(4, 16, 16, 16).half() for name in ("coarse", "plain", "target")}
     scripts["lessons"].write_lesson(tmp_path / "lessons" / "0.pt", **latents, phrases=[["clean"], [], ["water"], []])
     options = {**COMMON, "side": 12, "widths": WIDTHS, "start": trained / "denoiser.pt"}
+    loaded = scripts["train_controlnet"].load_denoiser
     for name, stops in (("once", [None]), ("twice", [2, None])):
         for stop in stops:
             scripts["train_sharpness"].train(tmp_path / "lessons", tmp_path / name, steps=3, **options, stop_after=stop)
-    once, twice = (torch.load(tmp_path / name / "denoiser.pt", weights_only=True) for name in ("once", "twice"))
+    once, twice = (torch.load(tmp_path / name / "sharpness.pt", weights_only=True) for name in ("once", "twice"))
     before = torch.load(trained / "denoiser.pt", weights_only=True)
     assert once["step"] == twice["step"] == 3
     assert all(torch.equal(value, twice["model"][name]) for name, value in once["model"].items())
     assert any(not torch.equal(value, before["model"][name]) for name, value in once["model"].items())
     assert all(torch.equal(value, before["average_text"][name]) for name, value in once["average_text"].items())
     assert torch.equal(once["extra"]["spread"], before["extra"]["spread"])
+    found = loaded(tmp_path / "once", "cpu", WIDTHS)[0].state_dict()
+    assert all(torch.equal(value, found[name]) for name, value in once["average"].items()), (
+        "it takes the denoiser's place"
+    )
 
 
 def test_without_a_denoiser_it_says_where_to_get_one(scripts: dict[str, ModuleType], tmp_path: Path) -> None:
