@@ -21,13 +21,13 @@ SHARES = {
     "train_tagger": 0.06,
     "train_denoiser": 0.08,
     "teach": 0.08,
-    "train_sharpness": 0.2,
+    "train_sharpener": 0.2,
     "train_controlnet": 0.06,
     "train_generator": 0.06,
     "train_textures": 0.04,
 }
 """script -> its share of the minutes, in the order in which they need each other; scaled over those that are run"""
-TAUGHT = ("teach", "train_sharpness")
+TAUGHT = ("teach", "train_sharpener")
 """what needs the teacher's files"""
 ENDLESS = {"teach": 100_000}
 """steps that no clock reaches: where minutes end a part, its steps do not"""
@@ -64,7 +64,7 @@ def command(script: str, options: argparse.Namespace, minutes: float) -> list[st
     words += ["--threads", str(options.threads)] + (["--device", options.device] if options.device else [])
     if script == "teach":
         words += ["--teacher", str(options.teacher)]
-    if script == "train_sharpness":
+    if script == "train_sharpener":
         words += ["--lessons", str(options.out / "lessons")]
     shipped = options.out / "shipped" / f"{name_of(script)}.pt"
     return words + (["--start", str(shipped)] if shipped.is_file() and not options.afresh else [])
@@ -129,7 +129,7 @@ def parse_arguments(words: list[str] | None = None) -> argparse.Namespace:
 def main() -> None:
     options = parse_arguments()
     if options.teacher is None:
-        print("no --teacher: the denoiser is not sharpened (teach, train_sharpness are left out)", flush=True)
+        print("no --teacher: there is no sharpener (teach, train_sharpener are left out)", flush=True)
     shipped = options.out / "shipped"
     if not options.afresh and not shipped.is_dir():
         subprocess.run([sys.executable, str(HERE / "unpack.py"), "--out", str(shipped)], check=True)

@@ -2,9 +2,8 @@
 
 A network trained against a critic (Real-ESRGAN's x4plus) is sharp and invents; the restoration module is faithful and
 soft. The target takes from each what it is good at, by frequency: up to what the input can hold the faithful picture
-stays, beyond it, where the faithful one has next to nothing, the teacher's detail takes its place. The detail is what
-the denoiser is to add. A teacher is a function: the same input gives the same detail, so a plain loss learns it and
-does not average it away.
+stays, beyond it, where the faithful one has next to nothing, the teacher's detail takes its place. A teacher is a
+function: the same input gives the same detail, so a plain loss learns what can be foreseen of it.
 """
 
 from __future__ import annotations
@@ -67,9 +66,8 @@ class Lessons:
     def cut(
         self, rng: np.random.Generator, batch: int, side: int, plain_share: float
     ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor, list[list[str]]]:
-        """Windows of ``side`` latent pixels, turned and mirrored as a whole picture cannot be once it is encoded: the
-        restored coarse latent, what the denoiser is given (bicubic in ``plain_share``), the target; and the phrases.
-        """
+        """Windows of ``side`` latent pixels: the restored coarse latent, what is given (the bicubic one in
+        ``plain_share``) and the target; and the phrases."""
         rows: list[tuple[torch.Tensor, torch.Tensor, torch.Tensor]] = []
         said = []
         for _ in range(batch):

@@ -35,10 +35,8 @@ def build_controlnet(unet: UNet2DConditionModel) -> ControlNetModel:
 
 
 def load_denoiser(out: Path, device: str, widths: tuple[int, ...] = WIDTHS) -> tuple[Any, Any, dict[str, Any]]:
-    """The averaged U-Net and text encoder, frozen, and their statistics; the sharpened ones where there are some."""
-    sharpened = out / "sharpness.pt"
-    path = sharpened if sharpened.is_file() else out / "denoiser.pt"
-    record = torch.load(path, weights_only=True, map_location="cpu")
+    """The averaged U-Net and text encoder, frozen, and their statistics."""
+    record = torch.load(out / "denoiser.pt", weights_only=True, map_location="cpu")
     unet, text = build(widths), build_text_encoder()
     unet.load_state_dict(record["average"])
     text.load_state_dict(record["average_text"])
