@@ -25,6 +25,7 @@ from train_denoiser import WIDTHS, build_scheduler
 from vocabulary import PHRASES, build_tokenizer
 
 from pipeline.models.embedded.generator import Generator
+from pipeline.models.embedded.sharpener import SHARPENER, Sharpener
 from pipeline.models.embedded.tagger import Tagger
 from pipeline.models.embedded.texture_encoder import TextureEncoder
 
@@ -67,6 +68,22 @@ def _reach(gradient: torch.Tensor, first: int, last: int) -> int:
     return int(max(first - min(rows[0], cols[0]), max(rows[-1], cols[-1]) - last))
 
 
+def measure_means(autoencoder: Any, mean: torch.Tensor, std: torch.Tensor) -> torch.Tensor:
+    """[3, c]: the mean colour of a latent pixel's block of pixels as a linear function of its normalised latent.
+
+    By least squares over decoded noise: what one latent pixel does to its own block, its neighbours left out.
+    """
+    side, halo = 40, 12
+    latents = torch.randn(2, mean.shape[1], side, side, generator=torch.Generator().manual_seed(0))
+    with torch.inference_mode():
+        pixels = autoencoder.decode(latents * std + mean).sample.float()
+    blocks = torch.nn.functional.avg_pool2d(pixels, FACTOR)
+    inner = slice(halo, side - halo)
+    known, wanted = (one[..., inner, inner].transpose(0, 1).flatten(1).double() for one in (latents, blocks))
+    known, wanted = (one - one.mean(1, keepdim=True) for one in (known, wanted))
+    return torch.linalg.lstsq(known.T, wanted.T).solution.T.float()
+
+
 def load_tagger(out: Path) -> Tagger:
     tagger = Tagger(phrases=PHRASES)
     record = torch.load(out / "tagger.pt", weights_only=True)
@@ -97,6 +114,15 @@ def load_generator(out: Path) -> Generator:
     return generator
 
 
+def load_sharpener(out: Path) -> Sharpener:
+    record = torch.load(out / f"{SHARPENER}.pt", weights_only=True)["average"]
+    blocks = {name.split(".")[1] for name in record if name.startswith("blocks.")}
+    channels, width = len(record["conv_out.bias"]), len(record["conv_in.bias"])
+    sharpener = Sharpener(channels=channels, width=width, num_blocks=len(blocks))
+    sharpener.load_state_dict(record)
+    return sharpener
+
+
 TEXT_STEPS, TEXT_GUIDANCE = 16, 2.0
 """what pictures from words alone are made with where nothing is said"""
 
@@ -108,8 +134,13 @@ def export(out: Path, to: Path, *, steps: int, guidance: float = 1.0, widths: tu
     controlnet = build_controlnet(unet)
     controlnet.load_state_dict(torch.load(out / "controlnet.pt", weights_only=True)["average"])
     encoder_halo, decoder_halo = measure_halos(autoencoder)
+    means = measure_means(autoencoder, statistics["mean"], statistics["std"])
     networks = {"vae": autoencoder, "unet": unet, "text_encoder": text, "controlnet": controlnet}
     networks |= {"restorer": restorer, "tagger": load_tagger(out), "generator": load_generator(out)}
+    classes = dict(CLASSES)
+    if (out / f"{SHARPENER}.pt").is_file():
+        networks[SHARPENER] = load_sharpener(out)
+        classes[SHARPENER] = ["pipeline.models.embedded.sharpener", "Sharpener"]
     networks["texture_encoder"], adapter = load_textures(out, copy.deepcopy(unet))
     for name, network in networks.items():
         shutil.rmtree(to / name, ignore_errors=True)
@@ -140,7 +171,8 @@ def export(out: Path, to: Path, *, steps: int, guidance: float = 1.0, widths: tu
     for name, key in (("latents_mean", "mean"), ("latents_std", "std")):
         own[name] = [round(float(value), 6) for value in statistics[key].flatten()]
     own["spread"] = [[round(float(value), 6) for value in row] for row in statistics["spread"]]
-    index = {"_class_name": "GigatileSuperResolver", "_diffusers_version": diffusers.__version__, **CLASSES}
+    own["means"] = [[round(float(value), 6) for value in row] for row in means]
+    index = {"_class_name": "GigatileSuperResolver", "_diffusers_version": diffusers.__version__, **classes}
     (to / "model_index.json").write_text(json.dumps({**index, "gigatile": own}, indent=2) + "\n")
     size = sum(path.stat().st_size for path in to.rglob("*.safetensors")) / 1e6
     print(f"{to}: {size:.1f} MB of weights, halos {encoder_halo}, {decoder_halo} and {restorer.halo}")

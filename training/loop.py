@@ -6,7 +6,7 @@ import argparse
 import json
 import math
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -19,8 +19,17 @@ REPORT_EVERY = 50
 WARM_UP = 100
 
 
-def parse_options(text: str | None, *, steps: int, batch: int, rate: float, **extra: tuple[int, str]) -> dict[str, Any]:
-    """What a script's ``train`` is called with; ``extra`` are further whole numbers with their help."""
+def parse_options(
+    text: str | None,
+    *,
+    steps: int,
+    batch: int,
+    rate: float,
+    paths: dict[str, str] | None = None,
+    **extra: tuple[int, str],
+) -> dict[str, Any]:
+    """What a script's ``train`` is called with; ``paths`` are further folders that must be given, ``extra`` further
+    whole numbers, each with its help."""
     parser = argparse.ArgumentParser(description=text)
     parser.add_argument("--data", type=Path, default=Path("../shared/data/train"))
     parser.add_argument("--out", type=Path, default=Path("runs/training"))
@@ -30,21 +39,26 @@ def parse_options(text: str | None, *, steps: int, batch: int, rate: float, **ex
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--minutes", type=float, help="end after so long, with the rate brought down by then")
+    parser.add_argument("--device", choices=("cpu", "cuda"), help="a GPU where there is one, where nothing is said")
     parser.add_argument(
         "--start", type=Path, help="another checkpoint of this part, whose weights are taken to begin with"
     )
+    for name, words in (paths or {}).items():
+        parser.add_argument(f"--{name}", type=Path, required=True, help=words)
     for name, (default, words) in extra.items():
         parser.add_argument(f"--{name}", type=int, default=default, help=words)
     options = vars(parser.parse_args())
     torch.set_num_threads(options.pop("threads"))
-    return options | {"device": "cuda" if torch.cuda.is_available() else "cpu"}
+    return options | {"device": options["device"] or ("cuda" if torch.cuda.is_available() else "cpu")}
 
 
 def fast_numbers(device: str) -> torch.autocast:
     """Autocast to bfloat16 where that is faster: on GPUs, and on CPUs with AMX (others take 1.5 times as long)."""
-    return torch.autocast(
-        device, torch.bfloat16, enabled=device != "cpu" or bool(torch.cpu.get_capabilities().get("amx_bf16"))
-    )
+    return torch.autocast(device, torch.bfloat16, enabled=is_fast_in_bfloat16(device))
+
+
+def is_fast_in_bfloat16(device: str) -> bool:
+    return device != "cpu" or bool(torch.cpu.get_capabilities().get("amx_bf16"))
 
 
 class Loop:
@@ -69,9 +83,7 @@ class Loop:
         stop_after: int | None = None,
         minutes: float | None = None,
         start: Path | None = None,
-        adapt: Callable[[str, dict[str, torch.Tensor]], dict[str, torch.Tensor]] = lambda _name, weights: weights,
     ) -> None:
-        """``adapt`` makes a state's weights of those that another part's checkpoint, ``start``, has for it."""
         self.path, self.rng, self.steps, self.rate = path, rng, steps, rate
         self.states, self.extra = states, extra or {}
         self.stop_after, self.minutes = stop_after, minutes
@@ -85,9 +97,13 @@ class Loop:
             self.extra, self.step = record["extra"], record["step"]
         elif start is not None:
             record = torch.load(start, map_location="cpu", weights_only=True)
-            record |= {name: adapt(name, record[name]) for name in states}
         for name, module in states.items() if record else ():
-            module.load_state_dict(record[name])
+            # what a checkpoint to start from does not have begins as it is
+            found = module.load_state_dict(record[name], strict="optimizer" in record)
+            if found.unexpected_keys:
+                raise ValueError(
+                    f"{start}: expected weights of {type(module).__name__}, got {found.unexpected_keys[0]}"
+                )
         self.ended = self.step >= steps
         """by the last step or by the clock, not by ``stop_after``"""
         self.started = time.monotonic()

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
 from crops import Crops, load_pictures
-from degradations import degrade, draw_profiles, enlarge
+from degradations import SCALE, degrade, draw_profiles, enlarge
 from diffusers import AutoencoderDC
 from loop import fast_numbers
 from train_autoencoder import build as build_autoencoder
@@ -64,13 +65,17 @@ def load_autoencoder(out: Path, device: str) -> AutoencoderDC:
     return model.to(device, memory_format=torch.channels_last).eval().requires_grad_(False)
 
 
+def restoration_shape(weights: dict[str, torch.Tensor]) -> dict[str, Any]:
+    """Blocks and scales of a restoration module, read off the names of its weights."""
+    blocks = {name.split(".")[1] for name in weights if name.startswith("blocks.")}
+    others = {int(name.split(".")[1]) for name in weights if name.startswith("others.")}
+    return {"num_blocks": len(blocks), "scales": (*sorted(others), SCALE) if others else ()}
+
+
 def load_restoration(out: Path, device: str) -> RestorationModule:
-    record = torch.load(out / "restoration.pt", weights_only=True)["average"]
-    blocks = {name.split(".")[1] for name in record if name.startswith("blocks.")}
-    scales = sorted({int(name.split(".")[1]) for name in record if name.startswith("others.")})
-    width = len(record["conv_in.bias"])
-    model = RestorationModule(width=width, num_blocks=len(blocks), phrases=PHRASES, scales=tuple(scales))
-    model.load_state_dict(record)
+    weights = torch.load(out / "restoration.pt", weights_only=True)["average"]
+    model = RestorationModule(**restoration_shape(weights), phrases=PHRASES)
+    model.load_state_dict(weights)
     return model.to(device, memory_format=torch.channels_last).eval().requires_grad_(False)
 
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 import copy
 import math
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -18,7 +19,7 @@ from degradations import SCALE, degrade
 from loop import Loop, fast_numbers, parse_options
 from vocabulary import PHRASES, spoken
 
-from pipeline.models.embedded.restoration import RestorationModule
+from pipeline.models.embedded.restoration import ResidualBlock, RestorationModule
 
 LAMBDA = 1.0
 ETA = 5e-4
@@ -26,8 +27,6 @@ ETA = 5e-4
 SILENT_SHARE = 0.25
 """share of the samples without words: the module must serve without a tagger too"""
 EMA = 0.999
-NEXT_TO_NOTHING = 0.1
-"""of a new block's last convolution, where a smaller module is gone on from"""
 BLOCKS = 16
 SCALES = {4: 0.6, 2: 0.2, 1: 0.2}
 """scale -> its share of the batches"""
@@ -43,6 +42,38 @@ def draw_rounds(scale: int, words: list[list[str]], rng: np.random.Generator) ->
         "clean" if rng.random() < CLEAN[scale] else "mild" if rng.random() < 0.5 or "satellite" in said else "full"
         for said in words
     ]
+
+
+def grow(weights: dict[str, torch.Tensor], blocks: int) -> dict[str, torch.Tensor]:
+    """Weights of a smaller module with blocks that change next to nothing put after its own, up to ``blocks``.
+
+    Their second convolutions are small and not zero, so that their first ones are taught from the start; words do not
+    steer them yet.
+    """
+    found = dict(weights)
+    have = len({name.split(".")[1] for name in weights if name.startswith("blocks.")})
+    width = len(weights["conv_in.bias"])
+    for number in range(have, blocks):
+        block = ResidualBlock(width)
+        with torch.no_grad():
+            block.conv2.weight.mul_(0.1)
+            block.conv2.bias = torch.nn.Parameter(torch.zeros(width))
+        found |= {f"blocks.{number}.{name}": value for name, value in block.state_dict().items()}
+    if "steer.weight" in weights and blocks > have:
+        still = weights["steer.weight"].new_zeros(2 * width * (blocks - have), *weights["steer.weight"].shape[1:])
+        found["steer.weight"] = torch.cat([weights["steer.weight"], still])
+    return found
+
+
+def grown_start(start: Path, out: Path) -> Path:
+    """``start`` as it is where it has BLOCKS blocks; else a checkpoint grown from it, written into ``out``."""
+    record = torch.load(start, map_location="cpu", weights_only=True)
+    weights = grow(record["average"], BLOCKS)
+    if weights.keys() == record["average"].keys():
+        return start
+    out.mkdir(parents=True, exist_ok=True)
+    torch.save({"model": weights, "average": weights, "extra": {}}, out / "restoration-grown.pt")
+    return out / "restoration-grown.pt"
 
 
 def loss_of(
@@ -61,29 +92,15 @@ def loss_of(
     return error.abs().mean() + weight * trusted, squared.mean()
 
 
-def grown(model: RestorationModule, weights: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
-    """Weights of fewer blocks or scales as the model's: what is new begins as it is, and new blocks next to nothing."""
-    found = model.state_dict()
-    for name, value in found.items():
-        old = weights.get(name)
-        if old is None:
-            found[name] = value * NEXT_TO_NOTHING if name.startswith("blocks.") and ".conv2." in name else value
-        elif name == "steer.weight":
-            found[name] = torch.zeros_like(value)
-            found[name][: len(old)] = old
-        else:
-            found[name] = old
-    return found
-
-
 def train(
-    data: Path, out: Path, *, steps: int, batch: int, side: int, rate: float, seed: int, device: str, **more: object
+    data: Path, out: Path, *, steps: int, batch: int, side: int, rate: float, seed: int, device: str, **more: Any
 ) -> RestorationModule:
-    """The averaged module. ``more`` goes to Loop: ``stop_after``, ``minutes``."""
+    """The averaged module. ``more`` goes to Loop: ``stop_after``, ``minutes``, ``start``."""
     torch.manual_seed(seed)
+    if more.get("start"):
+        more["start"] = grown_start(more["start"], out)
     rng = np.random.default_rng(seed)
-    others = tuple(sorted(set(SCALES) - {SCALE}))
-    model = RestorationModule(num_blocks=BLOCKS, phrases=PHRASES, scales=others).to(
+    model = RestorationModule(num_blocks=BLOCKS, phrases=PHRASES, scales=tuple(SCALES)).to(
         device, memory_format=torch.channels_last
     )
     average = copy.deepcopy(model).requires_grad_(False)
@@ -95,7 +112,6 @@ def train(
         rate=rate,
         parameters=[*model.parameters()],
         states={"model": model, "average": average},
-        adapt=lambda name, weights: grown({"model": model, "average": average}[name], weights),
         **more,
     )
     for _ in loop:

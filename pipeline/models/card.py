@@ -91,6 +91,8 @@ class LatentGeometry:
     inputs: Inputs = Inputs()
     restorer_halo: int | None = None
     """input pixels round a window that its restoration module can see; None for a model without one"""
+    restorer_scales: tuple[int, ...] = ()
+    """what its restoration module restores by, the smallest first; empty for a model without one"""
     steers: bool = False
     """whether words steer its restoration module: SteeringBackbone"""
     spreads: bool = False
@@ -99,8 +101,6 @@ class LatentGeometry:
     """whether it has a tagger of its own: TaggingBackbone"""
     native_scale: int | None = None
     """the scale that the denoiser was trained for; None where any whole number will do"""
-    other_scales: tuple[int, ...] = ()
-    """what the restoration module enlarges by beside that"""
     is_channels_last: bool = False
     """whether its networks always lie in memory by pixels, whatever a recipe asks for"""
     patch: int | None = None
@@ -120,7 +120,7 @@ class LatentGeometry:
     @property
     def scales(self) -> tuple[int, ...]:
         """What the model enlarges by; () for any whole number."""
-        return () if self.native_scale is None else tuple(sorted({self.native_scale, *self.other_scales}))
+        return () if self.native_scale is None else tuple(sorted({self.native_scale, *self.restorer_scales}))
 
     @property
     def looks(self) -> bool:

@@ -98,8 +98,8 @@ class RestoringBackbone(Backbone, Protocol):
         """Input ``[B, 3, y, x]`` in [0, 1] -> a first enlargement ``[B, 3, y * scale, x * scale]``, not clipped, and
         the confidence in it ``[B, 1, y, x]`` in (0, 1).
 
-        ``scale``: one of LatentGeometry.scales, the native one if not given. ``words [B, phrases, y, x]``: how far each
-        phrase that steers the module holds there, 0 to 1; none say nothing.
+        ``words [B, phrases, y, x]``: how far each phrase that steers the module holds there, 0 to 1; none say nothing.
+        ``scale``: one of LatentGeometry.restorer_scales, the largest where None; 1 restores at the input's own size.
         """
         ...
 

@@ -233,7 +233,7 @@ def _settle(
     reach = recipe.tiles.attention_window or min(geometry.window, window)
     defaults: dict[str, Any] = {
         # the denoiser has learnt what one enlargement leaves open: beside it the restoration module works alone
-        "sampling.steps": 1 if scale in geometry.other_scales else model.defaults.steps,
+        "sampling.steps": model.defaults.steps if scale == geometry.native_scale or not geometry.scales else 1,
         "guidance.weight": model.defaults.guidance,
         "sampling.solver": solver_of(model.scheduler),
         "sampling.coarse": "restored" if geometry.restores else "bicubic",

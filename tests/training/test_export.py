@@ -8,6 +8,7 @@ from types import ModuleType
 
 import torch
 
+from pipeline.models.embedded.sharpener import Sharpener
 from pipeline.models.protocol import Conditioning
 from pipeline.models.registry import describe_model, load_backbone
 from tests.training.toy import WIDTHS
@@ -20,7 +21,7 @@ def test_exports_what_the_package_loads(scripts: dict[str, ModuleType], trained:
     geometry = card.geometry
     assert (geometry.native_scale, card.defaults.steps, geometry.multiple, card.defaults.text_steps) == (4, 4, 4, 16)
     assert (geometry.codec.encoder_halo, geometry.codec.decoder_halo, geometry.restorer_halo) == (5, 9, 36)
-    assert geometry.scales == (1, 2, 4)
+    assert geometry.restorer_scales == (1, 2, 4)
     assert card.vocabulary is not None
     assert {"strong", "blur", "clean", "water"} <= set(card.vocabulary)
     assert backbone.encode(torch.rand(1, 3, 32, 32)).shape == (1, 16, 8, 8)
@@ -36,3 +37,43 @@ def test_exports_what_the_package_loads(scripts: dict[str, ModuleType], trained:
     assert imagined.isfinite().all()
     index = json.loads((tmp_path / "model_index.json").read_text())
     assert [len(row) for row in index["gigatile"]["spread"]] == [3] * 16
+    assert [len(row) for row in index["gigatile"]["means"]] == [16] * 3
+    assert "sharpener" not in index
+
+
+def test_a_sharpener_is_exported_where_there_is_one(
+    scripts: dict[str, ModuleType], trained: Path, tmp_path: Path
+) -> None:
+    out, model = tmp_path / "out", tmp_path / "model"
+    out.mkdir()
+    for path in trained.glob("*.pt"):
+        (out / path.name).symlink_to(path)
+    torch.manual_seed(0)
+    weights = Sharpener(width=8, num_blocks=1).state_dict()
+    torch.save({"average": weights}, out / "sharpener.pt")
+    scripts["export"].export(out, model, steps=2, widths=WIDTHS)
+    with_it = load_backbone(describe_model(str(model)), device="cpu", dtype="float32")
+    scripts["export"].export(trained, tmp_path / "plain", steps=2, widths=WIDTHS)
+    without = load_backbone(describe_model(str(tmp_path / "plain")), device="cpu", dtype="float32")
+    conditioning = Conditioning(coarse=torch.randn(1, 16, 12, 12), text=with_it.embed([""])["text"])
+    noise = torch.randn(1, 16, 12, 12)
+    first, second = (
+        [one.predict(noise, torch.tensor(time), conditioning) for one in (with_it, without)] for time in (999, 499)
+    )
+    torch.testing.assert_close(*first, rtol=0, atol=1e-5)
+    assert (second[0] - second[1]).abs().max() > 1e-3
+    scripts["unpack"].unpack(model, tmp_path / "unpacked")
+    again = torch.load(tmp_path / "unpacked" / "sharpener.pt", weights_only=True)["average"]
+    assert all(torch.equal(value.half().float(), again[name]) for name, value in weights.items())
+
+
+def test_block_means_are_those_of_the_decoded_picture(scripts: dict[str, ModuleType], trained: Path) -> None:
+    """Where nothing else changes, the decoded blocks' means change as the latents times the table."""
+    autoencoder = scripts["pairs"].load_autoencoder(trained, "cpu")
+    mean, std = torch.zeros(1, 16, 1, 1), torch.linspace(0.5, 1.5, 16).view(1, 16, 1, 1)
+    means = scripts["export"].measure_means(autoencoder, mean, std)
+    latents = torch.randn(1, 16, 30, 30, generator=torch.Generator().manual_seed(1))
+    blocks = torch.nn.functional.avg_pool2d(autoencoder.decode(latents * std).sample, 4)[..., 9:-9, 9:-9]
+    told = torch.einsum("kc,bcyx->bkyx", means, latents)[..., 9:-9, 9:-9]
+    left = (blocks - told) - (blocks - told).mean((2, 3), keepdim=True)
+    assert left.var() < 0.1 * blocks.var((2, 3)).mean()

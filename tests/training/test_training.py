@@ -11,7 +11,6 @@ import pytest
 import torch
 
 from pipeline.models.embedded.precondition import local_spread
-from pipeline.models.embedded.restoration import RestorationModule
 from tests.training.toy import COMMON, PARTS
 
 
@@ -77,36 +76,3 @@ def test_another_checkpoint_can_be_the_start(scripts: dict[str, ModuleType], pic
     before = torch.load(trained / "restoration.pt", weights_only=True)["average"]
     for name, value in begun.state_dict().items():
         torch.testing.assert_close(value, before[name], rtol=0, atol=2e-3)
-
-
-def test_a_smaller_restoration_module_is_gone_on_from(scripts: dict[str, ModuleType]) -> None:
-    """Next to what it was: new blocks add little, and words mean what they did."""
-    torch.manual_seed(0)
-    small = RestorationModule(width=8, num_blocks=2, phrases=("a", "b"))
-    torch.nn.init.normal_(small.steer.weight, std=0.1)
-    large = RestorationModule(width=8, num_blocks=5, phrases=("a", "b"), scales=(1, 2))
-    large.load_state_dict(scripts["train_restoration"].grown(large, small.state_dict()))
-    low, words = torch.rand(1, 3, 12, 12), torch.rand(1, 2, 12, 12)
-    with torch.inference_mode():
-        before, after = small(low, words)[0], large(low, words)[0]
-        untrained = RestorationModule(width=8, num_blocks=2, phrases=("a", "b"))(low, words)[0]
-    assert (after - before).abs().mean() < 0.1 * (untrained - before).abs().mean()
-
-
-@pytest.mark.parametrize(("scale", "clean"), [(4, 0.5), (2, 0.5), (1, 0.1)])
-def test_rounds_are_drawn_by_scale(scripts: dict[str, ModuleType], scale: int, clean: float) -> None:
-    rng = np.random.default_rng(0)
-    drawn = scripts["train_restoration"].draw_rounds(scale, [["photograph"]] * 2000, rng)
-    assert drawn.count("clean") / 2000 == pytest.approx(clean, abs=0.04)
-    assert drawn.count("mild") / 2000 == pytest.approx((1 - clean) / 2, abs=0.04)
-    assert "full" not in scripts["train_restoration"].draw_rounds(scale, [["satellite"]] * 200, rng)
-
-
-def test_a_module_is_read_with_the_shape_that_its_weights_have(scripts: dict[str, ModuleType], tmp_path: Path) -> None:
-    phrases = scripts["pairs"].PHRASES
-    model = RestorationModule(width=8, num_blocks=3, phrases=phrases, scales=(2,))
-    torch.save({"average": model.state_dict()}, tmp_path / "restoration.pt")
-    found = scripts["pairs"].load_restoration(tmp_path, "cpu")
-    assert (len(found.blocks), found.scales) == (3, (2, 4))
-    low = torch.ones(1, 3, 5, 5)
-    torch.testing.assert_close(found(low, None, 2)[0], model(low, None, 2)[0])

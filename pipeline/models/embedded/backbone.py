@@ -18,7 +18,7 @@ from pipeline.models.attention.word_maps import record_words
 from pipeline.models.card import LatentGeometry
 from pipeline.models.protocol import Conditioning, WordMaps
 
-from .precondition import local_spread, precondition
+from .precondition import Known, keep_means, local_spread, precondition
 
 STRUCTURES = {"image": 3, "edges": 1}
 """what the ControlNet reads, in the order of its channels"""
@@ -40,6 +40,8 @@ class Parts:
     """describes pictures; None for a model without texture prompts"""
     generator: Any = None
     """imagines coarse latents from words; None for a model that does not"""
+    sharpener: Any = None
+    """adds detail to coarse latents from the second step on; None for a model that does not"""
     adapter: Path | None = None
     """the weights by which the U-Net reads descriptions, loaded when there are some to read"""
 
@@ -62,12 +64,14 @@ class EmbeddedBackbone:
     def __init__(
         self, geometry: LatentGeometry, parts: Parts, settings: dict[str, Any], options: Options = PLAIN
     ) -> None:
-        """``settings``: latents_mean and latents_std, a number a channel, and spread, the table of local_spread."""
+        """``settings``: latents_mean and latents_std, a number a channel, and spread, the table of local_spread; means,
+        what keep_means needs, for a model that keeps them."""
         self._geometry, self._parts, self._options = geometry, parts, options
         self._mean, self._std = (
             torch.tensor(settings[name]).view(1, -1, 1, 1) for name in ("latents_mean", "latents_std")
         )
         self._spread = torch.tensor(settings["spread"])
+        self._means = torch.tensor(settings["means"]) if "means" in settings else None
         self._reader: list[Any] | None = None
         """attentions to image prompts, once some were given"""
         self._recorded: WordMaps | None = None
@@ -105,6 +109,7 @@ class EmbeddedBackbone:
             coarse, spread = torch.zeros_like(latents), torch.ones_like(latents)
         else:
             spread = local_spread(coarse, self._spread)
+            coarse = self._sharpened(coarse, squared)
         prepared = precondition(latents, coarse, spread, squared)
         inputs = self._send(prepared.inputs)
         # first: it can change the attentions that are then surrounded
@@ -113,7 +118,17 @@ class EmbeddedBackbone:
         with self._options.attending(), watching, surround([unet, self._parts.controlnet], told, inputs):
             residuals = self._residuals(inputs, timestep, text, conditioning.structure)
             answer = unet(inputs, timestep, encoder_hidden_states=text, added_cond_kwargs=shown, **residuals).sample
-        return prepared.velocity(answer.float().cpu()).contiguous()
+        velocity = prepared.velocity(answer.float().cpu())
+        if conditioning.coarse is not None and self._means is not None:
+            velocity = keep_means(velocity, Known(latents=latents, coarse=coarse, alphas_cumprod=squared), self._means)
+        return velocity.contiguous()
+
+    def _sharpened(self, coarse: torch.Tensor, squared: torch.Tensor) -> torch.Tensor:
+        """The coarse latents [B, C, h, w] that are sampled round: as they are at the first step, of noise alone."""
+        sharpener, later = self._parts.sharpener, (squared > 0).view(-1, 1, 1, 1)
+        if sharpener is None or not later.any():
+            return coarse
+        return torch.where(later, coarse + sharpener(_to(sharpener, coarse)).cpu(), coarse).contiguous()
 
     def _halves(self, conditioning: Conditioning) -> tuple[Conditioning, Conditioning]:
         """What the denoiser reads, the text encoder's states, and the generator, embeddings of its own: see embed."""

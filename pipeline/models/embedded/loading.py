@@ -27,6 +27,7 @@ from .backbone import STRUCTURES, EmbeddedBackbone, Parts
 from .flops import count_denoiser, count_latents
 from .generator import GENERATOR, Generator
 from .restoration import RestorationModule
+from .sharpener import SHARPENER, Sharpener
 from .tagger import DEGRADATIONS, Tagger
 from .texture_encoder import TextureEncoder
 
@@ -43,6 +44,7 @@ KINDS: dict[str, Any] = {
     "restorer": RestorationModule,
     "tagger": Tagger,
     GENERATOR: Generator,
+    SHARPENER: Sharpener,
     "texture_encoder": TextureEncoder,
     "text_encoder": CLIPTextModel,
 }
@@ -55,7 +57,7 @@ def _reads_textures(index: dict[str, Any]) -> bool:
 
 def _optional(index: dict[str, Any]) -> list[str]:
     """Parts beside WEIGHTED that a model has."""
-    return [*(TEXTURES if _reads_textures(index) else ()), *([GENERATOR] if GENERATOR in index else [])]
+    return [*(TEXTURES if _reads_textures(index) else ()), *(part for part in (GENERATOR, SHARPENER) if part in index)]
 
 
 def parts(index: dict[str, Any]) -> list[str]:
@@ -107,14 +109,19 @@ def read_geometry(folder: Path, index: dict[str, Any]) -> LatentGeometry:
             word_cell=word_cell(configs["unet"]),
         ),
         restorer_halo=settings["restorer_halo"],
+        restorer_scales=_restorer_scales(configs["restorer"]),
         steers=True,
         spreads=True,
         tags=True,
         native_scale=settings["native_scale"],
-        other_scales=tuple(read_json(folder / "restorer" / "config.json").get("scales", ())),
         is_channels_last=True,
         attends_nearby=all(knows_attention(configs[part]) for part in ("unet", "controlnet")),
     )
+
+
+def _restorer_scales(config: dict[str, Any]) -> tuple[int, ...]:
+    """Of a module's config; those written before there were several scales have one."""
+    return tuple(sorted({config["scale"], *config.get("scales", ())}))
 
 
 def read_defaults(folder: Path, index: dict[str, Any]) -> Defaults:
@@ -162,7 +169,7 @@ def read_facts(folder: Path, index: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-PRECISE = ("vae", "restorer", "tagger", "texture_encoder")
+PRECISE = ("vae", "restorer", "tagger", "texture_encoder", SHARPENER)
 """parts that pixels go through: half precision would leave 16-bit data 8 bits"""
 
 

@@ -41,12 +41,22 @@ class Preconditioned:
         return (velocity - self.linear) / self.unit
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Known:
+    """What a velocity is of; latents and coarse [b, c, y, x], alpha^2 of each picture's timestep [b]."""
+
+    latents: torch.Tensor
+    coarse: torch.Tensor
+    alphas_cumprod: torch.Tensor
+
+
 SIDES = (3, 9)
 """latent pixels a side over which unevenness is measured"""
 FLOOR = 1e-3
 """variance below which a latent is even"""
-LEAST, MOST = 0.01, 4.0
-"""bounds of the deviation, in units of the latents' own"""
+LEAST, MOST = 0.01, 2.0
+"""bounds of the deviation, in units of the latents' own; beside a strong edge all is uneven, and specks were invented
+there when more was let through"""
 
 
 def unevenness(coarse: torch.Tensor) -> torch.Tensor:
@@ -64,6 +74,25 @@ def local_spread(coarse: torch.Tensor, table: torch.Tensor) -> torch.Tensor:
     ``table`` [c, 3]: weights of ``unevenness`` for the logarithm of each channel's variance.
     """
     return (0.5 * torch.einsum("ck,bkyx->bcyx", table, unevenness(coarse))).exp().clamp(LEAST, MOST)
+
+
+def keep_means(velocity: torch.Tensor, known: Known, means: torch.Tensor) -> torch.Tensor:
+    """A velocity whose clean picture has the block means of the coarse one: what the input holds is not invented anew.
+
+    ``means`` [k, c]: the means over a latent pixel's block of output pixels, as a linear function of its latent. The
+    clean picture x_0 = alpha x_t - sigma v moves by the least change in latents (DDNM, arXiv 2212.00490, equation 13).
+
+    >>> x, c, v = torch.randn(3, 1, 4, 2, 2)
+    >>> known = Known(latents=x, coarse=c, alphas_cumprod=torch.tensor([0.36]))
+    >>> kept = 0.6 * x - 0.8 * keep_means(v, known, torch.eye(1, 4))
+    >>> torch.allclose(kept[:, :1], c[:, :1], atol=1e-5), torch.allclose(kept[:, 1:], (0.6 * x - 0.8 * v)[:, 1:])
+    (True, True)
+    """
+    squared = known.alphas_cumprod.view(-1, 1, 1, 1)
+    alpha, sigma = squared.sqrt(), (1 - squared).sqrt()
+    changed = alpha * known.latents - sigma * velocity - known.coarse
+    back = torch.linalg.pinv(means) @ means
+    return velocity + torch.einsum("ij,bjyx->biyx", back, changed) / sigma
 
 
 def _box(values: torch.Tensor, side: int) -> torch.Tensor:

@@ -16,7 +16,7 @@ from torch.nn import functional
 class RestorationModule(ModelMixin, ConfigMixin):
     """Residual blocks at the input's resolution, then pixel shuffling by a scale, added to a bicubic enlargement.
 
-    All scales share the blocks; each has a last convolution of its own, as in MDSR (arXiv 1707.02921, section 3.3).
+    One body serves all scales; each has a last convolution of its own, as in MDSR (arXiv 1707.02921, section 3.3).
     """
 
     config_name: str = "config.json"  # type: ignore[assignment]
@@ -30,21 +30,19 @@ class RestorationModule(ModelMixin, ConfigMixin):
         phrases: tuple[str, ...] = (),
         scales: tuple[int, ...] = (),
     ) -> None:
-        """``scale`` is that of what is asked for without one; ``scales``: others."""
+        """``scales``: all that it restores by, ``scale`` the largest of them; none: ``scale`` and no other."""
         super().__init__()
+        if scales and max(scales) != scale:
+            raise ValueError(f"scales: expected {scale}, the module's own scale, as the largest, got {list(scales)}")
         self.conv_in = nn.Conv2d(3, width, 3, padding=1)
         self.blocks = nn.ModuleList([ResidualBlock(width) for _ in range(num_blocks)])
         self.conv_mid = nn.Conv2d(width, width, 3, padding=1)
-        self.conv_out = nn.Conv2d(width, 3 * scale**2, 3, padding=1)
+        self.conv_out = _last(width, scale)
         self.confidence = nn.Sequential(
             nn.Conv2d(width, width // 2, 3, padding=1), nn.SiLU(), nn.Conv2d(width // 2, 1, 3, padding=1)
         )
-        heads = {str(other): nn.Conv2d(width, 3 * other**2, 3, padding=1) for other in scales}
-        self.others = nn.ModuleDict(heads)
-        with torch.no_grad():
-            for last in (self.conv_out, *heads.values()):
-                last.weight.mul_(0.1)
-                last.bias = nn.Parameter(torch.zeros(last.out_channels))
+        others = sorted(set(scales) - {scale})
+        self.others = nn.ModuleDict({str(other): _last(width, other) for other in others})
         self.steer = nn.Conv2d(len(phrases), 2 * width * num_blocks, 1, bias=False) if phrases else None
         if self.steer is not None:
             nn.init.zeros_(self.steer.weight)
@@ -56,8 +54,8 @@ class RestorationModule(ModelMixin, ConfigMixin):
 
     @property
     def scales(self) -> tuple[int, ...]:
-        """All that can be asked for."""
-        return tuple(sorted({self.config["scale"], *map(int, self.others)}))
+        """All that it restores by, the smallest first."""
+        return (*(int(other) for other in self.others), self.config["scale"])
 
     def forward(
         self, low: torch.Tensor, words: torch.Tensor | None = None, scale: int | None = None
@@ -65,9 +63,16 @@ class RestorationModule(ModelMixin, ConfigMixin):
         """low [b, 3, y, x] in [0, 1] -> restored [b, 3, y * scale, x * scale] and confidence [b, 1, y, x] in (0, 1).
 
         words [b, phrases, y, x] (or 1, 1 for the whole window): how far each of the phrases holds, 0 to 1; none say
-        nothing. ``scale``: one of ``scales``.
+        nothing. ``scale``: one of ``scales``, the largest where None; the confidence is that of the largest at any.
+
+        Raises ValueError where the module does not restore by ``scale``.
         """
         scale = self.config["scale"] if scale is None else scale
+        if scale not in self.scales:
+            raise ValueError(
+                f"scale: this restoration module restores by {', '.join(map(str, self.scales))}, not by {scale}; ask "
+                "for one of these and resample the input or the result"
+            )
         last = self.conv_out if scale == self.config["scale"] else self.others[str(scale)]
         first = self.conv_in(low * 2 - 1)
         features = first
@@ -86,6 +91,15 @@ class RestorationModule(ModelMixin, ConfigMixin):
         if self.steer is None or words is None:
             return None
         return functional.conv2d(words, self.steer.weight.chunk(len(self.blocks))[number])
+
+
+def _last(width: int, scale: int) -> nn.Conv2d:
+    """From features to the pixels of one scale; it begins near nothing."""
+    layer = nn.Conv2d(width, 3 * scale**2, 3, padding=1)
+    with torch.no_grad():
+        layer.weight.mul_(0.1)
+        layer.bias = nn.Parameter(torch.zeros(3 * scale**2))
+    return layer
 
 
 class ResidualBlock(nn.Module):

@@ -127,9 +127,9 @@ def test_compiling_needs_a_compiler_on_a_cpu(monkeypatch: pytest.MonkeyPatch) ->
 )
 def test_scales(scale: int, native: int | None, others: tuple[int, ...], says: str) -> None:
     with pytest.raises(ValueError, match=says):
-        check_scale(scale, model_with(native_scale=native, other_scales=others))
+        check_scale(scale, model_with(native_scale=native, restorer_scales=others))
     check_scale(4, model_with(native_scale=4))
-    check_scale(2, model_with(native_scale=4, other_scales=(1, 2)))
+    check_scale(2, model_with(native_scale=4, restorer_scales=(1, 2, 4)))
     check_scale(7, model_with())
 
 

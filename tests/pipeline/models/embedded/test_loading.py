@@ -60,7 +60,7 @@ def folder(tmp_path: Path) -> Path:
     for part in ("unet", "controlnet"):
         write(tmp_path / part / "config.json", unet)
     write(tmp_path / "text_encoder" / "config.json", {"max_position_embeddings": 21})
-    write(tmp_path / "restorer" / "config.json", {})
+    write(tmp_path / "restorer" / "config.json", {"scale": 2})
     write(tmp_path / "tagger" / "config.json", {"phrases": ["water", "strong blur", "roof", "slight jpeg"]})
     write(tmp_path / "texture_encoder" / "config.json", {"width": 33})
     write(tmp_path / "generator" / "config.json", {"widths": [16, 32]})
@@ -89,6 +89,15 @@ def test_what_a_model_may_lack(folder: Path) -> None:
     assert found.inputs.image_width is None
     defaults = read_defaults(folder, {"gigatile": own})
     assert (defaults.text_steps, defaults.text_guidance) == (None, None)
+
+
+@pytest.mark.parametrize(
+    ("config", "scales"),
+    [({"scale": 2}, (2,)), ({"scale": 2, "scales": []}, (2,)), ({"scale": 4, "scales": [4, 1]}, (1, 4))],
+)
+def test_what_the_restoration_module_restores_by(folder: Path, config: dict[str, Any], scales: tuple[int, ...]) -> None:
+    write(folder / "restorer" / "config.json", config)
+    assert read_geometry(folder, {"gigatile": OWN}).restorer_scales == scales
 
 
 @pytest.mark.parametrize("part", ["unet", "controlnet"])
@@ -185,8 +194,9 @@ def test_number_formats_of_the_loaded_networks(loaded: Any) -> None:
         assert found == {torch.bfloat16}, part
     for part in ("vae", "restorer", "tagger", "texture_encoder"):
         assert {one.dtype for one in getattr(networks, part).parameters()} == {torch.float32}
-    for part in loading.KINDS:
-        network = getattr(networks, part)
+    for network in (getattr(networks, part) for part in loading.KINDS):
+        if network is None:  # a part that this model lacks
+            continue
         assert not network.training
         assert not any(one.requires_grad for one in network.parameters())
     assert prepared == [networks.unet, networks.controlnet, networks.generator.unet]

@@ -2,11 +2,21 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pytest
 import torch
 from diffusers import DDIMScheduler
 
-from pipeline.models.embedded.precondition import FLOOR, LEAST, MOST, local_spread, precondition, unevenness
+from pipeline.models.embedded.precondition import (
+    FLOOR,
+    LEAST,
+    MOST,
+    Known,
+    keep_means,
+    local_spread,
+    precondition,
+    unevenness,
+)
 
 SPREAD = 0.3
 
@@ -91,3 +101,42 @@ class TestLocalSpread:
         spread = local_spread(torch.zeros(1, 2, 16, 16), table)
         assert spread[:, 0].unique().tolist() == [MOST]
         assert spread[:, 1].unique().tolist() == pytest.approx([LEAST])
+
+
+class TestKeepMeans:
+    """By numpy's least squares: of all clean latents with the coarse ones' means, the nearest to the network's own."""
+
+    SQUARED = torch.tensor([0.0, 0.3, 0.9])
+
+    def made(self) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor, torch.Tensor]:
+        generator = torch.Generator().manual_seed(0)
+        latents, coarse, velocity = torch.randn(3, 3, 5, 4, 6, generator=generator)
+        return latents, coarse, velocity, torch.randn(2, 5, generator=generator)
+
+    def clean(self, latents: torch.Tensor, velocity: torch.Tensor) -> torch.Tensor:
+        squared = self.SQUARED.view(-1, 1, 1, 1)
+        return squared.sqrt() * latents - (1 - squared).sqrt() * velocity
+
+    def test_the_means_are_those_of_the_coarse_latent(self) -> None:
+        latents, coarse, velocity, means = self.made()
+        known = Known(latents=latents, coarse=coarse, alphas_cumprod=self.SQUARED)
+        found = self.clean(latents, keep_means(velocity, known, means))
+        torch.testing.assert_close(
+            torch.einsum("kc,bcyx->bkyx", means, found), torch.einsum("kc,bcyx->bkyx", means, coarse)
+        )
+
+    def test_nothing_moves_further_than_it_must(self) -> None:
+        latents, coarse, velocity, means = self.made()
+        known = Known(latents=latents, coarse=coarse, alphas_cumprod=self.SQUARED)
+        before, after = self.clean(latents, velocity), self.clean(latents, keep_means(velocity, known, means))
+        wanted = (torch.einsum("kc,bcyx->bkyx", means, coarse - before)).permute(1, 0, 2, 3).flatten(1)
+        least = np.linalg.lstsq(means.numpy(), wanted.numpy(), rcond=None)[0]
+        moved = (after - before).permute(1, 0, 2, 3).flatten(1)
+        torch.testing.assert_close(moved, torch.from_numpy(least), rtol=1e-3, atol=1e-4)
+
+    def test_a_picture_that_has_them_stays(self) -> None:
+        latents, coarse, _, means = self.made()
+        squared = self.SQUARED.view(-1, 1, 1, 1)
+        velocity = (squared.sqrt() * latents - coarse) / (1 - squared).sqrt()
+        known = Known(latents=latents, coarse=coarse, alphas_cumprod=self.SQUARED)
+        torch.testing.assert_close(keep_means(velocity, known, means), velocity, rtol=1e-4, atol=1e-4)

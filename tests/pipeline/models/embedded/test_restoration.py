@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from torch.nn import functional
 
 from pipeline.imaging.pixels import enlarge, restore_window, source_window
 from pipeline.models.embedded.restoration import RestorationModule
@@ -111,47 +112,68 @@ def test_a_restored_picture_is_float32_whatever_the_module_is(module: Restoratio
 
 
 @pytest.fixture
-def several() -> RestorationModule:
+def many() -> RestorationModule:
     torch.manual_seed(0)
-    return RestorationModule(width=8, num_blocks=2, scales=(1, 2)).eval().requires_grad_(False)
+    return RestorationModule(width=8, num_blocks=2, scales=(1, 2, 4)).eval().requires_grad_(False)
+
+
+def plainly(module: RestorationModule, low: torch.Tensor, scale: int) -> torch.Tensor:
+    """What a module restores, layer by layer: numpy's order for the pixels, the weights by their names in the file."""
+    weights = module.state_dict()
+    name = "conv_out" if scale == 4 else f"others.{scale}"
+
+    def convolve(features: torch.Tensor, layer: str) -> torch.Tensor:
+        return functional.conv2d(features, weights[f"{layer}.weight"], weights[f"{layer}.bias"], padding=1)
+
+    first = features = convolve(low * 2 - 1, "conv_in")
+    for block in range(2):
+        inner = functional.silu(convolve(features, f"blocks.{block}.conv1"))
+        features = features + convolve(inner, f"blocks.{block}.conv2")
+    detail = convolve(convolve(features, "conv_mid") + first, name)
+    height, width = low.shape[2:]
+    parted = detail.view(1, 3, scale, scale, height, width).permute(0, 1, 4, 2, 5, 3)
+    plain = functional.interpolate(low, (height * scale, width * scale), mode="bicubic", align_corners=False)
+    return plain + parted.reshape(1, 3, height * scale, width * scale)
 
 
 @pytest.mark.parametrize("scale", [1, 2, 4])
-def test_scales_share_all_but_the_last_convolution(several: RestorationModule, scale: int) -> None:
-    """A plain computation: features, one convolution, and pixels shuffled by hand, beside bicubic."""
-    low = torch.rand(1, 3, 12, 10, generator=torch.Generator().manual_seed(0))
-    assert several.scales == (1, 2, 4)
-    seen: list[torch.Tensor] = []
-    handle = several.conv_mid.register_forward_hook(lambda _module, _inputs, output: seen.append(output))
-    restored, confidence = several(low, None, scale)
-    handle.remove()
-    features = seen[0] + several.conv_in(low * 2 - 1)
-    last = several.conv_out if scale == 4 else several.others[str(scale)]
-    detail = last(features)[0]
-    expected = (
-        torch.nn.functional.interpolate(low, scale_factor=scale, mode="bicubic")[0] if scale > 1 else low[0].clone()
-    )
-    for channel in range(3):
-        for y in range(scale):
-            for x in range(scale):
-                expected[channel, y::scale, x::scale] += detail[channel * scale**2 + y * scale + x]
-    torch.testing.assert_close(restored[0], expected, rtol=1e-5, atol=1e-5)
-    torch.testing.assert_close(confidence, several(low)[1])
-    if scale == 4:
-        assert torch.equal(restored, several(low)[0])
+def test_each_scale_has_a_last_layer_of_its_own_over_one_body(many: RestorationModule, scale: int) -> None:
+    low = torch.rand(1, 3, 9, 14, generator=torch.Generator().manual_seed(0))
+    restored, confidence = many(low, scale=scale)
+    torch.testing.assert_close(restored, plainly(many, low, scale))
+    torch.testing.assert_close(confidence, many(low)[1])
 
 
-def test_a_scale_that_it_has_not_learnt_is_no_key(several: RestorationModule) -> None:
-    with pytest.raises(KeyError):
-        several(torch.rand(1, 3, 8, 8), None, 3)
+def test_the_largest_scale_is_meant_where_none_is_said(many: RestorationModule) -> None:
+    low = torch.rand(1, 3, 9, 14)
+    assert many.scales == (1, 2, 4)
+    assert torch.equal(many(low)[0], many(low, scale=4)[0])
 
 
-def test_weights_of_one_scale_are_read_as_before(module: RestorationModule, tmp_path: Path) -> None:
-    module.save_pretrained(tmp_path)
-    config = json.loads((tmp_path / "config.json").read_text())
+@pytest.mark.parametrize("asked", [0, 3, 8])
+def test_a_scale_it_does_not_restore_by_is_refused(many: RestorationModule, asked: int) -> None:
+    with pytest.raises(ValueError, match=f"restores by 1, 2, 4, not by {asked}"):
+        many(torch.rand(1, 3, 8, 8), scale=asked)
+
+
+def test_scales_beyond_the_modules_own_are_refused() -> None:
+    with pytest.raises(ValueError, match=r"as the largest, got \[2, 8\]"):
+        RestorationModule(width=8, num_blocks=1, scale=4, scales=(2, 8))
+
+
+def test_weights_of_one_scale_load_as_before(
+    module: RestorationModule, many: RestorationModule, tmp_path: Path
+) -> None:
+    """A folder written before there were several scales: no such word in its config, no such weights."""
+    module.save_pretrained(tmp_path / "old")
+    config = json.loads((tmp_path / "old" / "config.json").read_text())
     del config["scales"]
-    (tmp_path / "config.json").write_text(json.dumps(config))
-    again = RestorationModule.from_pretrained(tmp_path)
+    (tmp_path / "old" / "config.json").write_text(json.dumps(config))
+    again = RestorationModule.from_pretrained(tmp_path / "old")
     assert again.scales == (4,)
+    assert set(again.state_dict()) == {name for name in many.state_dict() if not name.startswith("others")}
+    many.save_pretrained(tmp_path / "new")
     low = torch.rand(1, 3, 8, 8)
-    assert torch.equal(again(low)[0], module(low)[0])
+    for scale in (1, 2, 4):
+        found = RestorationModule.from_pretrained(tmp_path / "new")(low, scale=scale)[0]
+        torch.testing.assert_close(found, many(low, scale=scale)[0], rtol=0, atol=1e-6)
