@@ -10,10 +10,12 @@ from typing import Any
 from actors.artifacts.blobs import Blobs
 from actors.artifacts.layout import DIFFICULTY_MAP, PIXELS, TEXTURES_BLOB
 from actors.artifacts.series import check_kind, look_at, run_exists
+from actors.schedule.graph import Graph
 from actors.tally import Tally
 from cluster.console.whereabouts import check_outputs
 from cluster.job import Job
 from cluster.machines.placement import place
+from cluster.machines.pools import object_bytes
 from cluster.pictures.textures import read_memory, to_memory
 from cluster.pictures.transfer import Exported, ingest
 from pipeline.plan.plan import Plan
@@ -166,6 +168,8 @@ def _sit_at(
             lease=lease,
             should_stop=should_stop,
             given_blobs=blobs,
+            # an engine of this machine's own serves the samples, too
+            room=max((object_bytes(one.plan, Graph(one.plan), one.workers) for one in prepared.samples), default=0),
             on_status=on_status,
         )
         bring_in = functools.partial(_bring_in, sitting, job, source, stamp)

@@ -25,6 +25,9 @@ from storage.box import Box
 
 from .contribution import Contribution
 
+NUM_MOMENTS = 2
+"""channels of moments before the means"""
+
 
 def is_asked(plan: Plan, step: int) -> bool:
     """Whether a step's tiles are compared: the last one's, where a recipe asks for it."""
@@ -33,7 +36,7 @@ def is_asked(plan: Plan, step: int) -> bool:
 
 def no_moments(channels: int, shape: tuple[int, int]) -> np.ndarray:
     """Of no tiles: ``[2 + c, y, x] float32``, the weights' sum, the sum of squares about the mean, and the mean."""
-    return np.zeros((2 + channels, *shape), np.float32)
+    return np.zeros((NUM_MOMENTS + channels, *shape), np.float32)
 
 
 def moments_of(prediction: np.ndarray, weight: np.ndarray) -> np.ndarray:
@@ -45,9 +48,9 @@ def join_moments(moments: np.ndarray, more: np.ndarray) -> None:
     """Add ``more`` to ``moments``, in place; the squares are means over channels."""
     weight = moments[0] + more[0]
     share = np.divide(more[0], weight, out=np.zeros_like(weight), where=weight > 0)
-    apart = more[2:] - moments[2:]
+    apart = more[NUM_MOMENTS:] - moments[NUM_MOMENTS:]
     moments[1] += more[1] + moments[0] * share * (apart**2).mean(axis=0)
-    moments[2:] += share * apart
+    moments[NUM_MOMENTS:] += share * apart
     moments[0] = weight
 
 

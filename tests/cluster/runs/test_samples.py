@@ -6,13 +6,16 @@ import json
 import shutil
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 from typer.testing import Result
 
 from cluster.console.ending import StopSwitch
+from cluster.runs import upscale as upscaling
 from cluster.runs.cleaning import clean, removable_bytes
 from cluster.runs.samples import begun_samples, look_at_samples
+from cluster.runs.sitting import Sitting
 
 Run = Callable[..., Result]
 
@@ -120,3 +123,17 @@ def test_a_run_without_samples_has_none(run: Run) -> None:
     assert look_at_samples("out.png.run") == {}
     shutil.rmtree("out.png.run")
     assert begun_samples("out.png.run") == []
+
+
+def test_an_engine_of_its_own_has_room_for_the_samples(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is started once, for the picture."""
+    rooms, begin = [], upscaling.sit
+
+    def look(sitting: Sitting, **parts: Any) -> Any:
+        rooms.append(sitting.room)
+        return begin(sitting, **parts)
+
+    monkeypatch.setattr(upscaling, "sit", look)
+    monkeypatch.setattr(upscaling, "object_bytes", lambda plan, _graph, _workers: 7 + plan.recipe.tiles.disagreement)
+    assert run(*ASKED).exit_code == 0
+    assert rooms == [8, 0, 0]
