@@ -172,7 +172,7 @@ def status(
     with one_line_errors():
         for table, place in follow(run) if watch else look_once(run):
             if table["state"] == "finished" and not watch and (place is None or place[0] == place[1]):
-                table |= {"removable_bytes": removable_bytes(run), "samples": look_at_samples(run)}
+                table |= {"removable_bytes": removable_bytes(run), **look_at_samples(run)}
             if as_json:
                 print(json.dumps(table if place is None else {**table, "stages": place}), flush=True)
             else:

@@ -7,6 +7,7 @@ from actors.schedule.graph import Graph
 from actors.schedule.task import Kind
 from pipeline.plan.cost import latent_bytes
 from pipeline.plan.plan import Plan
+from pipeline.tasks.disagreement import NUM_MOMENTS
 
 from .connect import PREPARE_CPUS
 
@@ -42,7 +43,10 @@ def plan_pools(plan: Plan, workers: int, spare_cpus: int, tagger_gpu: float = 0.
 
 def object_bytes(plan: Plan, graph: Graph, workers: int) -> int:
     """Shared memory for the contributions that can be alive at once, with room to spare."""
-    region = plan.geometry.channels * plan.regions.side**2 * 4
+    channels = plan.geometry.channels
+    if plan.recipe.tiles.disagreement:
+        channels += NUM_MOMENTS + channels
+    region = channels * plan.regions.side**2 * 4
     alive = graph.most_alive(workers) * region
     if graph.num_batches:
         # a step's samples, whole, and their masks

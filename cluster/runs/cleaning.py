@@ -44,9 +44,10 @@ def clean(run: str, *, keep_pixels: bool = False) -> Cleaned:
     """
     stores, samples = _stages(run), _samples(run)
     _check_finished(stores[-1], keep_pixels=keep_pixels)
-    if samples and not are_compared(stores[-1].journal.replay()):
+    if not are_compared(stores[-1].journal.replay()):
         raise ValueError(
-            f"{run} has samples that are not compared yet: {_FINISH}, or remove {samples[0].url} and others"
+            f"{run} has samples that are not compared yet: {_FINISH}; or start that once without --uncertainty, which "
+            "gives them up"
         )
     size = num_keys = 0
     for store in (*stores, *samples):
@@ -62,7 +63,7 @@ def clean(run: str, *, keep_pixels: bool = False) -> Cleaned:
 def removable_bytes(run: str) -> int:
     """What `clean` would remove of a finished run at most. Only reads."""
     stores, samples = _stages(run), _samples(run)
-    if samples and not are_compared(stores[-1].journal.replay()):
+    if not are_compared(stores[-1].journal.replay()):
         return 0
     return sum(size for store in (*stores, *samples) for _, size in _needless(store, keep_pixels=False))
 

@@ -80,7 +80,7 @@ def check_samples(
         if run_exists(address):
             match_run(look_at(address), sample.plan)
         check_disk(sample.cost, address)
-    place, plans = name_of(job.uncertainty_output), _plans(prepared)
+    place, plans = name_of(job.uncertainty_output), plans_of(prepared)
     for record in reversed(records):
         is_ours = record.kind == UNCERTAINTY and record.extra["path"] == place
         if is_ours and record.extra.get("samples") == plans and is_there(record):
@@ -127,7 +127,7 @@ def write_raster(
             provenance=describe_provenance(plan, source.info, source.fingerprint),
             on_region=stop_if_asked,
         )
-        facts = {**facts_of(exported), "samples": _plans(prepared)}
+        facts = {**facts_of(exported), "samples": plans_of(prepared)}
         store.journal.append([driver_record(UNCERTAINTY, extra=facts)], lease.generation)
     return exported
 
@@ -148,6 +148,6 @@ def _sample(store: RunStore) -> Sample:
     )
 
 
-def _plans(prepared: Prepared) -> list[str]:
-    """The plans whose results are compared with the picture's own."""
+def plans_of(prepared: Prepared) -> list[str]:
+    """The hashes of the plans whose results are compared with the picture's own."""
     return [sample.plan.hash for sample in prepared.samples]

@@ -10,10 +10,12 @@ from typing import Any
 from actors.artifacts.blobs import Blobs
 from actors.artifacts.layout import DIFFICULTY_MAP, PIXELS, TEXTURES_BLOB
 from actors.artifacts.series import check_kind, look_at, run_exists
+from actors.schedule.graph import Graph
 from actors.tally import Tally
 from cluster.console.whereabouts import check_outputs
 from cluster.job import Job
 from cluster.machines.placement import place
+from cluster.machines.pools import object_bytes
 from cluster.pictures.textures import read_memory, to_memory
 from cluster.pictures.transfer import Exported, ingest
 from pipeline.plan.plan import Plan
@@ -36,10 +38,10 @@ from .foresight import foresee
 from .outcome import already_finished, begin_early, hand_out_image
 from .prompts import find_cuts
 from .reporting import Reporter
-from .samples import sample_address
+from .samples import are_compared, asked_samples, note_samples, sample_address
 from .settings import asked_recipe, outdated
 from .sitting import Prepared, Result, Sitting, leased, match_run, sit
-from .uncertainty import check_samples, prepare_samples, write_raster
+from .uncertainty import check_samples, plans_of, prepare_samples, write_raster
 from .unread import find_vain
 
 
@@ -75,6 +77,8 @@ class Checked:
     """the raster of it, likewise"""
     store: RunStore | None = None
     """where it was begun"""
+    is_noted: bool = False
+    """whether its journal tells of the samples as they are asked for"""
 
 
 def check(job: Job, source: ImageSource, opened: Callable[[Address], RunStore] = look_at) -> Checked:
@@ -99,7 +103,9 @@ def check(job: Job, source: ImageSource, opened: Callable[[Address], RunStore] =
         if begun:
             check_target(job, source)
         check_disk(prepared.cost, job.run_address)
-    return Checked(prepared=prepared, finished=finished, uncertainty=raster, store=store)
+    plans = plans_of(prepared)
+    is_noted = asked_samples(records) == plans if plans else are_compared(records)
+    return Checked(prepared=prepared, finished=finished, uncertainty=raster, store=store, is_noted=is_noted)
 
 
 def upscale(
@@ -124,6 +130,9 @@ def upscale(
         has_all = raster is not None or not prepared.samples
         if finished is None or not has_all:
             on_plan(prepared)
+        if not checked.is_noted:
+            with leased(store, prepared.plan) as lease:
+                note_samples(store, lease, plans_of(prepared))
         do = functools.partial(_sit_at, job, source, stamp, should_stop=should_stop, on_status=on_status)
         if finished is None:
             result = do(prepared, store, is_handed_out=True)
@@ -159,6 +168,8 @@ def _sit_at(
             lease=lease,
             should_stop=should_stop,
             given_blobs=blobs,
+            # an engine of this machine's own serves the samples, too
+            room=max((object_bytes(one.plan, Graph(one.plan), one.workers) for one in prepared.samples), default=0),
             on_status=on_status,
         )
         bring_in = functools.partial(_bring_in, sitting, job, source, stamp)

@@ -237,8 +237,22 @@ def print_status(table: dict[str, Any], place: tuple[int, int] | None) -> None:
     out.print(line if place is None else f"stage {place[0]} of {place[1]}: {line}")
     for number, sample in enumerate(table.get("samples", ()), 1):
         out.print(f"sample {number}: {_status_line(sample)}")
+    if table.get("samples"):
+        out.print(_compared_line(table))
     if table.get("removable_bytes"):
         out.print(f"{byte_text(table['removable_bytes'])} of it are needed no more: see `gigatile clean`")
+
+
+def _compared_line(table: dict[str, Any]) -> str:
+    """What is left to do of samples."""
+    samples = table["samples"]
+    if table["compared"]:
+        return "uncertainty: written, all samples are compared"
+    finished = sum(sample["state"] == "finished" for sample in samples)
+    return (
+        f"uncertainty: not written, {finished} of {len(samples)} samples finished; the command that began the run does "
+        "what is left"
+    )
 
 
 def _status_line(table: dict[str, Any]) -> str:

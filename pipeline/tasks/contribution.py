@@ -24,9 +24,9 @@ class Contribution:
     """[T + 1, rows, columns] float32: the same sum of maps of attention to T tokens, over the cells that ``box``
     touches (word_sums.py), and the weights' own sum; None where a recipe collects none"""
 
-    squares: np.ndarray | None = None
-    """[1, y, x] float32: of tiles, the same sum of their squared predictions' mean over channels (disagreement.py);
-    None where nobody asks how far they disagree"""
+    moments: np.ndarray | None = None
+    """[2 + c, y, x] float32: of tiles, weights, squares and means of their predictions (disagreement.py); None where
+    nobody asks how far they disagree"""
 
     @property
     def is_dilated(self) -> bool:

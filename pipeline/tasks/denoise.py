@@ -25,7 +25,7 @@ from .activity import active_tiles
 from .combine import tiles_at
 from .compat import tile_scales
 from .contribution import Contribution
-from .disagreement import is_asked, mean_square
+from .disagreement import is_asked, join_moments, moments_of, no_moments
 from .reads import Reads
 from .replica import Replica
 from .rest import rest
@@ -139,17 +139,17 @@ def denoise_region(
     predict: Callable[[list[Tile], torch.Tensor], torch.Tensor],
     idle: Idle | None = None,
     *,
-    squares: bool = False,
+    compared: bool = False,
 ) -> dict[int, Contribution]:
     """Contributions by destination region, each summed over tiles in row-major order in float32.
 
     ``owned``: the region's tiles, where they are at this step. z: [c, y, x] float32 over ``extent``, which is ``reach``
     of the region; beyond the canvas a tile sees zeros. ``predict`` takes a batch of tiles and their latents
     [B, c, h, w] and gives predictions of that shape; a short batch repeats its last tile. Idle tiles are summed before
-    the others. ``squares``: sum these up, too.
+    the others. ``compared``: with the moments of tiles, too.
     """
     weight = tile_weight(settings.blend, settings.tiles.tile_height, settings.tiles.tile_width)
-    sums = _empty_sums(settings.regions, extent, channels=z.shape[0], squares=squares)
+    sums = _empty_sums(settings.regions, extent, channels=z.shape[0], compared=compared)
     active = owned
     if idle is not None:
         active = [tile for tile in owned if tile not in idle.tiles]
@@ -176,14 +176,14 @@ def cut(values: np.ndarray, have: Box, box: Box) -> np.ndarray:
     return filled
 
 
-def _empty_sums(regions: RegionGrid, extent: Box, channels: int, *, squares: bool) -> dict[int, Contribution]:
+def _empty_sums(regions: RegionGrid, extent: Box, channels: int, *, compared: bool) -> dict[int, Contribution]:
     sums = {}
     for destination in regions.overlapping(extent):
         overlap = regions.box(destination).intersection(extent)
         assert overlap is not None
         total = np.zeros((channels, *overlap.shape), dtype=np.float32)
         sums[destination] = Contribution(
-            box=overlap, total=total, squares=np.zeros_like(total[:1]) if squares else None
+            box=overlap, total=total, moments=no_moments(channels, overlap.shape) if compared else None
         )
     return sums
 
@@ -195,9 +195,10 @@ def _add(sums: dict[int, Contribution], tile: Box, prediction: np.ndarray, weigh
         if overlap is None:
             continue
         contribution.total[:, *overlap.within(contribution.box)] += weighted[:, *overlap.within(tile)]
-        if contribution.squares is not None:
-            squared = mean_square(prediction) * weight
-            contribution.squares[:, *overlap.within(contribution.box)] += squared[:, *overlap.within(tile)]
+        if contribution.moments is not None:
+            seen = overlap.within(tile)
+            more = moments_of(prediction[:, *seen], weight[seen])
+            join_moments(contribution.moments[:, *overlap.within(contribution.box)], more)
 
 
 def _batches(tiles: list[Tile], size: int) -> Iterator[list[Tile]]:
@@ -241,7 +242,7 @@ class Denoiser:
 
         idle = self._idle(step, extent, owned, z, coarse)
         with self.replica.alone:
-            made = denoise_region(plan.denoise_settings, owned, extent, z, predict, idle, squares=is_asked(plan, step))
+            made = denoise_region(plan.denoise_settings, owned, extent, z, predict, idle, compared=is_asked(plan, step))
         contributions = [made[destination] for destination in sorted(made)]
         if words is not None:
             contributions = [dataclasses.replace(one, words=words.part(one.box)) for one in contributions]

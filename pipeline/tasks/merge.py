@@ -20,7 +20,7 @@ from pipeline.sampling.solver import Solver
 from storage.box import Box
 
 from .activity import active_pixels
-from .combine import average, combine, tile_counts, tile_weights
+from .combine import combine, tile_counts
 from .contribution import Contribution
 from .denoise import cut
 from .disagreement import deviation, is_asked, of_clean
@@ -105,9 +105,7 @@ class Merger:
     def _compare(self, step: int, box: Box, contributions: Sequence[Contribution]) -> np.ndarray:
         """How far the tiles over a region disagree about its clean latents."""
         tiles = [one for one in contributions if not one.is_dilated]
-        weights = tile_weights(self.plan, step, box)
-        mean = average(tiles, box, weights, self.plan.geometry.channels)
-        spread = deviation(tiles, mean, weights, tile_counts(self.plan, step, box), box)
+        spread = deviation(tiles, tile_counts(self.plan, step, box), box)
         return spread * np.float32(of_clean(self.solver, step))
 
     def _predict(

@@ -12,6 +12,7 @@ from actors.schedule.task import Kind
 from cluster.machines.pools import CONTROL, object_bytes, plan_pools
 from pipeline.plan.device import DeviceFacts
 from pipeline.prompts.tagging import Tagging
+from pipeline.tasks.disagreement import no_moments
 from tests.support.tiny import small_plan
 
 HEAVY = Tagging(kind="blip", fingerprint="0", parameters=5, phrases=(), degradations=())
@@ -52,3 +53,11 @@ def test_shared_memory_holds_what_the_coordinator_lets_live() -> None:
         one = plan.geometry.channels * plan.regions.side**2 * 4
         assert object_bytes(plan, graph, workers) == max(256 << 20, 3 * alive * one)
     assert object_bytes(plan, graph, 100_000) > 256 << 20
+
+
+def test_what_tiles_are_compared_by_lives_beside_their_predictions() -> None:
+    plain, compared = (small_plan(height=400, width=400, **{"tiles.disagreement": asked}) for asked in (False, True))
+    channels = plain.geometry.channels
+    moments = no_moments(channels, (1, 1))
+    sizes = [object_bytes(plan, Graph(plan), 100_000) for plan in (plain, compared)]
+    assert sizes[1] * channels == sizes[0] * (channels + len(moments))
