@@ -57,9 +57,13 @@ class EarlyExport:
             if failed is not None:
                 log.warning("writing the picture was begun early and failed (%s): it is written now", failed)
             return self._write(self._told, lambda _row: None)
-        while self._thread.is_alive():
-            self._thread.join(LOOK_SECONDS)
-            on_wait()
+        try:
+            while self._thread.is_alive():
+                self._thread.join(LOOK_SECONDS)
+                on_wait()
+        except BaseException:
+            self.close()
+            raise
         if self._error is not None:
             raise self._error
         assert self._result is not None

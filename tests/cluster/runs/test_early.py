@@ -10,6 +10,7 @@ import pytest
 from actors.drive import StoppedError
 from actors.schedule.task import Kind
 from cluster.pictures.transfer import Exported
+from cluster.runs import early as early_export
 from cluster.runs.early import EarlyExport, Ready
 from storage.box import RegionGrid
 from storage.errors import StorageFullError
@@ -126,7 +127,8 @@ def test_what_fails_at_the_end_is_an_error(begin: Callable[[Writing], EarlyExpor
         early.finish(nothing)
 
 
-def test_whoever_waits_may_stop(begin: Callable[[Writing], EarlyExport]) -> None:
+def test_whoever_waits_may_stop(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(early_export, "PATIENCE", 0.0)
     held, writing = threading.Event(), Writing()
 
     def write(told: Mapping[int, int], ready: Ready) -> Exported:
@@ -143,6 +145,33 @@ def test_whoever_waits_may_stop(begin: Callable[[Writing], EarlyExport]) -> None
         early.finish(stop)
     held.set()
     early.close()
+
+
+def test_what_is_stopped_at_its_end_gets_no_name(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whoever drives has said that all is done, and gives its lease back then."""
+    held, reached, rows = threading.Event(), threading.Event(), list[int]()
+
+    def write(_told: Mapping[int, int], ready: Ready) -> Exported:
+        for row in range(GRID.rows):
+            ready(row)
+            rows.append(row)
+            if row == 1:
+                reached.set()
+                held.wait(60)
+        return DONE
+
+    def stop() -> None:
+        raise StoppedError("stopped")
+
+    monkeypatch.setattr(early_export, "PATIENCE", 0.0)
+    early = EarlyExport(GRID, write)
+    early.add([record(region) for region in range(6)])
+    assert reached.wait(60)
+    with pytest.raises(StoppedError):
+        early.finish(stop)
+    held.set()
+    early._thread.join(60)  # type: ignore[union-attr]
+    assert rows == [0, 1]
 
 
 def test_what_is_called_off_ends_before_its_last_row(begin: Callable[[Writing], EarlyExport]) -> None:
