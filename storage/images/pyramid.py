@@ -103,11 +103,11 @@ def _as(means: np.ndarray, is_there: np.ndarray, kind: np.dtype, nodata: float |
         found[~is_there] = 0 if nodata is None else int(nodata)
     if nodata is not None and not math.isnan(nodata):
         hit = is_there & (found == kind.type(nodata))
-        found[hit] = _beside(kind, nodata)
+        found[hit] = beside(kind, nodata)
     return found
 
 
-def _beside(kind: np.dtype, nodata: float) -> Any:
+def beside(kind: np.dtype, nodata: float) -> Any:
     """The next value, for an average that would say that there is none."""
     if kind.kind == "f":
         return np.nextafter(kind.type(nodata), kind.type(np.inf if nodata < 0 else -np.inf))

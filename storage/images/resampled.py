@@ -17,6 +17,7 @@ from storage.box import Box
 
 from .info import ImageInfo
 from .opened import ImageSource
+from .pyramid import beside
 
 A = -0.75
 """of the cubic kernel: OpenCV's and torch's"""
@@ -134,7 +135,7 @@ def _as(values: np.ndarray, kind: np.dtype, hole: float | None = None) -> np.nda
     limits = np.iinfo(kind)
     found = np.clip(np.rint(values), limits.min, limits.max).astype(kind)
     if hole is not None and limits.min <= hole <= limits.max and hole == int(hole):
-        found[found == int(hole)] = int(hole) + (1 if hole < limits.max else -1)
+        found[found == int(hole)] = beside(kind, hole)
     return found
 
 
