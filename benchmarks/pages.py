@@ -16,6 +16,7 @@ import numpy as np
 import torch
 from PIL import Image, ImageDraw, ImageFont
 
+from benchmarks.likeness import psnr
 from pipeline.models.registry import describe_model, load_backbone
 
 LETTERS = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789"
@@ -61,10 +62,6 @@ def correlation(found: torch.Tensor, page: Page) -> float:
     return float(np.mean(kept))
 
 
-def psnr(found: torch.Tensor, true: torch.Tensor) -> float:
-    return float(-10 * torch.log10(((found.clamp(0, 1) - true) ** 2).mean()))
-
-
 def restored(backbone: Any, low: torch.Tensor, scale: int) -> torch.Tensor:
     words = backbone.steering([dict(backbone.tag(low[None])[0])])[:, :, None, None]
     found: torch.Tensor = backbone.restore(low[None], words, scale)[0][0]
@@ -84,14 +81,16 @@ def measure(backbone: Any, scale: int, pages: int) -> list[str]:
             small = (small * 255).round() / 255
             plain = torch.nn.functional.interpolate(small[None], scale_factor=scale, mode="bicubic")[0]
             ours = restored(backbone, small, scale)
-            rows.append([f(image, page) for image in (plain, ours) for f in (_psnr_of, correlation)])
+            rows.append(
+                [
+                    figure
+                    for image in (plain, ours)
+                    for figure in (psnr(image.clamp(0, 1), page.pixels), correlation(image, page))
+                ]
+            )
         one, two, three, four = np.mean(rows, axis=0)
         lines.append(f"| x{scale} | {height} | {one:.2f} | {three:.2f} | {three - one:+.2f} | {two:.3f} | {four:.3f} |")
     return lines
-
-
-def _psnr_of(found: torch.Tensor, page: Page) -> float:
-    return psnr(found, page.pixels)
 
 
 def main() -> None:

@@ -50,9 +50,9 @@ def shrink(high: torch.Tensor, scale: int = SCALE) -> torch.Tensor:
     return _resize(high, (high.shape[2] // scale, high.shape[3] // scale)).clamp(0, 1)
 
 
-def draw_profiles(words: list[list[str]], rng: np.random.Generator) -> list[str]:
-    """A profile for each picture by the shares of PROFILES; satellite scenes, by their words, never twice degraded."""
-    drawn = rng.choice(list(PROFILES), len(words), p=list(PROFILES.values()))
+def draw_profiles(words: list[list[str]], rng: np.random.Generator, shares: dict[str, float] = PROFILES) -> list[str]:
+    """A profile for each picture by ``shares``; satellite scenes, by their words, never twice degraded."""
+    drawn = rng.choice(list(shares), len(words), p=list(shares.values()))
     return [
         "mild" if "satellite" in said and name == "full" else str(name) for said, name in zip(words, drawn, strict=True)
     ]

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 import torch
 from crops import Crops, load_pictures
-from degradations import SCALE, degrade, enlarge
+from degradations import SCALE, degrade, draw_profiles, enlarge
 from lessons import sharp_target, write_lesson
 from loop import fast_numbers, is_fast_in_bfloat16, parse_options
 from pairs import load_autoencoder, load_restoration
@@ -66,12 +66,7 @@ def draw_shard(room: Classroom, crops: Crops, *, shard: int, side: int, batch: i
     while len(phrases) < shard:
         count = min(batch, shard - len(phrases))
         high, words = crops.draw_described(count, side * SCALE)
-        drawn = crops.rng.choice(list(PROFILES), count, p=list(PROFILES.values()))
-        rounds = [
-            "mild" if "satellite" in said and one == "full" else str(one)
-            for said, one in zip(words, drawn, strict=True)
-        ]
-        low, done = degrade(high, crops.rng, rounds)
+        low, done = degrade(high, crops.rng, draw_profiles(words, crops.rng, PROFILES))
         said = [phrase + one.words() for phrase, one in zip(words, done, strict=True)]
         paper = torch.tensor(["drawn" in one for one in said])
         latents = room.lesson(high, low, spoken(said, crops.rng, SILENT_SHARE), paper)
