@@ -9,11 +9,12 @@ import logging
 import os
 import sys
 import time
-from typing import Annotated
+from typing import Annotated, TextIO
 
 import typer
 
 from cluster.console.ending import StopSwitch, one_line_errors, stoppable
+from cluster.console.once import OncePerPicture
 from cluster.console.screen import VisibleFormatter, err
 from cluster.console.surroundings import check_folder, is_unread, last_output
 from cluster.console.whereabouts import place_of
@@ -46,11 +47,16 @@ app = typer.Typer(
 app.add_typer(pictures)
 
 
-def _quiet_libraries() -> None:
-    """Libraries log what is of no use to a user; our own warnings stay."""
+def _to_terminal() -> logging.StreamHandler[TextIO]:
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(VisibleFormatter("gigatile: %(levelname)s: %(message)s"))
-    logging.basicConfig(level=logging.WARNING, handlers=[handler])
+    handler.addFilter(OncePerPicture())
+    return handler
+
+
+def _quiet_libraries() -> None:
+    """Libraries log what is of no use to a user; our own warnings stay."""
+    logging.basicConfig(level=logging.WARNING, handlers=[_to_terminal()])
     for name in ("diffusers", "transformers", "rasterio", "py.warnings", "PIL"):
         logging.getLogger(name).setLevel(logging.ERROR)
     os.environ.setdefault("TRANSFORMERS_VERBOSITY", "error")

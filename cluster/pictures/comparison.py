@@ -10,6 +10,8 @@ from storage.box import RegionGrid
 from storage.images import ImageSource, open_image
 from storage.images.statistics import measure
 
+from .bands import as_gray
+
 WINDOW = 1024
 """pixels a side of a window"""
 
@@ -19,7 +21,8 @@ def compare_images(first: str, second: str, *, trust: bool = False) -> dict[str,
 
     Raises ImageError for what is no image, and ValueError where the sizes or number formats differ.
     """
-    with open_image(first, trust=trust) as a, open_image(second, trust=trust) as b:
+    with open_image(first, trust=trust) as one, open_image(second, trust=trust) as other:
+        a, b = as_gray(one, other), as_gray(other, one)
         for what in ("height", "width", "num_bands", "dtype"):
             if getattr(a.info, what) != getattr(b.info, what):
                 raise ValueError(

@@ -16,6 +16,8 @@ from storage.images import ImageInfo, ImageSource, open_image
 from storage.images.filling import fill
 from storage.images.strips import Strip, strips
 
+from .bands import as_gray
+
 LARGEST_PART = 16
 """largest denominator of a ratio between two sizes: beyond, one picture is cut and not enlarged"""
 _MARGIN = 3
@@ -57,6 +59,7 @@ def check_consistency(result: str, given: str, *, trust: bool = False) -> Consis
 
 def consistency_of(made: ImageSource, low: ImageSource) -> Consistency:
     """See check_consistency."""
+    made, low = as_gray(made, low), as_gray(low, made)
     ratio = ratio_of(made.info, low.info)
     check_bands(made.info, low.info)
     check_units(made.info, low.info)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import logging
 from typing import Any
 
 from pipeline.plan.facts import ImageFacts
@@ -10,16 +11,26 @@ from storage.images import ImageSource
 from storage.images.layout import Choice
 from storage.images.statistics import HIGH, LOW, Statistics, measure
 
+log = logging.getLogger(__name__)
+
 
 def describe_image(source: ImageSource, choice: Choice, percentiles: tuple[float, float] | None = None) -> ImageFacts:
     """The facts of an image that was opened with ``choice``.
 
     Read once from top to bottom where that tells something: of any but 8 bits its values, of one with holes where they
-    are. ``percentiles`` between which a range is to be set, where the user says.
+    are. ``percentiles`` between which a range is to be set, where the user says. Warns of NaN and infinite
+    values that become another: a result has one value for all holes.
     """
     info = source.info
     needed = info.dtype != "uint8" or info.holes != "none" or percentiles is not None
     measured = measure(source, percentiles or (LOW, HIGH)) if needed else None
+    if measured is not None and measured.num_unnumbered:
+        log.warning(
+            "%s: %d of its values are NaN or infinite: they are holes, and become %g as all holes of a result are",
+            info.path,
+            measured.num_unnumbered,
+            float("nan") if info.nodata is None else info.nodata,
+        )
     return ImageFacts(
         height=info.height,
         width=info.width,

@@ -16,6 +16,7 @@ from storage.box import Box
 from storage.images import ImageInfo, ImageSource, open_image
 from storage.images.strips import Strip, strips
 
+from .bands import as_gray
 from .consistency import check_bands, place_warnings, ratio_of, scales_of, without_holes
 
 CHIP = 512
@@ -68,6 +69,7 @@ def compare_satellite(result: str, truth: str, given: str, *, trust: bool = Fals
 
 def satellite_of(made: ImageSource, true: ImageSource, low: ImageSource) -> Satellite:
     """See compare_satellite."""
+    made, true, low = as_gray(made, true, low), as_gray(true, made, low), as_gray(low, made, true)
     scale = _check(made.info, true.info, low.info)
     rows, cols = (_edges(length, scale) for length in (low.info.height, low.info.width))
     found: list[tuple[Invention, int]] = []

@@ -12,8 +12,9 @@ import numpy as np
 
 from storage.errors import ImageError
 
+from .declared import declared_nodata
 from .georeference import read_georeference
-from .header import Header, read_header, tiff_nodata
+from .header import Header, read_header
 from .info import ImageInfo
 from .layout import Choice, Layout, read_layout
 from .metadata import read_metadata
@@ -64,7 +65,7 @@ def describe(place: Place, raster: Any, choice: Choice) -> tuple[Layout, Orienta
         dpi=header.dpi,
         shown=layout.shown,
         holes=_holes(raster, layout),
-        notes=(*layout.notes, *_nodata_notes(place, raster, layout)),
+        notes=(*layout.notes, *_nodata_notes(raster, layout)),
         metadata=read_metadata(raster, layout.bands, place),
     )
     return layout, orientation, info, _traits(raster, layout, info)
@@ -109,19 +110,24 @@ def _usable(value: float | None, dtype: str) -> float | None:
     return float(value) if value == value and limits.min <= value <= limits.max and value == int(value) else None
 
 
-def _nodata_notes(place: Place, raster: Any, layout: Layout) -> tuple[str, ...]:
+def _nodata_notes(raster: Any, layout: Layout) -> tuple[str, ...]:
     """That a result holds one value of several; or none, of one that no pixel can have."""
     if layout.palette is not None:
         return ()
     values, dtype = nodata_values(raster, layout), raster.dtypes[0]
-    vain = {f"{value:g}" for value, usable in zip(_named(raster, layout), values, strict=True) if usable != value}
-    vain -= {"nan"}  # equal to nothing, and usable of floats
-    if not vain and raster.driver == "GTiff" and all(value is None for value in raster.nodatavals):
-        text = tiff_nodata(place)
-        vain = set() if text is None else {text}
-    notes = [f"its nodata value {text} is none that {dtype} can have: it is left out" for text in sorted(vain)]
+    notes = [f"its nodata value {text} is none that {dtype} can have: it is left out" for text in _vain(raster, layout)]
     several = several_values(values)
     return (*notes, *([f"its bands name different nodata values ({several}): {ONE_IN_ALL}"] if several else ()))
+
+
+def _vain(raster: Any, layout: Layout) -> list[str]:
+    """The values, in words, that bands name and no pixel of theirs can have."""
+    usable = dict(zip(layout.bands, nodata_values(raster, layout), strict=True))
+    if np.dtype(raster.dtypes[0]).kind == "f" or None not in usable.values():
+        return []
+    declared = declared_nodata(raster)
+    found = {declared[band - 1] for band, value in usable.items() if value is None}
+    return sorted(text for text in found if text is not None)
 
 
 ONE_IN_ALL = "each is a hole in its band, and the result has the first in all of them"
@@ -135,10 +141,6 @@ def several_values(values: Sequence[float | None]) -> str | None:
     """
     found = dict.fromkeys("none" if value is None else f"{value:g}" for value in values)
     return ", ".join(found) if len(found) > 1 else None
-
-
-def _named(raster: Any, layout: Layout) -> list[float | None]:
-    return [raster.nodatavals[band - 1] for band in layout.bands]
 
 
 def _holes(raster: Any, layout: Layout) -> str:

@@ -10,8 +10,6 @@ from typing import BinaryIO
 from .directory import Entry, Form, entries_of, form_of, place_in
 
 SUBFILE_TYPE, WIDTH, HEIGHT, PHOTOMETRIC, DESCRIPTION, ORIENTATION, ICC = 254, 256, 257, 262, 270, 274, 34675
-NODATA = 42113
-"""GDAL's own: a number in text"""
 _OLD_SUBFILE_TYPE = 255
 _WHOLE = {1: "B", 3: "H", 4: "I", 16: "Q"}
 """letters of the types that are whole numbers"""

@@ -17,8 +17,7 @@ from PIL.Image import Exif, Image
 from PIL.JpegImagePlugin import JpegImageFile
 from PIL.PngImagePlugin import PngImageFile
 
-from .directories import NODATA, ORIENTATION, directories
-from .directory import read_tags
+from .directories import ORIENTATION, directories
 from .pages import directory_of
 from .place import Place
 from .riff import read_webp
@@ -129,18 +128,6 @@ def _tiff_orientation(place: Place) -> int:
     with place.open() as file:
         found = directory_of(place, directories(file))
     return 1 if found is None else _valid(found.tags.get(ORIENTATION, 1))
-
-
-def tiff_nodata(place: Place) -> str | None:
-    """What the directory of a TIFF says stands for no data, in its own words; None where it says nothing.
-
-    GDAL keeps to itself what the number format cannot hold.
-    """
-    with place.open() as file:
-        found = directory_of(place, directories(file))
-        tag = None if found is None else read_tags(file, (NODATA,), found.offset).get(NODATA)
-    text = b"" if tag is None else tag.raw.split(b"\0")[0].strip()
-    return text.decode("ascii", "replace") or None
 
 
 def _valid(orientation: object) -> int:

@@ -26,8 +26,10 @@ from .place import Place, find_place
 from .readers.pillow import Kind, PillowSource, kind_of, num_frames
 from .readers.reader import READERS, Reader, suffix_of
 from .readers.source import ReaderSource
+from .readers.tiled import TiledSource
 from .served_source import ServedSource
 from .stack import StackSource
+from .tiling import find_tiling
 
 log = logging.getLogger(__name__)
 
@@ -57,6 +59,10 @@ def open_image(
         from .readers.ome_zarr import ZarrSource  # every command comes by here, and few need it
 
         return ZarrSource(given, *zarr, choice, page)
+    if (tiling := find_tiling(given)) is not None:
+        if page not in (None, 1):
+            raise ImageError(f"{tiling.where} has no pages: leave out --pages")
+        return TiledSource(tiling, choice)
     place, head = _looked_at(given)
     if (kind := kind_of(place, head)) is not None:
         return PillowSource(place, kind, choice, page)
@@ -91,6 +97,8 @@ def num_pages(path: str | os.PathLike[str]) -> int:
         from .readers.ome_zarr import num_planes
 
         return num_planes(*zarr)
+    if find_tiling(given) is not None:
+        return 1
     place, head = _looked_at(given)
     if (kind := kind_of(place, head)) is not None:
         return num_frames(place, kind)

@@ -40,13 +40,15 @@ class Statistics:
     """whether anything is no data"""
     occupancy: Occupancy | None
     """None where every square holds data"""
+    num_unnumbered: int = 0
+    """values, NaN or infinite, that are not what stands for no data: the nodata value, or NaN where there is none"""
 
 
 def measure(source: ImageSource, percentiles: tuple[float, float] = (LOW, HIGH)) -> Statistics:
     """Read the whole image once, row by row; nothing of it stays in memory but counts."""
     info = source.info
     bands = [Histogram(info.dtype) for _ in range(info.num_bands)]
-    together, squares, has_holes = Histogram(info.dtype), [], False
+    together, squares, has_holes, num_unnumbered = Histogram(info.dtype), [], False, 0
     for box in source.bands_of_rows(_ROWS):
         pixels, valid = source.look(box)
         for band, histogram in enumerate(bands):
@@ -54,6 +56,7 @@ def measure(source: ImageSource, percentiles: tuple[float, float] = (LOW, HIGH))
             histogram.add(values)
             if band in info.shown_bands:
                 together.add(values)
+        num_unnumbered += _num_unnumbered(pixels, float("nan") if info.nodata is None else info.nodata)
         has_holes = has_holes or (valid is not None and not valid.all())
         squares.append(np.ones((1, 1), bool) if valid is None else squares_of(np.asarray(valid.any(axis=0))))
     whole = None if info.holes == "none" else np.concatenate(squares)
@@ -62,7 +65,16 @@ def measure(source: ImageSource, percentiles: tuple[float, float] = (LOW, HIGH))
         bands=tuple(_levels(histogram, percentiles) for histogram in bands),
         has_holes=has_holes,
         occupancy=None if whole is None or whole.all() else Occupancy.of(whole, height=info.height, width=info.width),
+        num_unnumbered=num_unnumbered,
     )
+
+
+def _num_unnumbered(pixels: np.ndarray, hole: float) -> int:
+    """Values that are no numbers, and not the one that stands for no data either."""
+    if pixels.dtype.kind != "f":
+        return 0
+    held = np.isnan(pixels) if np.isnan(hole) else pixels == pixels.dtype.type(hole)
+    return int((~np.isfinite(pixels) & ~held).sum())
 
 
 def _levels(histogram: Histogram, percentiles: tuple[float, float]) -> Levels | None:

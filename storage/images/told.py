@@ -7,7 +7,8 @@ from __future__ import annotations
 import base64
 import math
 import struct
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -64,12 +65,24 @@ class Level:
 
 def read_told(level: Level, num_bands: int, shape: tuple[int, int], where: str) -> Told:
     """``shape``: height and width of the array. Raises ImageError, one line, for what contradicts itself."""
-    try:
+    with _understood(where):
         found = _of_array(level, num_bands, shape)
         table = level.group.attributes.get("gigatile") if level.group is not None else None
         if isinstance(table, dict) and len(table.get("bands", ())) == num_bands:
-            return _of_table(found, table, level, shape)
+            return _of_table(found, table, level.number, shape)
         return _of_ome(found, level, num_bands)
+
+
+def read_table(table: Mapping[str, Any], shape: tuple[int, int], where: str) -> Told:
+    """What gigatile's own table beside tiles says of a picture of ``shape``, height and width. Raises as read_told."""
+    with _understood(where):
+        return _of_table(Told(), table, 0, shape)
+
+
+@contextmanager
+def _understood(where: str) -> Iterator[None]:
+    try:
+        yield
     except (KeyError, TypeError, ValueError, AttributeError, IndexError, CRSError, struct.error) as error:
         if isinstance(error, ImageError):
             raise
@@ -137,10 +150,10 @@ def _density(level: Level) -> tuple[float, float] | None:
     return (found["x"], found["y"]) if {"x", "y"} <= set(found) else None
 
 
-def _of_table(told: Told, table: Mapping[str, Any], level: Level, shape: tuple[int, int]) -> Told:
-    """gigatile's own words, that of the place where the array has the size that they are of."""
+def _of_table(told: Told, table: Mapping[str, Any], number: int, shape: tuple[int, int]) -> Told:
+    """gigatile's own words, that of the place where level ``number`` has the size that they are of."""
     bands, notes = table["bands"], told.notes
-    is_same = level.number == 0 and (table.get("height"), table.get("width")) == shape
+    is_same = number == 0 and (table.get("height"), table.get("width")) == shape
     geo = told.geo
     if is_same:
         geo = _place_of_table(table)

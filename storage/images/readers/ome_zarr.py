@@ -15,14 +15,13 @@ from storage.images.identity import with_words
 from storage.images.info import ImageInfo
 from storage.images.layout import DTYPES, Choice
 from storage.images.members import refuse
-from storage.images.metadata import Metadata
 from storage.images.opened import ImageSource
 from storage.images.pages import chosen
 from storage.images.place import Place
-from storage.images.shown import check_bands, find_shown
 from storage.images.told import Level, Told, place_of_variable, read_told
 
 from .axes import Axes, named_axes, unnamed_axes
+from .carried import carried_metadata, choose, find_alpha
 from .zarr_array import ZarrPlane, open_array
 
 _FIRST_AXES = ("t", "c", "z", "y", "x")
@@ -50,8 +49,8 @@ class ZarrSource(ImageSource):
             raise ImageError(f"{where} is empty ({' x '.join(map(str, array.shape))}); expected pixels")
         self._plane = ZarrPlane(array, axes, axes.plane(self._page - 1), where, dtype)
         told = _placed(hierarchy, self._level, axes, read_told(self._level, axes.num_bands, shape, where))
-        self._alpha, alpha_notes = _find_alpha(where, told, axes.num_bands, choice)
-        self._bands, (shown, shown_notes) = _choose(where, axes.num_bands, told, self._alpha, choice)
+        self._alpha, alpha_notes = find_alpha(where, told, axes.num_bands, choice)
+        self._bands, (shown, shown_notes) = choose(where, axes.num_bands, told, self._alpha, choice)
         self._nodata, nodata_notes = _nodata(told.nodata, dtype)
         notes = (*notes, *said, *how, *told.notes, *alpha_notes, *shown_notes, *nodata_notes, *self._plane.notes)
         self.info = ImageInfo(
@@ -72,7 +71,7 @@ class ZarrSource(ImageSource):
             shown=shown,
             holes=_holes(self._nodata, dtype, self._alpha),
             notes=notes,
-            metadata=_metadata(told, self._bands),
+            metadata=carried_metadata(told, self._bands),
         )
         self.read(Box(top=0, left=0, height=1, width=1))
 
@@ -243,31 +242,6 @@ def _placed(hierarchy: Hierarchy, level: Level, axes: Axes, told: Told) -> Told:
     return replace(told, geo=replace(geo, crs_wkt=geo.crs_wkt or told.geo.crs_wkt), notes=(*told.notes, *notes))
 
 
-def _find_alpha(where: str, told: Told, count: int, choice: Choice) -> tuple[int, tuple[str, ...]]:
-    """The band that is opacity, from 1, 0 for none, and what is to be said of that."""
-    band = told.alpha
-    if not band:
-        if choice.alpha == "band":
-            raise ImageError(f"{where} has {count} bands, none of which says that it is alpha: leave --alpha out")
-        return 0, ()
-    if choice.alpha == "none":
-        return 0, (f"band {band} is carried as data, as --alpha none asks",)
-    if choice.alpha == "auto" and any(band in (asked or ()) for asked in (choice.shown, choice.only)):
-        return 0, (f"band {band} says that it is alpha, but --bands asks for it: it is carried as data",)
-    return band, ()
-
-
-def _choose(
-    where: str, count: int, told: Told, alpha: int, choice: Choice
-) -> tuple[tuple[int, ...], tuple[tuple[int, ...], tuple[str, ...]]]:
-    """The bands to carry, from 0, and those among them that are shown. Raises ImageError, one line."""
-    for asked in (choice.only, choice.shown):
-        check_bands(where, count, asked)
-    bands = tuple(choice.only or (band for band in range(1, count + 1) if band != alpha))
-    colours = [told.bands[band - 1].colour for band in bands]
-    return tuple(band - 1 for band in bands), find_shown(where, bands, colours, choice.shown)
-
-
 def _nodata(value: float | None, dtype: str) -> tuple[float | None, tuple[str, ...]]:
     """What a pixel can be of it."""
     kind = np.dtype(dtype)
@@ -277,14 +251,3 @@ def _nodata(value: float | None, dtype: str) -> tuple[float | None, tuple[str, .
     if value == value and limits.min <= value <= limits.max and value == int(value):
         return value, ()
     return None, (f"its nodata value {value:g} is none that {dtype} can have: it is left out",)
-
-
-def _metadata(told: Told, bands: Sequence[int]) -> Metadata:
-    # a band that says it is alpha and is carried is data
-    kept = [told.bands[band] for band in bands]
-    return Metadata(
-        tags=told.tags,
-        namespaces=told.namespaces,
-        bands=tuple(replace(band, colour="undefined") if band.colour == "alpha" else band for band in kept),
-        embedded=told.embedded,
-    )

@@ -64,6 +64,34 @@ def test_holes_without_a_number_of_their_own(bands: int, hole: str | None) -> No
     assert (facts.holes, facts.hole) == ("bands" if bands == 2 else "pixels", hole)
 
 
+@pytest.mark.parametrize(
+    ("nodata", "odd", "becomes"),
+    [
+        (-9999.0, np.nan, "-9999"),
+        (-9999.0, np.inf, "-9999"),
+        (float("-inf"), np.nan, "-inf"),
+        (float("nan"), np.inf, "nan"),
+        (None, np.inf, "nan"),
+        (-9999.0, -9999.0, None),
+        (float("-inf"), -np.inf, None),
+        (float("nan"), np.nan, None),
+        (None, np.nan, None),
+    ],
+)
+def test_no_numbers_that_become_the_value_of_holes_are_spoken_of(
+    nodata: float | None, odd: float, becomes: str | None, caplog: pytest.LogCaptureFixture
+) -> None:
+    pixels = np.ones((1, 4, 5), np.float32)
+    pixels[0, 0, :2] = odd
+    source = Holey(pixels, np.isfinite(pixels) & (pixels != -9999))
+    source.info = dataclasses.replace(source.info, nodata=nodata)
+    facts = describe_image(source, ALL)
+    assert (facts.holes, facts.hole) == ("bands", "nan" if nodata is None else repr(nodata))
+    said = [record.getMessage().partition(": ")[2] for record in caplog.records]
+    words = f"2 of its values are NaN or infinite: they are holes, and become {becomes} as all holes of a result are"
+    assert said == ([] if becomes is None else [words])
+
+
 def test_squares_without_data_are_noted() -> None:
     valid = np.ones((3, 40, 50), bool)
     valid[:, :32, :32] = False

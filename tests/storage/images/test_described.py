@@ -99,6 +99,15 @@ def test_a_nodata_value_that_no_pixel_can_have_is_spoken_of(tmp_path: Path, dtyp
     assert note.endswith(f"is none that {dtype} can have: it is left out")
 
 
+def test_one_band_of_many_may_name_a_value_that_none_can_have(tmp_path: Path) -> None:
+    pixels = picture(6, 8, 3, "uint8")
+    with open_image(write_bands(tmp_path, pixels, [None, 7, -9999])) as source:
+        assert (source.info.nodata, source.info.holes) == (7, "bands")
+        first, second = [note for note in source.info.notes if "nodata" in note]
+    assert first == "its nodata value -9999 is none that uint8 can have: it is left out"
+    assert second.startswith("its bands name different nodata values (none, 7)")
+
+
 def test_of_a_file_that_names_none_nothing_is_said(tmp_path: Path) -> None:
     info, _ = described(write_raster(tmp_path / "a.tif", picture(6, 8, 1)))
     assert not [note for note in info.notes if "nodata" in note]
