@@ -159,11 +159,7 @@ ROWS: tuple[Row, ...] = (
     Row(
         setting="sampling.detail",
         when=lambda case: bool(case.asked.sampling.detail) and case.all(lambda plan: not draws_detail(plan)),
-        why=lambda case: (
-            "the first enlargement is not the restoration module's"
-            if case.recipe.sampling.coarse != "restored" or not case.plan.uses_coarse
-            else f"detail is drawn at the scale {case.plan.geometry.native_scale} alone"
-        ),
+        why="it is drawn for the restoration module's enlargement, at the scale that the denoiser was trained for",
     ),
     Row(
         setting="sampling.start",
