@@ -14,8 +14,8 @@ from storage.images.place import find_place
 from storage.images.tiling import Tiling, find_tiling
 
 DZI = (
-    '<?xml version="1.0"?><Image xmlns="http://schemas.microsoft.com/deepzoom/2008" Format="{format}" Overlap="{overlap}"'
-    ' TileSize="254"><Size Height="{height}" Width="600"/></Image>'
+    '<?xml version="1.0"?><Image xmlns="http://schemas.microsoft.com/deepzoom/2008" Format="{format}"'
+    ' Overlap="{overlap}" TileSize="254"><Size Height="{height}" Width="600"/></Image>'
 )
 INFO: dict[str, Any] = {
     "@context": "http://iiif.io/api/image/3/context.json",
