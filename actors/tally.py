@@ -6,7 +6,8 @@ import time
 from collections import Counter, defaultdict
 from dataclasses import dataclass, field
 
-from actors.schedule.task import Kind, Outcome
+from actors.schedule.task import Kind, Outcome, Task
+from actors.timeline import Timeline
 
 
 @dataclass(slots=True, kw_only=True)
@@ -27,6 +28,8 @@ class Tally:
     """time.monotonic() at which each present worker was admitted"""
     past_worker_seconds: float = 0.0
     """presence of workers that are gone"""
+    timeline: Timeline | None = None
+    """what else is told of it all"""
 
     @property
     def worker_seconds(self) -> float:
@@ -34,15 +37,38 @@ class Tally:
         now = time.monotonic()
         return self.past_worker_seconds + sum(now - start for start in self.joined.values())
 
-    def count(self, kind: Kind, outcome: Outcome) -> None:
-        """A task is finished."""
+    def admit(self, worker: str) -> None:
+        """A worker is let in: its clock runs."""
+        now = self.joined[worker] = time.monotonic()
+        self.first_join = now if self.first_join is None else self.first_join
+        self.note("joined", worker)
+
+    def note(self, what: str, worker: str = "", text: str = "") -> None:
+        """Something for the timeline."""
+        if self.timeline is not None:
+            self.timeline.note(what, worker, text)
+
+    def flush(self, *, at_once: bool = False) -> None:
+        """Write the timeline where that is due; see Timeline.flush."""
+        if self.timeline is not None:
+            self.timeline.requeues = dict(self.requeues)
+            self.timeline.flush(at_once=at_once)
+
+    def count(self, worker: str, task: Task, outcome: Outcome, *, counts: bool) -> None:
+        """A worker has ended a task; ``counts``: and its result is of use."""
+        if self.timeline is not None:
+            self.timeline.note_task(worker, task, outcome, counts=counts)
+        if not counts:
+            return
+        kind = task.kind
         self.done[kind] += 1
         self.seconds[kind] += outcome.seconds
         self.backbone_seconds += outcome.backbone_seconds
         self.forwards += outcome.forwards
         self.peak_bytes = max(self.peak_bytes, outcome.peak_bytes)
 
-    def dismiss(self, worker: str) -> None:
+    def dismiss(self, worker: str, reason: str = "") -> None:
         """A worker is gone: its clock stops."""
         if worker in self.joined:
             self.past_worker_seconds += time.monotonic() - self.joined.pop(worker)
+            self.note("lost", worker, reason)

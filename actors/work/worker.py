@@ -77,6 +77,7 @@ class Worker:
             forwards=self.replica.forwards,
             active=done.active,
             peak_bytes=resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024,
+            ended=time.time(),
         )
         return outcome, done.contributions
 

@@ -48,6 +48,8 @@ class Reporter:
     """raises FencedError where a newer coordinator has taken over, to which the status belongs"""
     on_status: Callable[[dict[str, Any]], None] = lambda _status: None
     """hears the status whenever the loop ticks"""
+    on_stage: Callable[[str], None] = lambda _stage: None
+    """hears how each stage outside the driving loop begins, and how the sitting ended"""
     stage: str = "starting"
     started: float = field(default_factory=time.monotonic)
     _tally: Tally = field(default_factory=Tally)
@@ -71,6 +73,7 @@ class Reporter:
     def tick(self, tally: Tally) -> None:
         """Called about once a second by the driving loop, and after it."""
         self._tally = tally
+        tally.flush()
         status = self.status(tally)
         self.on_status(status)
         now = time.monotonic()
@@ -89,6 +92,7 @@ class Reporter:
     def announce(self, stage: str, text: str = "") -> None:
         """A stage outside the driving loop: checking, ingest, export."""
         self.stage = stage
+        self.on_stage(stage)
         self._write({**self.status(self._tally), "stage": stage})
         if self._bar is not None:
             self._bar.update(self._bar_task, description=stage, text=text)
@@ -103,6 +107,7 @@ class Reporter:
 
     def finish(self, tally: Tally, state: str, **extra: Any) -> None:
         """The last status of a sitting: finished, stopped or failed."""
+        self.on_stage(state)
         self._write({**self.status(tally), "state": state, "stage": state, **extra})
 
     def _write(self, status: dict[str, Any]) -> None:
