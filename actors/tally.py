@@ -71,4 +71,4 @@ class Tally:
         """A worker is gone: its clock stops."""
         if worker in self.joined:
             self.past_worker_seconds += time.monotonic() - self.joined.pop(worker)
-            self.note("lost", worker, reason)
+            self.note("gone", worker, reason)

@@ -55,7 +55,7 @@ class Happening:
 
     time: Moment
     what: str
-    """stage, joined, lost, refused or failed"""
+    """stage, joined, gone, refused or failed"""
     worker: str = ""
     text: str = ""
 

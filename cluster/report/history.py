@@ -161,7 +161,7 @@ def _presences(happenings: list[Happening], workers: list[str], tasks: Tasks, en
     for one in happenings:
         if one.what == "joined":
             since[one.worker] = one.time
-        elif one.what == "lost" and one.worker in since:
+        elif one.what == "gone" and one.worker in since:
             found.append(Presence(worker=workers.index(one.worker), begun=since.pop(one.worker), ended=one.time))
     found += [Presence(worker=workers.index(name), begun=begun, ended=ended) for name, begun in since.items()]
     told = {one.worker for one in found}

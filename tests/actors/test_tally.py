@@ -53,6 +53,6 @@ def test_the_timeline_hears_of_all(tmp_path: Path) -> None:
     assert not isinstance(segment, str)
     assert [(one.what, one.worker, one.text) for one in segment.happenings] == [
         ("joined", "a", ""),
-        ("lost", "a", "its GPU is lost"),
+        ("gone", "a", "its GPU is lost"),
     ]
     assert (segment.generation, segment.requeues, segment.tasks.counts) == (2, {"late": 3}, (False,))

@@ -17,7 +17,7 @@ EARLY = segment(
 )
 LATE = segment(
     [("a", "merge", 14.0, 15.0, 0.0), ("b", "decode", 15.0, 18.0, 2.0)],
-    [(15.0, "joined", "b", ""), (16.0, "lost", "a", "gone"), (20.0, "stage", "", "stopped")],
+    [(15.0, "joined", "b", ""), (16.0, "gone", "a", "gone"), (20.0, "stage", "", "stopped")],
     generation=3,
     number=1,
     requeues={"late": 1, "worker lost": 2},

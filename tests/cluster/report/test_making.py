@@ -32,7 +32,7 @@ def test_a_report_of_two_sittings(case: Case, tmp_path: Path) -> None:
     ended = [
         (990.0, "stage", "", "checking"),
         (1000.0, "joined", "tile-1", ""),
-        (1036.0, "lost", "tile-1", "a <b> fell"),
+        (1036.0, "gone", "tile-1", "a <b> fell"),
     ]
     write_segment(store.root, segment(rows, ended, generation=2, requeues={"worker lost": 2}))
     write_segment(store.root, segment([], [(2000.0, "stage", "", "finished")], generation=10))

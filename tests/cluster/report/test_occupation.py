@@ -16,7 +16,7 @@ DENOISE, MERGE = PHASES.index("denoise"), PHASES.index("merge")
 def history(rows: list[Row], *, end: float = 20.0) -> History:
     workers = sorted({row[0] for row in rows})
     joined_ = [(10.0, "joined", worker, "") for worker in workers]
-    lost = [(end, "lost", worker, "") for worker in workers]
+    lost = [(end, "gone", worker, "") for worker in workers]
     happenings = [(8.0, "stage", "", "workers"), *joined_, *lost, (end, "stage", "", "finished")]
     (found,) = histories([segment(rows, happenings)])
     return found

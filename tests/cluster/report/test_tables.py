@@ -18,7 +18,7 @@ from .histories import segment
                 (100.0, "stage", "", "checking"),
                 (110.0, "stage", "", "workers"),
                 (120.0, "joined", "a", ""),
-                (200.0, "lost", "a", "gone"),
+                (200.0, "gone", "a", "gone"),
                 (210.0, "stage", "", "finished"),
             ],
             requeues={"late": 1, "worker lost": 2},
