@@ -138,8 +138,9 @@ def _hand_out(run: DrivenRun) -> None:
     for attempt in coordinator.assign(time.monotonic()):
         attempt.sums = run.sums.of(attempt.task)
         run.executor.submit(attempt, coordinator.graph.parts(attempt.task))
-    for worker in coordinator.overdue(time.monotonic()):
+    for worker in coordinator.overdue(now := time.monotonic()):
         run.executor.kill(worker, "a task of its own is late for the second time")
+    run.tally.watch(coordinator, now)
 
 
 def _take_in(run: DrivenRun, event: Event) -> None:
@@ -157,8 +158,7 @@ def _take_in(run: DrivenRun, event: Event) -> None:
         elif task.kind in CONTRIBUTING:
             executor.accept(event.attempt)
         tally.count(event.worker, task, event.outcome, counts=counts)
-    tally.num_workers = len(coordinator.members)
-    tally.requeues = dict(coordinator.requeues)
+    tally.num_workers, tally.requeues = len(coordinator.members), dict(coordinator.requeues)
 
 
 def _take_failure(run: DrivenRun, event: TaskFailed) -> None:

@@ -25,6 +25,7 @@ from cluster.console.screen import Terminal
 from cluster.console.surroundings import owner
 from cluster.job import Work
 from cluster.machines.backend import Start
+from cluster.machines.meters import publishing
 from cluster.machines.placement import backend_of
 from cluster.pictures.transfer import Exported
 from pipeline.plan.cost import Price
@@ -167,7 +168,7 @@ def _reporting(sitting: Sitting, graph: Graph, tally: Tally) -> Reporter:
         generation=sitting.lease.generation,
         check=sitting.lease.check,
         console=Terminal(stderr=True, quiet=sitting.on_status is not None),
-        on_status=sitting.on_status or (lambda _status: None),
+        on_status=publishing(sitting.prepared.plan.hash, sitting.on_status),
         on_stage=functools.partial(tally.note, "stage", ""),
     )
 

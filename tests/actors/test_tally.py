@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 
 from actors.schedule.task import Kind, Outcome, Task
-from actors.tally import Tally
+from actors.tally import WATCH_SECONDS, Tally
 from actors.timeline import Timeline
 from storage.objects.root import ObjectRoot
 from storage.timeline import read_segments
@@ -38,6 +40,24 @@ def test_presence_of_workers_is_summed(monkeypatch: pytest.MonkeyPatch) -> None:
     assert tally.worker_seconds == 3.0 + 10.0 + 7.0
     assert set(tally.joined) == {"b", "c"}
     assert tally.first_join == 103.0
+
+
+def test_who_waits_is_sampled() -> None:
+    """Seconds since the look before, for each who has nothing; looks that are too near are none."""
+    tally = Tally()
+
+    def coordinator(*attempts: int, live: dict[int, int] | None = None) -> Any:
+        members = {str(place): SimpleNamespace(attempts=[0] * num) for place, num in enumerate(attempts)}
+        return SimpleNamespace(members=members, items=SimpleNamespace(live=live or {}))
+
+    tally.watch(coordinator(0, 0), 100.0)
+    assert (tally.waiting_seconds, tally.frontier) == (0.0, None)
+    tally.watch(coordinator(0, 2, 0, 1, live={3: 4, 5: 1, 2: 0}), 102.0)
+    assert (tally.waiting_seconds, tally.frontier) == (4.0, (3, 5))
+    tally.watch(coordinator(0, 0, 0), 102.0 + WATCH_SECONDS / 2)
+    assert tally.waiting_seconds == 4.0
+    tally.watch(coordinator(1, 0, 0), 103.0)
+    assert tally.waiting_seconds == 6.0
 
 
 def test_the_timeline_hears_of_all(tmp_path: Path) -> None:
