@@ -118,7 +118,7 @@ def drive(run: DrivenRun) -> Tally:
         _delete_garbage(run, len(coordinator.items.garbage))
     finally:
         for worker in list(run.tally.joined):
-            run.tally.dismiss(worker)
+            run.tally.dismiss(worker, "the sitting ends")
         try:
             _write_journal(run)
         finally:
@@ -138,8 +138,9 @@ def _hand_out(run: DrivenRun) -> None:
     for attempt in coordinator.assign(time.monotonic()):
         attempt.sums = run.sums.of(attempt.task)
         run.executor.submit(attempt, coordinator.graph.parts(attempt.task))
-    for worker in coordinator.overdue(time.monotonic()):
+    for worker in coordinator.overdue(now := time.monotonic()):
         run.executor.kill(worker, "a task of its own is late for the second time")
+    run.tally.watch(coordinator, now)
 
 
 def _take_in(run: DrivenRun, event: Event) -> None:
@@ -147,44 +148,44 @@ def _take_in(run: DrivenRun, event: Event) -> None:
     if isinstance(event, WorkerJoined):
         _welcome(run, event)
     elif isinstance(event, WorkerLost):
-        _dismiss(run, event.worker)
+        _dismiss(run, event.worker, event.reason)
     elif isinstance(event, TaskFailed):
         _take_failure(run, event)
-    elif coordinator.finish(event.worker, event.attempt.number, event.outcome):
-        if event.attempt.task.kind in CONTRIBUTING:
-            executor.accept(event.attempt)
-        tally.count(event.attempt.task.kind, event.outcome)
     else:
-        executor.discard(event.attempt)
-    tally.num_workers = len(coordinator.members)
-    tally.requeues = dict(coordinator.requeues)
+        task, counts = event.attempt.task, coordinator.finish(event.worker, event.attempt.number, event.outcome)
+        if not counts:
+            executor.discard(event.attempt)
+        elif task.kind in CONTRIBUTING:
+            executor.accept(event.attempt)
+        tally.count(event.worker, task, event.outcome, counts=counts)
+    tally.num_workers, tally.requeues = len(coordinator.members), dict(coordinator.requeues)
 
 
 def _take_failure(run: DrivenRun, event: TaskFailed) -> None:
     task, worker = event.attempt.task, event.worker
     log.warning("%s failed on %s: %s", task, worker, event.reason)
+    run.tally.note("failed", worker, f"{task}: {event.reason}")
     to_blame = run.coordinator.fail(worker, event.attempt.number, event.reason, event.fault)
     if to_blame and run.executor.renew(worker, f"{task} failed on it"):
-        # at once, so that it is given nothing more
-        _dismiss(run, worker)
+        _dismiss(run, worker, f"{task} failed on it")  # at once, so that it is given nothing more
 
 
-def _dismiss(run: DrivenRun, worker: str) -> None:
+def _dismiss(run: DrivenRun, worker: str, reason: str) -> None:
     run.coordinator.leave(worker)
-    run.tally.dismiss(worker)
+    run.tally.dismiss(worker, reason)
 
 
 def _welcome(run: DrivenRun, event: WorkerJoined) -> None:
     """Give a new worker work, or end it; raises WrongWorkerError where no other is there or on the way."""
-    objection, tally = _object(run, event.hello), run.tally
+    objection = _object(run, event.hello)
     if objection is not None:
         log.warning("worker %s is not admitted: %s", event.worker, objection)
+        run.tally.note("refused", event.worker, objection)
         if not run.executor.refuse(event.worker, "its results would differ from the plan's"):
             raise WrongWorkerError(objection)
         return
     run.coordinator.join(event.worker, event.kinds)
-    tally.joined[event.worker] = time.monotonic()
-    tally.first_join = tally.joined[event.worker] if tally.first_join is None else tally.first_join
+    run.tally.admit(event.worker)
 
 
 def _object(run: DrivenRun, hello: Hello) -> str | None:

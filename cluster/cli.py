@@ -19,6 +19,7 @@ from cluster.console.screen import VisibleFormatter, err
 from cluster.console.surroundings import check_folder, is_unread, last_output
 from cluster.console.whereabouts import place_of
 from cluster.terminal.arguments import takes_job
+from cluster.terminal.observing import app as observing
 from cluster.terminal.options import JsonOpt, RunArg
 from cluster.terminal.pictures import app as pictures
 from cluster.terminal.printing import (
@@ -45,6 +46,7 @@ app = typer.Typer(
 )
 
 app.add_typer(pictures)
+app.add_typer(observing)
 
 
 def _to_terminal() -> logging.StreamHandler[TextIO]:

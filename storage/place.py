@@ -2,6 +2,7 @@
 
     plan.json    status.json    probe-<32 hex digits>
     journal/00000042            lease/0003    lease/0003.heartbeat    lease/0003.released
+    timeline/00000003-00000000
     blobs/<names>.npz           blobs/<names>.json
     <array>/zarr.json           <array>/c/0/<row>/<column>            of arrays in the folders of ARRAYS
 
@@ -23,9 +24,10 @@ ARRAYS = ("pixels", "valid", "cond", "z", "history", "words", "moments", "disagr
 _PROBE = r"probe-[0-9a-f]{32}"
 _LEASE = r"lease/\d{4,}(\.heartbeat|\.released)?"
 _JOURNAL = r"journal/\d{8}"
+_TIMELINE = r"timeline/\d{8,}-\d{8,}"
 _ARRAY = rf"({'|'.join(ARRAYS)})(/[\w-]+)*"
 _KEY = re.compile(
-    rf"plan\.json|status\.json|{_LEASE}|{_JOURNAL}|blobs/[\w/-]+\.(npz|json)|{_ARRAY}/(zarr\.json|c/0/\d+/\d+)"
+    rf"plan\.json|status\.json|{_LEASE}|{_JOURNAL}|{_TIMELINE}|blobs/[\w/-]+\.(npz|json)|{_ARRAY}/(zarr\.json|c/0/\d+/\d+)"
 )
 _ASIDE = re.compile(r"(?P<key>.+?)(\.[0-9a-f]+\.partial|#\d+)")
 _FIRST = re.compile(rf"{_PROBE}|{_LEASE}|{_JOURNAL}|plan\.json")

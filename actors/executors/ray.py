@@ -7,6 +7,7 @@ owns both. Contributions travel as Ray objects between workers; this process hol
 from __future__ import annotations
 
 import logging
+import secrets
 import time
 from collections.abc import Callable, Sequence
 from contextlib import suppress
@@ -21,6 +22,7 @@ from actors.schedule.attempt import Attempt
 from actors.schedule.graph import Graph
 from actors.schedule.task import CONTRIBUTING, Fault, Hello, Kind, Outcome, Part, Task
 from actors.work.building import WorkerSetup, build_worker
+from pipeline.plan.plan import plan_hash
 from pipeline.tasks.contribution import Contribution
 from storage.errors import NotFiniteError
 
@@ -80,6 +82,8 @@ class RayExecutor:
         self._events: list[Event] = []
         self._retired: set[Kind] = set()
         self._num_started = 0
+        self._label = f"gigatile-{plan_hash(setup.plan)[:12]}-{secrets.token_hex(2)}"
+        """of the run, in the names of its actors: `ray list actors` tells whose they are; no two executors share one"""
         self._fill()
 
     def submit(self, attempt: Attempt, inputs: Sequence[Part]) -> None:
@@ -169,6 +173,7 @@ class RayExecutor:
         actor_class: Any = ray.remote(WorkerActor)
         threads = str(max(1, int(pool.num_cpus)))
         handle = actor_class.options(
+            name=f"{self._label}-{name}",
             num_cpus=pool.num_cpus,
             num_gpus=pool.num_gpus,
             max_concurrency=2,

@@ -48,6 +48,8 @@ class Reporter:
     """raises FencedError where a newer coordinator has taken over, to which the status belongs"""
     on_status: Callable[[dict[str, Any]], None] = lambda _status: None
     """hears the status whenever the loop ticks"""
+    on_stage: Callable[[str], None] = lambda _stage: None
+    """hears how each stage outside the driving loop begins, and how the sitting ended"""
     stage: str = "starting"
     started: float = field(default_factory=time.monotonic)
     _tally: Tally = field(default_factory=Tally)
@@ -55,8 +57,12 @@ class Reporter:
     _bar_task: Any = None
     _last_line: float = 0.0
     _last_status: float = 0.0
+    _last_log: float = 0.0
 
     def __enter__(self) -> Reporter:
+        told = {"plan": self.plan.hash, "seed": self.plan.recipe.run.seed, "versions": self.plan.versions}
+        told |= {"recipe": self.plan.recipe.name, "generation": self.generation, "run": self.store.url}
+        log.info("a sitting of %s begins", self.store.url, extra={"event": "begin", **told})
         if self.console.is_terminal:
             columns = (PlainColumn("{task.description}"), BarColumn(), PlainColumn("{task.fields[text]}"))
             self._bar = Progress(*columns, console=self.console)
@@ -71,6 +77,7 @@ class Reporter:
     def tick(self, tally: Tally) -> None:
         """Called about once a second by the driving loop, and after it."""
         self._tally = tally
+        tally.flush()
         status = self.status(tally)
         self.on_status(status)
         now = time.monotonic()
@@ -78,6 +85,9 @@ class Reporter:
         if done_all or now - self._last_status > STATUS_SECONDS:
             self._last_status = now
             self._write(status)
+        if done_all or now - self._last_log > LINE_SECONDS:
+            self._last_log = now
+            log.info("%s: %s", status["stage"], status_text(status), extra={"event": "progress", "status": status})
         if self._bar is not None:
             self._bar.update(
                 self._bar_task, completed=status["fraction"], description=status["stage"], text=status_text(status)
@@ -89,6 +99,8 @@ class Reporter:
     def announce(self, stage: str, text: str = "") -> None:
         """A stage outside the driving loop: checking, ingest, export."""
         self.stage = stage
+        self.on_stage(stage)
+        log.info("%s%s", stage, text and f": {text}", extra={"event": "stage", "stage": stage})
         self._write({**self.status(self._tally), "stage": stage})
         if self._bar is not None:
             self._bar.update(self._bar_task, description=stage, text=text)
@@ -103,6 +115,8 @@ class Reporter:
 
     def finish(self, tally: Tally, state: str, **extra: Any) -> None:
         """The last status of a sitting: finished, stopped or failed."""
+        self.on_stage(state)
+        log.info("the sitting ends: %s", state, extra={"event": "end", "state": state, **extra})
         self._write({**self.status(tally), "state": state, "stage": state, **extra})
 
     def _write(self, status: dict[str, Any]) -> None:
@@ -142,6 +156,11 @@ class Reporter:
             "backbone_share": tally.backbone_seconds / tally.worker_seconds if tally.worker_seconds > 0 else 0.0,
             "task_seconds": {str(kind): round(seconds, 2) for kind, seconds in tally.seconds.items()},
             "worker_seconds": round(tally.worker_seconds, 2),
+            "waiting_seconds": round(tally.waiting_seconds, 2),
+            "backbone_seconds": round(tally.backbone_seconds, 2),
+            "frontier": tally.frontier,
+            "bytes_read": sum(read for read, _ in tally.traffic.values()),
+            "bytes_written": sum(written for _, written in tally.traffic.values()),
             "forwards": tally.forwards,
             "peak_bytes_worker": tally.peak_bytes,
             "requeues": tally.requeues,

@@ -18,12 +18,14 @@ from actors.schedule.coordinator import Coordinator
 from actors.schedule.graph import Graph
 from actors.schedule.patience import Patience
 from actors.tally import Tally
+from actors.timeline import Timeline
 from actors.work.building import WorkerSetup
 from cluster.console.ending import tell_error, this_command
 from cluster.console.screen import Terminal
 from cluster.console.surroundings import owner
 from cluster.job import Work
 from cluster.machines.backend import Start
+from cluster.machines.meters import publishing
 from cluster.machines.placement import backend_of
 from cluster.pictures.transfer import Exported
 from pipeline.plan.cost import Price
@@ -108,12 +110,13 @@ def sit(
     ``bring_in`` makes sure that the input is in the store: it is called where anything is left to compute.
     ``early`` begins to write the picture meanwhile, where this process has nothing else to do; ``hand_out`` ends it.
     """
-    store, plan, tally = sitting.store, sitting.prepared.plan, Tally()
+    store, plan = sitting.store, sitting.prepared.plan
+    tally = Tally(timeline=Timeline(root=store.root, generation=sitting.lease.generation))
     store.root.retries.on_wait = sitting.stop_if_asked
     graph, check = Graph(plan), sitting.lease.check
     early = early if sitting.prepared.workers else None
     with (
-        _reporting(sitting, graph) as reporter,
+        _reporting(sitting, graph, tally) as reporter,
         _telling_the_end(reporter, tally, sitting.lease),
         nullcontext() if early is None else closing(early),
     ):
@@ -157,7 +160,7 @@ def _extras(exported: Exported | None, tiles_seen: Seen | None) -> dict[str, Any
     return extras if tiles_seen is None else {**extras, "tiles_seen": tiles_seen.tiles, "tiles_all": tiles_seen.all}
 
 
-def _reporting(sitting: Sitting, graph: Graph) -> Reporter:
+def _reporting(sitting: Sitting, graph: Graph, tally: Tally) -> Reporter:
     return Reporter(
         store=sitting.store,
         plan=sitting.prepared.plan,
@@ -165,13 +168,14 @@ def _reporting(sitting: Sitting, graph: Graph) -> Reporter:
         generation=sitting.lease.generation,
         check=sitting.lease.check,
         console=Terminal(stderr=True, quiet=sitting.on_status is not None),
-        on_status=sitting.on_status or (lambda _status: None),
+        on_status=publishing(sitting.prepared.plan.hash, sitting.on_status),
+        on_stage=functools.partial(tally.note, "stage", ""),
     )
 
 
 @contextmanager
 def _telling_the_end(reporter: Reporter, tally: Tally, lease: Lease) -> Iterator[None]:
-    """Say in status.json why a sitting ended before its time.
+    """Say in status.json why a sitting ended before its time, and write the rest of the timeline.
 
     The status belongs to whoever took the run over, if somebody did: what went wrong is then FencedError, whatever this
     sitting came across first.
@@ -188,6 +192,11 @@ def _telling_the_end(reporter: Reporter, tally: Tally, lease: Lease) -> Iterator
         except OSError as unwritten:
             log.warning("that the run %s could not be written to its status: %s", state, unwritten)
         raise
+    finally:
+        try:
+            tally.flush(at_once=True)
+        except OSError as unwritten:
+            log.warning("the end of the run's timeline could not be written: %s", unwritten)
 
 
 def _drive(
@@ -208,6 +217,7 @@ def _drive(
         tagger=job.tagger,
         before=sitting.before,
     )
+    tally.note("stage", text="workers")
     start = Start(job=job, workers=sitting.prepared.workers, plan=plan, setup=setup, graph=graph, room=sitting.room)
     executor, vigil = backend_of(job.address).start(start)
     run = DrivenRun(

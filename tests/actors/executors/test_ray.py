@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 import ray
+from ray.util import list_named_actors
 
 from actors.artifacts.layout import PIXELS
 from actors.executors.protocol import Executor, WorkersExhaustedError
@@ -65,6 +66,8 @@ def test_one_worker_is_killed_and_one_hangs(case: Case, expected: str, store: Ru
 
     def start(setup: WorkerSetup, graph: Graph) -> Executor:
         inner = RayExecutor(pools(2), setup, graph)
+        names = [name for name in list_named_actors() if name.startswith(f"gigatile-{case.plan.hash[:12]}-")]
+        assert {"tile-1", "tile-2"} <= {"-".join(name.split("-")[-2:]) for name in names}
         killers.append(KillingExecutor(inner, [5, 14], lambda killer: killer.send(signals.pop(0))))
         return killers[0]
 
