@@ -111,6 +111,7 @@ def drive(run: DrivenRun) -> Tally:
                 last_tick = now
                 with _put_off("the heartbeat"):
                     run.lease.beat()
+                run.tally.staffing = executor.staffing()
                 _tick(run)
             if run.should_stop():
                 raise StoppedError("stopped")

@@ -68,13 +68,14 @@ def _quiet_libraries() -> None:
 @takes_job
 def upscale(job: Job) -> None:
     """Enlarge INPUT to OUTPUT. The same command resumes what was begun; a finished run says so."""
+    from cluster.machines.waiting import Waiting
     from cluster.runs.pages import page_jobs
     from cluster.runs.upscale import upscale as do
 
     switch = StopSwitch()
     switch.install()
     with one_line_errors(), stoppable():
-        for one in page_jobs(job):
+        for one in page_jobs(job, Waiting.of(switch, is_told=True)):
             started, url = time.monotonic(), one.run_url
             result = do(
                 one,

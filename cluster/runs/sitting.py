@@ -208,7 +208,15 @@ def _drive(
         tagger=job.tagger,
         before=sitting.before,
     )
-    start = Start(job=job, workers=sitting.prepared.workers, plan=plan, setup=setup, graph=graph, room=sitting.room)
+    start = Start(
+        job=job,
+        workers=sitting.prepared.workers,
+        plan=plan,
+        setup=setup,
+        graph=graph,
+        memory=sitting.prepared.cost.memory_worker,
+        room=sitting.room,
+    )
     executor, vigil = backend_of(job.address).start(start)
     run = DrivenRun(
         store=sitting.store,
