@@ -1,4 +1,4 @@
-"""Command line: ``gigatile COMMAND``, such as upscale, generate, plan, recipes, status, clean, prompts, export."""
+"""Command line: ``gigatile COMMAND``, such as upscale, generate, plan, status, stop, clean, prompts, export."""
 
 from __future__ import annotations
 
@@ -186,6 +186,16 @@ def status(
                 print_status(table, place)
             if is_unread(sys.stdout):
                 return
+
+
+@app.command()
+def stop(run: RunArg) -> None:
+    """Stop a run in good order, from any machine that can write to its store. Its own command resumes it."""
+    from cluster.runs.stopping import stop as do
+
+    with one_line_errors():
+        table = do(run, on_asked=lambda who: err.print(f"asked {who} to stop; Ctrl-C waits no longer for it"))
+        print_status(table, None)
 
 
 @app.command()

@@ -11,9 +11,9 @@ import ray.util.client
 from ray.exceptions import RayError
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
-from actors.drive import StoppedError
 from actors.executors.protocol import NoRoomError
 from actors.executors.ray import reason_of
+from actors.stopping import StoppedError
 
 from .waiting import Waiting
 

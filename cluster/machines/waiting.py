@@ -7,15 +7,15 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
-from actors.drive import StoppedError
 from actors.executors.protocol import NoRoomError
+from actors.stopping import StoppedError
 from cluster.console.screen import err
 
 log = logging.getLogger(__name__)
 
 LOOK_SECONDS = 0.2
 """between two questions whether to stop"""
-FIRST_SECONDS, TELL_SECONDS = 3.0, 30.0
+FIRST_SECONDS, TELL_SECONDS = 5.0, 30.0
 """until it is told that, and for what, is waited; and between two such lines"""
 
 

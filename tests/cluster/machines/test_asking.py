@@ -10,8 +10,8 @@ import pytest
 import ray
 from ray.exceptions import RayTaskError, WorkerCrashedError
 
-from actors.drive import StoppedError
 from actors.executors.protocol import NoRoomError
+from actors.stopping import StoppedError
 from cluster.machines.asking import Question, UnreachableError, ask_beside, ask_worker
 from cluster.machines.waiting import Waiting
 

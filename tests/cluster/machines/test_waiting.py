@@ -6,8 +6,8 @@ from collections.abc import Callable
 
 import pytest
 
-from actors.drive import StoppedError
 from actors.executors.protocol import NoRoomError
+from actors.stopping import StoppedError
 from cluster.machines.waiting import FIRST_SECONDS, LOOK_SECONDS, Waiting
 
 
