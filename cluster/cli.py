@@ -19,6 +19,7 @@ from cluster.console.screen import VisibleFormatter, err
 from cluster.console.surroundings import check_folder, is_unread, last_output
 from cluster.console.whereabouts import place_of
 from cluster.terminal.arguments import takes_job
+from cluster.terminal.machines import app as machines
 from cluster.terminal.options import JsonOpt, RunArg
 from cluster.terminal.pictures import app as pictures
 from cluster.terminal.printing import (
@@ -44,6 +45,7 @@ app = typer.Typer(
     help="Enlarge and restore images too large for one machine with diffusion models, resumably.",
 )
 
+app.add_typer(machines)
 app.add_typer(pictures)
 
 

@@ -85,7 +85,7 @@ def _probe(address: str, as_written: str) -> None:
         raise UnreachableError(
             f"address {as_written}: {address} is the address for jobs (the dashboard's): a driver joins {host}:6379, "
             "the one that `ray start` printed, or is sent there by "
-            f"`ray job submit --address {address} -- ... --address auto`"
+            f"`gigatile submit --address {address} -- ...`"
         )
     host, _, port = rest.rpartition(":") if ":" in rest else (rest, "", "")
     number = port or DEFAULT_PORTS.get(scheme, "")
