@@ -1,10 +1,11 @@
-"""Commands about clusters: submit."""
+"""Commands about clusters: submit, kube."""
 
 from __future__ import annotations
 
 import os
 import shlex
 from collections.abc import Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -140,3 +141,28 @@ def _followed(dashboard: Any, name: str) -> int:
         return 0
     err.print(f"the job {name} ended: {state.lower()}")
     return code if code and code > 0 else 130 if state == "STOPPED" else 1
+
+
+@app.command(context_settings={"allow_interspersed_args": False})
+def kube(
+    words: Annotated[
+        list[str] | None, typer.Argument(metavar="[-- COMMAND ...]", help="upscale or generate: a job of its own")
+    ] = None,
+    spec: Annotated[str | None, typer.Option(help="TOML of the cluster, see docs/cluster.md")] = None,
+    settings: Annotated[
+        list[str] | None,
+        typer.Option("--set", metavar="KEY=VALUE", help="of the cluster, such as gpu.most=40; may be given many times"),
+    ] = None,
+) -> None:
+    """Print a manifest for KubeRay: a RayJob for a command, which resumes on a new cluster, else a RayCluster."""
+    from cluster.machines.kube_spec import read_spec
+    from cluster.machines.manifests import ray_cluster, ray_job, to_yaml
+    from storage.documents import read_text
+
+    with one_line_errors():
+        if spec is not None and not Path(spec).is_file():
+            raise FileNotFoundError(f"--spec {spec}: no such file; expected TOML, see docs/cluster.md")
+        table = "" if spec is None else read_text(Path(spec))
+        asked = read_spec(table, settings or [], where=f"--spec {spec}" if spec else "kube")
+        manifest = ray_job(asked, words, read_job(words)) if words else ray_cluster(asked)
+        print(to_yaml(manifest), end="")

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 from typer.testing import Result
 
 from cluster.job import Job, TextJob
@@ -150,3 +152,30 @@ def test_whoever_stops_to_follow_stops_no_job(run: Run, cluster: Cluster, monkey
     said = submit(run, "--follow")
     assert said.exit_code == 130
     assert f"the job {cluster.taken[0].id} goes on; it is no longer followed" in said.stderr
+
+
+def test_a_manifest_is_printed_and_nothing_else(run: Run, tmp_path: Path) -> None:
+    """A job of its own for a command, else a cluster that stays."""
+    (tmp_path / "spec.toml").write_text('image = "registry/gigatile:1"\nname = "scene"\n')
+    said = run("kube", "--spec", str(tmp_path / "spec.toml"), "--set", "gpu.most=5", "--", *WORDS)
+    assert (said.exit_code, said.stderr) == (0, "")
+    manifest = yaml.safe_load(said.stdout)
+    assert (manifest["kind"], manifest["metadata"]["name"]) == ("RayJob", "scene")
+    assert "upscale in.tif s3://bucket/out.tif --run s3://bucket/run --address auto" in manifest["spec"]["entrypoint"]
+    assert manifest["spec"]["rayClusterSpec"]["workerGroupSpecs"][1]["maxReplicas"] == 5
+    assert yaml.safe_load(run("kube", "--set", "image=x").stdout)["kind"] == "RayCluster"
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (("--spec", "gone.toml"), "--spec gone.toml: no such file"),
+        ((), "kube: image: "),
+        (("--set", "image=x", "--", "upscale", "in.tif", "out.tif"), "OUTPUT out.tif: is of a pod, which goes"),
+        (("--set", "image=x", "--", "status", "x"), "expected -- and one of upscale, generate"),
+    ],
+)
+def test_what_no_manifest_is_made_of(run: Run, words: tuple[str, ...], said: str) -> None:
+    told = run("kube", *words)
+    assert (told.exit_code, told.stdout) == (1, "")
+    assert said in told.stderr
