@@ -20,6 +20,8 @@ from actors.executors.protocol import Event, Executor, TaskFailed, WorkerJoined,
 from actors.schedule.attempt import Finished
 from actors.schedule.coordinator import Coordinator
 from actors.schedule.task import CONTRIBUTING, Hello, Item, Kind
+from actors.stopping import StoppedError as StoppedError
+from actors.stopping import raise_if_called_off
 from actors.tally import Tally
 from pipeline.plan.plan import Plan
 from storage.errors import StorageFullError
@@ -49,10 +51,6 @@ RETRY_SECONDS = 5.0
 
 class WrongWorkerError(RuntimeError):
     """The only workers there are compute other bits than the plan's device."""
-
-
-class StoppedError(RuntimeError):
-    """The run was asked to stop; it can be resumed."""
 
 
 @dataclass(slots=True, kw_only=True)
@@ -111,9 +109,11 @@ def drive(run: DrivenRun) -> Tally:
                 last_tick = now
                 with _put_off("the heartbeat"):
                     run.lease.beat()
+                run.tally.staffing = executor.staffing()
                 _tick(run)
             if run.should_stop():
                 raise StoppedError("stopped")
+            raise_if_called_off(run.lease)
         _clean_up(run, retired)
         _delete_garbage(run, len(coordinator.items.garbage))
     finally:

@@ -7,6 +7,7 @@ import time
 from collections import Counter, defaultdict
 from dataclasses import dataclass, field
 
+from actors.executors.staffing import Staffing
 from actors.schedule.coordinator import Coordinator
 from actors.schedule.task import Kind, Outcome, Task
 from actors.timeline import Timeline
@@ -28,6 +29,8 @@ class Tally:
     """tiles that went through the model; what an activity spared is not among them"""
     peak_bytes: int = 0
     num_workers: int = 0
+    staffing: Staffing | None = None
+    """which workers have a place; None before it was asked"""
     requeues: dict[str, int] = field(default_factory=dict)
     first_join: float | None = None
     """time.monotonic() when the first worker was admitted"""

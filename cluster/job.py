@@ -81,6 +81,7 @@ class Work:
     threads: int = _option(1, "threads of a worker on a CPU; part of the plan, since sums may depend on it")
     device: str = _option("auto", "auto, cpu or cuda")
     address: str = _option("local", "local: a private Ray; auto: the cluster around; host:port; ray://host:port")
+    wait: float | None = _option(None, "seconds to wait at most while no worker has room on a cluster; else for ever")
     allow_open_cluster: bool = _option(False, "join a cluster that asks for no token, and send it what the run needs")
     overwrite: bool = _option(False, "replace OUTPUT if it is there")
 

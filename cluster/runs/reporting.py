@@ -143,9 +143,10 @@ class Reporter:
         is_known = sum(tally.done.values()) > FIRST_TASKS * max(1, tally.num_workers) or not left_cost
         eta = left_cost * elapsed / session_cost if is_known and session_cost > 0 and elapsed > 0 else None
         steps = tally.done[Kind.MERGE]
+        is_waiting = tally.staffing is not None and tally.staffing.is_waiting and left_cost > 0
         return {
-            "state": "running",
-            "stage": self._stage(done),
+            "state": "waiting" if is_waiting else "running",
+            "stage": "waiting" if is_waiting else self._stage(done),
             **now,
             "total": {str(kind): count for kind, count in self.totals.items()},
             "done": {str(kind): count for kind, count in done.items()},
@@ -153,6 +154,7 @@ class Reporter:
             "region_steps_per_second": steps / elapsed if elapsed > 0 else 0.0,
             "eta_seconds": eta,
             "workers": tally.num_workers,
+            **_staffing(tally),
             "backbone_share": tally.backbone_seconds / tally.worker_seconds if tally.worker_seconds > 0 else 0.0,
             "task_seconds": {str(kind): round(seconds, 2) for kind, seconds in tally.seconds.items()},
             "worker_seconds": round(tally.worker_seconds, 2),
@@ -173,6 +175,23 @@ class Reporter:
         return "export"
 
 
+def _staffing(tally: Tally) -> dict[str, Any]:
+    """Workers that are wanted and those that have a place; and what is waited for, where none has one."""
+    staffing = tally.staffing
+    if staffing is None:
+        return {}
+    told = {"workers_asked": staffing.asked, "workers_placed": staffing.placed}
+    return told | ({"waits_for": staffing.needs} if staffing.is_waiting else {})
+
+
+def _workers(status: dict[str, Any], *, is_at_work: bool) -> str:
+    """How many there are, and of how many, where some are not there yet."""
+    num = status["workers"]
+    asked = status.get("workers_asked", num) if is_at_work else num
+    words = f"{num} worker{'' if num == 1 else 's'}" if num >= asked else f"{num} of {asked} workers"
+    return words + ("" if num or not is_at_work else ", which start")
+
+
 def _cost(kind: Kind, tally: Tally) -> float:
     if tally.done[kind]:
         return tally.seconds[kind] / tally.done[kind]
@@ -181,14 +200,15 @@ def _cost(kind: Kind, tally: Tally) -> float:
 
 def status_text(status: dict[str, Any]) -> str:
     done, total = status["done"], status["total"]
+    if status.get("waits_for") and status.get("state") == "waiting":
+        return f"waits for {status['waits_for']}; 0 of {status['workers_asked']} workers"
     is_at_work = status.get("state") == "running" and done != total
     parts = [
         f"{status['fraction']:4.0%}",
         f"region-steps {done['merge']}/{total['merge']}",
         f"decoded {done['decode']}/{total['decode']}",
         f"{status['region_steps_per_second']:.2f} region-steps/s",
-        f"{status['workers']} worker{'' if status['workers'] == 1 else 's'}"
-        + ("" if status["workers"] or not is_at_work else ", which start or wait for room in the cluster"),
+        _workers(status, is_at_work=is_at_work),
     ]
     if status["eta_seconds"] is not None:
         parts.append(f"ETA {_clock(status['eta_seconds'])}")

@@ -17,6 +17,7 @@ from actors.heartbeat import keep_beating, raise_if_fenced
 from actors.schedule.coordinator import Coordinator
 from actors.schedule.graph import Graph
 from actors.schedule.patience import Patience
+from actors.stopping import raise_if_called_off
 from actors.tally import Tally
 from actors.timeline import Timeline
 from actors.work.building import WorkerSetup
@@ -96,6 +97,7 @@ class Sitting:
     def stop_if_asked(self) -> None:
         if self.should_stop():
             raise StoppedError("stopped")
+        raise_if_called_off(self.lease)
 
 
 def sit(
@@ -218,8 +220,7 @@ def _drive(
         before=sitting.before,
     )
     tally.note("stage", text="workers")
-    start = Start(job=job, workers=sitting.prepared.workers, plan=plan, setup=setup, graph=graph, room=sitting.room)
-    executor, vigil = backend_of(job.address).start(start)
+    executor, vigil = backend_of(job.address).start(_start(sitting, setup, graph))
     run = DrivenRun(
         store=sitting.store,
         plan=plan,
@@ -234,6 +235,19 @@ def _drive(
     )
     with vigil.last_words(functools.partial(_say_last_words, sitting.lease, reporter, tally)):
         drive(run)
+
+
+def _start(sitting: Sitting, setup: WorkerSetup, graph: Graph) -> Start:
+    prepared = sitting.prepared
+    return Start(
+        job=sitting.job,
+        workers=prepared.workers,
+        plan=prepared.plan,
+        setup=setup,
+        graph=graph,
+        memory=prepared.cost.memory_worker,
+        room=sitting.room,
+    )
 
 
 def _say_last_words(lease: Lease, reporter: Reporter, tally: Tally, reason: str) -> None:

@@ -268,7 +268,7 @@ def _status_line(table: dict[str, Any]) -> str:
         line = f"{line}: {status_text(table)}"
     if "reason" in table and not is_silent:
         line = f"{line}; {table['reason']}"
-    if "time" in table and (is_silent or table["state"] == "running"):
+    if "time" in table and (is_silent or table["state"] in ("waiting", "running")):
         line += f" (written {max(0.0, time.time() - table['time']):.0f} s ago)"
     return line
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import signal
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -11,9 +12,10 @@ import ray
 from ray.util import list_named_actors
 
 from actors.artifacts.layout import PIXELS
-from actors.executors.protocol import Executor, WorkersExhaustedError
+from actors.executors.protocol import Executor, NoRoomError, WorkersExhaustedError
 from actors.executors.ray import RayExecutor, fault_of, reason_of
 from actors.executors.slots import Pool
+from actors.executors.staffing import Staffing
 from actors.schedule.coordinator import TaskFailedError
 from actors.schedule.graph import Graph
 from actors.schedule.patience import Patience
@@ -91,6 +93,17 @@ def test_workers_that_cannot_start_end_the_run(case: Case, store: RunStore, monk
         sit(case, store, start)
 
 
+def test_workers_for_whom_there_is_no_room_wait_and_say_for_what(case: Case, store: RunStore) -> None:
+    """As long as they may; and they can be called off at once."""
+    setup, huge = case.setup(store), Pool(name="tile", size=3, kinds=frozenset(Kind), num_cpus=64, memory=1 << 30)
+    for most_wait_s, is_over in ((None, False), (0.0, True)):
+        executor = RayExecutor([huge], setup, Graph(case.plan), most_wait_s=most_wait_s)
+        assert executor.staffing() == Staffing(asked=3, placed=0, cpus=192.0, memory=3 << 30)
+        with pytest.raises(NoRoomError, match="0 of 3 workers") if is_over else nullcontext():
+            assert executor.wait(0.01) == []
+        executor.close()
+
+
 def test_a_task_that_always_fails_ends_the_run_after_its_worker_was_replaced(case: Case, store: RunStore) -> None:
     store.open_array(PIXELS).delete(0)
     # the pixels are under two regions, whose tasks take turns
@@ -119,6 +132,8 @@ def test_a_tagger_in_the_prepare_pool_alone(tmp_path: Path) -> None:
     sit(case, oracle)
     tally = sit(case, store, lambda setup, graph: RayExecutor([tile, prepare], setup, graph))
     assert not tally.requeues
+    assert tally.staffing is not None
+    assert tally.staffing.placed > 0
     assert tally.backbone_seconds > 0
     assert digest(case, store) == digest(case, oracle)
     assert count_prompts(store) == count_prompts(oracle)

@@ -210,9 +210,7 @@ def test_no_field_and_no_option_is_forgotten() -> None:
     assert set(SETTINGS) >= always
     options = {f"--{one.name.replace('_', '-')}" for kind in (Job, TextJob) for one in dataclasses.fields(kind)}
     # what is computed and where, files that are opened or refused, permissions
-    plain = (
-        "output input prompt recipe model run steps seed workers threads device address overwrite allow-pickle scale"
-    )
+    plain = "output input prompt recipe model run steps seed workers threads device address overwrite scale"
     plain += " bands alpha pages value-range consistency uncertainty"
-    plain += " size negative guidance compat vocabulary settings trust-input allow-open-cluster"
+    plain += " size negative guidance compat allow-pickle vocabulary settings trust-input allow-open-cluster wait"
     assert options - {f"--{name}" for name in plain.split()} <= rows
