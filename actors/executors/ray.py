@@ -20,7 +20,7 @@ from actors.artifacts.blobs import Sums
 from actors.schedule.attempt import Attempt
 from actors.schedule.graph import Graph
 from actors.schedule.task import CONTRIBUTING, Fault, Hello, Kind, Outcome, Part, Task
-from actors.work.building import WorkerSetup, build_worker
+from actors.work.building import WorkerSetup, Workshop
 from pipeline.tasks.contribution import Contribution
 from storage.errors import NotFiniteError
 
@@ -41,10 +41,16 @@ class WorkerActor:
     """The Ray shell of a Worker: nothing here but forwarding."""
 
     def __init__(self, setup: WorkerSetup) -> None:
-        self._worker = build_worker(setup)
+        self._workshop = Workshop()
+        self._worker = self._workshop.build(setup)
 
     def hello(self) -> Hello:
         return self._worker.hello()
+
+    def take_up(self, setup: WorkerSetup) -> Hello:
+        """Work for another plan from now on, with the model that is there."""
+        self._worker = self._workshop.build(setup)
+        return self.hello()
 
     def run(self, task: Task, sums: Sums, *contributions: Contribution) -> Outcome | tuple[Outcome | Contribution, ...]:
         """The outcome; of contributing tasks, then a contribution for each region that they go to."""
