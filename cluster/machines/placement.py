@@ -8,6 +8,7 @@ from storage.registry import Registry
 from .backend import Backend, Placement
 from .ray_cluster import RayCluster
 from .this_machine import ThisMachine
+from .warm import LentJob
 
 DEVICES = ("auto", "cpu", "cuda")
 RAY = RayCluster()
@@ -38,6 +39,11 @@ def backend_of(address: str) -> Backend:
     return BACKENDS.find(scheme_of(address)) or RAY
 
 
+def backend_for(job: Work) -> Backend:
+    """The backend that a job is lent, or that of its address."""
+    return job.backend if isinstance(job, LentJob) else backend_of(job.address)
+
+
 def place(job: Work) -> Placement:
     """Connect where the job says so, and look what is there. Raises ValueError for options that cannot be."""
     workers = job.workers
@@ -47,4 +53,4 @@ def place(job: Work) -> Placement:
         raise ValueError(f"threads must be at least 1 and workers at least 0, got {job.threads} and {workers}")
     if not 0 <= job.tagger_gpu < 1:
         raise ValueError(f"--tagger-gpu must be a share from 0 up to below 1, got {job.tagger_gpu}")
-    return backend_of(job.address).place(job)
+    return backend_for(job).place(job)

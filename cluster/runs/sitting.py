@@ -24,7 +24,7 @@ from cluster.console.screen import Terminal
 from cluster.console.surroundings import owner
 from cluster.job import Work
 from cluster.machines.backend import Start
-from cluster.machines.placement import backend_of
+from cluster.machines.placement import backend_for
 from cluster.pictures.transfer import Exported
 from pipeline.plan.cost import Price
 from pipeline.plan.plan import Plan
@@ -209,7 +209,7 @@ def _drive(
         before=sitting.before,
     )
     start = Start(job=job, workers=sitting.prepared.workers, plan=plan, setup=setup, graph=graph, room=sitting.room)
-    executor, vigil = backend_of(job.address).start(start)
+    executor, vigil = backend_for(job).start(start)
     run = DrivenRun(
         store=sitting.store,
         plan=plan,
