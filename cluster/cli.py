@@ -35,7 +35,7 @@ from cluster.terminal.printing import (
 )
 
 from .guard import check_packages
-from .job import Job, TextJob
+from .job import Collection, Job, TextJob
 
 app = typer.Typer(
     add_completion=False,
@@ -66,15 +66,20 @@ def _quiet_libraries() -> None:
 
 @app.command()
 @takes_job
-def upscale(job: Job) -> None:
-    """Enlarge INPUT to OUTPUT. The same command resumes what was begun; a finished run says so."""
+def upscale(job: Collection) -> None:
+    """Enlarge INPUT to OUTPUT, or many pictures into a folder. The same command resumes what was begun."""
+    from cluster.runs.collection.inputs import is_many
     from cluster.runs.pages import page_jobs
     from cluster.runs.upscale import upscale as do
 
     switch = StopSwitch()
     switch.install()
     with one_line_errors(), stoppable():
-        for one in page_jobs(job):
+        if is_many(job):
+            from cluster.terminal.collecting import run
+
+            raise typer.Exit(run(job, switch))
+        for one in page_jobs(job.alone()):
             started, url = time.monotonic(), one.run_url
             result = do(
                 one,
