@@ -19,8 +19,8 @@ from cluster.console.screen import VisibleFormatter, err
 from cluster.console.surroundings import check_folder, is_unread, last_output
 from cluster.console.whereabouts import place_of
 from cluster.terminal.arguments import takes_job
-from cluster.terminal.observing import app as observing
 from cluster.terminal.machines import app as machines
+from cluster.terminal.observing import app as observing
 from cluster.terminal.options import JsonOpt, RunArg
 from cluster.terminal.pictures import app as pictures
 from cluster.terminal.printing import (
@@ -37,7 +37,7 @@ from cluster.terminal.printing import (
 )
 
 from .guard import check_packages
-from .job import Job, TextJob
+from .job import Collection, Job, TextJob
 
 app = typer.Typer(
     add_completion=False,
@@ -70,16 +70,21 @@ def _quiet_libraries() -> None:
 
 @app.command()
 @takes_job
-def upscale(job: Job) -> None:
-    """Enlarge INPUT to OUTPUT. The same command resumes what was begun; a finished run says so."""
+def upscale(job: Collection) -> None:
+    """Enlarge INPUT to OUTPUT, or many pictures into a folder. The same command resumes what was begun."""
     from cluster.machines.waiting import Waiting
+    from cluster.runs.collection.inputs import is_many
     from cluster.runs.pages import page_jobs
     from cluster.runs.upscale import upscale as do
 
     switch = StopSwitch()
     switch.install()
     with one_line_errors(), stoppable():
-        for one in page_jobs(job, Waiting.of(switch, is_told=True)):
+        if is_many(job):
+            from cluster.terminal.collecting import run
+
+            raise typer.Exit(run(job, switch))
+        for one in page_jobs(job.alone(), Waiting.of(switch, is_told=True)):
             started, url = time.monotonic(), one.run_url
             result = do(
                 one,

@@ -11,24 +11,30 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from actors.artifacts.blobs import Sums
     from actors.schedule.task import Hello, Outcome, Task
-    from actors.work.building import WorkerSetup
+    from actors.work.building import WorkerSetup, Workshop
     from actors.work.worker import Worker
     from pipeline.tasks.contribution import Contribution
 
 
 class WorkerActor:
-    """A worker in a process of its own; ``hello`` comes before ``run``."""
+    """A worker in a process of its own; ``hello`` comes before ``take_up`` and ``run``."""
 
     _worker: Worker
+    _workshop: Workshop
 
     def place(self) -> None:
         """Answers as soon as Ray has given this worker what it asked for, and a process."""
 
     def hello(self, setup: WorkerSetup) -> Hello:
-        """Load the model. Raises what build_worker does."""
-        from actors.work.building import build_worker
+        """Load the model. Raises what Workshop.build does."""
+        from actors.work.building import Workshop
 
-        self._worker = build_worker(setup)
+        self._workshop = Workshop()
+        return self.take_up(setup)
+
+    def take_up(self, setup: WorkerSetup) -> Hello:
+        """Work for another plan from now on, with the model that is there."""
+        self._worker = self._workshop.build(setup)
         return self._worker.hello()
 
     def run(self, task: Task, sums: Sums, *contributions: Contribution) -> Outcome | tuple[Outcome | Contribution, ...]:

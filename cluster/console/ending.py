@@ -18,15 +18,14 @@ CALLED_OFF = 3
 """exit code of a command that `gigatile stop` ended: what starts failed commands again should leave this one"""
 
 
-@contextmanager
-def one_line_errors() -> Iterator[None]:
-    """Turn what a user can cause into one line on stderr and exit code 1; bugs keep their traceback."""
+def known_errors() -> tuple[type[Exception], ...]:
+    """What a user can cause."""
     from actors.drive import WrongWorkerError
     from actors.executors.protocol import RayDiedError, WorkersExhaustedError
     from actors.schedule.coordinator import TaskFailedError
     from storage.errors import CorruptRegionError, FencedError, MissingRegionError, RegionConflictError, RunBusyError
 
-    known = (
+    return (
         ValueError,
         OSError,
         ImportError,
@@ -41,9 +40,16 @@ def one_line_errors() -> Iterator[None]:
         RegionConflictError,
         RunBusyError,
     )
+
+
+@contextmanager
+def one_line_errors() -> Iterator[None]:
+    """Turn what a user can cause into one line on stderr and exit code 1; bugs keep their traceback."""
+    from actors.executors.protocol import RayDiedError
+
     try:
         yield
-    except known as e:
+    except known_errors() as e:
         if os.environ.get("GIGATILE_TRACEBACK"):
             raise
         text = " ".join(str(e).split()) or type(e).__name__

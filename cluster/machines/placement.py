@@ -9,6 +9,7 @@ from .backend import Backend, Placement
 from .ray_cluster import RayCluster
 from .this_machine import ThisMachine
 from .waiting import Waiting
+from .warm import LentJob
 
 DEVICES = ("auto", "cpu", "cuda")
 RAY = RayCluster()
@@ -39,6 +40,11 @@ def backend_of(address: str) -> Backend:
     return BACKENDS.find(scheme_of(address)) or RAY
 
 
+def backend_for(job: Work) -> Backend:
+    """The backend that a job is lent, or that of its address."""
+    return job.backend if isinstance(job, LentJob) else backend_of(job.address)
+
+
 def place(job: Work, waiting: Waiting | None = None) -> Placement:
     """Connect where the job says so, and look what is there. Raises ValueError for options that cannot be.
 
@@ -53,4 +59,4 @@ def place(job: Work, waiting: Waiting | None = None) -> Placement:
         raise ValueError(f"--tagger-gpu must be a share from 0 up to below 1, got {job.tagger_gpu}")
     if job.wait is not None and not 0 <= job.wait < float("inf"):
         raise ValueError(f"--wait {job.wait:g}: expected seconds, 0 or more; leave it out to wait for ever")
-    return backend_of(job.address).place(job, waiting or Waiting())
+    return backend_for(job).place(job, waiting or Waiting())

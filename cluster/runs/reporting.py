@@ -211,11 +211,11 @@ def status_text(status: dict[str, Any]) -> str:
         _workers(status, is_at_work=is_at_work),
     ]
     if status["eta_seconds"] is not None:
-        parts.append(f"ETA {_clock(status['eta_seconds'])}")
+        parts.append(f"ETA {clock_text(status['eta_seconds'])}")
     return ", ".join(parts)
 
 
-def _clock(seconds: float) -> str:
+def clock_text(seconds: float) -> str:
     minutes, rest = divmod(round(seconds), 60)
     hours, minutes = divmod(minutes, 60)
     return f"{hours}:{minutes:02d}:{rest:02d}" if hours else f"{minutes}:{rest:02d}"

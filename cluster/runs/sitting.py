@@ -27,7 +27,7 @@ from cluster.console.surroundings import owner
 from cluster.job import Work
 from cluster.machines.backend import Start
 from cluster.machines.meters import publishing
-from cluster.machines.placement import backend_of
+from cluster.machines.placement import backend_for
 from cluster.pictures.transfer import Exported
 from pipeline.plan.cost import Price
 from pipeline.plan.plan import Plan
@@ -220,7 +220,7 @@ def _drive(
         before=sitting.before,
     )
     tally.note("stage", text="workers")
-    executor, vigil = backend_of(job.address).start(_start(sitting, setup, graph))
+    executor, vigil = backend_for(job).start(_start(sitting, setup, graph))
     run = DrivenRun(
         store=sitting.store,
         plan=plan,

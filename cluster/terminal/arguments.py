@@ -26,6 +26,7 @@ def value_of(field: dataclasses.Field[Any], given: Any) -> Any:
     """A job's value: of an argument that was given once, itself; of one that was given many times, a tuple."""
     if not is_many(field):
         return given
+    given = given or ()
     return given[0] if len(given) == 1 else tuple(given)
 
 
@@ -45,18 +46,20 @@ def takes_job(command: Callable[..., None]) -> Callable[..., None]:
 
     def parameter(field: dataclasses.Field[Any], kind: Any) -> inspect.Parameter:
         required = field.default is dataclasses.MISSING
+        is_argument = "place" in field.metadata
         words = [f"--{field.name.replace('_', '-')}"] if kind is bool else []
         words = [field.metadata["flag"]] if "flag" in field.metadata else words
         metadata = {key: value for key, value in field.metadata.items() if key not in ("place", "flag", "many")}
         kind = list[str] if is_many(field) else kind
-        info = typer.Argument(**metadata) if required else typer.Option(*words, **metadata)
-        default = inspect.Parameter.empty if required else field.default
+        info = typer.Argument(**metadata) if is_argument else typer.Option(*words, **metadata)
+        default = inspect.Parameter.empty if required else field.default or None if is_many(field) else field.default
         return inspect.Parameter(
             field.name, inspect.Parameter.KEYWORD_ONLY, default=default, annotation=Annotated[kind, info]
         )
 
     kinds = typing.get_type_hints(job_class)
-    ordered = sorted(dataclasses.fields(job_class), key=lambda field: field.metadata.get("place", len(kinds)))
+    asked = [field for field in dataclasses.fields(job_class) if field.init]
+    ordered = sorted(asked, key=lambda field: field.metadata.get("place", len(kinds)))
     fields = [parameter(field, kinds[field.name]) for field in ordered]
 
     @functools.wraps(command)

@@ -17,6 +17,8 @@ from .safe import METADATA
 _SHOWN = 12
 _TEXTS = {".xml", ".html", ".txt", ".hdr", ".xsd", ".csv", ".json", ".pdf", ".md", ".htm", ".css", ".dbf", ".shp"}
 _BESIDE = (".msk", ".ovr", ".aux", ".tfw", ".jgw", ".pgw", ".wld", ".prj", ".rrd")
+_PICTURES = {".tif", ".tiff", ".png", ".jpg", ".jpeg", ".webp", ".jp2", ".j2k", ".gif", ".bmp", ".vrt", ".nc", ".img"}
+"""endings that promise a picture"""
 
 
 def refuse(what: str, mend: str, names: Sequence[str]) -> NoReturn:
@@ -43,6 +45,24 @@ def refuse_folder(folder: Path) -> Place:
         [str(path) for path in sorted(folder.rglob("*")) if _is_image(path)] if _is_product(folder) else _images(folder)
     )
     refuse(f"{folder} is a folder", "name the file in it", images)
+
+
+def pictures_in(folder: Path) -> list[str] | None:
+    """Files and Zarr folders directly in a folder that are pictures by their content; None for one that is a picture.
+
+    What ends as pictures do and is none, such as an empty file, is among them: whoever opens it says what is wrong.
+    """
+    if is_zarr(folder) or _is_product(folder) or (folder / "info.json").is_file():
+        return None
+    if any(METADATA.fullmatch(name) for name in os.listdir(folder)):
+        return None
+    named = [str(path) for path in folder.iterdir() if path.suffix.lower() in _PICTURES and path.is_file()]
+    return sorted({*_images(folder), *(name for name in named if not Path(name).name.startswith("."))})
+
+
+def is_beside(name: str) -> bool:
+    """Whether a file is one that belongs to a picture beside it, or speaks of it."""
+    return Path(name).suffix.lower() in _TEXTS or name.lower().endswith(_BESIDE)
 
 
 def _is_product(folder: Path) -> bool:

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import dataclasses
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
 
 from actors.work import building
-from actors.work.building import build_worker, check_model
+from actors.work.building import Workshop, build_worker, check_model
 from pipeline.models.families import analytic
 from tests.support.runs import make_case
 from tests.support.tiny import small_plan
@@ -43,3 +44,39 @@ def test_its_process_has_the_plans_threads_and_repeatable_kernels(
     assert asked == [1]
     assert worker.plan == case.plan
     assert torch.get_num_threads() >= 1
+
+
+def test_a_workshop_loads_a_model_once_for_plans_that_have_the_same(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Pictures of other sizes and seeds share it; another dtype is another model in memory."""
+    loaded: list[str] = []
+    load = building.load_backbone
+
+    def watch(card: Any, **given: Any) -> Any:
+        loaded.append(given["dtype"])
+        return load(card, **given)
+
+    monkeypatch.setattr(building, "load_backbone", watch)
+    cases = [
+        make_case("analytic", height=16, width=16),
+        make_case("analytic", height=30, width=20, seed=3),
+        make_case("analytic", height=16, width=16, dtype="bfloat16"),
+        make_case("analytic", height=16, width=16),
+    ]
+    shop = Workshop()
+    workers = [shop.build(case.setup(case.begin(str(tmp_path / f"{number}")))) for number, case in enumerate(cases)]
+    assert loaded == ["float32", "bfloat16", "float32"]
+    assert [worker.plan for worker in workers] == [case.plan for case in cases]
+    assert workers[0].replica is workers[1].replica
+    assert len({worker.store.url for worker in workers}) == 4
+
+
+def test_a_workshop_looks_at_a_model_with_another_fingerprint(tmp_path: Path) -> None:
+    """One that changed on the disk since it was loaded has another in the plan: it is not the one in memory."""
+    case = make_case("analytic", height=16, width=16)
+    shop, setup = Workshop(), case.setup(case.begin(str(tmp_path / "run")))
+    shop.build(setup)
+    other = dataclasses.replace(case.plan, model_fingerprint="f" * 64).to_json()
+    with pytest.raises(ValueError, match="the plan was made with ffffffffffff"):
+        shop.build(dataclasses.replace(setup, plan=other))

@@ -121,7 +121,7 @@ def home_of(name: str) -> Any:
     return outcome if name == "export" else sitting
 
 
-@pytest.mark.parametrize("name", ["backend_of", "export", "create_arrays"])
+@pytest.mark.parametrize("name", ["backend_for", "export", "create_arrays"])
 def test_failed(run: Run, monkeypatch: pytest.MonkeyPatch, name: str) -> None:
     """Whatever breaks a sitting, its status says that it failed, and why."""
 

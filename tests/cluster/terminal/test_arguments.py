@@ -92,3 +92,30 @@ def test_a_job_that_cannot_be_is_one_line(call: Any) -> None:
 def test_it_stays_the_command_that_it_was() -> None:
     assert command.__name__ == "command"
     assert command.__doc__ == "What the command does."
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Open(Job):
+    """One whose many names may be none, with a field that nobody is asked for."""
+
+    input: str | tuple[str, ...] = field(default=(), metadata=Job.__dataclass_fields__["input"].metadata)
+    own: bool = field(default=False, init=False)
+
+
+def test_an_argument_that_may_be_left_out_and_a_field_of_its_own() -> None:
+    app, given = typer.Typer(), list[Open]()
+
+    def command(job: Open) -> None:
+        given.append(job)
+
+    app.command()(takes_job(command))
+    command.__annotations__["job"] = Open
+    for words in (["out"], ["a.png", "out"], ["a.png", "b.png", "out"]):
+        result = CliRunner().invoke(app, words)
+        assert result.exit_code == 0, result.output
+    assert [(job.input, job.output) for job in given] == [
+        ((), "out"),
+        ("a.png", "out"),
+        (("a.png", "b.png"), "out"),
+    ]
+    assert "--own" not in CliRunner().invoke(app, ["--help"]).output

@@ -14,6 +14,7 @@ import pytest
 
 from storage.errors import ImageError
 from storage.images import open_image
+from storage.images.members import is_beside, pictures_in
 from tests.storage.images.files import picture, write_raster
 
 
@@ -102,3 +103,22 @@ def test_hdf5_may_name_other_files(tmp_path: Path) -> None:
         open_image(tmp_path / "a.h5")
     with pytest.raises(ImageError, match=r"--trust-input"):
         open_image(f'HDF5:"{tmp_path}/a.h5"://a')
+
+
+def test_the_pictures_of_a_folder_by_content_or_by_promise(tmp_path: Path) -> None:
+    """A folder that is a picture has none of its own."""
+    for name in ("b.tif", "nameless"):
+        write_raster(tmp_path / name, picture(8, 8))
+    for name in ("empty.png", ".hidden.png", "notes.txt", "b.tif.ovr", "other"):
+        (tmp_path / name).touch()
+    (tmp_path / "z.zarr").mkdir()
+    (tmp_path / "z.zarr" / "zarr.json").write_text("{}")
+    found = pictures_in(tmp_path)
+    assert found == [str(tmp_path / name) for name in ("b.tif", "empty.png", "nameless", "z.zarr")]
+    assert pictures_in(tmp_path / "z.zarr") is None
+    for name in ("info.json", "manifest.safe", "MTD_MSIL2A.xml"):
+        folder = tmp_path / name.partition(".")[0]
+        folder.mkdir()
+        (folder / name).touch()
+        assert pictures_in(folder) is None
+    assert [is_beside(name) for name in ("a.tif.aux.xml", "a.TFW", "a.tif", "a.dat")] == [True, True, False, False]
