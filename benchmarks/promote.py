@@ -29,7 +29,7 @@ JUDGED = {
     "spectrum": ("", 0.5),
 }
 """figure -> recipe at which it is taken, and by how much a candidate may lose it"""
-KEPT = ("README.md",)
+KEPT = ("README.md", "LICENSE-Real-ESRGAN.txt")
 """files of the old model's folder that stay"""
 
 

@@ -24,7 +24,7 @@ from teacher import first_blocks, read_teacher
 from pipeline.models.embedded.detail import DetailNetwork, add_detail, high_frequencies
 
 BLOCKS = 4
-GAIN = 1.5
+GAIN = 1.75
 """of the detail where it is used: the plain errors make a student's smaller than the teacher's"""
 TEACHER, TRUTH, COLOUR, VERDICT, FEATURES = 0.5, 0.3, 0.05, 0.003, 0.05
 """weights of the errors: of detail from the teacher's, of the picture from the true one, of the drawn picture from the

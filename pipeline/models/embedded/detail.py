@@ -25,7 +25,7 @@ SLOPE, SHARE = 0.2, 0.2
 """of the leaky rectifiers, and of what a block adds"""
 SIDE = 5
 """input pixels a side of the neighbourhood whose values bound a pixel's"""
-FLOOR, TEXTURE = 0.01, 0.5
+FLOOR, TEXTURE = 0.002, 0.5
 """how far beyond these it may go: everywhere, and times the contrast of what varies in both directions"""
 DENSE, DENSES = 5, 3
 """convolutions of a dense block, and dense blocks of a block"""
