@@ -13,9 +13,10 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 
 from actors.artifacts.blobs import crc_of
-from actors.artifacts.resume import ACTIVE
-from actors.artifacts.sums import JournalledSums, as_task, is_task
+from actors.artifacts.lasting import compact
+from actors.artifacts.sums import JournalledSums, as_task, records_of_blobs
 from actors.artifacts.table import Kept
+from actors.artifacts.told import ACTIVE
 from actors.executors.protocol import Event, Executor, TaskFailed, WorkerJoined, WorkerLost
 from actors.schedule.attempt import Finished
 from actors.schedule.coordinator import Coordinator
@@ -80,11 +81,10 @@ class DrivenRun:
     def __post_init__(self) -> None:
         self.kept = Kept(self.plan)
         self.sums = JournalledSums(self.coordinator.graph, self.given_blobs)
-        for record in self.store.journal.replay():
-            if is_task(record):
-                self.sums.add(as_task(record), record.crc32c, record.extra)
-            elif record.kind == GOLDEN:
-                self.golden = record.crc32c
+        for record in records_of_blobs(ledger := self.store.journal.replay()):
+            self.sums.add(as_task(record), record.crc32c, record.extra)
+        for record in ledger.of(GOLDEN):
+            self.golden = record.crc32c
 
 
 def drive(run: DrivenRun) -> Tally:
@@ -109,6 +109,7 @@ def drive(run: DrivenRun) -> Tally:
                 last_tick = now
                 with _put_off("the heartbeat"):
                     run.lease.beat()
+                    compact(run.store.journal, coordinator.items)
                 run.tally.staffing = executor.staffing()
                 _tick(run)
             if run.should_stop():

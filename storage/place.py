@@ -1,8 +1,8 @@
 """Which files at a run's place are the run's: nothing else there is ever deleted, and nothing begins among strangers.
 
     plan.json    status.json    probe-<32 hex digits>
-    journal/00000042            lease/0003    lease/0003.heartbeat    lease/0003.released    lease/0003.stop
-    timeline/00000003-00000000
+    journal/00000042            journal/upto-00001234           timeline/00000003-00000000
+    lease/0003    lease/0003.heartbeat    lease/0003.released    lease/0003.stop
     blobs/<names>.npz           blobs/<names>.json
     <array>/zarr.json           <array>/c/0/<row>/<column>            of arrays in the folders of ARRAYS
 
@@ -23,7 +23,7 @@ ARRAYS = ("pixels", "valid", "cond", "z", "history", "words", "moments", "disagr
 
 _PROBE = r"probe-[0-9a-f]{32}"
 _LEASE = r"lease/\d{4,}(\.heartbeat|\.released|\.stop)?"
-_JOURNAL = r"journal/\d{8}"
+_JOURNAL = r"journal/(upto-)?\d{8}"
 _TIMELINE = r"timeline/\d{8,}-\d{8,}"
 _ARRAY = rf"({'|'.join(ARRAYS)})(/[\w-]+)*"
 _KEY = re.compile(

@@ -34,7 +34,7 @@ class Coordinator:
     ) -> None:
         """``active``: see Workload."""
         self.graph, self.patience, self.workload = graph, patience, Workload(active or {})
-        there = set(available)
+        there = graph.mark_items(available)
         self.todo = graph.needed(there)
         self.items = Items(graph, there, self.todo, patience.kept_steps)
         self.available = self.items.available

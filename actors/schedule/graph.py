@@ -122,6 +122,11 @@ class Graph:
                 order.add((kind, step), *makers)
         return tuple(order.static_order())
 
+    def places(self, item: Item) -> int:
+        """How many items there can be of an item's kind and step; 0 beyond the plan."""
+        extent = self.extents.get(item.kind)
+        return extent.places if extent is not None and 0 <= item.step < extent.steps else 0
+
     # -- contributions -----------------------------------------------------------------------------------------------
 
     def receivers(self, task: Task) -> tuple[int, ...]:
@@ -186,4 +191,6 @@ class Graph:
 
     def mark_items(self, items: Iterable[Item] = ()) -> Marks[Item]:
         """A set of items of this plan."""
+        if isinstance(items, Marks):
+            return items.copy()
         return Marks(Item, {kind: extent for kind, extent in self.extents.items() if kind not in set(Kind)}, items)

@@ -34,6 +34,13 @@ class Marks(MutableSet[Mark]):
         for mark in marks:
             self.add(mark)
 
+    def copy(self) -> Marks[Mark]:
+        """The same set; what is added to one is not in the other."""
+        other: Marks[Mark] = Marks(self._make, self._extents)
+        other._bytes = {kind: bytearray(data) for kind, data in self._bytes.items()}
+        other.num = self.num.copy()
+        return other
+
     def _find(self, mark: tuple[str, int, int]) -> tuple[str, int, int] | None:
         """Kind, byte and bit; None for what can never be in the set."""
         kind, step, place = mark

@@ -93,7 +93,7 @@ def check(
     stages = prepare(job, waiting)
     urls = [stage_url(job.run_address, index) for index in range(len(stages))]
     stores = {url: opened(url) for url in urls if run_exists(url)}
-    records: list[Record] = []
+    records: Sequence[Record] = ()
     for url, stage in zip(urls, stages, strict=True):
         records = match_run(stores[url], stage.plan) if url in stores else []
     finished = already_finished(job, records)
@@ -163,7 +163,7 @@ def check_picture(job: TextJob) -> None:
     check_output(job.output, overwrite=job.overwrite, num_bands=3, dtype="uint8", inputs=inputs, **facts)
 
 
-def _bring_in(sitting: Sitting, reporter: Reporter, records: list[Record]) -> None:
+def _bring_in(sitting: Sitting, reporter: Reporter, records: Sequence[Record]) -> None:
     """The edges of the stage before, where ControlNets are shown them; words are in the plan."""
     plan, before = sitting.prepared.plan, sitting.before
     if before is not None and "edges" in plan.recipe.structure.shown:

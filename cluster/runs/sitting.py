@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 import logging
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager, nullcontext, suppress
 from dataclasses import dataclass, field
 from typing import Any
@@ -103,7 +103,7 @@ class Sitting:
 def sit(
     sitting: Sitting,
     *,
-    bring_in: Callable[[Reporter, list[Record]], None],
+    bring_in: Callable[[Reporter, Sequence[Record]], None],
     hand_out: Callable[[Reporter], Exported | None],
     early: EarlyExport | None = None,
 ) -> Result | None:
@@ -141,7 +141,7 @@ def sit(
     return None if exported is None else Result(exported=exported, tally=tally, prompts=prompts, tiles_seen=tiles_seen)
 
 
-def _look_at(sitting: Sitting, graph: Graph, reporter: Reporter, records: list[Record]) -> Coordinator:
+def _look_at(sitting: Sitting, graph: Graph, reporter: Reporter, records: Sequence[Record]) -> Coordinator:
     """What is there, and what is left to do."""
     store, plan = sitting.store, sitting.prepared.plan
 
@@ -287,7 +287,7 @@ def leased(store: RunStore, plan: Plan) -> Iterator[Lease]:
 _OTHER = "Give another --run, or delete the whole of it: journal and arrays are of that plan as well as plan.json"
 
 
-def match_run(store: RunStore, plan: Plan) -> list[Record]:
+def match_run(store: RunStore, plan: Plan) -> Sequence[Record]:
     """The run's journal as it is before the lease is taken.
 
     Raises ValueError naming the differing fields where the run was made by another plan. Where plan.json is lost or

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -100,7 +100,8 @@ def check(
     begun = run_exists(job.run_address)
     if not begun:  # before the model is looked at
         check_target(job, source)
-    prepared, finished, store, records = prepare(job, source, waiting), None, None, list[Record]()
+    prepared, finished, store = prepare(job, source, waiting), None, None
+    records: Sequence[Record] = ()
     if begun:
         store = opened(job.run_address)
         records = match_run(store, prepared.plan)
@@ -191,7 +192,7 @@ def _sit_at(
 
 
 def _bring_in(
-    sitting: Sitting, job: Job, source: ImageSource, stamp: str, reporter: Reporter, records: list[Record]
+    sitting: Sitting, job: Job, source: ImageSource, stamp: str, reporter: Reporter, records: Sequence[Record]
 ) -> None:
     """The image's pixels, and the map of difficulty's."""
     plan, store, lease = sitting.prepared.plan, sitting.store, sitting.lease

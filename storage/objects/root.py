@@ -215,15 +215,15 @@ class ObjectRoot:
             for _ in pool.map(self.delete, keys):
                 pass
 
-    def list(self, prefix: str) -> Iterator[str]:
-        """Keys below the folder ``prefix`` ("" for all), in no order."""
-        return (key for key, _ in self.entries(prefix))
+    def list(self, prefix: str, *, after: str = "") -> Iterator[str]:
+        """Keys below the folder ``prefix`` ("" for all), in no order; behind the key ``after``, and maybe others."""
+        return (key for key, _ in self.entries(prefix, after=after))
 
-    def entries(self, prefix: str) -> Iterator[tuple[str, int]]:
-        """Keys below the folder ``prefix`` and their bytes, in no order."""
+    def entries(self, prefix: str, *, after: str = "") -> Iterator[tuple[str, int]]:
+        """Keys below the folder ``prefix`` and their bytes, likewise."""
         with self._asking.translating("list", prefix):
             store = self.store
-        yield from walk(store, prefix, partial(self._asking.asked, "list", prefix))
+        yield from walk(store, prefix, partial(self._asking.asked, "list", prefix), after=after)
 
     def exists(self, key: str) -> bool:
         try:
