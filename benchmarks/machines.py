@@ -34,7 +34,7 @@ TIMES = {
     Kind.PREPARE: Work(read=0.1, compute=0.6, write=0.1),
     Kind.ENCODE: Work(read=0.05, compute=0.0, write=0.05),
     Kind.DENOISE: Work(read=0.1, compute=2.4, write=0.02),
-    Kind.MERGE: Work(read=0.1, compute=0.02, write=0.05),
+    Kind.MERGE: Work(read=0.1, compute=0.0, write=0.07),
     Kind.DECODE: Work(read=0.1, compute=1.6, write=0.3),
 }
 """assumed, of an SDXL-sized model on a large GPU: 16 tiles of 128 latent pixels a region, 0.15 s each"""

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import groupby
 
 import numpy as np
 
 from actors.schedule.task import Kind
-from storage.timeline import Happening, Segment
+from storage.timeline import Columns, Happening, Segment
 
 PHASES = ("prepare", "denoise", "merge", "measure", "decode")
 PHASE_OF = {
@@ -87,23 +87,59 @@ class History:
     """seconds by which clocks of workers were set right, by worker"""
 
 
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class _Piece:
+    """A segment whose columns are arrays: millions of tasks have no room as Python's numbers."""
+
+    segment: Segment
+    """without its tasks"""
+    phase: np.ndarray
+    step: np.ndarray
+    region: np.ndarray
+    worker: np.ndarray
+    ended: np.ndarray
+    seconds: np.ndarray
+    backbone: np.ndarray
+    lag: np.ndarray
+    counts: np.ndarray
+
+    @classmethod
+    def of(cls, segment: Segment) -> _Piece:
+        tasks, known = segment.tasks, {str(kind): PHASES.index(phase) for kind, phase in PHASE_OF.items()}
+        return cls(
+            segment=replace(segment, tasks=Columns()),
+            phase=np.array([known.get(kind, 0) for kind in tasks.kind], np.int8),
+            step=np.array(tasks.step, np.int32),
+            region=np.array(tasks.region, np.int64),
+            worker=np.array(tasks.worker, np.int32),
+            ended=np.array(tasks.ended, float),
+            seconds=np.array(tasks.seconds, float),
+            backbone=np.array(tasks.backbone, float),
+            lag=np.array(tasks.lag, float),
+            counts=np.array(tasks.counts, bool),
+        )
+
+
 def histories(segments: Iterable[Segment]) -> list[History]:
     """A history a sitting, the first sitting first; ``segments`` in their order."""
-    each = groupby(segments, key=lambda segment: segment.generation)
+    pieces = (_Piece.of(segment) for segment in segments)
+    each = groupby(pieces, key=lambda piece: piece.segment.generation)
     found = (_history(generation, list(group)) for generation, group in each)
     return [one for one in found if one is not None]
 
 
-def _history(generation: int, segments: list[Segment]) -> History | None:
-    happenings = [one for segment in segments for one in segment.happenings]
-    named = [name for segment in segments for name in segment.workers]
+def _history(generation: int, pieces: list[_Piece]) -> History | None:
+    happenings = [one for piece in pieces for one in piece.segment.happenings]
+    named = [name for piece in pieces for name in piece.segment.workers]
     present = [one.worker for one in happenings if one.what == "joined"]
     workers = list(dict.fromkeys((*present, *named)))
-    tasks, skewed = _tasks(segments, workers)
-    moments = [one.time for one in happenings] + [float(edge) for edge in (*tasks.begun[:1], *tasks.ended)]
+    tasks, skewed = _tasks(pieces, workers)
+    moments = [one.time for one in happenings]
+    if len(tasks):
+        moments += [float(tasks.begun.min()), float(tasks.ended.max())]
     if not moments:
         return None
-    begun, ended = min((*moments, *tasks.begun)), max(moments)
+    begun, ended = min(moments), max(moments)
     stages = [one for one in happenings if one.what == "stage"]
     later = [one.time for one in stages[1:]] + [ended]
     last = stages[-1].text if stages else ""
@@ -118,38 +154,37 @@ def _history(generation: int, segments: list[Segment]) -> History | None:
             if one.text not in ENDS
         ],
         happenings=happenings,
-        requeues=segments[-1].requeues,
-        begun=float(begun),
-        ended=float(ended),
+        requeues=pieces[-1].segment.requeues,
+        begun=begun,
+        ended=ended,
         end=last if last in ENDS else "",
         skewed=skewed,
     )
 
 
-def _tasks(segments: list[Segment], workers: list[str]) -> tuple[Tasks, dict[str, float]]:
-    columns = [segment.tasks for segment in segments]
+def _tasks(pieces: list[_Piece], workers: list[str]) -> tuple[Tasks, dict[str, float]]:
+    def column(name: str) -> np.ndarray:
+        return np.concatenate([getattr(piece, name) for piece in pieces])
+
     places = {name: place for place, name in enumerate(workers)}
-    worker = np.array([places[s.workers[w]] for s in segments for w in s.tasks.worker], np.int64)
-    lag = np.array([value for one in columns for value in one.lag], float)
-    ended = np.array([value for one in columns for value in one.ended], float)
-    skewed = {}
+    own_places = [np.array([places[name] for name in piece.segment.workers], np.int32) for piece in pieces]
+    worker = np.concatenate([own[piece.worker] for own, piece in zip(own_places, pieces, strict=True)])
+    lag, ended, skewed = column("lag"), column("ended"), {}
     for place, name in enumerate(workers):
         own = worker == place
         least = float(lag[own].min(initial=np.inf))
         if np.isfinite(least) and not 0 <= least <= LARGEST_LAG:
             ended[own] += least
             skewed[name] = least
-    seconds = np.array([value for one in columns for value in one.seconds], float)
-    known = {str(kind): PHASES.index(phase) for kind, phase in PHASE_OF.items()}
     tasks = Tasks(
-        phase=np.array([known.get(kind, 0) for one in columns for kind in one.kind], np.int64),
-        step=np.array([value for one in columns for value in one.step], np.int64),
-        region=np.array([value for one in columns for value in one.region], np.int64),
+        phase=column("phase"),
+        step=column("step"),
+        region=column("region"),
         worker=worker,
-        begun=ended - seconds,
+        begun=ended - column("seconds"),
         ended=ended,
-        backbone=np.array([value for one in columns for value in one.backbone], float),
-        counts=np.array([value for one in columns for value in one.counts], bool),
+        backbone=column("backbone"),
+        counts=column("counts"),
     )
     return tasks, skewed
 

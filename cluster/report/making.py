@@ -74,9 +74,8 @@ def _of_run(store: RunStore, record: bytes, asked: Asked) -> Iterator[Section]:
     place = stage_place(record)
     name = "" if place is None else f"Stage {place[0]} of {place[1]}: "
     status = read_status(store)
-    found = list(read_segments(store.root))
-    every = histories(one for one in found if isinstance(one, Segment))
-    unread = [one for one in found if isinstance(one, str)]
+    unread = list[str]()
+    every = histories(_readable(store, unread))
     yield _facts(name, store, plan, status)
     yield _pictures(name, store, plan)
     if not every:
@@ -91,6 +90,15 @@ def _of_run(store: RunStore, record: bytes, asked: Asked) -> Iterator[Section]:
         parts=[Table(heads=("cause", "tasks"), rows=requeue_rows(every))] if requeue_rows(every) else (),
         notes=unread,
     )
+
+
+def _readable(store: RunStore, unread: list[str]) -> Iterator[Segment]:
+    """The segments of the timeline, one at a time; lines about those that cannot be read go to ``unread``."""
+    for one in read_segments(store.root):
+        if isinstance(one, Segment):
+            yield one
+        else:
+            unread.append(one)
 
 
 def _facts(name: str, store: RunStore, plan: Plan, status: dict[str, Any]) -> Section:

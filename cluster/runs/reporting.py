@@ -155,17 +155,7 @@ class Reporter:
             "eta_seconds": eta,
             "workers": tally.num_workers,
             **_staffing(tally),
-            "backbone_share": tally.backbone_seconds / tally.worker_seconds if tally.worker_seconds > 0 else 0.0,
-            "task_seconds": {str(kind): round(seconds, 2) for kind, seconds in tally.seconds.items()},
-            "worker_seconds": round(tally.worker_seconds, 2),
-            "waiting_seconds": round(tally.waiting_seconds, 2),
-            "backbone_seconds": round(tally.backbone_seconds, 2),
-            "frontier": tally.frontier,
-            "bytes_read": sum(read for read, _ in tally.traffic.values()),
-            "bytes_written": sum(written for _, written in tally.traffic.values()),
-            "forwards": tally.forwards,
-            "peak_bytes_worker": tally.peak_bytes,
-            "requeues": tally.requeues,
+            **_effort(tally),
         }
 
     def _stage(self, done: dict[Kind, int]) -> str:
@@ -190,6 +180,23 @@ def _workers(status: dict[str, Any], *, is_at_work: bool) -> str:
     asked = status.get("workers_asked", num) if is_at_work else num
     words = f"{num} worker{'' if num == 1 else 's'}" if num >= asked else f"{num} of {asked} workers"
     return words + ("" if num or not is_at_work else ", which start")
+
+
+def _effort(tally: Tally) -> dict[str, Any]:
+    """What workers have spent, and on what."""
+    return {
+        "backbone_share": tally.backbone_seconds / tally.worker_seconds if tally.worker_seconds > 0 else 0.0,
+        "task_seconds": {str(kind): round(seconds, 2) for kind, seconds in tally.seconds.items()},
+        "worker_seconds": round(tally.worker_seconds, 2),
+        "waiting_seconds": round(tally.waiting_seconds, 2),
+        "backbone_seconds": round(tally.backbone_seconds, 2),
+        "frontier": tally.frontier,
+        "bytes_read": sum(read for read, _ in tally.traffic.values()),
+        "bytes_written": sum(written for _, written in tally.traffic.values()),
+        "forwards": tally.forwards,
+        "peak_bytes_worker": tally.peak_bytes,
+        "requeues": tally.requeues,
+    }
 
 
 def _cost(kind: Kind, tally: Tally) -> float:
