@@ -11,9 +11,9 @@ from cluster.console.whereabouts import check_outputs
 from cluster.job import Collection
 from cluster.machines.placement import backend_of, place
 from cluster.machines.warm import LentJob, WarmBackend, opened
-from pipeline.models.registry import describe_model
 from storage.images.delivery import address_of
 
+from ..binding import describe_job_model
 from ..settings import asked_recipe
 from .entries import Entry, entries_of
 from .ledger import FAILED, Fate, Ledger, ledger_at
@@ -48,10 +48,11 @@ def collect(
     """
     check_outputs(job.output, job.run_url)
     with opened(backend_of(job.address)) as backend:
-        _ = place(LentJob.of(job, backend))
+        lent = LentJob.of(job, backend)
+        _ = place(lent)
         entries = entries_of(job, backend)
-        model = _fingerprint(job)
-        asked = {entry.name: entry.digest(model) for entry in entries}
+        model = describe_job_model(lent, strict=asked_recipe(job).model.strict)
+        asked = {entry.name: entry.digest(model.fingerprint) for entry in entries}
         with ledger_at(job.run_address, job.run_url) as ledger:
             ledger.note_names([entry.name for entry in entries])
             over = _over(entries, ledger.fates(), asked, retry=job.retry_failed)
@@ -69,11 +70,6 @@ class _Sitting:
     backend: WarmBackend
     should_stop: Callable[[], bool]
     progress: Progress
-
-
-def _fingerprint(job: Collection) -> str:
-    strict = asked_recipe(job).model.strict
-    return describe_model(job.model, allow_pickle=job.allow_pickle, strict=strict).fingerprint
 
 
 def _over(entries: Sequence[Entry], fates: dict[str, Fate], asked: dict[str, str], *, retry: bool) -> dict[str, Fate]:
