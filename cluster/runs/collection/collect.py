@@ -15,8 +15,9 @@ from storage.images.delivery import address_of
 
 from ..binding import describe_job_model
 from ..settings import asked_recipe
+from .catalogue import check_catalogue, write_catalogue
 from .entries import Entry, entries_of
-from .ledger import FAILED, Fate, Ledger, ledger_at
+from .ledger import DONE, FAILED, Fate, Ledger, ledger_at
 from .progress import Progress
 from .work import Shift
 
@@ -32,6 +33,8 @@ class Collected:
     """in the order of the pictures"""
     num_before: int
     """that were over before"""
+    catalogue: str | None = None
+    """where they are catalogued, if that was asked for"""
 
     @property
     def failed(self) -> tuple[Fate, ...]:
@@ -47,6 +50,7 @@ def collect(
     before any work starts; StoppedError where a stop is asked for.
     """
     check_outputs(job.output, job.run_url)
+    check_catalogue(job)
     with opened(backend_of(job.address)) as backend:
         lent = LentJob.of(job, backend)
         _ = place(lent)
@@ -62,7 +66,12 @@ def collect(
             fates = over | _do(
                 job, left, asked, ledger, _Sitting(backend, should_stop, _progress(ledger, entries, over))
             )
-    return Collected(fates=tuple(fates[entry.name] for entry in entries), num_before=len(over))
+    done = [entry.name for entry in entries if fates[entry.name].state == DONE]
+    return Collected(
+        fates=tuple(fates[entry.name] for entry in entries),
+        num_before=len(over),
+        catalogue=write_catalogue(job, done) if done else None,
+    )
 
 
 @dataclass(frozen=True, slots=True)
