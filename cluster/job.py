@@ -227,6 +227,10 @@ class Collection(Job):
             "{number} of the picture, such as '{number:04}-{stem}.png'",
         },
     )
+    catalogue: str = _option(
+        "none",
+        "of the results of many pictures, beside them: stac for catalog.json, vrt for one mosaic, mosaic.vrt, or none",
+    )
     retry_failed: bool = _option(False, "of many pictures, try those again that failed")
     is_folder: bool = field(default=False, init=False)
     """whether OUTPUT ends as a folder's name does"""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import os
 import socket
+from typing import Any
 
 import google_crc32c
 import torch
@@ -19,14 +20,21 @@ from pipeline.tasks.denoise import DENOISER, PromptTable
 from storage.box import Box
 from storage.errors import NotFiniteError
 
+Asked = tuple[Any, ...]
 
-def greet(plan: Plan, backbone: Backbone) -> Hello:
-    """Who this process is, with a checksum of the model's prediction for a fixed input."""
+
+def greet(plan: Plan, backbone: Backbone, known: dict[Asked, int] | None = None) -> Hello:
+    """Who this process is, with a checksum of the model's prediction for a fixed input.
+
+    ``known``: what the same backbone predicted before, for plans that ask for the same; it is added to.
+    """
     facts = describe_device(plan.device.kind, plan.device.threads)
-    golden, fault = 0, ""
+    known, asked = {} if known is None else known, _asked(plan)
+    golden, fault = known.get(asked, 0), ""
     try:
-        check_weights(backbone, "the model")
-        golden = golden_checksum(plan, backbone)
+        if asked not in known:
+            check_weights(backbone, "the model")
+            known[asked] = golden = golden_checksum(plan, backbone)
     except NotFiniteError as e:
         # told, not raised: where another worker's copy is sound the run goes on
         fault = str(e)
@@ -38,6 +46,13 @@ def greet(plan: Plan, backbone: Backbone) -> Hello:
         node=socket.gethostname(),
         pid=os.getpid(),
     )
+
+
+def _asked(plan: Plan) -> Asked:
+    """All of a plan that golden_checksum reads."""
+    settings, place = plan.denoise_settings, plan.neighbourhood(0)
+    shape = settings.batch, plan.geometry.channels, settings.tiles.tile_height, settings.tiles.tile_width
+    return (*shape, float(plan.solver().timestep(0)), plan.model_reads_coarse, place)
 
 
 def golden_checksum(plan: Plan, backbone: Backbone) -> int:

@@ -53,7 +53,7 @@ class Worker:
 
     def hello(self) -> Hello:
         """What this worker is, with a checksum of the model's prediction for a fixed input."""
-        return greet(self.plan, self.replica.backbone)
+        return greet(self.plan, self.replica.backbone, self.replica.goldens)
 
     def run(
         self, task: Task, contributions: Sequence[Contribution], sums: Sums | None = None

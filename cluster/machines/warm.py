@@ -19,9 +19,12 @@ from cluster.job import Job, Work
 from pipeline.plan.plan import Plan
 
 from .backend import Backend, Placement, Start
+from .cards import Cards
 from .limits import count_cpus
 from .pools import plan_pools
 from .private import start_private
+from .ray_cluster import RayCluster
+from .this_machine import ThisMachine
 from .vigil import Vigil, watch_ray
 from .waiting import Waiting
 
@@ -37,6 +40,9 @@ class WarmBackend(Backend):
     def __init__(self, inner: Backend) -> None:
         """``inner``: where the runs compute."""
         self._inner = inner
+        self._is_known = isinstance(inner, ThisMachine | RayCluster)
+        """whether its workers are this process or Ray's: an engine of others starts its own for each job"""
+        self.cards = Cards()
         self._placement: Placement | None = None
         self._workshop = Workshop()
         self._crew = Crew(0, end=_end)
@@ -50,11 +56,13 @@ class WarmBackend(Backend):
             return self._placement
 
     def open(self, job: Work, waiting: Waiting | None = None) -> int:
-        """Make ready for as many workers as the job asks for, and return their number; 0: in this process.
+        """Make ready for as many workers as the job asks for, and return their number; 0: one job after another.
 
         Called before there are threads: Ray puts its handlers of signals in place.
         """
         there = self.place(job, waiting or Waiting())
+        if not self._is_known:
+            return 0
         if there.workers:
             if not ray.is_initialized():
                 num_cpus = max(there.workers * there.device.threads, count_cpus())
@@ -64,6 +72,8 @@ class WarmBackend(Backend):
         return there.workers
 
     def start(self, asked: Start) -> tuple[Executor, Vigil]:
+        if not self._is_known:
+            return self._inner.start(asked)
         if not asked.workers:
             return LocalExecutor(self._workshop.build(asked.setup)), self._vigil
         regions = asked.plan.regions
@@ -97,10 +107,10 @@ def _end(handle: Any) -> None:
 class LentJob(Job):
     """A job that computes where others do, too."""
 
-    backend: Backend
+    backend: WarmBackend
 
     @classmethod
-    def of(cls, job: Job, backend: Backend) -> LentJob:
+    def of(cls, job: Job, backend: WarmBackend) -> LentJob:
         """The same job, there."""
         return cls(**{one.name: getattr(job, one.name) for one in fields(Job)}, backend=backend)
 

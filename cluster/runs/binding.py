@@ -8,6 +8,7 @@ from fractions import Fraction
 from pathlib import Path
 
 from cluster.job import Job, Work
+from cluster.machines.warm import LentJob
 from cluster.pictures.asked_range import AskedRange
 from cluster.pictures.describing import describe_image
 from cluster.pictures.ratio import PLAIN, enlarged, parse_scale, split
@@ -55,12 +56,18 @@ def open_source(job: Job) -> ImageSource:
     return enlarged(source, ratio)
 
 
+def describe_job_model(job: Job, *, strict: bool) -> ModelCard:
+    """The card of the job's model: of jobs that share their workers, the one that they share."""
+    describe = job.backend.cards.describe if isinstance(job, LentJob) else describe_model
+    return describe(job.model, allow_pickle=job.allow_pickle, strict=strict)
+
+
 def _ratio(job: Job) -> Fraction:
     """By what the job's image is enlarged before the model sees it."""
     asked = parse_scale(job.scale)
     if asked in PLAIN:
         return Fraction(1)
-    model = describe_model(job.model, allow_pickle=job.allow_pickle, strict=asked_recipe(job).model.strict)
+    model = describe_job_model(job, strict=asked_recipe(job).model.strict)
     return split(asked, model.geometry.scales)[0]
 
 
@@ -72,7 +79,7 @@ def _whole_scale(job: Job, source: ImageSource) -> int:
 def make_plan(job: Job, source: ImageSource, device: DeviceFacts) -> Plan:
     """Bind the job's recipe; raises ValueError or FileNotFoundError, one line with the mend."""
     recipe = asked_recipe(job)
-    model = describe_model(job.model, allow_pickle=job.allow_pickle, strict=recipe.model.strict)
+    model = describe_job_model(job, strict=recipe.model.strict)
     asked = AskedRange.parse(job.value_range)
     image = describe_image(source, job.choice(), asked.percentiles)
     if (value_range := asked.of(image)) is not None:

@@ -33,6 +33,8 @@ def print_end(job: Collection, collected: Collected, seconds: float) -> int:
     failed, num = collected.failed, len(collected.fates)
     there = f", {collected.num_before} of them before" if collected.num_before else ""
     out.print(f"finished {num - len(failed)} of {num} pictures in {seconds:.0f} s{there}: {place_of(job.output)}")
+    if collected.catalogue is not None:
+        out.print(f"catalogue: {place_of(collected.catalogue)}")
     if not failed:
         return 0
     for fate in failed:

@@ -9,6 +9,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from typing import Any
 
 from pipeline.models.protocol import Backbone
 from pipeline.prompts.tagging import Tagger
@@ -22,6 +23,8 @@ class Replica:
         self.backbone, self._tagger = backbone, tagger
         self.alone = threading.RLock()
         """held by whoever computes: the other thread's model call would fight over the same cores or GPU"""
+        self.goldens: dict[tuple[Any, ...], int] = {}
+        """crc32c of predictions for a fixed input, by all that was asked; see actors/work/golden.py"""
         self._counts = threading.local()
         self.start_count()
 

@@ -11,12 +11,13 @@ from cluster.console.whereabouts import check_outputs
 from cluster.job import Collection
 from cluster.machines.placement import backend_of, place
 from cluster.machines.warm import LentJob, WarmBackend, opened
-from pipeline.models.registry import describe_model
 from storage.images.delivery import address_of
 
+from ..binding import describe_job_model
 from ..settings import asked_recipe
+from .catalogue import check_catalogue, write_catalogue
 from .entries import Entry, entries_of
-from .ledger import FAILED, Fate, Ledger, ledger_at
+from .ledger import DONE, FAILED, Fate, Ledger, ledger_at
 from .progress import Progress
 from .work import Shift
 
@@ -32,6 +33,8 @@ class Collected:
     """in the order of the pictures"""
     num_before: int
     """that were over before"""
+    catalogue: str | None = None
+    """where they are catalogued, if that was asked for"""
 
     @property
     def failed(self) -> tuple[Fate, ...]:
@@ -47,11 +50,13 @@ def collect(
     before any work starts; StoppedError where a stop is asked for.
     """
     check_outputs(job.output, job.run_url)
+    check_catalogue(job)
     with opened(backend_of(job.address)) as backend:
-        _ = place(LentJob.of(job, backend))
+        lent = LentJob.of(job, backend)
+        _ = place(lent)
         entries = entries_of(job, backend)
-        model = _fingerprint(job)
-        asked = {entry.name: entry.digest(model) for entry in entries}
+        model = describe_job_model(lent, strict=asked_recipe(job).model.strict)
+        asked = {entry.name: entry.digest(model.fingerprint) for entry in entries}
         with ledger_at(job.run_address, job.run_url) as ledger:
             ledger.note_names([entry.name for entry in entries])
             over = _over(entries, ledger.fates(), asked, retry=job.retry_failed)
@@ -61,7 +66,12 @@ def collect(
             fates = over | _do(
                 job, left, asked, ledger, _Sitting(backend, should_stop, _progress(ledger, entries, over))
             )
-    return Collected(fates=tuple(fates[entry.name] for entry in entries), num_before=len(over))
+    done = [entry.name for entry in entries if fates[entry.name].state == DONE]
+    return Collected(
+        fates=tuple(fates[entry.name] for entry in entries),
+        num_before=len(over),
+        catalogue=write_catalogue(job, done) if done else None,
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,11 +79,6 @@ class _Sitting:
     backend: WarmBackend
     should_stop: Callable[[], bool]
     progress: Progress
-
-
-def _fingerprint(job: Collection) -> str:
-    strict = asked_recipe(job).model.strict
-    return describe_model(job.model, allow_pickle=job.allow_pickle, strict=strict).fingerprint
 
 
 def _over(entries: Sequence[Entry], fates: dict[str, Fate], asked: dict[str, str], *, retry: bool) -> dict[str, Fate]:

@@ -12,8 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from cluster.job import Collection, Job, parse_pages
-from cluster.machines.backend import Backend
-from cluster.machines.warm import LentJob
+from cluster.machines.warm import LentJob, WarmBackend
 from cluster.runs.settings import asked_recipe
 from storage.errors import ImageError
 from storage.images.opened import stamp_of
@@ -62,7 +61,7 @@ class Entry:
         return hashlib.sha256(json.dumps(asked, sort_keys=True, default=str).encode()).hexdigest()
 
 
-def entries_of(job: Collection, backend: Backend) -> list[Entry]:
+def entries_of(job: Collection, backend: WarmBackend) -> list[Entry]:
     """All pictures, in order, their names checked. Raises ValueError or FileNotFoundError, one line."""
     check_pattern(job.name)
     rows = [Row(input=name) for name in expand(job.inputs)]
@@ -75,7 +74,7 @@ def entries_of(job: Collection, backend: Backend) -> list[Entry]:
     return made
 
 
-def _of_row(job: Collection, row: Row, number: int, backend: Backend) -> list[Entry]:
+def _of_row(job: Collection, row: Row, number: int, backend: WarmBackend) -> list[Entry]:
     said = {field.name: getattr(job, field.name) for field in dataclasses.fields(Job)} | row.said
     try:
         return [_entry(job, row, number, page, {**said, "backend": backend}) for page in _pages(row, said["pages"])]

@@ -17,6 +17,8 @@ from storage.run import RunStore
 from .ledger import DONE, FAILED, Fate
 
 LINE_SECONDS, STATUS_SECONDS = 10.0, 2.0
+KNOWN = 0.02
+"""share that must be done in this sitting before the time that is left is told: workers start first"""
 
 
 @dataclass(slots=True, kw_only=True)
@@ -93,7 +95,7 @@ class Progress:
             "pictures": {"total": len(self.sizes), DONE: states.count(DONE), FAILED: states.count(FAILED)},
             "at_work": [{"name": name, "fraction": part} for name, part in sorted(parts.items())],
             "fraction": min(1.0, done / whole),
-            "eta_seconds": (whole - done) * seconds / mine if mine > 0 else None,
+            "eta_seconds": (whole - done) * seconds / mine if mine > KNOWN * whole else None,
         }
 
     def _weight(self, name: str) -> float:

@@ -67,3 +67,18 @@ def test_what_is_wrong_with_a_model_is_told_and_not_raised() -> None:
     torch.nn.init.constant_(spoilt.network.bias, float("inf"))
     assert "weights hold" in greet(PLAN, spoilt).fault
     assert "bias" in greet(PLAN, spoilt).fault
+
+
+def test_what_a_model_predicted_before_is_known() -> None:
+    """For plans that ask for the same; another shape is asked. A fault is looked at again."""
+    model, known = Scaled(1.0), dict[Any, int]()
+    first = greet(PLAN, model, known)
+    assert list(known.values()) == [first.golden] == [golden_checksum(PLAN, model)]
+    model.by = 2.0  # as if its memory had gone bad: it is told when it starts
+    assert greet(small_plan(batch=3, seed=5, height=100), model, known).golden == first.golden
+    for other in (small_plan(batch=1), small_plan(batch=3, window=32)):
+        assert greet(other, model, known).golden == golden_checksum(other, model)
+    assert len(known) == 3
+    broken = dict[Any, int]()
+    assert greet(PLAN, Scaled(float("nan")), broken).fault
+    assert broken == {}

@@ -72,6 +72,8 @@ def test_what_it_says_of_itself(tmp_path: Path) -> None:
     assert hello.golden == worker.hello().golden != 0
     predict = worker.replica.backbone.predict
     worker.replica.backbone.predict = lambda *given: predict(*given) * 1.0001  # type: ignore[method-assign]
+    assert worker.hello().golden == hello.golden, "it was asked before"
+    worker.replica.goldens.clear()
     assert worker.hello().golden != hello.golden
 
 

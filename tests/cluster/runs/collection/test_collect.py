@@ -7,14 +7,18 @@ import shutil
 from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
 import pytest
+import rasterio
 from PIL import Image
+from rasterio.transform import Affine
 from typer.testing import Result
 
 from actors.work import building
 from cluster.cli import StopSwitch
 from cluster.runs.collection.ledger import fates_of, names_in
 from storage.run import RunStore
+from tests.storage.images.files import write_raster
 from tests.support.command_line import at_home, run
 from tests.support.runs import picture
 
@@ -143,3 +147,21 @@ def test_what_is_wrong_with_all_is_said_before_anything_is_made(
     assert why in lines[0]
     assert not Path("out").exists()
     assert not Path("out.run").exists()
+
+
+def test_a_mosaic_of_scenes(run: Run, tmp_path: Path) -> None:
+    """Two halves of one scene, each enlarged, beside each other; the same command writes it again."""
+    for number in range(2):
+        place = {"crs": "EPSG:32631", "transform": Affine(10, 0, 5e5 + 300 * number, 0, -10, 5e6)}
+        write_raster(tmp_path / f"{number}.tif", picture(20, 30, seed=number), **place)
+    words = ("0.tif", "1.tif", "out", "--catalogue", "vrt")
+    for _ in range(2):
+        result = run("upscale", *words)
+        assert result.exit_code == 0, result.output
+        assert "catalogue: " in result.stdout
+    with rasterio.open("out/mosaic.vrt") as raster, rasterio.open("out/1.tif") as part:
+        assert raster.shape == (80, 240)
+        np.testing.assert_array_equal(raster.read()[:, :, 120:], part.read())
+    assert run("upscale", "0.tif", "1.tif", "out", "--catalogue", "stac").exit_code == 0
+    links = json.loads(Path("out/catalog.json").read_text())["links"]
+    assert [link["href"] for link in links if link["rel"] == "item"] == ["./0.tif.stac.json", "./1.tif.stac.json"]

@@ -9,12 +9,12 @@ import pytest
 
 from cluster.job import Collection, Job
 from cluster.machines.this_machine import ThisMachine
-from cluster.machines.warm import LentJob
+from cluster.machines.warm import LentJob, WarmBackend
 from cluster.runs.collection import entries as module
 from cluster.runs.collection.entries import Entry, entries_of
 from storage.errors import ImageError
 
-BACKEND = ThisMachine()
+BACKEND = WarmBackend(ThisMachine())
 
 
 def jobs_of(**given: Any) -> list[Entry]:

@@ -13,6 +13,7 @@ from actors.drive import StoppedError
 from actors.executors.protocol import WorkersExhaustedError
 from cluster.job import Collection
 from cluster.machines.this_machine import ThisMachine
+from cluster.machines.warm import WarmBackend
 from cluster.runs.collection import work as module
 from cluster.runs.collection.entries import Entry, entries_of
 from cluster.runs.collection.ledger import DONE, FAILED, Fate
@@ -21,7 +22,7 @@ from cluster.runs.collection.work import Shift
 
 @pytest.fixture
 def entries() -> list[Entry]:
-    return entries_of(Collection(input=("a.png", "b.png", "c.png", "d.png"), output="out"), ThisMachine())
+    return entries_of(Collection(input=("a.png", "b.png", "c.png", "d.png"), output="out"), WarmBackend(ThisMachine()))
 
 
 @pytest.fixture(autouse=True)
@@ -149,7 +150,7 @@ def test_the_files_stamp_is_of_before_it_was_read(tmp_path: Path) -> None:
     """One that changes meanwhile is read again by the next command."""
     path = tmp_path / "a.png"
     path.write_bytes(b"x")
-    (entry,) = entries_of(Collection(input=str(path), output="out/"), ThisMachine())
+    (entry,) = entries_of(Collection(input=str(path), output="out/"), WarmBackend(ThisMachine()))
     before = entry.stamp()
 
     def do(job: Any, **_options: Any) -> Any:
