@@ -32,10 +32,9 @@ from storage.run import RunStore
 
 log = logging.getLogger(__name__)
 
-GOLDEN_BLOB = "golden.json"
-"""for people; its checksum in the journal is what counts"""
-GOLDEN = "golden"
-"""kind of the journal's record of what the first worker predicted"""
+GOLDEN, GOLDEN_BLOB = "golden", "golden.json"
+"""kind of the journal's record of what the first worker predicted, whose checksum counts; and a blob of it, for people
+"""
 POLL_SECONDS = 0.2
 """to wait for events before other things are seen to; half of it where something waits for the journal"""
 JOURNAL_DELAY = 0.5

@@ -42,9 +42,8 @@ OPTIONS = {
     "consistency": "codec.consistency",
 }
 """options and arguments that are settings, which they set"""
-_PATHS = (
-    *("output", "recipe", "model", "tagger", "vocabulary", "vit", "input", "difficulty", "textures", "tags"),
-    "list_file",
+_PATHS = tuple(
+    ["output", "recipe", "model", "tagger", "vocabulary", "vit", "input", "difficulty", "textures", "tags", "list_file"]
 )
 """fields that may name a local file or folder: a home directory, ~, is meant wherever the shell leaves it"""
 
@@ -109,8 +108,7 @@ class Work:
         """Raises ValueError for what is no address."""
         if self.run is not None:
             return Address.parse(self.run)
-        is_url = address_of(self.output) is not None
-        return Address.parse(self.run_url) if is_url else Address.local(self.run_url)
+        return (Address.local if address_of(self.output) is None else Address.parse)(self.run_url)
 
     def files_read(self) -> tuple[str, ...]:
         """All files, folders and URLs that the command reads; names that are none among them."""

@@ -238,16 +238,9 @@ def _drive(
 
 
 def _start(sitting: Sitting, setup: WorkerSetup, graph: Graph) -> Start:
-    prepared = sitting.prepared
-    return Start(
-        job=sitting.job,
-        workers=prepared.workers,
-        plan=prepared.plan,
-        setup=setup,
-        graph=graph,
-        memory=prepared.cost.memory_worker,
-        room=sitting.room,
-    )
+    made = sitting.prepared
+    asked: dict[str, Any] = {"job": sitting.job, "plan": made.plan, "memory": made.cost.memory_worker}
+    return Start(**asked, workers=made.workers, setup=setup, graph=graph, room=sitting.room)
 
 
 def _say_last_words(lease: Lease, reporter: Reporter, tally: Tally, reason: str) -> None:
