@@ -258,10 +258,8 @@ def parse_choice(bands: str | None, alpha: str = "auto") -> Choice:
 
 def parse_bands(text: str | None) -> tuple[int, ...] | None:
     """Bands as numbers, None for all; raises ValueError with an example."""
-    if text is None:
-        return None
     try:
-        return tuple(int(band) for band in text.split(","))
+        return None if text is None else tuple(int(band) for band in text.split(","))
     except ValueError:
         raise ValueError(f"--bands must be numbers with commas, such as 1,2,3; got {text!r}") from None
 
@@ -272,10 +270,8 @@ def parse_pages(text: str | None) -> tuple[int, int | None] | None:
     >>> parse_pages("2"), parse_pages("2-5"), parse_pages("all"), parse_pages(None)
     ((2, 2), (2, 5), (1, None), None)
     """
-    if text is None:
-        return None
-    if text.strip().lower() == "all":
-        return 1, None
+    if text is None or text.strip().lower() == "all":
+        return None if text is None else (1, None)
     found = re.fullmatch(r"\s*([1-9][0-9]{0,5})\s*(?:-\s*([1-9][0-9]{0,5})\s*)?", text)
     if found is None or (found[2] and int(found[2]) < int(found[1])):
         raise ValueError(f"--pages must be a page's number, such as 2, a range, such as 2-5, or all; got {text!r}")
