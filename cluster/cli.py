@@ -34,8 +34,9 @@ from cluster.terminal.printing import (
     print_status,
 )
 
+from .collection import Collection
 from .guard import check_packages
-from .job import Collection, Job, TextJob
+from .job import Job, TextJob
 
 app = typer.Typer(
     add_completion=False,

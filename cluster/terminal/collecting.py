@@ -13,11 +13,12 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
+from cluster.collection import Collection
 from cluster.console.ending import known_errors
 from cluster.console.screen import err
 from cluster.console.surroundings import is_unread
 from cluster.console.whereabouts import place_of
-from cluster.job import Collection, Job
+from cluster.job import Job
 from cluster.machines.placement import backend_of
 from cluster.machines.warm import opened
 from cluster.runs.collection.collect import Collected, collect
