@@ -36,8 +36,9 @@ from cluster.terminal.printing import (
     print_status,
 )
 
+from .collection import Collection
 from .guard import check_packages
-from .job import Collection, Job, TextJob
+from .job import Job, TextJob
 
 app = typer.Typer(
     add_completion=False,
@@ -126,12 +127,17 @@ def generate(
 
 @app.command()
 @takes_job
-def plan(job: Job, as_json: JsonOpt = False) -> None:
+def plan(job: Collection, as_json: JsonOpt = False) -> None:
     """Print what `upscale` would do and cost, with the same arguments, and do nothing."""
+    from cluster.runs.collection.inputs import is_many
     from cluster.runs.pages import page_jobs
 
     with one_line_errors():
-        for one in page_jobs(job):
+        if is_many(job):
+            from cluster.terminal.collecting import print_plans
+
+            raise typer.Exit(print_plans(job, functools.partial(_print_one_plan, as_json=as_json)))
+        for one in page_jobs(job.alone()):
             _print_one_plan(one, as_json)
 
 
@@ -182,10 +188,16 @@ def status(
 ) -> None:
     """Print how far a run is: from any machine that can read its store."""
     from cluster.runs.cleaning import removable_bytes
+    from cluster.runs.collection.following import follow_pictures
     from cluster.runs.following import follow, look_once
     from cluster.runs.samples import look_at_samples
 
     with one_line_errors():
+        if (tables := follow_pictures(run, is_watched=watch)) is not None:
+            from cluster.terminal.collecting import show
+
+            show(tables, as_json=as_json)
+            return
         for table, place in follow(run) if watch else look_once(run):
             if table["state"] == "finished" and not watch and (place is None or place[0] == place[1]):
                 table |= {"removable_bytes": removable_bytes(run), **look_at_samples(run)}
@@ -216,9 +228,10 @@ def clean(
 ) -> None:
     """Remove what a finished run no longer needs: latents, input, pixels. It stays finished; `status` says how much."""
     from cluster.runs.cleaning import clean as do
+    from cluster.runs.collection.cleaning import clean_pictures
 
     with one_line_errors():
-        cleaned = do(run, keep_pixels=keep_pixels)
+        cleaned = clean_pictures(run, keep_pixels=keep_pixels) or do(run, keep_pixels=keep_pixels)
         out.print(f"removed {byte_text(cleaned.size)} ({cleaned.num_keys} files) of {place_of(run)}")
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from cluster.job import Work
-from cluster.machines.placement import backend_of
+from cluster.machines.placement import backend_for
 from pipeline.models.registry import find_family
 from pipeline.plan.estimate import Estimate, count_flops
 
@@ -18,7 +18,7 @@ def estimate(job: Work, stages: Sequence[Prepared]) -> list[Estimate | None]:
     counts = [count_flops(stage.plan, stage.cost, family, folder) for stage in stages]
     if all(flops is None for flops in counts):
         return [None] * len(counts)
-    speed = backend_of(job.address).measure(stages[0].plan)
+    speed = backend_for(job).measure(stages[0].plan)
     return [
         None if flops is None else Estimate(flops=flops, speed=speed, workers=_busy(stage))
         for flops, stage in zip(counts, stages, strict=True)

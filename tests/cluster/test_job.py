@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from cluster.job import Collection, Job, TextJob, parse_bands
+from cluster.job import Job, TextJob, parse_bands
 
 
 @pytest.mark.parametrize(
@@ -81,15 +81,3 @@ def test_files_that_a_command_reads() -> None:
     assert set(found) == {"in.tif", "t.json", "dino", "d.png", "tex", "multidiffusion", "embedded", "out.tif.run"}
     text = TextJob(prompt="in.tif", output="out.tif", tagger="t", vocabulary="v", run="r")
     assert set(text.files_read()) == {"t", "v", "multidiffusion", "embedded", "r"}
-
-
-def test_a_collection_is_a_job_without_a_picture_or_with_many() -> None:
-    assert Collection(output="out/", list_file="~x.csv").inputs == ()
-    assert Collection(output="out", input="a.tif").inputs == ("a.tif",)
-    assert Collection(output="out", input=("a.tif", "b.tif")).inputs == ("a.tif", "b.tif")
-    assert (Collection(output="out/").is_folder, Collection(output="out").is_folder) == (True, False)
-    assert Collection(output="out/").run_url == "out.run"
-    alone = Collection(output="o.tif", input="a.tif", seed=3, name="x.tif").alone()
-    assert alone == Job(output="o.tif", input="a.tif", seed=3)
-    with pytest.raises(ValueError, match="expected INPUT, a picture, before OUTPUT"):
-        Collection(output="o.tif").alone()

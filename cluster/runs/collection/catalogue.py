@@ -8,7 +8,7 @@ import uuid
 from collections.abc import Sequence
 from pathlib import Path
 
-from cluster.job import Collection
+from cluster.collection import Collection
 from storage.errors import ImageError
 from storage.home import expand_home
 from storage.images import catalogue as stac

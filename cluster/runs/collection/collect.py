@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from actors.drive import StoppedError
+from cluster.collection import Collection
 from cluster.console.whereabouts import check_outputs
-from cluster.job import Collection
 from cluster.machines.placement import backend_of, place
 from cluster.machines.warm import LentJob, WarmBackend, opened
 from storage.images.delivery import address_of

@@ -11,7 +11,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from cluster.job import Collection, Job, parse_pages
+from cluster.collection import Collection
+from cluster.job import Job, parse_pages
 from cluster.machines.warm import LentJob, WarmBackend
 from cluster.runs.settings import asked_recipe
 from storage.errors import ImageError

@@ -9,7 +9,7 @@ import os
 from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
 
-from cluster.job import Collection
+from cluster.collection import Collection
 from storage.home import expand_home
 from storage.images.delivery import address_of
 from storage.images.formats import WRITERS

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from cluster.job import Collection
+from cluster.collection import Collection
 from cluster.runs.collection.collect import Collected
 from cluster.runs.collection.ledger import DONE, FAILED, Fate
 from cluster.terminal.collecting import print_end

@@ -12,7 +12,7 @@ import pytest
 import rasterio
 from rasterio.transform import Affine
 
-from cluster.job import Collection
+from cluster.collection import Collection
 from cluster.runs.collection import catalogue as module
 from cluster.runs.collection.catalogue import check_catalogue, write_catalogue
 from storage.errors import ImageError

@@ -165,3 +165,23 @@ def test_a_mosaic_of_scenes(run: Run, tmp_path: Path) -> None:
     assert run("upscale", "0.tif", "1.tif", "out", "--catalogue", "stac").exit_code == 0
     links = json.loads(Path("out/catalog.json").read_text())["links"]
     assert [link["href"] for link in links if link["rel"] == "item"] == ["./0.tif.stac.json", "./1.tif.stac.json"]
+
+
+@pytest.mark.usefixtures("scans")
+def test_planned_looked_at_and_cleaned(run: Run) -> None:
+    """What `upscale` would do, picture by picture, without a trace; then what became of it."""
+    planned = run("plan", "scans", "out")
+    assert planned.exit_code == 1
+    assert planned.stdout.count("forwards ") == 3
+    assert "failed: scans/b.png: " in planned.stderr
+    assert not Path("out").exists()
+    assert not Path("out.run").exists()
+    assert run("upscale", "scans", "out").exit_code == 1
+    said = run("status", "out.run").stdout.splitlines()
+    assert said[0] == "finished: 100%, 4 of 4 pictures, 1 of them failed"
+    assert said[1].startswith("failed: scans/b.png: ")
+    assert json.loads(run("status", "out.run", "--json").stdout)["pictures"]["done"] == 3
+    assert run("status", "out.run/pictures/a.tif").stdout.startswith("finished")
+    assert "removed" in run("clean", "out.run").stdout
+    assert not Path("out.run/pictures/a.tif/z").exists()
+    assert "0 of them left" in run("upscale", "scans", "out").stdout

@@ -7,7 +7,8 @@ from typing import Any
 
 import pytest
 
-from cluster.job import Collection, Job
+from cluster.collection import Collection
+from cluster.job import Job
 from cluster.machines.this_machine import ThisMachine
 from cluster.machines.warm import LentJob, WarmBackend
 from cluster.runs.collection import entries as module

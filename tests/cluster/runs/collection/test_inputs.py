@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from cluster.job import Collection
+from cluster.collection import Collection
 from cluster.runs.collection.inputs import expand, is_many
 from storage.objects.address import Address
 from storage.objects.root import ObjectRoot

@@ -11,7 +11,7 @@ import pytest
 
 from actors.drive import StoppedError
 from actors.executors.protocol import WorkersExhaustedError
-from cluster.job import Collection
+from cluster.collection import Collection
 from cluster.machines.this_machine import ThisMachine
 from cluster.machines.warm import WarmBackend
 from cluster.runs.collection import work as module
