@@ -17,7 +17,7 @@ import socket
 import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import Any
 
 import google_crc32c
@@ -61,6 +61,7 @@ class Header:
 
 
 _RECORDS: TypeAdapter[Record] = TypeAdapter(Record)
+_LINE = json.JSONEncoder(separators=(",", ":")).encode
 
 
 class Journal:
@@ -81,10 +82,8 @@ class Journal:
         self._replayed = Ledger()
         self._num_replayed = 0
         """batches, from the first"""
-        self._last = ""
-        """nonce of the last of them"""
-        self._newest = 0
-        """generation among them"""
+        self._last, self._newest = "", 0
+        """nonce of the last of them, and the newest generation among them"""
         self._all_named = True
         """whether all name the plan"""
         self._compacted = (0, 0)
@@ -283,7 +282,8 @@ def _key(number: int) -> str:
 
 
 def _batch(records: list[Record], generation: int, owner: str, plan: str | None = None) -> bytes:
-    body = "".join(json.dumps(asdict(record), separators=(",", ":")) + "\n" for record in records).encode()
+    tables = ({name: getattr(record, name) for name in Record.__slots__} for record in records)
+    body = "".join(_LINE(table) + "\n" for table in tables).encode()
     header = {
         "generation": generation,
         "owner": owner,

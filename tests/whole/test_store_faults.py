@@ -387,7 +387,9 @@ class TestListing:
         for region in range(3):
             store.journal.append([record(region)], 1)
         real = ObjectRoot.list
-        monkeypatch.setattr(ObjectRoot, "list", lambda root, prefix: iter(sorted(real(root, prefix))[:-1]))
+        monkeypatch.setattr(
+            ObjectRoot, "list", lambda root, prefix, **more: iter(sorted(real(root, prefix, **more))[:-1])
+        )
         assert [one.region for one in RunStore(root).journal.replay()] == [0, 1, 2]
 
 
