@@ -47,7 +47,7 @@ def asked(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
         calls.append(("here", kind, shape))
         return 2e9
 
-    def there(device: Any, **shape: Any) -> float:
+    def there(device: Any, _waiting: Any, **shape: Any) -> float:
         calls.append(("there", device.kind, shape))
         return 3e9
 

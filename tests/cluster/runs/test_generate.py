@@ -191,8 +191,8 @@ def test_as_the_published_code(run: Run, models: dict[str, str]) -> None:
 def test_warnings_are_said_once_for_a_series(monkeypatch: pytest.MonkeyPatch) -> None:
     """With the plan of the first stage: later ones would repeat them."""
     plans = [SimpleNamespace(stage=SimpleNamespace(index=index)) for index in range(3)]
-    there = SimpleNamespace(device="cpu", workers=2, memory=5, where="here")
-    monkeypatch.setattr(module, "place", lambda _job: there)
+    there = SimpleNamespace(device="cpu", workers=2, workers_at_once=2, memory=5, where="here")
+    monkeypatch.setattr(module, "place", lambda _job, _waiting: there)
     monkeypatch.setattr(module, "make_plans", lambda _job, _device: plans)
     monkeypatch.setattr(module, "check_memory", lambda plan, *room: (plan.stage.index, *room))
     monkeypatch.setattr(module, "model_notes", lambda plan: (f"note {plan.stage.index}",))
