@@ -65,7 +65,7 @@ class Entry:
 def entries_of(job: Collection, backend: WarmBackend) -> list[Entry]:
     """All pictures, in order, their names checked. Raises ValueError or FileNotFoundError, one line."""
     check_pattern(job.name)
-    rows = [Row(input=name) for name in expand(job.inputs)]
+    rows = [Row(input=name) for name in expand(job.inputs, trust=job.trust_input)]
     if job.list_file is not None:
         rows += read_rows(Path(job.list_file))
     if not rows:

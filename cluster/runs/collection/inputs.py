@@ -18,6 +18,8 @@ from storage.images.members import is_beside, pictures_in
 from storage.objects.address import Address
 from storage.objects.root import ObjectRoot
 
+from .items import is_stac, pictures_of
+
 log = logging.getLogger(__name__)
 
 _SHOWN = 3
@@ -49,7 +51,7 @@ def _is_folder(job: Collection) -> bool:
 
 
 def _is_several(name: str) -> bool:
-    return is_pattern(name) or (os.path.isdir(name) and pictures_in(Path(name)) is not None)
+    return is_pattern(name) or is_stac(name) or (os.path.isdir(name) and pictures_in(Path(name)) is not None)
 
 
 def is_pattern(name: str) -> bool:
@@ -57,13 +59,21 @@ def is_pattern(name: str) -> bool:
     return any(sign in name for sign in "*?[") and not name.startswith("/vsi") and not os.path.lexists(name)
 
 
-def expand(names: tuple[str, ...]) -> list[str]:
-    """All pictures that are named, in order, each once. Raises ValueError where a pattern or a folder holds none."""
-    found = [picture for name in names for picture in _expanded(name)]
+def expand(names: tuple[str, ...], *, trust: bool = False) -> list[str]:
+    """All pictures that are named, in order, each once. Raises ValueError where a pattern or a folder holds none.
+
+    ``trust``: see items.pictures_of.
+    """
+    found = [picture for name in names for picture in _expanded(name, trust)]
     return list(dict.fromkeys(found))
 
 
-def _expanded(name: str) -> list[str]:
+def _expanded(name: str, trust: bool) -> list[str]:
+    if is_stac(name):
+        pictures = pictures_of(name, trust=trust)
+        if not pictures:
+            raise ValueError(f"{name}: has no item with a picture; expected a STAC catalogue, collection or item")
+        return pictures
     if is_pattern(name):
         matches = sorted(_in_store(name) if "://" in name else _on_disk(name))
         if not matches:

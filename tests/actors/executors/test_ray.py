@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import functools
 import signal
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
@@ -12,6 +14,8 @@ import ray
 from ray.util import list_named_actors
 
 from actors.artifacts.layout import PIXELS
+from actors.executors.crew import Crew
+from actors.executors.lent import LentExecutor
 from actors.executors.protocol import Executor, NoRoomError, WorkersExhaustedError
 from actors.executors.ray import RayExecutor, fault_of, reason_of
 from actors.executors.slots import Pool
@@ -143,6 +147,30 @@ def test_a_tagger_in_the_prepare_pool_alone(tmp_path: Path) -> None:
         "prepare": "prepare",
         "merge": "tile",
     }
+
+
+def test_a_crew_goes_from_run_to_run(case: Case, expected: str, tmp_path: Path) -> None:
+    """Three runs in threads over two workers, one of which is killed: each gives what it gives alone."""
+    crew = Crew(2, ray.kill)
+    names = ["first", "second", "third"]
+    crew.announce(names)
+    lost: dict[str, int] = {}
+
+    def start(name: str, setup: WorkerSetup, graph: Graph) -> Executor:
+        inner = LentExecutor(crew, name, pools(1), setup, graph)
+        kills = [6] if name == "second" else []
+        return KillingExecutor(inner, kills, lambda killer: killer.send(signal.SIGKILL))
+
+    def run(name: str) -> str:
+        store = case.begin(str(tmp_path / name))
+        tally = sit(case, store, functools.partial(start, name), patience=Patience(lease_first=120.0))
+        lost[name] = tally.requeues.get("worker lost", 0)
+        return digest(case, store)
+
+    with ThreadPoolExecutor(3) as threads:
+        assert list(threads.map(run, names)) == [expected] * 3
+    assert {name: num > 0 for name, num in lost.items()} == {"first": False, "second": True, "third": False}
+    crew.close()
 
 
 @ray.remote(max_retries=0)
