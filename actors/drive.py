@@ -13,13 +13,16 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 
 from actors.artifacts.blobs import crc_of
-from actors.artifacts.resume import ACTIVE
-from actors.artifacts.sums import JournalledSums, as_task, is_task
+from actors.artifacts.lasting import compact
+from actors.artifacts.sums import JournalledSums, as_task, records_of_blobs
 from actors.artifacts.table import Kept
+from actors.artifacts.told import ACTIVE
 from actors.executors.protocol import Event, Executor, TaskFailed, WorkerJoined, WorkerLost
 from actors.schedule.attempt import Finished
 from actors.schedule.coordinator import Coordinator
 from actors.schedule.task import CONTRIBUTING, Hello, Item, Kind
+from actors.stopping import StoppedError as StoppedError
+from actors.stopping import raise_if_called_off
 from actors.tally import Tally
 from pipeline.plan.plan import Plan
 from storage.errors import StorageFullError
@@ -29,10 +32,9 @@ from storage.run import RunStore
 
 log = logging.getLogger(__name__)
 
-GOLDEN_BLOB = "golden.json"
-"""for people; its checksum in the journal is what counts"""
-GOLDEN = "golden"
-"""kind of the journal's record of what the first worker predicted"""
+GOLDEN, GOLDEN_BLOB = "golden", "golden.json"
+"""kind of the journal's record of what the first worker predicted, whose checksum counts; and a blob of it, for people
+"""
 POLL_SECONDS = 0.2
 """to wait for events before other things are seen to; half of it where something waits for the journal"""
 JOURNAL_DELAY = 0.5
@@ -49,10 +51,6 @@ RETRY_SECONDS = 5.0
 
 class WrongWorkerError(RuntimeError):
     """The only workers there are compute other bits than the plan's device."""
-
-
-class StoppedError(RuntimeError):
-    """The run was asked to stop; it can be resumed."""
 
 
 @dataclass(slots=True, kw_only=True)
@@ -82,11 +80,10 @@ class DrivenRun:
     def __post_init__(self) -> None:
         self.kept = Kept(self.plan)
         self.sums = JournalledSums(self.coordinator.graph, self.given_blobs)
-        for record in self.store.journal.replay():
-            if is_task(record):
-                self.sums.add(as_task(record), record.crc32c, record.extra)
-            elif record.kind == GOLDEN:
-                self.golden = record.crc32c
+        for record in records_of_blobs(ledger := self.store.journal.replay()):
+            self.sums.add(as_task(record), record.crc32c, record.extra)
+        for record in ledger.of(GOLDEN):
+            self.golden = record.crc32c
 
 
 def drive(run: DrivenRun) -> Tally:
@@ -111,14 +108,17 @@ def drive(run: DrivenRun) -> Tally:
                 last_tick = now
                 with _put_off("the heartbeat"):
                     run.lease.beat()
+                    compact(run.store.journal, coordinator.items)
+                run.tally.staffing = executor.staffing()
                 _tick(run)
             if run.should_stop():
                 raise StoppedError("stopped")
+            raise_if_called_off(run.lease)
         _clean_up(run, retired)
         _delete_garbage(run, len(coordinator.items.garbage))
     finally:
         for worker in list(run.tally.joined):
-            run.tally.dismiss(worker)
+            run.tally.dismiss(worker, "the sitting ends")
         try:
             _write_journal(run)
         finally:
@@ -138,8 +138,9 @@ def _hand_out(run: DrivenRun) -> None:
     for attempt in coordinator.assign(time.monotonic()):
         attempt.sums = run.sums.of(attempt.task)
         run.executor.submit(attempt, coordinator.graph.parts(attempt.task))
-    for worker in coordinator.overdue(time.monotonic()):
+    for worker in coordinator.overdue(now := time.monotonic()):
         run.executor.kill(worker, "a task of its own is late for the second time")
+    run.tally.watch(coordinator, now)
 
 
 def _take_in(run: DrivenRun, event: Event) -> None:
@@ -147,44 +148,44 @@ def _take_in(run: DrivenRun, event: Event) -> None:
     if isinstance(event, WorkerJoined):
         _welcome(run, event)
     elif isinstance(event, WorkerLost):
-        _dismiss(run, event.worker)
+        _dismiss(run, event.worker, event.reason)
     elif isinstance(event, TaskFailed):
         _take_failure(run, event)
-    elif coordinator.finish(event.worker, event.attempt.number, event.outcome):
-        if event.attempt.task.kind in CONTRIBUTING:
-            executor.accept(event.attempt)
-        tally.count(event.attempt.task.kind, event.outcome)
     else:
-        executor.discard(event.attempt)
-    tally.num_workers = len(coordinator.members)
-    tally.requeues = dict(coordinator.requeues)
+        task, counts = event.attempt.task, coordinator.finish(event.worker, event.attempt.number, event.outcome)
+        if not counts:
+            executor.discard(event.attempt)
+        elif task.kind in CONTRIBUTING:
+            executor.accept(event.attempt)
+        tally.count(event.worker, task, event.outcome, counts=counts)
+    tally.num_workers, tally.requeues = len(coordinator.members), dict(coordinator.requeues)
 
 
 def _take_failure(run: DrivenRun, event: TaskFailed) -> None:
     task, worker = event.attempt.task, event.worker
     log.warning("%s failed on %s: %s", task, worker, event.reason)
+    run.tally.note("failed", worker, f"{task}: {event.reason}")
     to_blame = run.coordinator.fail(worker, event.attempt.number, event.reason, event.fault)
     if to_blame and run.executor.renew(worker, f"{task} failed on it"):
-        # at once, so that it is given nothing more
-        _dismiss(run, worker)
+        _dismiss(run, worker, f"{task} failed on it")  # at once, so that it is given nothing more
 
 
-def _dismiss(run: DrivenRun, worker: str) -> None:
+def _dismiss(run: DrivenRun, worker: str, reason: str) -> None:
     run.coordinator.leave(worker)
-    run.tally.dismiss(worker)
+    run.tally.dismiss(worker, reason)
 
 
 def _welcome(run: DrivenRun, event: WorkerJoined) -> None:
     """Give a new worker work, or end it; raises WrongWorkerError where no other is there or on the way."""
-    objection, tally = _object(run, event.hello), run.tally
+    objection = _object(run, event.hello)
     if objection is not None:
         log.warning("worker %s is not admitted: %s", event.worker, objection)
+        run.tally.note("refused", event.worker, objection)
         if not run.executor.refuse(event.worker, "its results would differ from the plan's"):
             raise WrongWorkerError(objection)
         return
     run.coordinator.join(event.worker, event.kinds)
-    tally.joined[event.worker] = time.monotonic()
-    tally.first_join = tally.joined[event.worker] if tally.first_join is None else tally.first_join
+    run.tally.admit(event.worker)
 
 
 def _object(run: DrivenRun, hello: Hello) -> str | None:

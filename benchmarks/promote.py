@@ -1,8 +1,8 @@
 """Replace a model by a better one, never by a worse: ``python -m benchmarks.promote --candidate runs/model``.
 
-Both restore the same degraded pictures through the whole engine; PSNR and SSIM are taken at one step, where a model is
-most faithful, GMSD, HaarPSI and the spectrum at its default. The candidate is put in place only if it wins most of
-these and loses none by more than its tolerance.
+Both restore the same degraded pictures through the whole engine; PSNR and SSIM are taken at one step without detail,
+where a model is most faithful, GMSD, HaarPSI and the spectrum at its default. The candidate is put in place only if it
+wins most of these and loses none by more than its tolerance.
 """
 
 from __future__ import annotations
@@ -19,15 +19,17 @@ from benchmarks.methods import recipe_method
 from benchmarks.pictures import Example, add_picture_options, load_examples
 from benchmarks.quality import BETTER, measure
 
+FAITHFUL = "steps=1 detail=0.0"
+"""where a model is most faithful"""
 JUDGED = {
-    "PSNR": ("steps=1", 0.1),
-    "SSIM": ("steps=1", 0.005),
+    "PSNR": (FAITHFUL, 0.1),
+    "SSIM": (FAITHFUL, 0.005),
     "GMSD": ("", 0.002),
     "HaarPSI": ("", 0.005),
     "spectrum": ("", 0.5),
 }
 """figure -> recipe at which it is taken, and by how much a candidate may lose it"""
-KEPT = ("README.md",)
+KEPT = ("README.md", "LICENSE-Real-ESRGAN.txt")
 """files of the old model's folder that stay"""
 
 

@@ -1,4 +1,4 @@
-"""Command line: ``gigatile COMMAND``, such as upscale, generate, plan, recipes, status, clean, prompts, export."""
+"""Command line: ``gigatile COMMAND``, such as upscale, generate, plan, status, stop, clean, prompts, export."""
 
 from __future__ import annotations
 
@@ -19,6 +19,8 @@ from cluster.console.screen import VisibleFormatter, err
 from cluster.console.surroundings import check_folder, is_unread, last_output
 from cluster.console.whereabouts import place_of
 from cluster.terminal.arguments import takes_job
+from cluster.terminal.machines import app as machines
+from cluster.terminal.observing import app as observing
 from cluster.terminal.options import JsonOpt, RunArg
 from cluster.terminal.pictures import app as pictures
 from cluster.terminal.printing import (
@@ -45,7 +47,9 @@ app = typer.Typer(
     help="Enlarge and restore images too large for one machine with diffusion models, resumably.",
 )
 
+app.add_typer(machines)
 app.add_typer(pictures)
+app.add_typer(observing)
 
 
 def _to_terminal() -> logging.StreamHandler[TextIO]:
@@ -69,6 +73,7 @@ def _quiet_libraries() -> None:
 @takes_job
 def upscale(job: Collection) -> None:
     """Enlarge INPUT to OUTPUT, or many pictures into a folder. The same command resumes what was begun."""
+    from cluster.machines.waiting import Waiting
     from cluster.runs.collection.inputs import is_many
     from cluster.runs.pages import page_jobs
     from cluster.runs.upscale import upscale as do
@@ -80,7 +85,7 @@ def upscale(job: Collection) -> None:
             from cluster.terminal.collecting import run
 
             raise typer.Exit(run(job, switch))
-        for one in page_jobs(job.alone()):
+        for one in page_jobs(job.alone(), Waiting.of(switch, is_told=True)):
             started, url = time.monotonic(), one.run_url
             result = do(
                 one,
@@ -202,6 +207,16 @@ def status(
                 print_status(table, place)
             if is_unread(sys.stdout):
                 return
+
+
+@app.command()
+def stop(run: RunArg) -> None:
+    """Stop a run in good order, from any machine that can write to its store. Its own command resumes it."""
+    from cluster.runs.stopping import stop as do
+
+    with one_line_errors():
+        table = do(run, on_asked=lambda who: err.print(f"asked {who} to stop; Ctrl-C waits no longer for it"))
+        print_status(table, None)
 
 
 @app.command()

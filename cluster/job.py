@@ -42,9 +42,8 @@ OPTIONS = {
     "consistency": "codec.consistency",
 }
 """options and arguments that are settings, which they set"""
-_PATHS = (
-    *("output", "recipe", "model", "tagger", "vocabulary", "vit", "input", "difficulty", "textures", "tags"),
-    "list_file",
+_PATHS = tuple(
+    ["output", "recipe", "model", "tagger", "vocabulary", "vit", "input", "difficulty", "textures", "tags", "list_file"]
 )
 """fields that may name a local file or folder: a home directory, ~, is meant wherever the shell leaves it"""
 
@@ -84,6 +83,7 @@ class Work:
     threads: int = _option(1, "threads of a worker on a CPU; part of the plan, since sums may depend on it")
     device: str = _option("auto", "auto, cpu or cuda")
     address: str = _option("local", "local: a private Ray; auto: the cluster around; host:port; ray://host:port")
+    wait: float | None = _option(None, "seconds to wait at most while no worker has room on a cluster; else for ever")
     allow_open_cluster: bool = _option(False, "join a cluster that asks for no token, and send it what the run needs")
     overwrite: bool = _option(False, "replace OUTPUT if it is there")
 
@@ -108,8 +108,7 @@ class Work:
         """Raises ValueError for what is no address."""
         if self.run is not None:
             return Address.parse(self.run)
-        is_url = address_of(self.output) is not None
-        return Address.parse(self.run_url) if is_url else Address.local(self.run_url)
+        return (Address.local if address_of(self.output) is None else Address.parse)(self.run_url)
 
     def files_read(self) -> tuple[str, ...]:
         """All files, folders and URLs that the command reads; names that are none among them."""
@@ -212,10 +211,8 @@ def parse_choice(bands: str | None, alpha: str = "auto") -> Choice:
 
 def parse_bands(text: str | None) -> tuple[int, ...] | None:
     """Bands as numbers, None for all; raises ValueError with an example."""
-    if text is None:
-        return None
     try:
-        return tuple(int(band) for band in text.split(","))
+        return None if text is None else tuple(int(band) for band in text.split(","))
     except ValueError:
         raise ValueError(f"--bands must be numbers with commas, such as 1,2,3; got {text!r}") from None
 
@@ -226,10 +223,8 @@ def parse_pages(text: str | None) -> tuple[int, int | None] | None:
     >>> parse_pages("2"), parse_pages("2-5"), parse_pages("all"), parse_pages(None)
     ((2, 2), (2, 5), (1, None), None)
     """
-    if text is None:
-        return None
-    if text.strip().lower() == "all":
-        return 1, None
+    if text is None or text.strip().lower() == "all":
+        return None if text is None else (1, None)
     found = re.fullmatch(r"\s*([1-9][0-9]{0,5})\s*(?:-\s*([1-9][0-9]{0,5})\s*)?", text)
     if found is None or (found[2] and int(found[2]) < int(found[1])):
         raise ValueError(f"--pages must be a page's number, such as 2, a range, such as 2-5, or all; got {text!r}")

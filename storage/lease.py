@@ -2,6 +2,7 @@
 
     lease/0003             the third coordinator (the highest number rules)
     lease/0003.heartbeat   a counter it raises while it lives
+    lease/0003.stop        somebody asked it to stop, from anywhere; it looks with each heartbeat
     lease/0003.released    it has stopped in good order
 
 Taking the lease is creating the next number. Clocks of two machines are never compared: whether a holder lives is seen
@@ -38,6 +39,8 @@ class Lease:
     root: ObjectRoot
     owner: str
     generation: int
+    asked_by: str | None = field(default=None, init=False)
+    """who asked the holder to stop, in words; None as long as nobody has"""
     _counter: int = field(default=0, init=False)
 
     @classmethod
@@ -76,8 +79,12 @@ class Lease:
             )
 
     def beat(self) -> None:
-        """Show that the holder lives. Raises FencedError where a newer generation has taken over."""
+        """Show that the holder lives, and look whether it is asked to stop.
+
+        Raises FencedError where a newer generation has taken over.
+        """
         self.check()
+        self.asked_by = self.asked_by or _stop_request(self.root, self.generation)
         self._counter += 1
         self.root.put(f"{_key(self.generation)}.heartbeat", str(self._counter).encode())
 
@@ -147,6 +154,33 @@ def read_holder(root: ObjectRoot, generation: int) -> dict[str, Any]:
     except (KeyError, ValueError):
         return {}
     return holder
+
+
+def ask_to_stop(root: ObjectRoot, generation: int, who: str) -> None:
+    """Ask the holder of a generation, wherever it is, to stop in good order; asking twice is fine. ``who`` asks."""
+    record = {"owner": who, "time": identify()["time"]}
+    root.put_new(f"{_key(generation)}.stop", json.dumps(record).encode())
+
+
+def _stop_request(root: ObjectRoot, generation: int) -> str | None:
+    """Who asks the holder of a generation to stop, and when; None where nobody does."""
+    key = f"{_key(generation)}.stop"
+    if not root.exists(key):
+        return None
+    try:
+        record = checked_json(root.get(key), StopRequest, where=f"{root.url}/{key}")
+    except (ValueError, KeyError):
+        return "somebody"
+    return f"{record['owner']} at {record['time']}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StopRequest:
+    """What the record of one says."""
+
+    owner: str
+    time: str
+    """in UTC, for people"""
 
 
 def is_released(root: ObjectRoot, generation: int) -> bool:

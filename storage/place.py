@@ -1,7 +1,8 @@
 """Which files at a run's place are the run's: nothing else there is ever deleted, and nothing begins among strangers.
 
     plan.json    status.json    probe-<32 hex digits>
-    journal/00000042            lease/0003    lease/0003.heartbeat    lease/0003.released
+    journal/00000042            journal/upto-00001234           timeline/00000003-00000000
+    lease/0003    lease/0003.heartbeat    lease/0003.released    lease/0003.stop
     blobs/<names>.npz           blobs/<names>.json
     <array>/zarr.json           <array>/c/0/<row>/<column>            of arrays in the folders of ARRAYS
 
@@ -21,11 +22,12 @@ ARRAYS = ("pixels", "valid", "cond", "z", "history", "words", "moments", "disagr
 """first parts of the names of a run's arrays"""
 
 _PROBE = r"probe-[0-9a-f]{32}"
-_LEASE = r"lease/\d{4,}(\.heartbeat|\.released)?"
-_JOURNAL = r"journal/\d{8}"
+_LEASE = r"lease/\d{4,}(\.heartbeat|\.released|\.stop)?"
+_JOURNAL = r"journal/(upto-)?\d{8}"
+_TIMELINE = r"timeline/\d{8,}-\d{8,}"
 _ARRAY = rf"({'|'.join(ARRAYS)})(/[\w-]+)*"
 _KEY = re.compile(
-    rf"plan\.json|status\.json|{_LEASE}|{_JOURNAL}|blobs/[\w/-]+\.(npz|json)|{_ARRAY}/(zarr\.json|c/0/\d+/\d+)"
+    rf"plan\.json|status\.json|{_LEASE}|{_JOURNAL}|{_TIMELINE}|blobs/[\w/-]+\.(npz|json)|{_ARRAY}/(zarr\.json|c/0/\d+/\d+)"
 )
 _ASIDE = re.compile(r"(?P<key>.+?)(\.[0-9a-f]+\.partial|#\d+)")
 _FIRST = re.compile(rf"{_PROBE}|{_LEASE}|{_JOURNAL}|plan\.json")

@@ -21,13 +21,13 @@ SHARES = {
     "train_tagger": 0.06,
     "train_denoiser": 0.08,
     "teach": 0.08,
-    "train_sharpener": 0.2,
+    "train_detail": 0.2,
     "train_controlnet": 0.06,
     "train_generator": 0.06,
     "train_textures": 0.04,
 }
 """script -> its share of the minutes, in the order in which they need each other; scaled over those that are run"""
-TAUGHT = ("teach", "train_sharpener")
+TAUGHT = ("teach", "train_detail")
 """what needs the teacher's files"""
 ENDLESS = {"teach": 100_000}
 """steps that no clock reaches: where minutes end a part, its steps do not"""
@@ -62,9 +62,9 @@ def command(script: str, options: argparse.Namespace, minutes: float) -> list[st
     words = [sys.executable, str(HERE / f"{script}.py"), "--out", str(options.out), "--data", str(options.data)]
     words += ["--minutes", f"{minutes:.3f}", "--steps", str(ENDLESS.get(script, 10**9)), "--seed", str(options.seed)]
     words += ["--threads", str(options.threads)] + (["--device", options.device] if options.device else [])
-    if script == "teach":
+    if script in TAUGHT:
         words += ["--teacher", str(options.teacher)]
-    if script == "train_sharpener":
+    if script == "train_detail":
         words += ["--lessons", str(options.out / "lessons")]
     shipped = options.out / "shipped" / f"{name_of(script)}.pt"
     return words + (["--start", str(shipped)] if shipped.is_file() and not options.afresh else [])
@@ -129,7 +129,7 @@ def parse_arguments(words: list[str] | None = None) -> argparse.Namespace:
 def main() -> None:
     options = parse_arguments()
     if options.teacher is None:
-        print("no --teacher: there is no sharpener (teach, train_sharpener are left out)", flush=True)
+        print("no --teacher: no detail is taught (teach, train_detail are left out; what is shipped stays)", flush=True)
     shipped = options.out / "shipped"
     if not options.afresh and not shipped.is_dir():
         subprocess.run([sys.executable, str(HERE / "unpack.py"), "--out", str(shipped)], check=True)

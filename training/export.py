@@ -16,16 +16,20 @@ from pathlib import Path
 from typing import Any
 
 import diffusers
+import numpy as np
 import torch
+from degradations import shrink
 from ip_adapter import adapter_modules, adapter_weights, new_adapter
+from pages import draw_page
 from pairs import load_autoencoder, load_restoration
 from safetensors.torch import save_file
 from train_controlnet import build_controlnet, load_denoiser
 from train_denoiser import WIDTHS, build_scheduler
+from train_detail import GAIN
 from vocabulary import PHRASES, build_tokenizer
 
+from pipeline.models.embedded.detail import DENSES, DETAIL, DetailNetwork, high_frequencies
 from pipeline.models.embedded.generator import Generator
-from pipeline.models.embedded.sharpener import SHARPENER, Sharpener
 from pipeline.models.embedded.tagger import Tagger
 from pipeline.models.embedded.texture_encoder import TextureEncoder
 
@@ -114,13 +118,35 @@ def load_generator(out: Path) -> Generator:
     return generator
 
 
-def load_sharpener(out: Path) -> Sharpener:
-    record = torch.load(out / f"{SHARPENER}.pt", weights_only=True)["average"]
+def load_detail(out: Path) -> DetailNetwork:
+    """The averaged network, with the halo that is measured."""
+    record = torch.load(out / f"{DETAIL}.pt", weights_only=True)["average"]
     blocks = {name.split(".")[1] for name in record if name.startswith("blocks.")}
-    channels, width = len(record["conv_out.bias"]), len(record["conv_in.bias"])
-    sharpener = Sharpener(channels=channels, width=width, num_blocks=len(blocks))
-    sharpener.load_state_dict(record)
-    return sharpener
+    width, growth = len(record["conv_in.bias"]), len(record["blocks.0.convs.0.bias"])
+    network = DetailNetwork(width=width, growth=growth, num_blocks=len(blocks) // DENSES, gain=GAIN)
+    network.load_state_dict(record)
+    network.register_to_config(halo=measure_detail_halo(network.eval().requires_grad_(False)))
+    return network
+
+
+def measure_detail_halo(network: DetailNetwork, side: int = 24, most: int = 64) -> int:
+    """Input pixels round a window beyond which its detail stays within half a level of 8 bits, in steps of 4.
+
+    Pages of text are shown to it, which have the sharpest detail; the network's convolutions reach further than that.
+    """
+    pages = [draw_page(np.random.default_rng(seed), (side + 2 * most) * FACTOR) for seed in range(3)]
+    low = shrink(torch.from_numpy(np.stack(pages)).permute(0, 3, 1, 2))
+
+    def within(halo: int) -> torch.Tensor:
+        seen = slice(most - halo, most + side + halo)
+        inner = slice(halo * FACTOR, (halo + side) * FACTOR)
+        return high_frequencies(network(low[..., seen, seen]))[..., inner, inner]
+
+    whole = within(most)
+    for halo in range(most - 4, 0, -4):
+        if (network.config["gain"] * (within(halo) - whole)).abs().max() > 0.5 / 255:
+            return halo + 4
+    return 4
 
 
 TEXT_STEPS, TEXT_GUIDANCE = 16, 2.0
@@ -138,9 +164,9 @@ def export(out: Path, to: Path, *, steps: int, guidance: float = 1.0, widths: tu
     networks = {"vae": autoencoder, "unet": unet, "text_encoder": text, "controlnet": controlnet}
     networks |= {"restorer": restorer, "tagger": load_tagger(out), "generator": load_generator(out)}
     classes = dict(CLASSES)
-    if (out / f"{SHARPENER}.pt").is_file():
-        networks[SHARPENER] = load_sharpener(out)
-        classes[SHARPENER] = ["pipeline.models.embedded.sharpener", "Sharpener"]
+    if (out / f"{DETAIL}.pt").is_file():
+        networks[DETAIL] = load_detail(out)
+        classes[DETAIL] = ["pipeline.models.embedded.detail", "DetailNetwork"]
     networks["texture_encoder"], adapter = load_textures(out, copy.deepcopy(unet))
     for name, network in networks.items():
         shutil.rmtree(to / name, ignore_errors=True)

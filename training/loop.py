@@ -98,6 +98,8 @@ class Loop:
         elif start is not None:
             record = torch.load(start, map_location="cpu", weights_only=True)
         for name, module in states.items() if record else ():
+            if name not in record and "optimizer" not in record:
+                continue
             # what a checkpoint to start from does not have begins as it is
             found = module.load_state_dict(record[name], strict="optimizer" in record)
             if found.unexpected_keys:

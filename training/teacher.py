@@ -107,3 +107,22 @@ def _layer(raw: bytes, at: int, *, outputs: int, count: int) -> tuple[Layer, int
     at += -(-count * kind.itemsize // 4) * 4
     bias = np.frombuffer(raw, np.float32, outputs, at).copy()
     return (torch.from_numpy(weight), torch.from_numpy(bias)), at + 4 * outputs
+
+
+def first_blocks(layers: list[Layer], blocks: int) -> dict[str, torch.Tensor]:
+    """Weights of a DetailNetwork of so many blocks: the teacher's first ones, and its layers round the blocks.
+
+    Raises ValueError where the teacher has fewer.
+    """
+    have = (len(layers) - AROUND) // (DENSE * DENSES)
+    if have < blocks:
+        raise ValueError(f"the teacher: expected at least {blocks} blocks to begin with, found {have}")
+    names = ["conv_in"]
+    names += [f"blocks.{number // DENSE}.convs.{number % DENSE}" for number in range(blocks * DENSES * DENSE)]
+    names += ["conv_mid", "ups.0", "ups.1", "conv_last", "conv_out"]
+    kept = [*layers[: 1 + blocks * DENSES * DENSE], *layers[1 - AROUND :]]
+    return {
+        f"{name}.{kind}": tensor.float()
+        for name, layer in zip(names, kept, strict=True)
+        for kind, tensor in zip(("weight", "bias"), layer, strict=True)
+    }

@@ -19,10 +19,10 @@ from ip_adapter import adapter_modules
 from safetensors.torch import load_file
 
 from pipeline.models.attachments.image_adapter import read_adapter
+from pipeline.models.embedded.detail import DETAIL, DetailNetwork
 from pipeline.models.embedded.generator import GENERATOR, Generator
 from pipeline.models.embedded.loading import TEXTURES
 from pipeline.models.embedded.restoration import RestorationModule
-from pipeline.models.embedded.sharpener import SHARPENER, Sharpener
 from pipeline.models.embedded.tagger import Tagger
 from pipeline.models.embedded.texture_encoder import TextureEncoder
 
@@ -33,7 +33,7 @@ PARTS: dict[str, tuple[str, Any]] = {
     "denoiser": ("unet", UNet2DConditionModel),
     "controlnet": ("controlnet", ControlNetModel),
     GENERATOR: (GENERATOR, Generator),
-    SHARPENER: (SHARPENER, Sharpener),
+    DETAIL: (DETAIL, DetailNetwork),
 }
 """checkpoint -> its folder in the model, and its class"""
 
@@ -43,7 +43,7 @@ def unpack(model: Path, out: Path) -> None:
     index = json.loads((model / "model_index.json").read_text(encoding="utf-8"))
     own = index["gigatile"]
     out.mkdir(parents=True, exist_ok=True)
-    for name in (name for name in PARTS if name not in (GENERATOR, SHARPENER) or name in index):
+    for name in (name for name in PARTS if name not in (GENERATOR, DETAIL) or name in index):
         record = _record(model, name, own)
         torch.save(record, out / f"{name}.pt")
         print(f"{out / name}.pt: {sum(v.numel() for v in record['model'].values()) / 1e6:.2f} M parameters")

@@ -7,22 +7,23 @@ there, and its checksum is the journal's. Everything else is deleted and made ag
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from actors.schedule.graph import Graph
+from actors.schedule.marks import Marks
 from actors.schedule.task import Item
 from pipeline.plan.plan import Plan
 from storage.arrays import RegionArray
 from storage.errors import CorruptRegionError
-from storage.journal import Record
+from storage.ledger import Ledger, Record
 from storage.run import RunStore
 from storage.threads import read_all
 
 from .bin import Bin
-from .blobs import BLOBS, crc_of
-from .sums import as_task, blob_sums, is_task
-from .table import Kept, blob_name
+from .blobs import crc_of
+from .table import Kept
+from .told import ToldByItem, count_active
 
 log = logging.getLogger(__name__)
 
@@ -31,7 +32,7 @@ log = logging.getLogger(__name__)
 class Found:
     """What resume found."""
 
-    available: set[Item]
+    available: Marks[Item]
     """items that can be built on"""
     num_deleted: int
     """regions that were there without a valid record, and are gone now"""
@@ -39,20 +40,6 @@ class Found:
     """of these, regions that the journal called done and whose bytes were not as recorded"""
     active: dict[int, tuple[int, ...]]
     """tiles at work in each step, by region, as its prepare task counted them"""
-
-
-ACTIVE = "active"
-"""what the journal calls a region's active tiles, among checksums by array name"""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Told:
-    """What the journal tells of an item."""
-
-    arrays: dict[str, int]
-    """crc32c of its regions, by array"""
-    blobs: dict[str, int]
-    """crc32c of its blobs, and of those that it shares, by name"""
 
 
 def find_available(
@@ -70,8 +57,9 @@ def find_available(
     ``check`` is called before anything is deleted: it raises FencedError where a newer coordinator has taken over.
     """
     kept, bin_ = Kept(plan), Bin(store, check)
-    told = _told(graph, kept, records)
-    present = _present(store, kept, told, bin_)
+    ledger = records if isinstance(records, Ledger) else Ledger(records)
+    told = ToldByItem(graph, kept, ledger)
+    present = _present(store, graph, kept, told, bin_)
     num_damaged = 0
     verified: set[Item] = set()
     while True:
@@ -86,29 +74,13 @@ def find_available(
             present.discard(item)
         bin_.empty()
         if not bad:
-            active = _active(records)
+            active = count_active(ledger)
             return Found(available=present, num_deleted=bin_.num_deleted, num_damaged=num_damaged, active=active)
 
 
-def _told(graph: Graph, kept: Kept, records: Iterable[Record]) -> dict[Item, Told]:
-    """What the journal tells of each item; a later record of the same item wins."""
-    told: dict[Item, Told] = {}
-    for record in filter(is_task, records):
-        task = as_task(record)
-        item = graph.product(task)
-        sums = {} if blob_name(item) else {name: record.crc32c for name in kept.names(item)[:1]}
-        beside = {key: value for key, value in record.extra.items() if key not in (ACTIVE, BLOBS)}
-        told[item] = Told(arrays=sums | beside, blobs=blob_sums(task, record.crc32c, record.extra))
-    return told
-
-
-def _active(records: Iterable[Record]) -> dict[int, tuple[int, ...]]:
-    return {record.region: tuple(record.extra[ACTIVE]) for record in records if ACTIVE in record.extra}
-
-
-def _present(store: RunStore, kept: Kept, told: dict[Item, Told], bin_: Bin) -> set[Item]:
+def _present(store: RunStore, graph: Graph, kept: Kept, told: ToldByItem, bin_: Bin) -> Marks[Item]:
     """Journalled items whose regions exist; regions without a record are deleted."""
-    present = {item for item in told if blob_name(item)}
+    present = graph.mark_items(told.blobs())
     for name, kind, step in sorted(kept.listed(beside=False)):
         array = store.open_array(name) if store.has_array(name) else None
         for region in () if array is None else array.regions():
@@ -122,7 +94,7 @@ def _present(store: RunStore, kept: Kept, told: dict[Item, Told], bin_: Bin) -> 
     return present
 
 
-def _sweep_companions(store: RunStore, kept: Kept, present: set[Item], bin_: Bin) -> None:
+def _sweep_companions(store: RunStore, kept: Kept, present: Marks[Item], bin_: Bin) -> None:
     """Delete what was written before the array that tells of an item, where the item is not there.
 
     It would be written again, and a write over damaged bytes is refused.
@@ -143,7 +115,7 @@ def _throw_away(store: RunStore, item: Item, kept: Kept, bin_: Bin) -> None:
 def _damaged(
     store: RunStore,
     items: Sequence[Item],
-    told: dict[Item, Told],
+    told: ToldByItem,
     bin_: Bin,
     on_checked: Callable[[int, int], None],
 ) -> list[Item]:

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from actors.schedule.graph import Graph, product
 from actors.schedule.task import Item, Kind, Task
-from storage.journal import Record
+from storage.ledger import Ledger, Record
 
 from .blobs import BLOBS, Sums
 from .table import blob_name
@@ -53,6 +53,13 @@ def record_sums(records: Iterable[Record]) -> dict[str, int]:
     for record in records:
         sums |= blob_sums(as_task(record), record.crc32c, record.extra) if is_task(record) else {}
     return sums
+
+
+def records_of_blobs(ledger: Ledger) -> Iterator[Record]:
+    """The records of tasks that made or found blobs, in no order of the two."""
+    makers = [kind for kind in Kind if blob_name(product(Task(kind, 0, 0))) is not None]
+    yield from ledger.of(*makers)
+    yield from (record for record in ledger.beside(BLOBS) if is_task(record) and record.kind not in makers)
 
 
 def is_task(record: Record) -> bool:

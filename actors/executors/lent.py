@@ -46,7 +46,9 @@ class LentExecutor(RayExecutor):
     def _adopt(self, slot: Slot, handle: Any) -> None:
         self._num_started += 1
         greeting = handle.take_up.remote(self._setup)
-        self._actors[f"{slot.pool.name}-{self._num_started}"] = _Actor(slot=slot, handle=handle, greeting=greeting)
+        self._actors[f"{slot.pool.name}-{self._num_started}"] = _Actor(
+            slot=slot, handle=handle, place=None, greeting=greeting
+        )
 
     def _collect(self, owners: dict[Any, str], timeout: float) -> None:
         if owners:

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from actors.schedule.attempt import Attempt
 from actors.schedule.task import Fault, Hello, Kind, Outcome, Part, Task
+
+if TYPE_CHECKING:
+    from .staffing import Staffing
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -43,6 +46,10 @@ Event = WorkerJoined | WorkerLost | TaskDone | TaskFailed
 
 class WorkersExhaustedError(RuntimeError):
     """Workers fail to start again and again, so the run cannot go on; what is computed stays."""
+
+
+class NoRoomError(WorkersExhaustedError):
+    """No worker was given a place for as long as the run may wait; what is computed stays."""
 
 
 class RayDiedError(RuntimeError):
@@ -89,6 +96,10 @@ class Executor(Protocol):
 
     def retire(self, kind: Kind) -> None:
         """No task of this kind is left: a pool that does nothing else can go."""
+        ...
+
+    def staffing(self) -> Staffing:
+        """Which workers have a place, and what the others wait for."""
         ...
 
     def close(self) -> None: ...

@@ -7,6 +7,7 @@ owns both. Contributions travel as Ray objects between workers; this process hol
 from __future__ import annotations
 
 import logging
+import secrets
 import time
 from collections.abc import Callable, Sequence
 from contextlib import suppress
@@ -16,16 +17,17 @@ from typing import Any
 import ray
 from ray.exceptions import GetTimeoutError, ObjectLostError, RayActorError, RayError, RayTaskError
 
-from actors.artifacts.blobs import Sums
 from actors.schedule.attempt import Attempt
 from actors.schedule.graph import Graph
-from actors.schedule.task import CONTRIBUTING, Fault, Hello, Kind, Outcome, Part, Task
-from actors.work.building import WorkerSetup, Workshop
-from pipeline.tasks.contribution import Contribution
+from actors.schedule.task import CONTRIBUTING, Fault, Kind, Part, Task
+from actors.work.building import WorkerSetup
+from pipeline.plan.plan import plan_hash
 from storage.errors import NotFiniteError
 
+from .actor import WorkerActor
 from .protocol import Event, RayDiedError, TaskDone, TaskFailed, WorkerJoined, WorkerLost, WorkersExhaustedError
 from .slots import Pool, Slot, Slots
+from .staffing import Queueing, Staffing
 
 log = logging.getLogger(__name__)
 
@@ -37,31 +39,12 @@ _ENVIRONMENT = {
 """keeps an actor's heap small: its many threads would each have one, and freed arrays would stay in it"""
 
 
-class WorkerActor:
-    """The Ray shell of a Worker: nothing here but forwarding."""
-
-    def __init__(self, setup: WorkerSetup) -> None:
-        self._workshop = Workshop()
-        self._worker = self._workshop.build(setup)
-
-    def hello(self) -> Hello:
-        return self._worker.hello()
-
-    def take_up(self, setup: WorkerSetup) -> Hello:
-        """Work for another plan from now on, with the model that is there."""
-        self._worker = self._workshop.build(setup)
-        return self.hello()
-
-    def run(self, task: Task, sums: Sums, *contributions: Contribution) -> Outcome | tuple[Outcome | Contribution, ...]:
-        """The outcome; of contributing tasks, then a contribution for each region that they go to."""
-        outcome, made = self._worker.run(task, contributions, sums)
-        return (outcome, *made) if made else outcome
-
-
 @dataclass(slots=True, kw_only=True)
 class _Actor:
     slot: Slot
     handle: Any
+    place: Any
+    """reference that is there once Ray has given it a place; None from then on"""
     greeting: Any
     """reference to its hello, until it came"""
     runs: dict[Any, tuple[Attempt, list[Any]]] = field(default_factory=dict)
@@ -72,10 +55,20 @@ class RayExecutor:
     """Feeds pools of actors; see Executor. Needs ``ray.init`` to have been called."""
 
     def __init__(
-        self, pools: Sequence[Pool], setup: WorkerSetup, graph: Graph, check: Callable[[], None] = lambda: None
+        self,
+        pools: Sequence[Pool],
+        setup: WorkerSetup,
+        graph: Graph,
+        check: Callable[[], None] = lambda: None,
+        *,
+        most_wait_s: float | None = None,
     ) -> None:
-        """``check`` raises RayDiedError where Ray's own processes are gone: calls to it would wait for them."""
+        """``check`` raises RayDiedError where Ray's own processes are gone: calls to it would wait for them.
+
+        ``most_wait_s``: see Queueing.
+        """
         self._check = check
+        self._queueing = Queueing(most_s=most_wait_s)
         self._pools, self._slots = list(pools), Slots(pools)
         self._setup = ray.put(setup)
         self._graph = graph
@@ -86,6 +79,8 @@ class RayExecutor:
         self._events: list[Event] = []
         self._retired: set[Kind] = set()
         self._num_started = 0
+        self._label = f"gigatile-{plan_hash(setup.plan)[:12]}-{secrets.token_hex(2)}"
+        """of the run, in the names of its actors: `ray list actors` tells whose they are; no two executors share one"""
         self._fill()
 
     def submit(self, attempt: Attempt, inputs: Sequence[Part]) -> None:
@@ -110,11 +105,11 @@ class RayExecutor:
     def wait(self, timeout: float) -> list[Event]:
         self._check()
         self._fill()
+        self._queueing.check(self.staffing(), time.monotonic())
         owners = {}
         for name, actor in self._actors.items():
-            if actor.greeting is not None:
-                owners[actor.greeting] = name
-            owners.update(dict.fromkeys(actor.runs, name))
+            coming = [reference for reference in (actor.place, actor.greeting) if reference is not None]
+            owners.update(dict.fromkeys([*coming, *actor.runs], name))
         if not self._events:
             self._collect(owners, timeout)
         events, self._events = self._events, []
@@ -145,6 +140,9 @@ class RayExecutor:
         except RayError as e:
             self._failed(name, reference, e)
         else:
+            if reference == actor.place:
+                actor.place = None
+                return
             if reference == actor.greeting:
                 actor.greeting = None
                 self._slots.greet(actor.slot)
@@ -158,7 +156,7 @@ class RayExecutor:
 
     def _failed(self, name: str, reference: Any, error: RayError) -> None:
         actor = self._actors[name]
-        if reference == actor.greeting:
+        if reference in (actor.place, actor.greeting):
             self._lose(name, reason_of(error))
             return
         attempt, _ = actor.runs.pop(reference)
@@ -175,14 +173,17 @@ class RayExecutor:
         actor_class: Any = ray.remote(WorkerActor)
         threads = str(max(1, int(pool.num_cpus)))
         handle = actor_class.options(
+            name=f"{self._label}-{name}",
             num_cpus=pool.num_cpus,
             num_gpus=pool.num_gpus,
+            memory=pool.memory or None,
             max_concurrency=2,
             max_restarts=0,
             max_task_retries=0,
             runtime_env={"env_vars": {**_ENVIRONMENT, "OMP_NUM_THREADS": threads, "MKL_NUM_THREADS": threads}},
-        ).remote(self._setup)
-        self._actors[name] = _Actor(slot=slot, handle=handle, greeting=handle.hello.remote())
+        ).remote()
+        place, greeting = handle.place.remote(), handle.hello.remote(self._setup)
+        self._actors[name] = _Actor(slot=slot, handle=handle, place=place, greeting=greeting)
 
     def _lose(self, name: str, reason: str) -> None:
         """Forget an actor; another comes in its place. A zombie may still write: its bytes are the same."""
@@ -219,6 +220,16 @@ class RayExecutor:
             for name in [name for name, actor in self._actors.items() if actor.slot.pool == pool]:
                 ray.kill(self._actors.pop(name).handle, no_restart=True)
                 self._events.append(WorkerLost(worker=name, reason="its work is done"))
+
+    def staffing(self) -> Staffing:
+        absent = [actor.slot.pool for actor in self._actors.values() if actor.place is not None]
+        return Staffing(
+            asked=sum(pool.size for pool in self._pools),
+            placed=len(self._actors) - len(absent),
+            cpus=sum(pool.num_cpus for pool in absent),
+            gpus=sum(pool.num_gpus for pool in absent),
+            memory=sum(pool.memory for pool in absent),
+        )
 
     def close(self) -> None:
         with suppress(RayDiedError):

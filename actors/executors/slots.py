@@ -29,6 +29,8 @@ class Pool:
     num_cpus: float
     """logical CPUs that each reserves; also its thread count"""
     num_gpus: float = 0.0
+    memory: int = 0
+    """bytes that each reserves of its node; 0 where somebody has seen to it that they are there"""
 
 
 @dataclass(slots=True, kw_only=True, eq=False)

@@ -60,3 +60,10 @@ def lease(attempt: Attempt, member: Member, patience: Patience, workload: Worklo
         return max(patience.lease_floor, patience.lease_factor * expected)
     slowest = max(expected, sum(workload.slowest(task) for task in tasks))
     return max(patience.lease_floor, patience.lease_factor * slowest) + patience.lease_warmup
+
+
+def is_young(attempt: Attempt, patience: Patience, now: float) -> bool:
+    """Whether a task was begun so lately that no lease can have ended, and nobody else need show what it takes."""
+    soonest = min(patience.lease_floor, patience.lease_first)
+    is_leased = now < min(attempt.deadline, attempt.started + soonest)
+    return is_leased and now - attempt.started < patience.lease_idle

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections import Counter, defaultdict
 from collections.abc import Iterable
 
-from .attempt import Attempt, Finished, Member, lease
+from .attempt import Attempt, Finished, Member, is_young, lease
 from .graph import Graph
 from .items import Items
 from .patience import Patience
@@ -34,7 +34,7 @@ class Coordinator:
     ) -> None:
         """``active``: see Workload."""
         self.graph, self.patience, self.workload = graph, patience, Workload(active or {})
-        there = set(available)
+        there = graph.mark_items(available)
         self.todo = graph.needed(there)
         self.items = Items(graph, there, self.todo, patience.kept_steps)
         self.available = self.items.available
@@ -51,6 +51,7 @@ class Coordinator:
         """the worker of each failure of a task"""
         self._denoising: set[Task] = set()
         self._next_attempt = 0
+        self._num_tile_workers = 0
         self._offer_first(there)
 
     # -- what the loop asks ------------------------------------------------------------------------------------------
@@ -108,6 +109,8 @@ class Coordinator:
         hung = []
         for name, member in self.members.items():
             for attempt in member.attempts.values():
+                if is_young(attempt, self.patience, now):
+                    continue
                 if now < min(attempt.deadline, attempt.started + lease(attempt, member, self.patience, self.workload)):
                     self._share(attempt, now)
                     continue
@@ -124,10 +127,12 @@ class Coordinator:
 
     def join(self, worker: str, kinds: Iterable[Kind]) -> None:
         self.members[worker] = Member(kinds=frozenset(kinds))
+        self._count_tile_workers()
 
     def leave(self, worker: str) -> None:
         """A worker is gone: whatever it had goes back to the queue."""
         member = self.members.pop(worker, None)
+        self._count_tile_workers()
         for attempt in member.attempts.values() if member else ():
             self._drop(attempt)
             self.requeues["worker lost"] += 1
@@ -151,9 +156,9 @@ class Coordinator:
 
     def commit(self, finished: Iterable[Finished]) -> None:
         """The journal holds these records now: their tasks are done and their neighbours unlocked."""
-        committed = list(finished)
-        self.uncommitted = [f for f in self.uncommitted if f not in committed]
-        for done in committed:
+        committed = {done.attempt: done for done in finished}
+        self.uncommitted = [done for done in self.uncommitted if done.attempt not in committed]
+        for done in committed.values():
             self._complete(done.task)
             self.num_left.subtract(task.kind for task in self.items.retire(done.task))
 
@@ -181,6 +186,9 @@ class Coordinator:
         self._offer(task)
         return fault is Fault.WORKER
 
+    def _count_tile_workers(self) -> None:
+        self._num_tile_workers = sum(Kind.DENOISE in member.kinds for member in self.members.values())
+
     # -- inner parts -------------------------------------------------------------------------------------------------
 
     def _offer_first(self, there: Iterable[Item]) -> None:
@@ -193,7 +201,7 @@ class Coordinator:
             self._offer_readers(item)
 
     def _offer_readers(self, item: Item) -> None:
-        for task in self.graph.consumers(item, self.items.live):
+        for task in self.graph.waiting(item, self.todo, self.items.live):
             self._offer(task)
 
     def _offer(self, task: Task, *, again: bool = False) -> None:
@@ -225,8 +233,7 @@ class Coordinator:
         # bound the contributions alive, but never so that nothing moves
         busy = any(m.attempts for m in self.members.values()) or bool(self.uncommitted)
         alive = len(self.items.held) + len(self._denoising)
-        workers = sum(Kind.DENOISE in member.kinds for member in self.members.values())
-        return not (busy and alive >= self.graph.most_alive(workers))
+        return not (busy and alive >= self.graph.most_alive(self._num_tile_workers))
 
     def _others_could(self, task: Task) -> bool:
         """Whether a worker is there that a failed task can still be given to, now or when it is free."""

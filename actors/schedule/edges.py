@@ -25,13 +25,14 @@ from __future__ import annotations
 
 from collections.abc import Container, Iterator, Sequence
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from pipeline.plan.plan import Plan
 from pipeline.plan.reductions import chain_end, chain_previous, list_reductions, step_chain
 
+from .marks import Marks
 from .regions import (
     Regions,
     around,
@@ -69,15 +70,33 @@ class Edge:
                 for place in cols:
                     yield Item(self.product, step, first * width + place)
 
-    def consumers(self, item: Item, live: Container[int] | None = None) -> Iterator[Task]:
-        """Who reads an item; ``live``: of what every step reads, readers at these steps only."""
+    def consumers(self, item: Item) -> Iterator[Task]:
+        """Who reads an item."""
         row, col = divmod(item.region, len(self.cols.read_by))
         width, cols = len(self.cols.reads), self.cols.read_by[col]
         for step in self.steps.read_by[item.step]:
-            if self.of_step or live is None or step in live:
-                for first in self.rows.read_by[row]:
-                    for place in cols:
-                        yield Task(self.consumer, step, first * width + place)
+            for first in self.rows.read_by[row]:
+                for place in cols:
+                    yield Task(self.consumer, step, first * width + place)
+
+    def is_met(self, task: Task, there: Marks[Item]) -> bool:
+        """Whether all that a task reads by this edge is there."""
+        row, col = divmod(task.region, len(self.cols.reads))
+        return there.has_all(self.product, self.steps.reads[task.step], self.rows.reads[row], self.cols.reads[col])
+
+    def is_awaited(self, item: Item, marks: Marks[Any], kind: str) -> bool:
+        """Whether at any reader's step and place there is a mark of a kind: the reader itself, or what it makes."""
+        row, col = divmod(item.region, len(self.cols.read_by))
+        return marks.has_any(kind, self.steps.read_by[item.step], self.rows.read_by[row], self.cols.read_by[col])
+
+    def waiting(self, item: Item, todo: Marks[Task], live: Container[int]) -> Iterator[Task]:
+        """Who is to be done and reads an item; ``live``: of what every step reads, readers at these steps only."""
+        row, col = divmod(item.region, len(self.cols.read_by))
+        rows, cols = self.rows.read_by[row], self.cols.read_by[col]
+        for step in self.steps.read_by[item.step]:
+            if self.of_step or step in live:
+                for place in todo.places(self.consumer, step, rows, cols):
+                    yield Task(self.consumer, step, place)
 
     def spread(self, tasks: np.ndarray) -> np.ndarray:
         """What a step's flagged tasks read of one step: bool [rows, cols] of the tasks -> of the items."""

@@ -66,6 +66,10 @@ class Graph:
         """Edges by which tasks of a kind read."""
         return self._into.get(kind, [])
 
+    def out_of(self, kind: str) -> list[Edge]:
+        """Edges by which items of a kind are read."""
+        return self._out_of.get(kind, [])
+
     def reads(self, task: Task) -> Iterator[Item]:
         """``inputs``, one by one: what all regions wait for first; some may come twice."""
         for edge in self._into.get(task.kind, ()):
@@ -75,10 +79,17 @@ class Graph:
         """Items that must be there before ``task`` may start; contributions in plan order."""
         return list(dict.fromkeys(self.reads(task)))
 
-    def consumers(self, item: Item, live: Container[int] | None = None) -> list[Task]:
-        """Tasks that read an item; ``live``: of those of all steps that read it, only those at these steps."""
-        edges = self._out_of.get(item.kind, ())
-        return list(dict.fromkeys(task for edge in edges for task in edge.consumers(item, live)))
+    def is_served(self, task: Task, there: Marks[Item]) -> bool:
+        """Whether all that a task reads is there: ``inputs``, without making a list of them."""
+        return all(edge.is_met(task, there) for edge in self.into(task.kind))
+
+    def consumers(self, item: Item) -> list[Task]:
+        """Tasks that read an item."""
+        return list(dict.fromkeys(task for edge in self.out_of(item.kind) for task in edge.consumers(item)))
+
+    def waiting(self, item: Item, todo: Marks[Task], live: Container[int]) -> list[Task]:
+        """Those of its consumers that are to be done; of what all steps read, only those at the steps ``live``."""
+        return list(dict.fromkeys(task for edge in self.out_of(item.kind) for task in edge.waiting(item, todo, live)))
 
     @cached_property
     def _into(self) -> dict[str, list[Edge]]:
@@ -110,6 +121,11 @@ class Graph:
                 ]
                 order.add((kind, step), *makers)
         return tuple(order.static_order())
+
+    def places(self, item: Item) -> int:
+        """How many items there can be of an item's kind and step; 0 beyond the plan."""
+        extent = self.extents.get(item.kind)
+        return extent.places if extent is not None and 0 <= item.step < extent.steps else 0
 
     # -- contributions -----------------------------------------------------------------------------------------------
 
@@ -175,4 +191,6 @@ class Graph:
 
     def mark_items(self, items: Iterable[Item] = ()) -> Marks[Item]:
         """A set of items of this plan."""
+        if isinstance(items, Marks):
+            return items.copy()
         return Marks(Item, {kind: extent for kind, extent in self.extents.items() if kind not in set(Kind)}, items)

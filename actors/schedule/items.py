@@ -5,9 +5,12 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Collection
 
-from .graph import Graph
+from .graph import Graph, product
 from .marks import Marks
 from .task import CONTRIBUTING, Item, Kind, Task
+
+_CONTRIBUTED = {kind: product(Task(kind, 0, 0)).kind for kind in CONTRIBUTING}
+"""what contributing tasks make, at their own step and region"""
 
 
 class Items:
@@ -37,7 +40,7 @@ class Items:
         """Whether all that a task reads is there."""
         if task.kind is Kind.REDUCE and self._num_measured[task.step] < self.graph.num_regions:
             return False
-        return all(item in self.available for item in self.graph.reads(task))
+        return self.graph.is_served(task, self.available)
 
     def add(self, item: Item) -> None:
         """An item is there now."""
@@ -91,7 +94,7 @@ class Items:
 
     def _retire_contribution(self, item: Item) -> list[Task]:
         contributing, spared = self.graph.producer(item), []
-        if any(merge in self.todo for merge in self.graph.consumers(item)):
+        if self._is_wanted(item):
             return []
         if contributing in self.todo:  # lost to one attempt of a merge, and another attempt had it in hand
             self.todo.discard(contributing)
@@ -112,15 +115,21 @@ class Items:
             return
         if self.graph.keeps_last and item.step == self.graph.num_steps:
             return
-        if any(not self._is_retired(task) for task in self.graph.consumers(item)):
+        if self._is_wanted(item) or self._may_be_wanted(item):
             return
         self._discard(item)
 
-    def _is_retired(self, task: Task) -> bool:
-        """Whether a task will never run again: done, and if it made a contribution, that was used up."""
-        if task in self.todo:
-            return False
-        return task.kind not in CONTRIBUTING or self.graph.product(task) not in self.available
+    def _is_wanted(self, item: Item) -> bool:
+        """Whether a task is to be done that reads an item."""
+        return any(edge.is_awaited(item, self.todo, edge.consumer) for edge in self.graph.out_of(item.kind))
+
+    def _may_be_wanted(self, item: Item) -> bool:
+        """Whether a contribution of a task that reads an item is not used up: it is made again where it is lost."""
+        for edge in self.graph.out_of(item.kind):
+            made = _CONTRIBUTED.get(edge.consumer)
+            if made is not None and edge.is_awaited(item, self.available, made):
+                return True
+        return False
 
     def _discard(self, item: Item) -> None:
         self.remove(item)

@@ -8,7 +8,7 @@ from typing import Any, TypeVar
 
 import numpy as np
 
-from .relations import Extent
+from .relations import Extent, Places
 from .task import Item, Task
 
 Mark = TypeVar("Mark", Task, Item)
@@ -34,6 +34,13 @@ class Marks(MutableSet[Mark]):
         for mark in marks:
             self.add(mark)
 
+    def copy(self) -> Marks[Mark]:
+        """The same set; what is added to one is not in the other."""
+        other: Marks[Mark] = Marks(self._make, self._extents)
+        other._bytes = {kind: bytearray(data) for kind, data in self._bytes.items()}
+        other.num = self.num.copy()
+        return other
+
     def _find(self, mark: tuple[str, int, int]) -> tuple[str, int, int] | None:
         """Kind, byte and bit; None for what can never be in the set."""
         kind, step, place = mark
@@ -43,8 +50,51 @@ class Marks(MutableSet[Mark]):
         return kind, step * width + (place >> 3), 1 << (place & 7)
 
     def __contains__(self, mark: object) -> bool:
-        place = self._find(mark) if isinstance(mark, tuple) else None
-        return place is not None and bool(self._bytes[place[0]][place[1]] & place[2])
+        """Asked some ten times a task: nothing is called."""
+        if not isinstance(mark, tuple):
+            return False
+        kind, step, place = mark
+        steps, places, width = self._sizes.get(kind, (0, 0, 0))
+        if not (0 <= step < steps and 0 <= place < places):
+            return False
+        return bool(self._bytes[kind][step * width + (place >> 3)] >> (place & 7) & 1)
+
+    def has_all(self, kind: str, steps: Places, rows: Places, cols: Places) -> bool:
+        """Whether it holds every place at some rows and columns of some steps, all of them within the plan."""
+        data, width, across = self._bytes[kind], self._sizes[kind][2], self._extents[kind].cols
+        for step in steps:
+            start = step * width
+            for row in rows:
+                first = row * across
+                for col in cols:
+                    place = first + col
+                    if not data[start + (place >> 3)] >> (place & 7) & 1:
+                        return False
+        return True
+
+    def has_any(self, kind: str, steps: Places, rows: Places, cols: Places) -> bool:
+        """Whether it holds any place at some rows and columns of some steps, all of them within the plan."""
+        data, width, across = self._bytes[kind], self._sizes[kind][2], self._extents[kind].cols
+        for step in steps:
+            start = step * width
+            for row in rows:
+                first = row * across
+                for col in cols:
+                    place = first + col
+                    if data[start + (place >> 3)] >> (place & 7) & 1:
+                        return True
+        return False
+
+    def places(self, kind: str, step: int, rows: Places, cols: Places) -> Iterator[int]:
+        """The places that it holds of those at some rows and columns, row-major."""
+        data, width, across = self._bytes[kind], self._sizes[kind][2], self._extents[kind].cols
+        start = step * width
+        for row in rows:
+            first = row * across
+            for col in cols:
+                place = first + col
+                if data[start + (place >> 3)] >> (place & 7) & 1:
+                    yield place
 
     def add(self, mark: Mark) -> None:
         """Raises IndexError for what lies beyond the plan."""

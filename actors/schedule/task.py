@@ -89,6 +89,12 @@ class Outcome:
     """tiles that went through the model, padding and both branches of guidance included"""
     peak_bytes: int = 0
     """largest resident size of the worker's process so far"""
+    bytes_read: int = 0
+    """from the run's store, by the worker's process so far"""
+    bytes_written: int = 0
+    """to it, likewise"""
+    ended: float = 0.0
+    """seconds since 1970 at the task's end, by the worker's clock; 0 where it is not told"""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -22,6 +22,8 @@ class Workload:
         self._active: dict[int, tuple[int, ...]] = {}
         self._most_active = 1
         self._seconds: dict[tuple[Kind, int], deque[float]] = defaultdict(lambda: deque(maxlen=REMEMBERED))
+        self._medians: dict[tuple[Kind, int], float] = {}
+        """as long as nothing comes to what they are of: each task in hand asks for one whenever leases are looked at"""
         for region, counts in active.items():
             self._learn(region, counts)
 
@@ -43,13 +45,17 @@ class Workload:
         share = self.share(task) if task.kind is Kind.DENOISE else 1.0
         if share > LEAST_WORK:
             self._seconds[sort_of(task)].append(outcome.seconds / share)
+            self._medians.pop(sort_of(task), None)
         if outcome.active:
             self._learn(task.region, outcome.active)
 
     def seconds(self, task: Task) -> float:
         """Median of what tasks of this sort took; 0 where none has finished yet."""
-        times = self._seconds[sort_of(task)]
-        return statistics.median(times) if times else 0.0
+        sort = sort_of(task)
+        if sort not in self._medians:
+            times = self._seconds[sort]
+            self._medians[sort] = statistics.median(times) if times else 0.0
+        return self._medians[sort]
 
     def slowest(self, task: Task) -> float:
         """The most that a task of this sort took of late, such as somebody's first; 0 where none has finished yet."""

@@ -77,6 +77,9 @@ class Worker:
             forwards=self.replica.forwards,
             active=done.active,
             peak_bytes=resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024,
+            bytes_read=self.store.root.traffic.read,
+            bytes_written=self.store.root.traffic.written,
+            ended=time.time(),
         )
         return outcome, done.contributions
 

@@ -14,6 +14,9 @@ import typer
 
 from .screen import err
 
+CALLED_OFF = 3
+"""exit code of a command that `gigatile stop` ended: what starts failed commands again should leave this one"""
+
 
 def known_errors() -> tuple[type[Exception], ...]:
     """What a user can cause."""
@@ -56,11 +59,14 @@ def one_line_errors() -> Iterator[None]:
 
 @contextmanager
 def stoppable() -> Iterator[None]:
-    """A sitting that was asked to stop says how to go on, with exit code 130."""
-    from actors.drive import StoppedError
+    """A sitting that was asked to stop says how to go on: exit code 130, or CALLED_OFF by `gigatile stop`."""
+    from actors.stopping import CalledOffError, StoppedError
 
     try:
         yield
+    except CalledOffError as e:
+        err.print(f"{e}; nothing finished is lost. Resume with: {this_command()}")
+        raise typer.Exit(CALLED_OFF) from None
     except StoppedError:
         err.print(f"stopped; nothing finished is lost. Resume with: {this_command()}")
         raise typer.Exit(130) from None

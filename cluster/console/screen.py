@@ -29,8 +29,21 @@ def visible(text: str) -> str:
 class Terminal(Console):
     """A console without markup, emoji codes and highlighting, that shows every character of a text."""
 
-    def __init__(self, **options: Any) -> None:
+    is_hushed = False
+    """of all: whether only what is wrong is said, see telling.py"""
+
+    def __init__(self, *, is_loud: bool = False, **options: Any) -> None:
+        """``is_loud``: it speaks where others are hushed."""
+        self._is_loud, self._quiet = is_loud, False
         super().__init__(soft_wrap=True, highlight=False, markup=False, emoji=False, **options)
+
+    @property
+    def quiet(self) -> bool:
+        return self._quiet or (Terminal.is_hushed and not self._is_loud)
+
+    @quiet.setter
+    def quiet(self, value: bool) -> None:
+        self._quiet = value
 
     def print(self, *objects: Any, **options: Any) -> None:
         super().print(*(visible(one) if isinstance(one, str) else one for one in objects), **options)
@@ -50,4 +63,4 @@ class VisibleFormatter(logging.Formatter):
         return "\n".join(visible(line) for line in super().format(record).split("\n"))
 
 
-err = Terminal(stderr=True)
+err = Terminal(stderr=True, is_loud=True)

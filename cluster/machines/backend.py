@@ -14,6 +14,7 @@ from pipeline.plan.device import DeviceFacts
 from pipeline.plan.plan import Plan
 
 from .vigil import Vigil
+from .waiting import Waiting
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -24,9 +25,16 @@ class Placement:
     workers: int
     """0: in this process"""
     memory: int
-    """bytes that are free for all workers together"""
+    """bytes that are free for all workers together; of an elastic place for one of them"""
     where: str
     """whose memory that is, in words"""
+    is_elastic: bool = False
+    """whether machines may come and go: workers for which there is no room now wait for it"""
+
+    @property
+    def workers_at_once(self) -> int:
+        """Workers that ``memory`` must hold."""
+        return 1 if self.is_elastic else self.workers
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -38,6 +46,8 @@ class Start:
     plan: Plan
     setup: WorkerSetup
     graph: Graph
+    memory: int = 0
+    """bytes that a worker needs at most"""
     room: int = 0
     """bytes of shared memory that later plans will need of an engine started now"""
 
@@ -50,8 +60,11 @@ class Backend(ABC):
     of a plain host:port"""
 
     @abstractmethod
-    def place(self, job: Work) -> Placement:
-        """Connect where the job says so, and look what is there. Raises ValueError or OSError, one line."""
+    def place(self, job: Work, waiting: Waiting) -> Placement:
+        """Connect where the job says so, and look what is there. Raises ValueError or OSError, one line.
+
+        What takes its time is left to ``waiting``, which tells it and ends it where it is asked to.
+        """
 
     @abstractmethod
     def start(self, asked: Start) -> tuple[Executor, Vigil]:

@@ -6,17 +6,17 @@ import dataclasses
 import logging
 import os
 import socket
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 import ray
-from ray.exceptions import GetTimeoutError, RayError
 
-from actors.executors.ray import reason_of
 from pipeline.plan.device import DeviceFacts, describe_device
 from pipeline.plan.speed import measure_speed
 
+from .asking import Question, UnreachableError, ask_beside, ask_worker
 from .trust import Answer, ask, objection, open_cluster
+from .waiting import Waiting
 
 DEFAULT_PORTS = {"": "", "ray": "10001"}
 """port by scheme, where the address gives none; a plain host:port must give it"""
@@ -24,15 +24,8 @@ DEFAULT_PORTS = {"": "", "ray": "10001"}
 PROBE_SECONDS = 5.0
 """how long a port may take to answer"""
 
-ANSWER_SECONDS = 300.0
-"""how long a worker of the cluster may take to start, to import the libraries and to answer"""
-
 PREPARE_CPUS = 1
 """logical CPUs of each actor of the prepare pool"""
-
-
-class UnreachableError(ConnectionError):
-    """No Ray cluster at the address, or none whose workers answer."""
 
 
 def join_cluster(address: str, *, allow_open: bool = False) -> None:
@@ -92,7 +85,7 @@ def _probe(address: str, as_written: str) -> None:
         raise UnreachableError(
             f"address {as_written}: {address} is the address for jobs (the dashboard's): a driver joins {host}:6379, "
             "the one that `ray start` printed, or is sent there by "
-            f"`ray job submit --address {address} -- ... --address auto`"
+            f"`gigatile submit --address {address} -- ...`"
         )
     host, _, port = rest.rpartition(":") if ":" in rest else (rest, "", "")
     number = port or DEFAULT_PORTS.get(scheme, "")
@@ -118,58 +111,30 @@ def _local_clusters() -> set[str]:
     return set(find_gcs_addresses())
 
 
-def cluster_device(kind: str, threads: int) -> DeviceFacts:
-    """The device of the connected cluster's workers, asked of one of them. ``kind``: auto, cpu or cuda.
+def cluster_device(kind: str, threads: int, waiting: Waiting) -> DeviceFacts:
+    """The device of the connected cluster's workers, asked of one of its nodes. ``kind``: auto, cpu or cuda.
 
-    Raises ValueError where no node has such a device, UnreachableError where no worker answers in ANSWER_SECONDS.
+    A node whose devices are all in use tells it, too, so that a plan can be made while the cluster is busy; only where
+    none has such a device one is waited for. Raises what Waiting and ``ask_worker`` do.
     """
     if kind == "auto":
         kind = "cuda" if ray.cluster_resources().get("GPU", 0) >= 1 else "cpu"
-    return DeviceFacts(**_ask(lambda: dataclasses.asdict(describe_device(kind, threads)), kind, threads))
+    question = Question(tell=lambda: dataclasses.asdict(describe_device(kind, threads)), kind=kind, threads=threads)
+    return DeviceFacts(**ask_beside(question, waiting))
 
 
-def cluster_speed(device: DeviceFacts, **shape: Any) -> float:
+def cluster_speed(device: DeviceFacts, waiting: Waiting, **shape: Any) -> float:
     """FLOPs a second of one of the cluster's workers; ``shape`` as of measure_speed."""
-    return float(_ask(lambda: measure_speed(device.kind, threads=device.threads, **shape), device.kind, device.threads))
+    kind, threads = device.kind, device.threads
+    question = Question(tell=lambda: measure_speed(kind, threads=threads, **shape), kind=kind, threads=threads)
+    return float(ask_worker(question, waiting))
 
 
-def _ask(question: Callable[[], Any], kind: str, threads: int) -> Any:
-    """The answer of a task on a node with such a device; see cluster_device."""
-    _check_room(kind, threads)
-    options: dict[str, Any] = {"num_gpus": 1, "num_cpus": 0} if kind == "cuda" else {"num_cpus": threads}
-    device = "a GPU" if kind == "cuda" else f"{threads} CPUs"
-    remote: Any = ray.remote(question)
-    reference = remote.options(max_retries=3, **options).remote()
-    try:
-        return ray.get(reference, timeout=ANSWER_SECONDS)
-    except GetTimeoutError as e:
-        ray.cancel(reference, force=True)
-        raise UnreachableError(
-            f"expected a worker with {device} free to answer in {ANSWER_SECONDS:g} s and none did: look at `ray "
-            "status` for what else uses the cluster, or take another --device or --threads"
-        ) from e
-    except (RayError, RuntimeError) as e:
-        raise UnreachableError(
-            f"a worker with {device} could not tell its device or speed: {reason_of(e).rstrip('.')}; every node needs "
-            "gigatile with the packages that are here"
-        ) from e
-
-
-def _check_room(kind: str, threads: int) -> None:
-    """Raise ValueError where no node could ever run a worker: Ray would wait for one for ever."""
-    resource, least = ("GPU", 1) if kind == "cuda" else ("CPU", threads)
-    most = max((node["Resources"].get(resource, 0) for node in ray.nodes() if node["Alive"]), default=0)
-    if most < least:
-        mend = "--device cpu" if kind == "cuda" else "fewer --threads"
-        raise ValueError(
-            f"--device {kind}: expected a node with {least} {resource} in the cluster, and the largest has {most:g}: "
-            f"start one first, or use {mend}"
-        )
-
-
-def cluster_memory() -> int:
-    """Bytes of memory that the connected cluster offers to workers, all nodes together."""
-    return int(ray.cluster_resources().get("memory", 0))
+def largest_memory(kind: str) -> int:
+    """Bytes of memory that a node with such devices offers to workers, the largest there is."""
+    resource = "GPU" if kind == "cuda" else "CPU"
+    able = [node["Resources"] for node in ray.nodes() if node["Alive"] and node["Resources"].get(resource, 0)]
+    return max((int(one.get("memory", 0)) for one in able), default=0)
 
 
 def cluster_size(device: DeviceFacts) -> int:

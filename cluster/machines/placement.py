@@ -8,6 +8,7 @@ from storage.registry import Registry
 from .backend import Backend, Placement
 from .ray_cluster import RayCluster
 from .this_machine import ThisMachine
+from .waiting import Waiting
 from .warm import LentJob
 
 DEVICES = ("auto", "cpu", "cuda")
@@ -44,8 +45,11 @@ def backend_for(job: Work) -> Backend:
     return job.backend if isinstance(job, LentJob) else backend_of(job.address)
 
 
-def place(job: Work) -> Placement:
-    """Connect where the job says so, and look what is there. Raises ValueError for options that cannot be."""
+def place(job: Work, waiting: Waiting | None = None) -> Placement:
+    """Connect where the job says so, and look what is there. Raises ValueError for options that cannot be.
+
+    ``waiting``: how a cluster is waited for; where none is given, as patiently, and not to be stopped.
+    """
     workers = job.workers
     if job.device not in DEVICES:
         raise ValueError(f"device must be one of {', '.join(DEVICES)}; got {job.device!r}")
@@ -53,4 +57,6 @@ def place(job: Work) -> Placement:
         raise ValueError(f"threads must be at least 1 and workers at least 0, got {job.threads} and {workers}")
     if not 0 <= job.tagger_gpu < 1:
         raise ValueError(f"--tagger-gpu must be a share from 0 up to below 1, got {job.tagger_gpu}")
-    return backend_for(job).place(job)
+    if job.wait is not None and not 0 <= job.wait < float("inf"):
+        raise ValueError(f"--wait {job.wait:g}: expected seconds, 0 or more; leave it out to wait for ever")
+    return backend_for(job).place(job, waiting or Waiting())

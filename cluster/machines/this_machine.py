@@ -19,12 +19,13 @@ from .pools import object_bytes
 from .private import socket_folder, start_private
 from .ray_cluster import start_actors
 from .vigil import Vigil
+from .waiting import Waiting
 
 
 class ThisMachine(Backend):
     schemes = ("local",)
 
-    def place(self, job: Work) -> Placement:
+    def place(self, job: Work, waiting: Waiting) -> Placement:
         kind = job.device
         if kind == "auto":
             kind = "cuda" if torch.cuda.is_available() else "cpu"

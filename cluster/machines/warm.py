@@ -26,6 +26,7 @@ from .private import start_private
 from .ray_cluster import RayCluster
 from .this_machine import ThisMachine
 from .vigil import Vigil, watch_ray
+from .waiting import Waiting
 
 OBJECT_BYTES = 128 << 20
 """shared memory a worker, for contributions: what a picture needs is not known before it is planned"""
@@ -48,18 +49,18 @@ class WarmBackend(Backend):
         self._vigil = Vigil(processes={})
         self._lock = threading.Lock()
 
-    def place(self, job: Work) -> Placement:
+    def place(self, job: Work, waiting: Waiting) -> Placement:
         with self._lock:
             if self._placement is None:
-                self._placement = self._inner.place(job)
+                self._placement = self._inner.place(job, waiting)
             return self._placement
 
-    def open(self, job: Work) -> int:
+    def open(self, job: Work, waiting: Waiting | None = None) -> int:
         """Make ready for as many workers as the job asks for, and return their number; 0: one job after another.
 
         Called before there are threads: Ray puts its handlers of signals in place.
         """
-        there = self.place(job)
+        there = self.place(job, waiting or Waiting())
         if not self._is_known:
             return 0
         if there.workers:

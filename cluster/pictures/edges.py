@@ -6,7 +6,7 @@ edges. Marks are found twice and never kept.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 
 import numpy as np
 
@@ -26,7 +26,7 @@ def bring_edges(
     plan: Plan,
     before: RunStore,
     lease: Lease,
-    records: list[Record],
+    records: Sequence[Record],
     *,
     on_rows: Callable[[], None] = lambda: None,
 ) -> None:

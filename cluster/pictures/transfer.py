@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import logging
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -20,8 +20,8 @@ from storage.images import ImageInfo, ImageSource, Keep, write_image
 from storage.images.filling import filled_rows
 from storage.images.opacity import ReadOpacity
 from storage.images.provenance import Provenance
-from storage.journal import Record, driver_record
 from storage.lease import Lease
+from storage.ledger import Record, driver_record, of_kinds
 from storage.run import RunStore
 from storage.threads import read_all
 
@@ -52,7 +52,7 @@ def ingest(
     image: ImageFacts,
     source: ImageSource,
     lease: Lease,
-    records: list[Record],
+    records: Sequence[Record],
     *,
     on_rows: Callable[[], None] = lambda: None,
     stamp: str | None = None,
@@ -88,12 +88,12 @@ def ingest(
     store.journal.append(made, lease.generation)
 
 
-def is_recorded(array: RegionArray, records: list[Record], on_some: Callable[[], None] = lambda: None) -> bool:
+def is_recorded(array: RegionArray, records: Sequence[Record], on_some: Callable[[], None] = lambda: None) -> bool:
     """Whether the journal says that an array was brought in, and it is as it was then.
 
     ``on_some`` is called now and then while its regions are read.
     """
-    recorded = [record for record in records if record.kind == INGEST and record.extra["array"] == array.name]
+    recorded = [record for record in of_kinds(records, INGEST) if record.extra["array"] == array.name]
     return bool(recorded) and _intact(array, recorded[-1].extra["crc32c"], on_some)
 
 
@@ -121,9 +121,9 @@ def _intact(array: RegionArray, checksums: list[int], on_some: Callable[[], None
         return False
 
 
-def decoded_sums(records: list[Record]) -> dict[int, int]:
+def decoded_sums(records: Sequence[Record]) -> dict[int, int]:
     """The journal's checksums of the decoded regions."""
-    return {record.region: record.crc32c for record in records if record.kind == Kind.DECODE}
+    return {record.region: record.crc32c for record in of_kinds(records, Kind.DECODE)}
 
 
 def _check_band(array: RegionArray, row: int, band: np.ndarray, told: Mapping[int, int]) -> None:

@@ -183,11 +183,13 @@ def check_memory(plan: Plan, workers: int, available: int, where: str) -> Price:
     ``available``: bytes of free memory for all workers together.
     """
     cost = price(plan)
-    needed = cost.memory_worker * max(1, workers)
+    count = max(1, workers)
+    needed = cost.memory_worker * count
     if needed > available:
+        who = f"{count} workers need" if count > 1 else "a worker needs"
         raise ValueError(
-            f"memory: {max(1, workers)} workers need {_gib(needed)} and {where} has {_gib(available)} free: "
-            "use fewer workers, or a recipe with a smaller window, batch or region"
+            f"memory: {who} {_gib(needed)} and {where} has {_gib(available)} free: use "
+            f"{'fewer workers, or ' if count > 1 else ''}a recipe with a smaller window, batch or region"
         )
     return cost
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 
 from actors.drive import StoppedError
 from cluster.pictures.transfer import Exported, decoded_sums
@@ -35,10 +35,10 @@ class EarlyExport:
         self._result: Exported | None = None
         self._error: BaseException | None = None
 
-    def add(self, records: Iterable[Record]) -> None:
+    def add(self, records: Sequence[Record]) -> None:
         """What the journal says by now; begins with the first row that is there."""
         with self._changed:
-            self._told |= decoded_sums([*records])
+            self._told |= decoded_sums(records)
             if self._thread is None and not self._is_off and self._is_there(0):
                 self._thread = threading.Thread(target=self._run, name="gigatile-export", daemon=True)
                 self._thread.start()

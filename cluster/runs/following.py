@@ -64,7 +64,7 @@ WATCH_SECONDS = 2.0
 """between two lines of `--watch`"""
 POLL_SECONDS = 0.5
 """between two looks at a lease that only its counter can tell of"""
-AT_WORK = ("starting", "running")
+AT_WORK = ("starting", "waiting", "running")
 
 
 @dataclass(slots=True, kw_only=True)

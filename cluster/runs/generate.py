@@ -19,6 +19,7 @@ from cluster.console.whereabouts import check_outputs
 from cluster.job import TextJob
 from cluster.machines.placement import place
 from cluster.machines.pools import object_bytes
+from cluster.machines.waiting import Waiting
 from cluster.pictures.edges import bring_edges
 from cluster.pictures.preview import plain_info
 from cluster.pictures.transfer import Exported
@@ -61,13 +62,13 @@ def make_plans(job: TextJob, device: DeviceFacts) -> tuple[Plan, ...]:
     )
 
 
-def prepare(job: TextJob) -> tuple[Prepared, ...]:
+def prepare(job: TextJob, waiting: Waiting | None = None) -> tuple[Prepared, ...]:
     """Connect where the job says so, bind a plan a stage and check what they need against what is there."""
-    there = place(job)
+    there = place(job, waiting)
     prepared = []
     plans = make_plans(job, there.device)
     for plan in plans:
-        cost = check_memory(plan, there.workers, there.memory, there.where)
+        cost = check_memory(plan, there.workers_at_once, there.memory, there.where)
         warnings: tuple[str, ...] = ()
         if plan.stage.index == 0:
             cuts = find_cuts(plan, job.model, allow_pickle=job.allow_pickle)
@@ -78,19 +79,21 @@ def prepare(job: TextJob) -> tuple[Prepared, ...]:
 
 
 def check(
-    job: TextJob, opened: Callable[[Address], RunStore] = look_at
+    job: TextJob, opened: Callable[[Address], RunStore] = look_at, waiting: Waiting | None = None
 ) -> tuple[tuple[Prepared, ...], Exported | None, dict[Address, RunStore]]:
     """A plan a stage, the picture where it is there already, and the stores of stages that were begun, ``opened``.
+
+    ``waiting``: for a cluster; see place.
 
     Every error that a user can cause is raised here: what this lets pass, ``generate`` begins.
     """
     check_kind(job.run_address, job.run_url, series=True)
     if not run_exists(stage_url(job.run_address, 0)):  # before the model is looked at
         check_picture(job)
-    stages = prepare(job)
+    stages = prepare(job, waiting)
     urls = [stage_url(job.run_address, index) for index in range(len(stages))]
     stores = {url: opened(url) for url in urls if run_exists(url)}
-    records: list[Record] = []
+    records: Sequence[Record] = ()
     for url, stage in zip(urls, stages, strict=True):
         records = match_run(stores[url], stage.plan) if url in stores else []
     finished = already_finished(job, records)
@@ -116,7 +119,7 @@ def generate(
     in place of the terminal.
     """
     check_outputs(job.output, job.run_url)
-    stages, finished, begun = check(job, RunStore.open)
+    stages, finished, begun = check(job, RunStore.open, Waiting.of(should_stop, is_told=on_status is None))
     if finished is not None:
         return Result(exported=finished, tally=Tally(), already_finished=True)
     urls = [stage_url(job.run_address, index) for index in range(len(stages))]
@@ -160,7 +163,7 @@ def check_picture(job: TextJob) -> None:
     check_output(job.output, overwrite=job.overwrite, num_bands=3, dtype="uint8", inputs=inputs, **facts)
 
 
-def _bring_in(sitting: Sitting, reporter: Reporter, records: list[Record]) -> None:
+def _bring_in(sitting: Sitting, reporter: Reporter, records: Sequence[Record]) -> None:
     """The edges of the stage before, where ControlNets are shown them; words are in the plan."""
     plan, before = sitting.prepared.plan, sitting.before
     if before is not None and "edges" in plan.recipe.structure.shown:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from cluster.job import Work
@@ -11,7 +11,7 @@ from cluster.pictures.origin import describe_provenance
 from cluster.pictures.transfer import EXPORT, Exported, export
 from storage.images import ImageInfo, ImageSource
 from storage.images.written import look, name_of
-from storage.journal import Record, driver_record
+from storage.ledger import Record, driver_record, of_kinds
 
 from .early import EarlyExport, Ready
 from .reporting import Reporter
@@ -70,14 +70,14 @@ def is_there(record: Record) -> bool:
     return there is not None and (there.size, there.sha256) == (facts["size"], facts["file_sha256"])
 
 
-def already_finished(job: Work, records: list[Record]) -> Exported | None:
+def already_finished(job: Work, records: Sequence[Record]) -> Exported | None:
     """The export that the journal names for this output, if the file is still there with the bytes that were written.
 
     Raises FileExistsError where it has others by now, and may not be overwritten.
     """
     place = name_of(job.output)
-    for record in reversed(records):
-        if record.kind != EXPORT or record.extra["path"] != place:
+    for record in reversed([*of_kinds(records, EXPORT)]):
+        if record.extra["path"] != place:
             continue
         there = look(job.output)
         if there is None:

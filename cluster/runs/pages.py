@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 
 from cluster.job import Job, parse_pages
+from cluster.machines.waiting import Waiting
 from storage.errors import ImageError
 from storage.images.formats import numbered
 from storage.images.source import num_pages
@@ -13,8 +14,10 @@ from .binding import open_source
 from .upscale import check
 
 
-def page_jobs(job: Job) -> tuple[Job, ...]:
+def page_jobs(job: Job, waiting: Waiting | None = None) -> tuple[Job, ...]:
     """The job itself where it is of one picture; else one for each page, all checked before any of them begins.
+
+    ``waiting``: for a cluster; see place.
 
     Page 2 goes to OUTPUT-p2.tif for OUTPUT.tif, and its run to RUN-p2 where one is named. Raises what ``check`` raises.
     """
@@ -30,7 +33,7 @@ def page_jobs(job: Job) -> tuple[Job, ...]:
     jobs = tuple(_of_page(job, number) for number in range(first, last + 1))
     for one in jobs:
         with open_source(one) as source:
-            check(one, source)
+            check(one, source, waiting=waiting)
     return jobs
 
 

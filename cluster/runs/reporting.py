@@ -48,6 +48,8 @@ class Reporter:
     """raises FencedError where a newer coordinator has taken over, to which the status belongs"""
     on_status: Callable[[dict[str, Any]], None] = lambda _status: None
     """hears the status whenever the loop ticks"""
+    on_stage: Callable[[str], None] = lambda _stage: None
+    """hears how each stage outside the driving loop begins, and how the sitting ended"""
     stage: str = "starting"
     started: float = field(default_factory=time.monotonic)
     _tally: Tally = field(default_factory=Tally)
@@ -55,8 +57,12 @@ class Reporter:
     _bar_task: Any = None
     _last_line: float = 0.0
     _last_status: float = 0.0
+    _last_log: float = 0.0
 
     def __enter__(self) -> Reporter:
+        told = {"plan": self.plan.hash, "seed": self.plan.recipe.run.seed, "versions": self.plan.versions}
+        told |= {"recipe": self.plan.recipe.name, "generation": self.generation, "run": self.store.url}
+        log.info("a sitting of %s begins", self.store.url, extra={"event": "begin", **told})
         if self.console.is_terminal:
             columns = (PlainColumn("{task.description}"), BarColumn(), PlainColumn("{task.fields[text]}"))
             self._bar = Progress(*columns, console=self.console)
@@ -71,6 +77,7 @@ class Reporter:
     def tick(self, tally: Tally) -> None:
         """Called about once a second by the driving loop, and after it."""
         self._tally = tally
+        tally.flush()
         status = self.status(tally)
         self.on_status(status)
         now = time.monotonic()
@@ -78,6 +85,9 @@ class Reporter:
         if done_all or now - self._last_status > STATUS_SECONDS:
             self._last_status = now
             self._write(status)
+        if done_all or now - self._last_log > LINE_SECONDS:
+            self._last_log = now
+            log.info("%s: %s", status["stage"], status_text(status), extra={"event": "progress", "status": status})
         if self._bar is not None:
             self._bar.update(
                 self._bar_task, completed=status["fraction"], description=status["stage"], text=status_text(status)
@@ -89,6 +99,8 @@ class Reporter:
     def announce(self, stage: str, text: str = "") -> None:
         """A stage outside the driving loop: checking, ingest, export."""
         self.stage = stage
+        self.on_stage(stage)
+        log.info("%s%s", stage, text and f": {text}", extra={"event": "stage", "stage": stage})
         self._write({**self.status(self._tally), "stage": stage})
         if self._bar is not None:
             self._bar.update(self._bar_task, description=stage, text=text)
@@ -103,6 +115,8 @@ class Reporter:
 
     def finish(self, tally: Tally, state: str, **extra: Any) -> None:
         """The last status of a sitting: finished, stopped or failed."""
+        self.on_stage(state)
+        log.info("the sitting ends: %s", state, extra={"event": "end", "state": state, **extra})
         self._write({**self.status(tally), "state": state, "stage": state, **extra})
 
     def _write(self, status: dict[str, Any]) -> None:
@@ -129,9 +143,10 @@ class Reporter:
         is_known = sum(tally.done.values()) > FIRST_TASKS * max(1, tally.num_workers) or not left_cost
         eta = left_cost * elapsed / session_cost if is_known and session_cost > 0 and elapsed > 0 else None
         steps = tally.done[Kind.MERGE]
+        is_waiting = tally.staffing is not None and tally.staffing.is_waiting and left_cost > 0
         return {
-            "state": "running",
-            "stage": self._stage(done),
+            "state": "waiting" if is_waiting else "running",
+            "stage": "waiting" if is_waiting else self._stage(done),
             **now,
             "total": {str(kind): count for kind, count in self.totals.items()},
             "done": {str(kind): count for kind, count in done.items()},
@@ -139,12 +154,8 @@ class Reporter:
             "region_steps_per_second": steps / elapsed if elapsed > 0 else 0.0,
             "eta_seconds": eta,
             "workers": tally.num_workers,
-            "backbone_share": tally.backbone_seconds / tally.worker_seconds if tally.worker_seconds > 0 else 0.0,
-            "task_seconds": {str(kind): round(seconds, 2) for kind, seconds in tally.seconds.items()},
-            "worker_seconds": round(tally.worker_seconds, 2),
-            "forwards": tally.forwards,
-            "peak_bytes_worker": tally.peak_bytes,
-            "requeues": tally.requeues,
+            **_staffing(tally),
+            **_effort(tally),
         }
 
     def _stage(self, done: dict[Kind, int]) -> str:
@@ -152,6 +163,40 @@ class Reporter:
             if done[kind] < self.totals[kind]:
                 return str(kind)
         return "export"
+
+
+def _staffing(tally: Tally) -> dict[str, Any]:
+    """Workers that are wanted and those that have a place; and what is waited for, where none has one."""
+    staffing = tally.staffing
+    if staffing is None:
+        return {}
+    told = {"workers_asked": staffing.asked, "workers_placed": staffing.placed}
+    return told | ({"waits_for": staffing.needs} if staffing.is_waiting else {})
+
+
+def _workers(status: dict[str, Any], *, is_at_work: bool) -> str:
+    """How many there are, and of how many, where some are not there yet."""
+    num = status["workers"]
+    asked = status.get("workers_asked", num) if is_at_work else num
+    words = f"{num} worker{'' if num == 1 else 's'}" if num >= asked else f"{num} of {asked} workers"
+    return words + ("" if num or not is_at_work else ", which start")
+
+
+def _effort(tally: Tally) -> dict[str, Any]:
+    """What workers have spent, and on what."""
+    return {
+        "backbone_share": tally.backbone_seconds / tally.worker_seconds if tally.worker_seconds > 0 else 0.0,
+        "task_seconds": {str(kind): round(seconds, 2) for kind, seconds in tally.seconds.items()},
+        "worker_seconds": round(tally.worker_seconds, 2),
+        "waiting_seconds": round(tally.waiting_seconds, 2),
+        "backbone_seconds": round(tally.backbone_seconds, 2),
+        "frontier": tally.frontier,
+        "bytes_read": sum(read for read, _ in tally.traffic.values()),
+        "bytes_written": sum(written for _, written in tally.traffic.values()),
+        "forwards": tally.forwards,
+        "peak_bytes_worker": tally.peak_bytes,
+        "requeues": tally.requeues,
+    }
 
 
 def _cost(kind: Kind, tally: Tally) -> float:
@@ -162,14 +207,15 @@ def _cost(kind: Kind, tally: Tally) -> float:
 
 def status_text(status: dict[str, Any]) -> str:
     done, total = status["done"], status["total"]
+    if status.get("waits_for") and status.get("state") == "waiting":
+        return f"waits for {status['waits_for']}; 0 of {status['workers_asked']} workers"
     is_at_work = status.get("state") == "running" and done != total
     parts = [
         f"{status['fraction']:4.0%}",
         f"region-steps {done['merge']}/{total['merge']}",
         f"decoded {done['decode']}/{total['decode']}",
         f"{status['region_steps_per_second']:.2f} region-steps/s",
-        f"{status['workers']} worker{'' if status['workers'] == 1 else 's'}"
-        + ("" if status["workers"] or not is_at_work else ", which start or wait for room in the cluster"),
+        _workers(status, is_at_work=is_at_work),
     ]
     if status["eta_seconds"] is not None:
         parts.append(f"ETA {clock_text(status['eta_seconds'])}")

@@ -7,8 +7,8 @@ from collections.abc import Sequence
 from typing import Any
 
 from actors.artifacts.series import look_at, run_exists
-from storage.journal import Record, driver_record
 from storage.lease import Lease
+from storage.ledger import Record, driver_record, of_kinds
 from storage.objects.address import Address
 from storage.run import RunStore
 
@@ -37,7 +37,7 @@ def begun_samples(run: str) -> list[str]:
 
 def asked_samples(records: Sequence[Record]) -> list[str]:
     """The hashes of the plans of the samples that belong to a run, by its journal."""
-    return next((list(record.extra["samples"]) for record in reversed(records) if record.kind == ASKED), [])
+    return next((list(record.extra["samples"]) for record in reversed([*of_kinds(records, ASKED)])), [])
 
 
 def note_samples(store: RunStore, lease: Lease, plans: Sequence[str]) -> None:
@@ -48,7 +48,7 @@ def note_samples(store: RunStore, lease: Lease, plans: Sequence[str]) -> None:
 def are_compared(records: Sequence[Record]) -> bool:
     """Whether a raster of all samples that belong to the run is there, as it was written; true of none."""
     asked = asked_samples(records)
-    rasters = (record for record in records if record.kind == UNCERTAINTY and record.extra["samples"] == asked)
+    rasters = (record for record in of_kinds(records, UNCERTAINTY) if record.extra["samples"] == asked)
     return not asked or any(is_there(record) for record in rasters)
 
 

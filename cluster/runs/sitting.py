@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 import logging
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager, nullcontext, suppress
 from dataclasses import dataclass, field
 from typing import Any
@@ -17,13 +17,16 @@ from actors.heartbeat import keep_beating, raise_if_fenced
 from actors.schedule.coordinator import Coordinator
 from actors.schedule.graph import Graph
 from actors.schedule.patience import Patience
+from actors.stopping import raise_if_called_off
 from actors.tally import Tally
+from actors.timeline import Timeline
 from actors.work.building import WorkerSetup
 from cluster.console.ending import tell_error, this_command
 from cluster.console.screen import Terminal
 from cluster.console.surroundings import owner
 from cluster.job import Work
 from cluster.machines.backend import Start
+from cluster.machines.meters import publishing
 from cluster.machines.placement import backend_for
 from cluster.pictures.transfer import Exported
 from pipeline.plan.cost import Price
@@ -94,12 +97,13 @@ class Sitting:
     def stop_if_asked(self) -> None:
         if self.should_stop():
             raise StoppedError("stopped")
+        raise_if_called_off(self.lease)
 
 
 def sit(
     sitting: Sitting,
     *,
-    bring_in: Callable[[Reporter, list[Record]], None],
+    bring_in: Callable[[Reporter, Sequence[Record]], None],
     hand_out: Callable[[Reporter], Exported | None],
     early: EarlyExport | None = None,
 ) -> Result | None:
@@ -108,12 +112,13 @@ def sit(
     ``bring_in`` makes sure that the input is in the store: it is called where anything is left to compute.
     ``early`` begins to write the picture meanwhile, where this process has nothing else to do; ``hand_out`` ends it.
     """
-    store, plan, tally = sitting.store, sitting.prepared.plan, Tally()
+    store, plan = sitting.store, sitting.prepared.plan
+    tally = Tally(timeline=Timeline(root=store.root, generation=sitting.lease.generation))
     store.root.retries.on_wait = sitting.stop_if_asked
     graph, check = Graph(plan), sitting.lease.check
     early = early if sitting.prepared.workers else None
     with (
-        _reporting(sitting, graph) as reporter,
+        _reporting(sitting, graph, tally) as reporter,
         _telling_the_end(reporter, tally, sitting.lease),
         nullcontext() if early is None else closing(early),
     ):
@@ -136,7 +141,7 @@ def sit(
     return None if exported is None else Result(exported=exported, tally=tally, prompts=prompts, tiles_seen=tiles_seen)
 
 
-def _look_at(sitting: Sitting, graph: Graph, reporter: Reporter, records: list[Record]) -> Coordinator:
+def _look_at(sitting: Sitting, graph: Graph, reporter: Reporter, records: Sequence[Record]) -> Coordinator:
     """What is there, and what is left to do."""
     store, plan = sitting.store, sitting.prepared.plan
 
@@ -157,7 +162,7 @@ def _extras(exported: Exported | None, tiles_seen: Seen | None) -> dict[str, Any
     return extras if tiles_seen is None else {**extras, "tiles_seen": tiles_seen.tiles, "tiles_all": tiles_seen.all}
 
 
-def _reporting(sitting: Sitting, graph: Graph) -> Reporter:
+def _reporting(sitting: Sitting, graph: Graph, tally: Tally) -> Reporter:
     return Reporter(
         store=sitting.store,
         plan=sitting.prepared.plan,
@@ -165,13 +170,14 @@ def _reporting(sitting: Sitting, graph: Graph) -> Reporter:
         generation=sitting.lease.generation,
         check=sitting.lease.check,
         console=Terminal(stderr=True, quiet=sitting.on_status is not None),
-        on_status=sitting.on_status or (lambda _status: None),
+        on_status=publishing(sitting.prepared.plan.hash, sitting.on_status),
+        on_stage=functools.partial(tally.note, "stage", ""),
     )
 
 
 @contextmanager
 def _telling_the_end(reporter: Reporter, tally: Tally, lease: Lease) -> Iterator[None]:
-    """Say in status.json why a sitting ended before its time.
+    """Say in status.json why a sitting ended before its time, and write the rest of the timeline.
 
     The status belongs to whoever took the run over, if somebody did: what went wrong is then FencedError, whatever this
     sitting came across first.
@@ -188,6 +194,11 @@ def _telling_the_end(reporter: Reporter, tally: Tally, lease: Lease) -> Iterator
         except OSError as unwritten:
             log.warning("that the run %s could not be written to its status: %s", state, unwritten)
         raise
+    finally:
+        try:
+            tally.flush(at_once=True)
+        except OSError as unwritten:
+            log.warning("the end of the run's timeline could not be written: %s", unwritten)
 
 
 def _drive(
@@ -208,8 +219,8 @@ def _drive(
         tagger=job.tagger,
         before=sitting.before,
     )
-    start = Start(job=job, workers=sitting.prepared.workers, plan=plan, setup=setup, graph=graph, room=sitting.room)
-    executor, vigil = backend_for(job).start(start)
+    tally.note("stage", text="workers")
+    executor, vigil = backend_for(job).start(_start(sitting, setup, graph))
     run = DrivenRun(
         store=sitting.store,
         plan=plan,
@@ -224,6 +235,12 @@ def _drive(
     )
     with vigil.last_words(functools.partial(_say_last_words, sitting.lease, reporter, tally)):
         drive(run)
+
+
+def _start(sitting: Sitting, setup: WorkerSetup, graph: Graph) -> Start:
+    made = sitting.prepared
+    asked: dict[str, Any] = {"job": sitting.job, "plan": made.plan, "memory": made.cost.memory_worker}
+    return Start(**asked, workers=made.workers, setup=setup, graph=graph, room=sitting.room)
 
 
 def _say_last_words(lease: Lease, reporter: Reporter, tally: Tally, reason: str) -> None:
@@ -263,7 +280,7 @@ def leased(store: RunStore, plan: Plan) -> Iterator[Lease]:
 _OTHER = "Give another --run, or delete the whole of it: journal and arrays are of that plan as well as plan.json"
 
 
-def match_run(store: RunStore, plan: Plan) -> list[Record]:
+def match_run(store: RunStore, plan: Plan) -> Sequence[Record]:
     """The run's journal as it is before the lease is taken.
 
     Raises ValueError naming the differing fields where the run was made by another plan. Where plan.json is lost or

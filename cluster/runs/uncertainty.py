@@ -45,7 +45,7 @@ def prepare_samples(
     prepared = []
     for number in range(1, job.uncertainty):
         made = sample_plan(plan, number, hard)
-        cost = check_memory(made, there.workers, there.memory, there.where)
+        cost = check_memory(made, there.workers_at_once, there.memory, there.where)
         prepared.append(Prepared(plan=made, cost=cost, workers=there.workers))
     return tuple(prepared), hard
 

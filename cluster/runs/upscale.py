@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -16,6 +16,7 @@ from cluster.console.whereabouts import check_outputs
 from cluster.job import Job
 from cluster.machines.placement import place
 from cluster.machines.pools import object_bytes
+from cluster.machines.waiting import Waiting
 from cluster.pictures.textures import read_memory, to_memory
 from cluster.pictures.transfer import Exported, ingest
 from pipeline.plan.plan import Plan
@@ -45,11 +46,11 @@ from .uncertainty import check_samples, plans_of, prepare_samples, write_raster
 from .unread import find_vain
 
 
-def prepare(job: Job, source: ImageSource) -> Prepared:
+def prepare(job: Job, source: ImageSource, waiting: Waiting | None = None) -> Prepared:
     """Connect where the job says so, bind the plan and check what it needs against what is there."""
-    there = place(job)
+    there = place(job, waiting)
     plan = make_plan(job, source, there.device)
-    cost = check_memory(plan, there.workers, there.memory, there.where)
+    cost = check_memory(plan, there.workers_at_once, there.memory, there.where)
     cuts = find_cuts(plan, job.model, allow_pickle=job.allow_pickle)
     vain = find_vain(job, asked_recipe(job), [plan])
     foreseen = foresee(plan, job.model, allow_pickle=job.allow_pickle)
@@ -81,8 +82,15 @@ class Checked:
     """whether its journal tells of the samples as they are asked for"""
 
 
-def check(job: Job, source: ImageSource, opened: Callable[[Address], RunStore] = look_at) -> Checked:
+def check(
+    job: Job,
+    source: ImageSource,
+    opened: Callable[[Address], RunStore] = look_at,
+    waiting: Waiting | None = None,
+) -> Checked:
     """The job's plan, what of its results is there already, and its store where it was begun, ``opened``.
+
+    ``waiting``: for a cluster; see place.
 
     Makes nothing, not even the run's folder, as long as ``opened`` does not.
 
@@ -92,7 +100,8 @@ def check(job: Job, source: ImageSource, opened: Callable[[Address], RunStore] =
     begun = run_exists(job.run_address)
     if not begun:  # before the model is looked at
         check_target(job, source)
-    prepared, finished, store, records = prepare(job, source), None, None, list[Record]()
+    prepared, finished, store = prepare(job, source, waiting), None, None
+    records: Sequence[Record] = ()
     if begun:
         store = opened(job.run_address)
         records = match_run(store, prepared.plan)
@@ -124,7 +133,8 @@ def upscale(
     check_outputs(job.output, job.run_url)
     with open_source(job) as source:
         stamp = source.stamp()
-        checked = check(job, source, RunStore.open)
+        waiting = Waiting.of(should_stop, is_told=on_status is None)
+        checked = check(job, source, RunStore.open, waiting)
         prepared, finished, raster = checked.prepared, checked.finished, checked.uncertainty
         store = checked.store or RunStore.open(job.run_address)
         has_all = raster is not None or not prepared.samples
@@ -182,7 +192,7 @@ def _sit_at(
 
 
 def _bring_in(
-    sitting: Sitting, job: Job, source: ImageSource, stamp: str, reporter: Reporter, records: list[Record]
+    sitting: Sitting, job: Job, source: ImageSource, stamp: str, reporter: Reporter, records: Sequence[Record]
 ) -> None:
     """The image's pixels, and the map of difficulty's."""
     plan, store, lease = sitting.prepared.plan, sitting.store, sitting.lease

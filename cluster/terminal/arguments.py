@@ -7,11 +7,13 @@ import functools
 import inspect
 import typing
 from collections.abc import Callable
+from contextlib import ExitStack
 from typing import Annotated, Any
 
 import typer
 
 from cluster.console.ending import one_line_errors
+from cluster.console.telling import Telling, told
 from cluster.job import Work
 
 
@@ -28,8 +30,17 @@ def value_of(field: dataclasses.Field[Any], given: Any) -> Any:
     return given[0] if len(given) == 1 else tuple(given)
 
 
+def _telling(
+    log_file: Annotated[str | None, typer.Option(help="append what happens to this file, a JSON object a line")] = None,
+    verbose: Annotated[bool, typer.Option("--verbose", help="say more of what happens")] = False,
+    quiet: Annotated[bool, typer.Option("--quiet", help="say nothing but warnings and errors")] = False,
+) -> Telling:
+    """Options that every command with a job has."""
+    return Telling(log_file=log_file, verbose=verbose, quiet=quiet)
+
+
 def takes_job(command: Callable[..., None]) -> Callable[..., None]:
-    """A command whose first parameter is a job gets the job's fields as its arguments and options."""
+    """A command whose first parameter is a job gets its fields as arguments and options, and those of _telling."""
     first, *rest = inspect.signature(command, eval_str=True).parameters.values()
     job_class: type[Work] = first.annotation
 
@@ -53,10 +64,13 @@ def takes_job(command: Callable[..., None]) -> Callable[..., None]:
 
     @functools.wraps(command)
     def call(**options: Any) -> None:
-        with one_line_errors():
-            job = job_class(**{field.name: value_of(field, options.pop(field.name)) for field in ordered})
-        command(job, **options)
+        with ExitStack() as stack:
+            with one_line_errors():
+                stack.enter_context(told(_telling(**{name: options.pop(name) for name in spoken})))
+                job = job_class(**{field.name: value_of(field, options.pop(field.name)) for field in ordered})
+            command(job, **options)
 
-    keyword_only = [one.replace(kind=inspect.Parameter.KEYWORD_ONLY) for one in rest]
+    spoken = inspect.signature(_telling, eval_str=True).parameters
+    keyword_only = [one.replace(kind=inspect.Parameter.KEYWORD_ONLY) for one in (*rest, *spoken.values())]
     call.__signature__ = inspect.Signature([*fields, *keyword_only])  # type: ignore[attr-defined]
     return call

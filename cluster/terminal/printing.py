@@ -21,7 +21,7 @@ if TYPE_CHECKING:  # the command line starts without the libraries
     from pipeline.plan.plan import Plan
     from pipeline.plan.recipe import Recipe
 
-out = Terminal()
+out, aside = Terminal(), Terminal(stderr=True)
 
 SPARED = (
     "the recipe spared nearly all of the work that it could: the picture is hardly more than its first enlargement; "
@@ -100,7 +100,7 @@ def _others(prepared: Prepared) -> str:
 
 def print_sample(number: int, sample: Prepared, num: int) -> None:
     """That a run with another seed begins; ``num``: of all of them, the picture itself among them."""
-    err.print(f"seed {number + 1} of {num}: {sample.plan.recipe.run.seed}")
+    aside.print(f"seed {number + 1} of {num}: {sample.plan.recipe.run.seed}")
 
 
 def _work_rows(plan: Plan, cost: Price) -> dict[str, str]:
@@ -204,7 +204,7 @@ def _stage_row(stage: Prepared) -> str:
 def print_stage(stage: Prepared) -> None:
     """That a stage of a series begins."""
     place = stage.plan.stage
-    err.print(f"stage {place.index + 1} of {place.count}: {_size(stage.plan)}")
+    aside.print(f"stage {place.index + 1} of {place.count}: {_size(stage.plan)}")
 
 
 def print_result(result: Result, output: str, run_url: str, seconds: float) -> None:
@@ -268,7 +268,7 @@ def _status_line(table: dict[str, Any]) -> str:
         line = f"{line}: {status_text(table)}"
     if "reason" in table and not is_silent:
         line = f"{line}; {table['reason']}"
-    if "time" in table and (is_silent or table["state"] == "running"):
+    if "time" in table and (is_silent or table["state"] in ("waiting", "running")):
         line += f" (written {max(0.0, time.time() - table['time']):.0f} s ago)"
     return line
 

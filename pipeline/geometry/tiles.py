@@ -12,7 +12,10 @@ strip is left at zero (the defect of fixed strides: shared window grids end befo
 
 from __future__ import annotations
 
+from bisect import bisect_left
+from collections import Counter
 from dataclasses import dataclass
+from itertools import product
 
 from storage.box import Box, RegionGrid
 
@@ -73,15 +76,35 @@ class TileGrid:
 
     def owned_by(self, region: Box) -> list[Tile]:
         """Tiles whose top-left corner lies in ``region``, row-major: the ones this region denoises."""
-        rows = [i for i, top in enumerate(self.tops) if region.top <= top < region.bottom]
-        cols = [i for i, left in enumerate(self.lefts) if region.left <= left < region.right]
+        rows = _between(self.tops, region.top, region.bottom)
+        cols = _between(self.lefts, region.left, region.right)
         return [self.tile(row, col) for row in rows for col in cols]
 
     def touching(self, box: Box) -> list[Tile]:
         """Tiles that share a pixel with ``box``, row-major."""
-        rows = [i for i, top in enumerate(self.tops) if top < box.bottom and box.top < top + self.tile_height]
-        cols = [i for i, left in enumerate(self.lefts) if left < box.right and box.left < left + self.tile_width]
+        rows = _between(self.tops, box.top - self.tile_height + 1, box.bottom)
+        cols = _between(self.lefts, box.left - self.tile_width + 1, box.right)
         return [self.tile(row, col) for row in rows for col in cols]
+
+    def num_owned(self, regions: RegionGrid) -> Counter[int]:
+        """How many regions own how many tiles: counted along the axes, not region by region.
+
+        >>> plan_tiles(96, 64, window=32, stride=32).num_owned(RegionGrid(height=96, width=64, side=64))
+        Counter({4: 1, 2: 1})
+        """
+        rows, cols = (
+            Counter(len(_between(offsets, start, start + regions.side)) for start in range(0, length, regions.side))
+            for offsets, length in ((self.tops, regions.height), (self.lefts, regions.width))
+        )
+        counts = Counter[int]()
+        for (down, num_rows), (across, num_cols) in product(rows.items(), cols.items()):
+            counts[down * across] += num_rows * num_cols
+        return counts
+
+
+def _between(offsets: tuple[int, ...], start: int, stop: int) -> range:
+    """Places of the offsets in ``[start, stop)``."""
+    return range(bisect_left(offsets, start), bisect_left(offsets, stop))
 
 
 def plan_tiles(height: int, width: int, *, window: int, stride: int) -> TileGrid:

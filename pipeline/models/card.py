@@ -93,6 +93,9 @@ class LatentGeometry:
     """input pixels round a window that its restoration module can see; None for a model without one"""
     restorer_scales: tuple[int, ...] = ()
     """what its restoration module restores by, the smallest first; empty for a model without one"""
+    detail_halo: int | None = None
+    """input pixels round a window that are shown to what draws detail for the restored picture, at ``native_scale``;
+    None for a model that draws none"""
     steers: bool = False
     """whether words steer its restoration module: SteeringBackbone"""
     spreads: bool = False

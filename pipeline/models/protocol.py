@@ -93,13 +93,19 @@ class RestoringBackbone(Backbone, Protocol):
     """A backbone with a restoration module; see LatentGeometry.restores."""
 
     def restore(
-        self, low: torch.Tensor, words: torch.Tensor | None = None, scale: int | None = None
+        self,
+        low: torch.Tensor,
+        words: torch.Tensor | None = None,
+        scale: int | None = None,
+        detail: float = 0.0,
     ) -> tuple[torch.Tensor, torch.Tensor]:
         """Input ``[B, 3, y, x]`` in [0, 1] -> a first enlargement ``[B, 3, y * scale, x * scale]``, not clipped, and
         the confidence in it ``[B, 1, y, x]`` in (0, 1).
 
         ``words [B, phrases, y, x]``: how far each phrase that steers the module holds there, 0 to 1; none say nothing.
         ``scale``: one of LatentGeometry.restorer_scales, the largest where None; 1 restores at the input's own size.
+        ``detail``: share, 0 to 1, of the sharp detail that is drawn for it; more than 0 at LatentGeometry.native_scale
+        alone, and where the model draws any (LatentGeometry.detail_halo).
         """
         ...
 

@@ -38,6 +38,11 @@ def check_parts(recipe: Recipe, model: ModelCard) -> None:
                     f"recipe: {field} = {value!r} needs a restoration module, which the model "
                     f"{model.name} lacks: use {instead!r}"
                 )
+    if recipe.sampling.detail and model.geometry.detail_halo is None:
+        raise ValueError(
+            f"recipe: sampling.detail = {recipe.sampling.detail:g} needs a model that draws detail, which {model.name} "
+            "does not: use 0"
+        )
     _check_structure(recipe, model)
     if recipe.prompts.crops != "none" and not model.geometry.inputs.crops:
         raise ValueError(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -53,8 +54,7 @@ class Price:
 def price(plan: Plan) -> Price:
     """Count a plan's work and bytes without running any of it."""
     recipe, geometry, settings = plan.recipe, plan.geometry, plan.denoise_settings
-    owned = [_num_seen(plan, region) for region in range(plan.regions.num_regions)]
-    batches = sum(-(-count // settings.batch) for count in owned)
+    batches = sum(-(-count // settings.batch) * num for count, num in _num_seen(plan).items())
     dilated = 0 if plan.dilation is None else len(plan.dilation.batches(settings.batch))
     branches = settings.batch * num_branches(geometry, settings.guidance)
     each = branches * plan.num_steps
@@ -72,12 +72,14 @@ def price(plan: Plan) -> Price:
     )
 
 
-def _num_seen(plan: Plan, region: int) -> int:
-    """Tiles that a region owns and that hold data, wherever they may move to."""
-    owned = plan.tiles.owned_by(plan.regions.box(region))
+def _num_seen(plan: Plan) -> Counter[int]:
+    """How many regions own how many tiles that hold data, wherever they may move to."""
     if plan.image.occupancy is None:
-        return len(owned)
-    return sum(not is_tile_empty(plan, tile.box, plan.jitter) for tile in owned)
+        return plan.tiles.num_owned(plan.regions)
+    boxes = map(plan.regions.box, range(plan.regions.num_regions))
+    return Counter(
+        sum(not is_tile_empty(plan, tile.box, plan.jitter) for tile in plan.tiles.owned_by(box)) for box in boxes
+    )
 
 
 def share_encoded(plan: Plan) -> float:

@@ -15,6 +15,7 @@ import numpy as np
 
 from storage.box import Box, cells
 
+from .detail import restored_halo
 from .plan import Plan
 from .reductions import list_reductions
 
@@ -40,7 +41,7 @@ def is_region_empty(plan: Plan, region: int) -> bool:
 
 def windows_encoded(plan: Plan, box: Box) -> list[Box]:
     """What is to be encoded of a box of latents, in windows of the autoencoder: all that is read for data."""
-    restorer = -(-(plan.geometry.restorer_halo or 0) * plan.scale // plan.geometry.factor)
+    restorer = -(-restored_halo(plan) * plan.scale // plan.geometry.factor)
     return _windows(plan, box, _latents_read, plan.geometry.codec.encoder_halo + restorer)
 
 

@@ -19,6 +19,7 @@ FLAT = {
     "restart": "sampling.restart",
     "skip": "sampling.skip",
     "coarse": "sampling.coarse",
+    "detail": "sampling.detail",
     "prompt": "prompts.text",
     "negative_prompt": "prompts.negative",
     "prompts": "prompts.source",

@@ -14,6 +14,7 @@ from typing import Any
 from pipeline.prompts.markup import find_markup
 from pipeline.settings import Condition
 
+from .detail import draws_detail
 from .plan import Plan
 from .recipe import SETTINGS
 from .samples import can_spare
@@ -154,6 +155,11 @@ ROWS: tuple[Row, ...] = (
         setting="sampling.coarse",
         when=lambda case: not case.plan.uses_coarse and case.recipe.image_prompts.source != "textures",
         why="nothing reads the enlarged input but the decoder's colours",
+    ),
+    Row(
+        setting="sampling.detail",
+        when=lambda case: bool(case.asked.sampling.detail) and case.all(lambda plan: not draws_detail(plan)),
+        why="it is drawn for the restoration module's enlargement, at the scale that the denoiser was trained for",
     ),
     Row(
         setting="sampling.start",

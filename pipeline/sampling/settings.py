@@ -84,6 +84,14 @@ class Sampling(Section):
         choices=("restored", "bicubic"),
         requires="a restoration module for ``restored``",
     )
+    detail: float | None = setting(
+        None,
+        """share of the sharp detail that is drawn for the restored enlargement: 0, the most faithful picture; 1, the
+        sharpest; at the scale that the denoiser was trained for""",
+        least=0,
+        most=1,
+        requires="a model that draws detail (embedded)",
+    )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

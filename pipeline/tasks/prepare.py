@@ -17,6 +17,7 @@ from pipeline.imaging.finite import at, finite
 from pipeline.imaging.frequency import mix, neighbourhood
 from pipeline.imaging.pixels import CUBIC_REACH, enlarge, restore_window, source_window
 from pipeline.models.protocol import Backbone, RestoringBackbone
+from pipeline.plan.detail import draws_detail, restored_halo
 from pipeline.plan.emptiness import windows_encoded
 from pipeline.plan.plan import Plan
 from pipeline.sampling.difficulty import REACH, at_latents, from_confidence, from_gradient, weigh
@@ -71,10 +72,13 @@ class Preparer:
         recipe = plan.recipe
         self._is_lifted = lifted is not None and recipe.stages.lift != "pixels"
         """whether the coarse latent is not simply the enlarged picture's"""
+        self._detail = (recipe.sampling.detail or 0.0) if draws_detail(plan) else 0.0
         self._restores = recipe.sampling.coarse == "restored" or recipe.difficulty.source == "confidence"
-        halo = plan.geometry.restorer_halo if self._restores else 0
-        assert halo is not None
-        self._halo = max(halo, CUBIC_REACH, REACH if recipe.difficulty.source == "gradient" else 0)
+        self._halo = max(
+            restored_halo(plan) if self._restores else 0,
+            CUBIC_REACH,
+            REACH if recipe.difficulty.source == "gradient" else 0,
+        )
 
     def prepare(self, box: Box, known: Mapping[str, np.ndarray] = NOTHING) -> tuple[np.ndarray, np.ndarray | None]:
         """The coarse latent ``[c, h, w]`` of a box, and its difficulty ``[1, h, w]`` in [0, 1] where a recipe asks.
@@ -234,7 +238,7 @@ class Preparer:
         def restore(pixels: torch.Tensor) -> torch.Tensor:
             with self._in_backbone() as backbone:
                 assert isinstance(backbone, RestoringBackbone)
-                restored, confidence = backbone.restore(pixels, words, self.plan.scale)
+                restored, confidence = backbone.restore(pixels, words, self.plan.scale, self._detail)
             finite(restored, "the restoration module", at(window, "input pixels"))
             sure.append(finite(confidence[0], "the restoration module's confidence", at(window, "input pixels")))
             return restored

@@ -18,14 +18,16 @@ Page = list[tuple[str, int]]
 
 
 def walk(
-    store: ObjectStore, prefix: str, ask: Callable[[Callable[[], Page | None]], Page | None]
+    store: ObjectStore, prefix: str, ask: Callable[[Callable[[], Page | None]], Page | None], *, after: str = ""
 ) -> Iterator[tuple[str, int]]:
     """Keys below ``prefix`` ("" for all) and their sizes, in the store's order, each once.
+
+    ``after``: keys up to this one may be left out, and are by stores that can.
 
     ``ask`` calls what it is given, again where it fails for a moment. A listing that broke off goes on behind its last
     key, or begins anew where the keys come in no order. Raises OSError for a store that lists without end.
     """
-    listing = _Listing(store, prefix)
+    listing = _Listing(store, prefix, after)
     for _ in range(_MOST_PAGES):
         page = ask(listing.next_page)
         if page is None:
@@ -39,11 +41,11 @@ def walk(
 class _Listing:
     """One walk over a store's keys."""
 
-    def __init__(self, store: ObjectStore, prefix: str) -> None:
+    def __init__(self, store: ObjectStore, prefix: str, after: str) -> None:
         self._store, self._prefix = store, prefix
         self._pages: Any = None
         self._seen: set[str] = set()
-        self._last = ""
+        self._last = after
         self._ordered = True
         self._num_pages = 0
         self._num_again = 0

@@ -30,6 +30,7 @@ from .integrity import DamagedOnTheWayError, Integrity
 from .listing import walk
 from .opening import make_folder, open_bucket, open_folder, options_from_environment
 from .retrying import Retries
+from .traffic import Traffic
 
 T = TypeVar("T")
 TAKEN = (AlreadyExistsError, PreconditionError)
@@ -53,6 +54,7 @@ class ObjectRoot:
         if answered:
             self.retries.note_answer()
         self._integrity = Integrity()
+        self.traffic = Traffic()
         self._store: ObjectStore | None = None
         self._pid = os.getpid()
         self._lock = threading.Lock()
@@ -140,7 +142,7 @@ class ObjectRoot:
                 self._integrity.check(key, data, answer.meta["e_tag"], answer.meta["size"])
             return data
 
-        return self._asking.found("read", key, ask)
+        return self.traffic.note_read(self._asking.found("read", key, ask))
 
     def holds(self, key: str, data: bytes) -> bool:
         """Whether exactly these bytes are at ``key``: whether a put was this caller's, where they are unique."""
@@ -156,6 +158,7 @@ class ObjectRoot:
         do). Over a network a put whose answer got lost may return False although it was this caller's: callers to whom
         that matters put something only they know into ``data`` and ask :meth:`holds`.
         """
+        self.traffic.note_written(len(data))
         if self.path is None:
             return self._create(key, data)
         try:
@@ -195,6 +198,7 @@ class ObjectRoot:
     def put(self, key: str, data: bytes) -> None:
         """Write ``key``, over whatever is there, in one piece."""
         store = self.store
+        self.traffic.note_written(len(data))
         made = self._asking.asked("write", key, partial(obstore.put, store, key, data, use_multipart=False))
         self._mend_upload(key, data, made["e_tag"])
 
@@ -211,15 +215,15 @@ class ObjectRoot:
             for _ in pool.map(self.delete, keys):
                 pass
 
-    def list(self, prefix: str) -> Iterator[str]:
-        """Keys below the folder ``prefix`` ("" for all), in no order."""
-        return (key for key, _ in self.entries(prefix))
+    def list(self, prefix: str, *, after: str = "") -> Iterator[str]:
+        """Keys below the folder ``prefix`` ("" for all), in no order; behind the key ``after``, and maybe others."""
+        return (key for key, _ in self.entries(prefix, after=after))
 
-    def entries(self, prefix: str) -> Iterator[tuple[str, int]]:
-        """Keys below the folder ``prefix`` and their bytes, in no order."""
+    def entries(self, prefix: str, *, after: str = "") -> Iterator[tuple[str, int]]:
+        """Keys below the folder ``prefix`` and their bytes, likewise."""
         with self._asking.translating("list", prefix):
             store = self.store
-        yield from walk(store, prefix, partial(self._asking.asked, "list", prefix))
+        yield from walk(store, prefix, partial(self._asking.asked, "list", prefix), after=after)
 
     def exists(self, key: str) -> bool:
         try:

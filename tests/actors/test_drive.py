@@ -13,7 +13,14 @@ from typing import Any
 import pytest
 
 from actors.artifacts.layout import latent_name
-from actors.drive import GOLDEN_BLOB, MOST_DELETED, DrivenRun, StoppedError, WrongWorkerError, delete_leftovers
+from actors.drive import (
+    GOLDEN_BLOB,
+    MOST_DELETED,
+    DrivenRun,
+    StoppedError,
+    WrongWorkerError,
+    delete_leftovers,
+)
 from actors.executors.local import LocalExecutor
 from actors.executors.protocol import Executor
 from actors.schedule.attempt import Attempt, Finished
@@ -21,12 +28,13 @@ from actors.schedule.coordinator import Coordinator, TaskFailedError
 from actors.schedule.graph import Graph
 from actors.schedule.patience import Patience
 from actors.schedule.task import CONTRIBUTING, Hello, Item, Kind
+from actors.stopping import CalledOffError
 from actors.work.building import WorkerSetup, build_worker
 from actors.work.worker import Worker
 from storage.arrays import RegionArray
 from storage.errors import FencedError, NotFiniteError, StorageFullError
 from storage.journal import Journal, Record
-from storage.lease import Lease
+from storage.lease import Lease, ask_to_stop
 from storage.run import RunStore
 from tests.support.crew import Crew
 from tests.support.runs import Case, digest, make_case, sit
@@ -376,3 +384,24 @@ def test_who_waits_for_records_hears_of_those_that_the_journal_holds(case: Case,
     tasks = [record for record in store.journal.replay() if record.kind in frozenset(Kind)]
     assert heard == tasks
     assert str(Kind.DECODE) in {record.kind for record in heard}
+
+
+def test_a_run_that_is_called_off_ends_in_good_order(
+    wide: Case, crews: list[Crew], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What is finished is journalled, and the run goes on from there."""
+    store, turns = wide.begin(str(tmp_path / "run")), itertools.count()
+    monkeypatch.setattr("actors.drive.TICK_SECONDS", -1.0)  # every turn beats
+
+    def tick() -> bool:
+        if next(turns) == 3:
+            ask_to_stop(store.root, 1, "ann@desk")
+        return False
+
+    with pytest.raises(CalledOffError, match="asked to stop by ann@desk at "):
+        sit(wide, store, call(crews, 1), should_stop=tick)
+    assert next(turns) == 5, "at the next heartbeat"
+    before = len(store.journal.replay())
+    assert before > 1
+    sit(wide, store)
+    assert len(store.journal.replay()) > before

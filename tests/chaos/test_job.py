@@ -184,7 +184,7 @@ def head(tmp_path: Path) -> Iterator[Head]:
 def readme_lines() -> str:
     """The README's shell lines for a cluster."""
     text = (ROOT / "README.md").read_text()
-    (block,) = [block for block in re.findall(r"```sh\n(.*?)```", text, re.DOTALL) if "ray job submit" in block]
+    (block,) = [block for block in re.findall(r"```sh\n(.*?)```", text, re.DOTALL) if "gigatile submit" in block]
     return str(block)
 
 

@@ -2,31 +2,30 @@
 
 from __future__ import annotations
 
-import json
 import os
 import re
 import subprocess
 from pathlib import Path
 
-from cluster.console.whereabouts import JOB_VARIABLE, check_lasting
+from cluster.machines.submission import pick_variables
+from cluster.terminal.machines import check_places, read_job
 
 ROOT = Path(__file__).resolve().parent.parent.parent
-STUBS = 'ray() { [ "$1" = job ] && printf "%s\\0" "$@"; true; }\ngigatile() { true; }\n'
+STUBS = 'ray() { true; }\ngigatile() { [ "$1" = submit ] && printf "%s\\0" "$@"; true; }\n'
 
 
 def test_the_lines_pass_credentials_by_name_and_write_where_it_lasts() -> None:
     text = (ROOT / "README.md").read_text()
-    (block,) = [block for block in re.findall(r"```sh\n(.*?)```", text, re.DOTALL) if "ray job submit" in block]
+    (block,) = [block for block in re.findall(r"```sh\n(.*?)```", text, re.DOTALL) if "gigatile submit" in block]
     given = {"AWS_ACCESS_KEY_ID": "id", "AWS_SECRET_ACCESS_KEY": "a/b+c=", "AWS_ENDPOINT_URL": ""}
     done = subprocess.run(
         ["bash", "-e", "-c", STUBS + block], env={**os.environ, **given}, capture_output=True, text=True, check=True
     )
     words = done.stdout.split("\0")
-    assert json.loads(words[words.index("--runtime-env-json") + 1]) == {"env_vars": given}
-    command = words[words.index("--") + 1 :]
-    assert command[:4] == ["python", "-m", "cluster.cli", "upscale"]
-    check_lasting("OUTPUT", command[5], {JOB_VARIABLE: "{}"})
-    check_lasting("--run", command[command.index("--run") + 1], {JOB_VARIABLE: "{}"})
+    assert pick_variables([words[words.index("--env") + 1]], {**given, "HOME": "/"}) == given
+    job = read_job([word for word in words[words.index("--") + 1 :] if word])
+    assert (job.run, job.workers) == ("s3://bucket/runs/scene", 40)
+    check_places(job)
 
 
 def test_links_between_documents_lead_somewhere() -> None:

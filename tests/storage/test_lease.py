@@ -3,6 +3,7 @@ from __future__ import annotations
 import itertools
 import json
 import os
+import re
 import subprocess
 import sys
 import threading
@@ -205,6 +206,32 @@ def test_a_lease_that_was_given_back_leaves_its_release_alone(tmp_path: Path) ->
     assert module.is_released(root, 1)
     assert sorted(root.list("lease")) == ["lease/0001", "lease/0001.released"]
     assert module.current_generation(root) == 1
+
+
+def test_whoever_can_write_to_the_store_asks_the_holder_to_stop(tmp_path: Path) -> None:
+    """Whoever comes after it is not meant, and the second who asks changes nothing."""
+    root = ObjectRoot.open(tmp_path)
+    lease = Lease.acquire(root, owner="me")
+    module.ask_to_stop(root, 1, "ann@desk")
+    module.ask_to_stop(root, 1, "bob@desk")
+    assert lease.asked_by is None, "it looks with each heartbeat"
+    lease.beat()
+    assert lease.asked_by is not None
+    assert re.fullmatch(r"ann@desk at \d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ", lease.asked_by)
+    lease.release()
+    assert module.current_generation(root) == 1
+    again = Lease.acquire(root, owner="me")
+    again.beat()
+    assert again.asked_by is None
+
+
+@pytest.mark.parametrize("record", [b"", b"[]", b'{"owner": 3}'])
+def test_a_damaged_request_is_one(tmp_path: Path, record: bytes) -> None:
+    root = ObjectRoot.open(tmp_path)
+    lease = Lease.acquire(root, owner="me")
+    root.put("lease/0001.stop", record)
+    lease.beat()
+    assert lease.asked_by == "somebody"
 
 
 def test_a_lease_survives_a_power_cut(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

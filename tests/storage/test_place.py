@@ -83,7 +83,7 @@ def test_among_strangers_no_run_begins(tmp_path: Path, names: tuple[str, ...]) -
         (f"probe-{HEX}.{HEX}.partial",),
         (f"lease/0001.{HEX}.partial",),
         ("lease/0001", "lease/0001.heartbeat", f"plan.json.{HEX}.partial"),
-        ("lease/0001", "lease/0001.released", "journal/00000000"),
+        ("lease/0001", "lease/0001.stop", "lease/0001.released", "journal/00000000"),
     ],
     ids=len,
 )

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from actors.executors.protocol import Event, Executor, TaskDone, WorkerJoined
+from actors.executors.staffing import Staffing
 from actors.schedule.attempt import Attempt
 from actors.schedule.task import Kind, Part, Task
 
@@ -94,6 +95,9 @@ class KillingExecutor:
 
     def retire(self, kind: Kind) -> None:
         self.inner.retire(kind)
+
+    def staffing(self) -> Staffing:
+        return self.inner.staffing()
 
     def close(self) -> None:
         self.inner.close()

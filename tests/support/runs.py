@@ -350,8 +350,8 @@ def _enlarged(case: Case, backbone: Any, low: torch.Tensor) -> torch.Tensor:
     canvas = plan.regions.canvas.scaled(plan.geometry.factor)
     if plan.recipe.sampling.coarse == "bicubic":
         return enlarge(low, whole, canvas, plan.scale)
-    words = _steering(case, backbone, low)
-    return restore_window(lambda x: backbone.restore(x, words)[0], low, whole, canvas, plan.scale)
+    words, detail = _steering(case, backbone, low), plan.recipe.sampling.detail or 0.0
+    return restore_window(lambda x: backbone.restore(x, words, detail=detail)[0], low, whole, canvas, plan.scale)
 
 
 def _difficulty(case: Case, backbone: Any, low: torch.Tensor) -> torch.Tensor:

@@ -49,6 +49,7 @@ def unread_case(
     image: ImageFacts = IMAGE,
     size: int = 0,
     given: Given | None = None,
+    scale: int | None = None,
     **beside: Any,
 ) -> Case:
     """Of an image, or of a picture from words of ``size`` pixels a side."""
@@ -57,7 +58,7 @@ def unread_case(
     if size:
         plans = bind_series(asked, height=size, width=size, **shared)
     else:
-        plans = (bind(asked, image=image, scale=model.geometry.native_scale or 4, **shared),)
+        plans = (bind(asked, image=image, scale=scale or model.geometry.native_scale or 4, **shared),)
     return Case(asked=asked, plans=plans, **beside)
 
 

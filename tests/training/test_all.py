@@ -40,7 +40,7 @@ def test_what_is_run_in_which_order(scripts: dict[str, ModuleType], tmp_path: Pa
 def test_without_a_teacher_nothing_is_taught(scripts: dict[str, ModuleType], tmp_path: Path) -> None:
     course = scripts["all"]
     commands = course.plan(course.parse_arguments(["--minutes", "60", "--out", str(tmp_path)]))
-    assert not {"teach", "train_sharpener"} & set(scripts_of(commands))
+    assert not {"teach", "train_detail"} & set(scripts_of(commands))
     assert sum(float(words_after(command, "--minutes")) for command in commands[:-2]) == pytest.approx(60, abs=0.01)
 
 

@@ -8,8 +8,8 @@ from types import ModuleType
 
 import torch
 
-from pipeline.models.embedded.sharpener import Sharpener
-from pipeline.models.protocol import Conditioning
+from pipeline.models.embedded.detail import DetailNetwork
+from pipeline.models.protocol import Conditioning, RestoringBackbone
 from pipeline.models.registry import describe_model, load_backbone
 from tests.training.toy import WIDTHS
 
@@ -38,10 +38,10 @@ def test_exports_what_the_package_loads(scripts: dict[str, ModuleType], trained:
     index = json.loads((tmp_path / "model_index.json").read_text())
     assert [len(row) for row in index["gigatile"]["spread"]] == [3] * 16
     assert [len(row) for row in index["gigatile"]["means"]] == [16] * 3
-    assert "sharpener" not in index
+    assert "detail" not in index
 
 
-def test_a_sharpener_is_exported_where_there_is_one(
+def test_a_detail_network_is_exported_where_there_is_one(
     scripts: dict[str, ModuleType], trained: Path, tmp_path: Path
 ) -> None:
     out, model = tmp_path / "out", tmp_path / "model"
@@ -49,22 +49,32 @@ def test_a_sharpener_is_exported_where_there_is_one(
     for path in trained.glob("*.pt"):
         (out / path.name).symlink_to(path)
     torch.manual_seed(0)
-    weights = Sharpener(width=8, num_blocks=1).state_dict()
-    torch.save({"average": weights}, out / "sharpener.pt")
+    weights = DetailNetwork(width=8, growth=4, num_blocks=1).state_dict()
+    torch.save({"average": weights}, out / "detail.pt")
     scripts["export"].export(out, model, steps=2, widths=WIDTHS)
-    with_it = load_backbone(describe_model(str(model)), device="cpu", dtype="float32")
-    scripts["export"].export(trained, tmp_path / "plain", steps=2, widths=WIDTHS)
-    without = load_backbone(describe_model(str(tmp_path / "plain")), device="cpu", dtype="float32")
-    conditioning = Conditioning(coarse=torch.randn(1, 16, 12, 12), text=with_it.embed([""])["text"])
-    noise = torch.randn(1, 16, 12, 12)
-    first, second = (
-        [one.predict(noise, torch.tensor(time), conditioning) for one in (with_it, without)] for time in (999, 499)
-    )
-    torch.testing.assert_close(*first, rtol=0, atol=1e-5)
-    assert (second[0] - second[1]).abs().max() > 1e-3
+    card = describe_model(str(model))
+    assert 4 <= (card.geometry.detail_halo or 0) <= 64
+    backbone, low = load_backbone(card, device="cpu", dtype="float32"), torch.rand(1, 3, 12, 12)
+    assert isinstance(backbone, RestoringBackbone)
+    plain, sharp = (backbone.restore(low, detail=share)[0] for share in (0.0, 1.0))
+    assert (plain - sharp).abs().max() > 1e-3
     scripts["unpack"].unpack(model, tmp_path / "unpacked")
-    again = torch.load(tmp_path / "unpacked" / "sharpener.pt", weights_only=True)["average"]
+    again = torch.load(tmp_path / "unpacked" / "detail.pt", weights_only=True)["average"]
     assert all(torch.equal(value.half().float(), again[name]) for name, value in weights.items())
+
+
+def test_the_halo_of_detail_is_where_it_no_longer_changes(scripts: dict[str, ModuleType]) -> None:
+    """A network whose convolutions reach further than what can be seen, and one that reaches nowhere."""
+    torch.manual_seed(0)
+    near = DetailNetwork(width=8, growth=4, num_blocks=1).requires_grad_(False)
+    for weight in near.parameters():
+        weight.zero_()
+    measure = scripts["export"].measure_detail_halo
+    assert measure(near) == 4
+    far = DetailNetwork(width=8, growth=4, num_blocks=1).requires_grad_(False)
+    for weight in far.parameters():
+        weight.mul_(3.0)
+    assert 4 < measure(far) <= 20, "its 19 convolutions reach 18 pixels and two halves"
 
 
 def test_block_means_are_those_of_the_decoded_picture(scripts: dict[str, ModuleType], trained: Path) -> None:

@@ -1,8 +1,7 @@
-"""What a sharp teacher teaches: closed forms on sine waves, and windows that belong together."""
+"""What a sharp teacher teaches: windows that belong together, of shards that may still be written."""
 
 from __future__ import annotations
 
-import math
 from pathlib import Path
 from types import ModuleType
 
@@ -11,58 +10,36 @@ import pytest
 import torch
 
 
-def wave(cycles: float, side: int = 80) -> torch.Tensor:
-    """[3, y, x]: a sine of so many cycles a pixel along x."""
-    return torch.sin(2 * math.pi * cycles * torch.arange(side)).expand(3, side, side).contiguous()
-
-
-@pytest.mark.parametrize(("cycles", "share"), [(0.05, 0.0), (0.1, 0.0), (0.15, 0.5), (0.2, 1.0), (0.3, 1.0)])
-def test_detail_is_taken_by_its_frequency(scripts: dict[str, ModuleType], cycles: float, share: float) -> None:
-    """A teacher whose picture differs by one wave: the target has the share of it that its frequency gives."""
-    faithful, added = torch.rand(3, 80, 80, generator=torch.Generator().manual_seed(0)), wave(cycles)
-    target = scripts["lessons"].sharp_target(faithful, faithful + added, gain=1.2)
-    torch.testing.assert_close(target, faithful + 1.2 * share * added, rtol=0, atol=2e-5)
-
-
-def test_a_teacher_that_agrees_teaches_nothing(scripts: dict[str, ModuleType]) -> None:
-    picture = torch.rand(2, 3, 21, 34)
-    torch.testing.assert_close(scripts["lessons"].sharp_target(picture, picture), picture)
-
-
-def test_energy_is_the_root_of_the_mean_square(scripts: dict[str, ModuleType]) -> None:
-    detail = torch.randn(1, 2, 9, 9, generator=torch.Generator().manual_seed(0))
-    found = scripts["lessons"].mean_energy(detail, 3)
-    middle = detail[0, 1, 3:6, 4:7].square().mean().sqrt()
-    corner = detail[0, 1, :2, :2].square().mean().sqrt()
-    torch.testing.assert_close((found[0, 1, 4, 5], found[0, 1, 0, 0]), (middle, corner))
-
-
 @pytest.fixture
 def folder(scripts: dict[str, ModuleType], tmp_path: Path) -> Path:
-    """Two shards of three pictures whose latents say which they are and where."""
+    """Two shards of three lessons; the input's pixels say where they are, the others repeat them and say which."""
     for shard in range(2):
-        at = torch.arange(8 * 8).view(8, 8).float() / 100
-        kinds = {
-            name: torch.stack([(at + 10 * (3 * shard + one) + kind).expand(2, 8, 8) for one in range(3)])
-            for kind, name in enumerate(("coarse", "plain", "target"))
-        }
-        phrases = [[f"picture {3 * shard + one}"] for one in range(3)]
-        scripts["lessons"].write_lesson(tmp_path / f"{shard}.pt", **kinds, phrases=phrases)
+        at = torch.arange(8 * 8, dtype=torch.uint8).view(8, 8).expand(3, 3, 8, 8)
+        large = at.repeat_interleave(4, 2).repeat_interleave(4, 3)
+        words = [["photograph"], ["drawn", "text"], ["aerial"]]
+        scripts["lessons"].write_lesson(
+            tmp_path / f"{shard}.pt", low=at.clone(), high=large + 64, teacher=large + 128, words=words
+        )
     return tmp_path
 
 
-def test_windows_and_words_belong_together(scripts: dict[str, ModuleType], folder: Path) -> None:
+def test_windows_belong_together(scripts: dict[str, ModuleType], folder: Path) -> None:
+    """Turned and mirrored alike; of drawn pages the truth is what is taught."""
     lessons, rng = scripts["lessons"].Lessons(folder), np.random.default_rng(0)
     assert lessons.refresh() == 2
-    seen = set()
-    for plain_share in (0.0, 1.0):
-        restored, given, target, said = lessons.cut(rng, 24, 4, plain_share)
-        torch.testing.assert_close(given - restored, torch.full_like(given, plain_share))
-        torch.testing.assert_close(target - restored, torch.full_like(given, 2.0))
-        assert [f"picture {int(one.min() // 10)}" for one in restored] == [phrases[0] for phrases in said]
-        assert restored.shape == (24, 2, 4, 4)
-        seen |= {phrases[0] for phrases in said}
-    assert len(seen) == 6
+    low, high, taught = lessons.cut(rng, 64, 4)
+    assert low.shape == (64, 3, 4, 4)
+    large = low.repeat_interleave(4, 2).repeat_interleave(4, 3)
+    torch.testing.assert_close((high - large) * 255, torch.full_like(high, 64.0))
+    more = ((taught - large) * 255).round().flatten(1)
+    assert (more == more[:, :1]).all()
+    assert set(more[:, 0].tolist()) == {64.0, 128.0}
+    # each of the eight ways that a window can lie is drawn: along one axis its values differ by 1, along the other by 8
+    steps = {
+        (round(float(one[0, 0, 1] - one[0, 0, 0]) * 255), round(float(one[0, 1, 0] - one[0, 0, 0]) * 255))
+        for one in low
+    }
+    assert steps == {(1, 8), (1, -8), (-1, 8), (-1, -8), (8, 1), (8, -1), (-8, 1), (-8, -1)}
 
 
 def test_new_shards_are_found_and_none_twice(scripts: dict[str, ModuleType], folder: Path) -> None:
@@ -70,7 +47,7 @@ def test_new_shards_are_found_and_none_twice(scripts: dict[str, ModuleType], fol
     assert lessons.refresh(most=1) == 1
     assert lessons.refresh() == 2
     assert lessons.refresh() == 2
-    assert len(lessons.coarse) == len(lessons.phrases) == 2
+    assert len(lessons.shards) == 2
 
 
 def test_a_folder_without_lessons_is_named(scripts: dict[str, ModuleType], tmp_path: Path) -> None:

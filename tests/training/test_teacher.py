@@ -11,6 +11,8 @@ import torch
 from torch import nn
 from torch.nn import functional
 
+from pipeline.models.embedded.detail import DetailNetwork
+
 WIDTH, GROWTH = 8, 4
 
 
@@ -103,3 +105,17 @@ def test_files_of_another_network_are_refused(scripts: dict[str, ModuleType], ne
     whole.write_bytes((7).to_bytes(4, "little") + whole.read_bytes()[4:])
     with pytest.raises(ValueError, match="found 0x7"):
         scripts["teacher"].read_teacher(tmp_path)
+
+
+def test_a_detail_network_begins_as_its_first_blocks(
+    scripts: dict[str, ModuleType], network: Network, tmp_path: Path
+) -> None:
+    write(network, tmp_path, 0)
+    layers = scripts["teacher"].read_teacher(tmp_path).layers
+    student = DetailNetwork(width=WIDTH, growth=GROWTH, num_blocks=1).requires_grad_(False)
+    student.load_state_dict(scripts["teacher"].first_blocks(layers, 1))
+    low = torch.rand(1, 3, 7, 9, generator=torch.Generator().manual_seed(0))
+    network.body = network.body[:1]
+    torch.testing.assert_close(student(low), network(low), rtol=1e-4, atol=1e-5)
+    with pytest.raises(ValueError, match="at least 3 blocks to begin with, found 2"):
+        scripts["teacher"].first_blocks(layers, 3)

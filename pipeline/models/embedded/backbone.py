@@ -40,8 +40,8 @@ class Parts:
     """describes pictures; None for a model without texture prompts"""
     generator: Any = None
     """imagines coarse latents from words; None for a model that does not"""
-    sharpener: Any = None
-    """adds detail to coarse latents from the second step on; None for a model that does not"""
+    detail: Any = None
+    """draws detail for the restored picture; None for a model that does not"""
     adapter: Path | None = None
     """the weights by which the U-Net reads descriptions, loaded when there are some to read"""
 
@@ -109,7 +109,6 @@ class EmbeddedBackbone:
             coarse, spread = torch.zeros_like(latents), torch.ones_like(latents)
         else:
             spread = local_spread(coarse, self._spread)
-            coarse = self._sharpened(coarse, squared)
         prepared = precondition(latents, coarse, spread, squared)
         inputs = self._send(prepared.inputs)
         # first: it can change the attentions that are then surrounded
@@ -122,13 +121,6 @@ class EmbeddedBackbone:
         if conditioning.coarse is not None and self._means is not None:
             velocity = keep_means(velocity, Known(latents=latents, coarse=coarse, alphas_cumprod=squared), self._means)
         return velocity.contiguous()
-
-    def _sharpened(self, coarse: torch.Tensor, squared: torch.Tensor) -> torch.Tensor:
-        """The coarse latents [B, C, h, w] that are sampled round: as they are at the first step, of noise alone."""
-        sharpener, later = self._parts.sharpener, (squared > 0).view(-1, 1, 1, 1)
-        if sharpener is None or not later.any():
-            return coarse
-        return torch.where(later, coarse + sharpener(_to(sharpener, coarse)).cpu(), coarse).contiguous()
 
     def _halves(self, conditioning: Conditioning) -> tuple[Conditioning, Conditioning]:
         """What the denoiser reads, the text encoder's states, and the generator, embeddings of its own: see embed."""
@@ -210,11 +202,17 @@ class EmbeddedBackbone:
 
     @torch.inference_mode()
     def restore(
-        self, low: torch.Tensor, words: torch.Tensor | None = None, scale: int | None = None
+        self,
+        low: torch.Tensor,
+        words: torch.Tensor | None = None,
+        scale: int | None = None,
+        detail: float = 0.0,
     ) -> tuple[torch.Tensor, torch.Tensor]:
         restorer = self._parts.restorer
         said = None if words is None else _to(restorer, words)
         restored, confidence = restorer(_to(restorer, low), said, scale)
+        if detail > 0:
+            restored = self._parts.detail.sharpen(restored, _to(self._parts.detail, low), detail)
         return restored.cpu().contiguous(), confidence.cpu().contiguous()
 
     def steering(self, prompts: list[dict[str, float]]) -> torch.Tensor:

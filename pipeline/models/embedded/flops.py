@@ -12,21 +12,13 @@ from pipeline.models.family import Pass
 from pipeline.models.flops import count, count_autoencoder, count_unet, nearby, without_weights, zeros
 
 from .generator import GENERATOR, Generator
-from .sharpener import SHARPENER, Sharpener
 
 
 def count_denoiser(folder: Path, tokens: int, forward: Pass) -> int:
     """FLOPs of one pass; one ControlNet reads all kinds of structure. See Family.count_pass."""
     flops = count_unet(folder, tokens, dataclasses.replace(forward, shows=min(1, forward.shows)))
-    if forward.imagines:
-        return flops + (_count_generator(folder, tokens, forward) if (folder / GENERATOR).is_dir() else 0)
-    return flops + (_count_sharpener(folder, forward) if (folder / SHARPENER).is_dir() else 0)
-
-
-def _count_sharpener(folder: Path, forward: Pass) -> int:
-    """It runs at every step but the first, which is counted too: one pass is like another."""
-    sharpener = without_weights(folder, sharpener=Sharpener)
-    return count(lambda: sharpener(zeros(1, sharpener.config["channels"], forward.height, forward.width)))
+    imagines = forward.imagines and (folder / GENERATOR).is_dir()
+    return flops + (_count_generator(folder, tokens, forward) if imagines else 0)
 
 
 def _count_generator(folder: Path, tokens: int, forward: Pass) -> int:

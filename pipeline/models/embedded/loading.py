@@ -24,10 +24,10 @@ from pipeline.prompts.tokenizer import read_tokenizer
 from storage.documents import read_json
 
 from .backbone import STRUCTURES, EmbeddedBackbone, Parts
+from .detail import DETAIL, DetailNetwork
 from .flops import count_denoiser, count_latents
 from .generator import GENERATOR, Generator
 from .restoration import RestorationModule
-from .sharpener import SHARPENER, Sharpener
 from .tagger import DEGRADATIONS, Tagger
 from .texture_encoder import TextureEncoder
 
@@ -44,7 +44,7 @@ KINDS: dict[str, Any] = {
     "restorer": RestorationModule,
     "tagger": Tagger,
     GENERATOR: Generator,
-    SHARPENER: Sharpener,
+    DETAIL: DetailNetwork,
     "texture_encoder": TextureEncoder,
     "text_encoder": CLIPTextModel,
 }
@@ -57,7 +57,7 @@ def _reads_textures(index: dict[str, Any]) -> bool:
 
 def _optional(index: dict[str, Any]) -> list[str]:
     """Parts beside WEIGHTED that a model has."""
-    return [*(TEXTURES if _reads_textures(index) else ()), *(part for part in (GENERATOR, SHARPENER) if part in index)]
+    return [*(TEXTURES if _reads_textures(index) else ()), *(part for part in (GENERATOR, DETAIL) if part in index)]
 
 
 def parts(index: dict[str, Any]) -> list[str]:
@@ -110,6 +110,7 @@ def read_geometry(folder: Path, index: dict[str, Any]) -> LatentGeometry:
         ),
         restorer_halo=settings["restorer_halo"],
         restorer_scales=_restorer_scales(configs["restorer"]),
+        detail_halo=read_json(folder / DETAIL / "config.json")["halo"] if DETAIL in index else None,
         steers=True,
         spreads=True,
         tags=True,
@@ -169,7 +170,7 @@ def read_facts(folder: Path, index: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-PRECISE = ("vae", "restorer", "tagger", "texture_encoder", SHARPENER)
+PRECISE = ("vae", "restorer", "tagger", "texture_encoder", DETAIL)
 """parts that pixels go through: half precision would leave 16-bit data 8 bits"""
 
 

@@ -13,8 +13,9 @@ import pytest
 
 from actors.artifacts.blobs import BLOBS, crc_of
 from actors.artifacts.layout import COARSE, DIFFICULTY, OUT, history_name, latent_name, prompt_blob, statistics_blob
-from actors.artifacts.resume import ACTIVE, find_available
+from actors.artifacts.resume import find_available
 from actors.artifacts.table import Kept, create_arrays
+from actors.artifacts.told import ACTIVE
 from actors.drive import StoppedError
 from actors.schedule.graph import Graph
 from actors.schedule.task import Item, Kind
@@ -110,7 +111,7 @@ def test_regions_without_a_record_are_made_again(case: Case, expected: str, tmp_
     store = half_done(case, str(tmp_path / "run"))
     last = chunk_files(store, "journal")[-1]
     last.unlink()
-    graph = Graph(case.plan)
+    graph, store = Graph(case.plan), RunStore.open(store.url)
     found = find_available(store, case.plan, graph, store.journal.replay())
     assert found.num_deleted > 0
     sit(case, RunStore.open(store.url))

@@ -5,18 +5,21 @@ from __future__ import annotations
 import functools
 import signal
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
 import pytest
 import ray
+from ray.util import list_named_actors
 
 from actors.artifacts.layout import PIXELS
 from actors.executors.crew import Crew
 from actors.executors.lent import LentExecutor
-from actors.executors.protocol import Executor, WorkersExhaustedError
+from actors.executors.protocol import Executor, NoRoomError, WorkersExhaustedError
 from actors.executors.ray import RayExecutor, fault_of, reason_of
 from actors.executors.slots import Pool
+from actors.executors.staffing import Staffing
 from actors.schedule.coordinator import TaskFailedError
 from actors.schedule.graph import Graph
 from actors.schedule.patience import Patience
@@ -69,6 +72,8 @@ def test_one_worker_is_killed_and_one_hangs(case: Case, expected: str, store: Ru
 
     def start(setup: WorkerSetup, graph: Graph) -> Executor:
         inner = RayExecutor(pools(2), setup, graph)
+        names = [name for name in list_named_actors() if name.startswith(f"gigatile-{case.plan.hash[:12]}-")]
+        assert {"tile-1", "tile-2"} <= {"-".join(name.split("-")[-2:]) for name in names}
         killers.append(KillingExecutor(inner, [5, 14], lambda killer: killer.send(signals.pop(0))))
         return killers[0]
 
@@ -90,6 +95,17 @@ def test_workers_that_cannot_start_end_the_run(case: Case, store: RunStore, monk
 
     with pytest.raises(WorkersExhaustedError, match=r"1 workers in a row did not start: .*no such folder"):
         sit(case, store, start)
+
+
+def test_workers_for_whom_there_is_no_room_wait_and_say_for_what(case: Case, store: RunStore) -> None:
+    """As long as they may; and they can be called off at once."""
+    setup, huge = case.setup(store), Pool(name="tile", size=3, kinds=frozenset(Kind), num_cpus=64, memory=1 << 30)
+    for most_wait_s, is_over in ((None, False), (0.0, True)):
+        executor = RayExecutor([huge], setup, Graph(case.plan), most_wait_s=most_wait_s)
+        assert executor.staffing() == Staffing(asked=3, placed=0, cpus=192.0, memory=3 << 30)
+        with pytest.raises(NoRoomError, match="0 of 3 workers") if is_over else nullcontext():
+            assert executor.wait(0.01) == []
+        executor.close()
 
 
 def test_a_task_that_always_fails_ends_the_run_after_its_worker_was_replaced(case: Case, store: RunStore) -> None:
@@ -120,6 +136,8 @@ def test_a_tagger_in_the_prepare_pool_alone(tmp_path: Path) -> None:
     sit(case, oracle)
     tally = sit(case, store, lambda setup, graph: RayExecutor([tile, prepare], setup, graph))
     assert not tally.requeues
+    assert tally.staffing is not None
+    assert tally.staffing.placed > 0
     assert tally.backbone_seconds > 0
     assert digest(case, store) == digest(case, oracle)
     assert count_prompts(store) == count_prompts(oracle)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from actors.schedule.attempt import Attempt, Member, lease
+from actors.schedule.attempt import Attempt, Member, is_young, lease
 from actors.schedule.patience import Patience
 from actors.schedule.task import Kind, Outcome, Task
 from actors.schedule.workload import Workload, sort_of
@@ -52,3 +52,26 @@ def member(*done: Task) -> Member:
 )
 def test_a_lease(asked: Attempt, done: list[Task], times: dict[str, list[float]], seconds: float) -> None:
     assert lease(asked, member(*done), PATIENCE, workload(**times)) == seconds
+
+
+@pytest.mark.parametrize(
+    ("after", "deadline", "patience", "young"),
+    [
+        (59.9, 500.0, PATIENCE, True),
+        (60.0, 500.0, PATIENCE, False),
+        # its deadline was reckoned before, and is past
+        (20.0, 20.0, PATIENCE, False),
+        # leases of what nobody has finished may be shorter than the floor, and others may be shown it earlier
+        (9.0, 500.0, Patience(lease_first=10.0), True),
+        (10.0, 500.0, Patience(lease_first=10.0), False),
+        (5.0, 500.0, Patience(lease_idle=5.0), False),
+    ],
+)
+def test_what_was_begun_lately_can_be_neither_late_nor_shown(
+    after: float, deadline: float, patience: Patience, young: bool
+) -> None:
+    begun = Attempt(task=TILES, number=0, worker="w", started=1000.0, deadline=1000.0 + deadline)
+    assert is_young(begun, patience, 1000.0 + after) == young
+    for times in ({}, {"denoise": [0.1]}, {"denoise": [90.0]}):
+        for done in ((), (TILES,)):
+            assert not young or lease(begun, member(*done), patience, workload(**times)) > after

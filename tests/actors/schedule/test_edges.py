@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from actors.schedule.coordinator import Coordinator
+from actors.schedule.edges import STEPPED
 from actors.schedule.graph import Graph
 from actors.schedule.patience import Patience
 from actors.schedule.task import Item, Kind, Outcome, Task
@@ -77,6 +78,27 @@ def test_inputs_and_consumers_are_those_listed(name: str) -> None:
         for item in map(made_by, listed):
             # no task sees tiles of a region where none starts: that it would read prompts says nothing
             assert set(graph.consumers(item)) - idle == readers[item], item
+
+
+@ALL
+def test_who_is_served_and_who_waits_is_what_the_listing_says(name: str) -> None:
+    rng = random.Random(name)
+    for plan in plans(name):
+        graph, listed = Graph(plan), list_tasks(plan)
+        made = sorted(map(made_by, listed))
+        for share in (0.3, 0.9, 1.0):
+            there = {item for item in made if rng.random() < share}
+            marks = graph.mark_items(there)
+            assert {task for task in listed if graph.is_served(task, marks)} == {
+                task for task, items in listed.items() if items <= there
+            }
+            todo = {task for task in listed if rng.random() < share}
+            marked, live = graph.mark_tasks(todo), {step for step in range(plan.num_steps) if rng.random() < share}
+            for item in rng.sample(made, min(40, len(made))):
+                is_standing = item.kind in ("prompts", "coarse")
+                readers = {task for task in todo if item in listed[task]}
+                out_of_turn = {t for t in readers if is_standing and t.kind in STEPPED and t.step not in live}
+                assert set(graph.waiting(item, marked, live)) == readers - out_of_turn, item
 
 
 @ALL

@@ -84,7 +84,7 @@ def test_consumers_read_what_they_are_told_of(recipe: dict[str, Any]) -> None:
     for task in graph.needed(set()):
         for item in graph.inputs(task):
             assert task in graph.consumers(item)
-            assert task in graph.consumers(item, live={task.step})
+            assert task in graph.waiting(item, graph.mark_tasks([task]), {task.step})
 
 
 def test_tags_of_the_whole_image_come_before_those_of_tiles() -> None:

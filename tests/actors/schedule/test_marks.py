@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 from collections import Counter
+from collections.abc import Sequence
 
 import numpy as np
 import pytest
@@ -55,3 +56,19 @@ def test_a_layer_is_a_step_of_all_places() -> None:
     marks.set_layer("z", 1, ~layer)
     assert set(marks) == {Item("z", 1, place) for place in range(15) if place != 7} | {Item("z", 2, 0)}
     assert len(marks) == 15
+
+
+@pytest.mark.parametrize(
+    ("rows", "cols"), [((1,), (2,)), ((0, 1, 2), range(5)), ((0, 2), (0, 3)), ((), (1,)), ((1,), ())]
+)
+def test_places_at_some_rows_and_columns(rows: Sequence[int], cols: Sequence[int]) -> None:
+    asked = [row * 5 + col for row in rows for col in cols]
+    for seed in range(30):
+        rng = random.Random(seed)
+        plain = {place for place in range(15) if rng.random() < rng.choice((0.1, 0.5, 0.9))}
+        marks = Marks(Item, EXTENTS, [Item("z", 1, place) for place in plain] + [Item("z", 2, 0)])
+        assert list(marks.places("z", 1, rows, cols)) == [place for place in asked if place in plain]
+        assert marks.has_any("z", (0, 1), rows, cols) == any(place in plain for place in asked)
+        assert marks.has_all("z", (1,), rows, cols) == all(place in plain for place in asked)
+        assert marks.has_all("z", (1, 2), rows, cols) == (not asked or (asked == [0] and 0 in plain))
+        assert not marks.has_any("z", (), rows, cols)

@@ -15,7 +15,10 @@ from pathlib import Path
 import pytest
 from typer.testing import Result
 
-from cluster.console.ending import ALWAYS, UNLESS_TAKEN, StopSwitch
+from actors.stopping import raise_if_called_off as called_off
+from cluster.console.ending import ALWAYS, CALLED_OFF, UNLESS_TAKEN, StopSwitch
+from storage.lease import ask_to_stop
+from storage.objects.root import ObjectRoot
 from tests.support.killing import count_merges
 
 Run = Callable[..., Result]
@@ -97,6 +100,32 @@ def test_a_terminated_command_says_how_to_go_on(run: Run, tmp_path: Path, monkey
     assert json.loads((folder / "status.json").read_text())["state"] == "stopped"
     assert not (tmp_path / "out.png").exists()
     assert count_merges(folder) >= 3
+
+
+@pytest.mark.usefixtures("image")
+def test_a_command_that_was_called_off_says_by_whom(run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its exit code is one of its own: whoever starts failed commands again leaves this one. It can be resumed."""
+    words = ["upscale", "in.png", "out.png", "--model", "analytic", "--workers", "0", "--steps", "2"]
+    folder, asked = tmp_path / "out.png.run", StopSwitch.__call__
+
+    def strike(switch: StopSwitch) -> bool:
+        if (folder / "lease" / "0001").exists():
+            root = ObjectRoot.open(folder)
+            ask_to_stop(root, 1, "ann@desk")
+            monkeypatch.setattr(StopSwitch, "__call__", asked)
+        return asked(switch)
+
+    monkeypatch.setattr(StopSwitch, "__call__", strike)
+    # every beat is the next one's: nothing here waits for a second to pass
+    monkeypatch.setattr("cluster.runs.sitting.raise_if_called_off", lambda lease: (lease.beat(), called_off(lease)))
+    result = run(*words)
+    assert result.exit_code == CALLED_OFF == 3, result.output
+    assert "asked to stop by ann@desk at " in result.stderr
+    assert "nothing finished is lost. Resume with: gigatile" in result.stderr
+    status = json.loads((folder / "status.json").read_text())
+    assert status["state"] == "stopped"
+    assert status["reason"].startswith("asked to stop by ann@desk")
+    assert run(*words).exit_code == 0
 
 
 ON_TERMINAL = """

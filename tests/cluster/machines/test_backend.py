@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import dataclasses
 
+import pytest
+
 from cluster.machines.backend import Placement, speed_shape
 from pipeline.models.families import analytic
 from pipeline.plan.device import DeviceFacts
@@ -23,3 +25,10 @@ def test_a_placement_says_whose_memory_it_is() -> None:
     device = DeviceFacts(kind="cpu", name="x", threads=1)
     placed = Placement(device=device, workers=2, memory=5, where="the cluster")
     assert dataclasses.asdict(placed)["where"] == "the cluster"
+
+
+@pytest.mark.parametrize(("is_elastic", "expected"), [(False, 40), (True, 1)])
+def test_where_machines_come_and_go_one_worker_must_fit(is_elastic: bool, expected: int) -> None:
+    device = DeviceFacts(kind="cpu", name="x", threads=1)
+    placed = Placement(device=device, workers=40, memory=5, where="there", is_elastic=is_elastic)
+    assert placed.workers_at_once == expected

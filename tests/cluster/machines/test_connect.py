@@ -1,94 +1,47 @@
-"""What a cluster that cannot serve is said to lack: one line, and soon. No Ray is started."""
+"""Reaching a cluster: what its address may not hold, and what it is asked. No Ray is started."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any
 
 import pytest
 import ray
-from ray.exceptions import GetTimeoutError, RayTaskError, WorkerCrashedError
 
 from cluster.machines import connect
+from cluster.machines.asking import Question
+from cluster.machines.waiting import Waiting
 
-Answer = Callable[[float], Any]
-
-
-@pytest.fixture
-def answer(monkeypatch: pytest.MonkeyPatch) -> Callable[[dict[str, float], Answer], list[str]]:
-    """Stands in for a cluster of one node: its resources, and what it answers; returns what was cancelled."""
-
-    class Remote:
-        def options(self, **_resources: Any) -> Remote:
-            return self
-
-        def remote(self) -> str:
-            return "reference"
-
-    def stand_in(resources: dict[str, float], told: Answer) -> list[str]:
-        cancelled: list[str] = []
-        nodes = [{"Alive": True, "Resources": resources}, {"Alive": False, "Resources": {"GPU": 8.0, "CPU": 64.0}}]
-        monkeypatch.setattr(ray, "nodes", lambda: nodes)
-        monkeypatch.setattr(ray, "cluster_resources", lambda: resources)
-        monkeypatch.setattr(ray, "remote", lambda _question: Remote())
-        monkeypatch.setattr(ray, "get", lambda _reference, timeout: told(timeout))
-        monkeypatch.setattr(ray, "cancel", lambda reference, **_: cancelled.append(reference))
-        return cancelled
-
-    return stand_in
+NODES = [
+    {"Alive": True, "Resources": {"CPU": 8.0, "memory": 9e9}},
+    {"Alive": True, "Resources": {"CPU": 2.0, "GPU": 1.0, "memory": 4e9}},
+    {"Alive": False, "Resources": {"CPU": 64.0, "GPU": 8.0, "memory": 64e9}},
+    {"Alive": True, "Resources": {"memory": 16e9}},
+]
+"""the last one is a head without work"""
 
 
-def never(_timeout: float) -> Any:
-    raise AssertionError("nobody is asked")
+@pytest.mark.parametrize(("kind", "gpus", "expected"), [("auto", 0, "cpu"), ("auto", 2, "cuda"), ("cpu", 2, "cpu")])
+def test_the_device_is_asked_of_a_node(monkeypatch: pytest.MonkeyPatch, kind: str, gpus: float, expected: str) -> None:
+    asked: list[tuple[Question, Waiting]] = []
+
+    def beside(question: Question, waiting: Waiting) -> dict[str, Any]:
+        asked.append((question, waiting))
+        return {"kind": question.kind, "name": "x", "threads": question.threads}
+
+    waiting = Waiting(most_s=3.0)
+    monkeypatch.setattr(ray, "cluster_resources", lambda: {"GPU": gpus} if gpus else {})
+    monkeypatch.setattr(connect, "ask_beside", beside)
+    device = connect.cluster_device(kind, 2, waiting)
+    assert (device.kind, device.threads) == (expected, 2)
+    assert asked[0][1] is waiting
 
 
-def raising(error: Exception) -> Answer:
-    def told(_timeout: float) -> Any:
-        raise error
-
-    return told
-
-
-def test_a_cluster_without_gpus(answer: Any) -> None:
-    answer({"CPU": 8.0}, never)
-    with pytest.raises(ValueError, match=r"--device cuda: expected a node with 1 GPU .*largest has 0: .*--device cpu"):
-        connect.cluster_device("cuda", 1)
-
-
-def test_a_node_with_too_few_cpus(answer: Any) -> None:
-    answer({"CPU": 8.0}, never)
-    with pytest.raises(ValueError, match=r"expected a node with 16 CPU .*largest has 8: .*fewer --threads"):
-        connect.cluster_device("auto", 16)
-
-
-def test_nobody_answers(answer: Any) -> None:
-    cancelled = answer({"GPU": 1.0}, raising(GetTimeoutError("no")))
-    with pytest.raises(
-        connect.UnreachableError, match=r"with a GPU free to answer in 300 s and none did: .*ray status"
-    ):
-        connect.cluster_device("auto", 1)
-    assert cancelled == ["reference"]
-
-
-@pytest.mark.parametrize(
-    "error",
-    [
-        RayTaskError("ask", "Traceback\nboom", RuntimeError("boom")),
-        WorkerCrashedError(),
-        RuntimeError("boom"),
-    ],
-)
-def test_a_worker_fails(answer: Any, error: Exception) -> None:
-    answer({"CPU": 2.0}, raising(error))
-    with pytest.raises(
-        connect.UnreachableError, match=r"^a worker with 2 CPUs could not .*: (boom|The worker died.*); every node"
-    ):
-        connect.cluster_device("cpu", 2)
-
-
-def test_the_answer(answer: Any) -> None:
-    answer({"CPU": 2.0}, lambda timeout: {"kind": "cpu", "name": f"x{timeout:g}", "threads": 2})
-    assert connect.cluster_device("auto", 2).name == "x300"
+@pytest.mark.parametrize(("kind", "expected"), [("cpu", 9e9), ("cuda", 4e9)])
+def test_memory_of_the_largest_node_that_could_work(
+    monkeypatch: pytest.MonkeyPatch, kind: str, expected: float
+) -> None:
+    monkeypatch.setattr(ray, "nodes", lambda: NODES)
+    assert connect.largest_memory(kind) == expected
 
 
 @pytest.mark.parametrize("address", ["http://me:secret@h:8265", "me:secret@127.0.0.1:6379", "ray://me:secret@h:10001"])

@@ -18,7 +18,7 @@ from cluster.machines.backend import Backend
 class Elsewhere(Backend):
     schemes = ("elsewhere",)
 
-    def place(self, job):
+    def place(self, job, waiting):
         raise ValueError(f"nothing at {job.address}")
 
     def start(self, asked):
@@ -47,6 +47,12 @@ def test_a_scheme_of_another_package(monkeypatch: pytest.MonkeyPatch, tmp_path: 
     with pytest.raises(ValueError, match="nothing at elsewhere://there"):
         place(Job(input="in.png", output="out.png", address="elsewhere://there"))
     assert backend_of("local") is BACKENDS.built_in[0]
+
+
+@pytest.mark.parametrize("wait", [-1.0, float("inf"), float("nan")])
+def test_how_long_to_wait_is_seconds(wait: float) -> None:
+    with pytest.raises(ValueError, match=r"--wait \S+: expected seconds, 0 or more; leave it out to wait for ever"):
+        place(Job(input="in.png", output="out.png", wait=wait))
 
 
 @pytest.mark.parametrize("address", ["nowhere://x", "head"])

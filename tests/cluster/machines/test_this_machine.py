@@ -14,6 +14,7 @@ from cluster.job import Job
 from cluster.machines import this_machine as module
 from cluster.machines.backend import Start
 from cluster.machines.this_machine import ThisMachine
+from cluster.machines.waiting import Waiting
 from tests.support.runs import make_case
 
 BACKEND = ThisMachine()
@@ -33,18 +34,19 @@ def machine(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.mark.parametrize(("threads", "workers"), [(1, 10), (3, 3), (10, 1), (16, 1)])
 def test_as_many_workers_as_its_cpus_have_threads_for(threads: int, workers: int) -> None:
-    placed = BACKEND.place(job(threads=threads, device="cpu"))
+    placed = BACKEND.place(job(threads=threads, device="cpu"), Waiting())
     assert (placed.workers, placed.device.kind, placed.device.threads) == (workers, "cpu", threads)
     assert placed.where == "this machine"
+    assert placed.workers_at_once == workers
     assert placed.memory > 0
 
 
 def test_as_many_as_were_asked_for() -> None:
-    assert BACKEND.place(job(workers=3, device="cpu", threads=1)).workers == 3
+    assert BACKEND.place(job(workers=3, device="cpu", threads=1), Waiting()).workers == 3
 
 
 def test_auto_is_the_cpu_where_there_is_no_gpu() -> None:
-    assert BACKEND.place(job(workers=0, threads=1)).device.kind == "cpu"
+    assert BACKEND.place(job(workers=0, threads=1), Waiting()).device.kind == "cpu"
 
 
 def test_a_place_that_ray_cannot_use_is_refused_before_any_work(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -53,9 +55,9 @@ def test_a_place_that_ray_cannot_use_is_refused_before_any_work(monkeypatch: pyt
 
     monkeypatch.setattr(module, "socket_folder", refuse)
     with pytest.raises(ValueError, match="no place for sockets"):
-        BACKEND.place(job(workers=2, device="cpu", threads=1))
+        BACKEND.place(job(workers=2, device="cpu", threads=1), Waiting())
     # in this process there are no sockets
-    assert BACKEND.place(job(workers=0, device="cpu", threads=1)).workers == 0
+    assert BACKEND.place(job(workers=0, device="cpu", threads=1), Waiting()).workers == 0
 
 
 def test_without_workers_it_is_this_process(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

@@ -204,7 +204,8 @@ def test_memory_of_all_workers(monkeypatch: pytest.MonkeyPatch, workers: int, ne
     monkeypatch.setattr(binding, "price", lambda _plan: priced)
     plan: Any = None
     assert check_memory(plan, workers, needed * GIB, "here") is priced
-    message = f"memory: {max(1, workers)} workers need {needed}.0 GiB and here has {needed}.0 GiB free"
+    who, mend = ("4 workers need", "fewer workers, or ") if workers > 1 else ("a worker needs", "")
+    message = f"memory: {who} {needed}.0 GiB and here has {needed}.0 GiB free: use {mend}a recipe with a smaller window"
     with pytest.raises(ValueError, match=re.escape(message)):
         check_memory(plan, workers, needed * GIB - 1, "here")
 

@@ -22,7 +22,9 @@ def scan(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[str]:
         for seed in range(3):
             tiff.write(picture(20, 30, seed=seed).transpose(1, 2, 0), photometric="rgb")
     checked: list[str] = []
-    monkeypatch.setattr(pages, "check", lambda job, source: checked.append(f"{job.output} {source.info.height}"))
+    monkeypatch.setattr(
+        pages, "check", lambda job, source, waiting: checked.append(f"{job.output} {source.info.height}")
+    )
     return checked
 
 

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from actors.executors.staffing import Staffing
 from actors.schedule.graph import Graph
 from actors.schedule.task import Kind
 from actors.tally import Tally
@@ -190,3 +191,33 @@ def test_the_stage_is_the_first_that_is_not_done(tmp_path: Path) -> None:
     tally.done[Kind.MERGE] = 2
     assert reporter.status(tally)["fraction"] == 0, "a merge weighs nothing until one was timed"
     assert weights == reporting.WEIGHTS
+
+
+def test_waiting_is_a_state_that_is_shown(tmp_path: Path) -> None:
+    """Nobody has a place; then one has, and loads; then it works."""
+    plan, text = small_plan(), io.StringIO()
+    store, totals = RunStore.open(str(tmp_path / "run")), Graph(plan).totals()
+    with Reporter(
+        store=store, plan=plan, totals=totals, left=dict(totals), console=Terminal(file=text, width=200)
+    ) as reporter:
+        reporter.tick(Tally(staffing=Staffing(asked=4, placed=0, gpus=4.0)))
+        status = read_status(store)
+        assert (status["state"], status["waits_for"], status["workers_asked"]) == ("waiting", "4 GPUs", 4)
+        assert status["done"]["merge"] == 0
+        loads = reporter.status(Tally(staffing=Staffing(asked=4, placed=1, gpus=3.0)))
+        works = reporter.status(Tally(staffing=Staffing(asked=4, placed=2, gpus=2.0), num_workers=1, first_join=0.0))
+    assert text.getvalue().splitlines() == ["waiting: waits for 4 GPUs; 0 of 4 workers"]
+    assert (loads["state"], loads["workers_placed"]) == ("running", 1)
+    assert "waits_for" not in loads
+    assert status_text(loads).endswith("0 of 4 workers, which start")
+    assert status_text(works).endswith("1 of 4 workers")
+    assert status_text({**works, "state": "stopped"}).endswith("1 worker")
+
+
+def test_nobody_is_waited_for_where_nothing_is_left(tmp_path: Path) -> None:
+    plan = small_plan()
+    totals = Graph(plan).totals()
+    reporter = Reporter(
+        store=RunStore.open(str(tmp_path / "run")), plan=plan, totals=totals, left=dict.fromkeys(totals, 0)
+    )
+    assert reporter.status(Tally(staffing=Staffing(asked=4, placed=0, gpus=4.0)))["state"] == "running"

@@ -267,6 +267,11 @@ PROGRESS = " 25%, region-steps 2/8, decoded 1/4, 1.50 region-steps/s, 2 workers,
     ("table", "place", "text"),
     [
         ({"state": "running", "stage": "denoise", **COUNTS}, None, f"running, denoise: {PROGRESS}"),
+        (
+            {"state": "waiting", "stage": "waiting", "waits_for": "4 GPUs", "workers_asked": 4, **COUNTS, "time": 40.0},
+            None,
+            "waiting: waits for 4 GPUs; 0 of 4 workers (written 60 s ago)",
+        ),
         ({"state": "running", "stage": "running"}, (2, 3), "stage 2 of 3: running"),
         ({"state": "stopped", "reason": "Ctrl-C", "time": 40.0}, None, "stopped; Ctrl-C"),
         ({"state": "running", "stage": "export", "time": 40.0}, None, "running, export (written 60 s ago)"),

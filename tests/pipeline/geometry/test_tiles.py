@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections import Counter
 from fractions import Fraction
 
 import numpy as np
@@ -46,6 +47,16 @@ def test_every_tile_has_one_owner(height: int, width: int, side: int, window: in
     regions = RegionGrid(height=height, width=width, side=side)
     owned = [tile for r in range(regions.num_regions) for tile in tiles.owned_by(regions.box(r))]
     assert len(owned) == tiles.num_tiles == len({(tile.row, tile.col) for tile in owned})
+
+
+@given(
+    height=st.integers(8, 200), width=st.integers(8, 200), side=st.integers(20, 100), window=st.sampled_from([16, 24])
+)
+def test_regions_are_counted_by_the_tiles_that_they_own(height: int, width: int, side: int, window: int) -> None:
+    tiles = plan_tiles(height, width, window=window, stride=window // 3)
+    regions = RegionGrid(height=height, width=width, side=side)
+    each = [len(tiles.owned_by(regions.box(r))) for r in range(regions.num_regions)]
+    assert tiles.num_owned(regions) == Counter(each)
 
 
 def test_the_tile_shrinks_to_a_small_image() -> None:

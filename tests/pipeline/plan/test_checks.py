@@ -34,6 +34,7 @@ REFUSED: dict[str, tuple[dict[str, Any], str]] = {
         {"activity": "groups", "difficulty": "confidence"},
         r"needs a restoration module, which the model analytic lacks: use 'gradient'",
     ),
+    "detail": ({"detail": 0.5}, r"detail = 0.5 needs a model that draws detail, which analytic does not: use 0"),
     "edges": ({"structure": "edges"}, r"needs a ControlNet for the edges, which the model analytic lacks: use 'none'"),
     "the other control": (
         {"structure": "both", "model": model_with(structures=("image",))},

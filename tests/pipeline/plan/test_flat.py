@@ -14,7 +14,7 @@ SINCE = {"model.strict", "codec.consistency", "codec.point_spread", "tiles.disag
 
 
 def test_every_flat_name_is_one_setting() -> None:
-    assert len(FLAT) == len(set(FLAT.values())) == 69
+    assert len(FLAT) == len(set(FLAT.values())) == 70
     assert set(FLAT.values()) == set(SETTINGS) - SINCE
 
 

@@ -25,6 +25,7 @@ DEFAULTS: dict[str, Any] = {
     "degradations": "prompt",
     "captions": "short",
     "coarse": None,
+    "detail": None,
     "steps": None,
     "guidance": None,
     "solver": None,

@@ -29,6 +29,9 @@ from tests.support.unread_cases import (
     unread_case,
 )
 
+DRAWS = card(restorer_halo=2, detail_halo=3, native_scale=4, coarse=True)
+"""a model that draws detail"""
+ELSEWHERE = dataclasses.replace(DRAWS.geometry, restorer_scales=(2, 4))
 IN_VAIN: list[tuple[str, dict[str, Any], dict[str, Any]]] = [
     ("negative_prompt", {"negative_prompt": "dull", "guidance": 1.0}, {}),
     ("negative_prompt", {"negative_prompt": "dull"}, {"model": card(embeds_guidance=True)}),
@@ -44,6 +47,8 @@ IN_VAIN: list[tuple[str, dict[str, Any], dict[str, Any]]] = [
     ("tags_first", {"tags_first": True}, {}),
     ("word_share", {"word_share": 0.5}, {}),
     ("coarse", {"coarse": "bicubic", "start": "noise"}, {}),
+    ("detail", {"detail": 0.5, "coarse": "bicubic"}, {"model": DRAWS}),
+    ("detail", {"detail": 0.5}, {"model": dataclasses.replace(DRAWS, geometry=ELSEWHERE), "scale": 2}),
     ("start", {**STAGES, "start": "noise"}, {"size": 2 * NATIVE}),
     ("strength", {"strength": 0.5, "start": "noise"}, {}),
     ("strength", {"strength": 0.99, "steps": 4}, {}),
@@ -125,6 +130,7 @@ OF_USE: list[tuple[str, dict[str, Any], dict[str, Any]]] = [
     ("prompt", {"prompt": "a house (old), [sic"}, {}),
     ("guidance", {"guidance": 3.0, "prompt": "a"}, {}),
     ("coarse", {"coarse": "bicubic"}, {}),
+    ("detail", {"detail": 0.5}, {"model": DRAWS}),
     ("start", {"start": "noise"}, {}),
     ("strength", {"strength": 0.5}, {}),
     ("restart", {**STAGES, "restart": 0.5}, {"size": 2 * NATIVE}),
@@ -204,9 +210,7 @@ def test_no_field_and_no_option_is_forgotten() -> None:
     assert set(SETTINGS) >= always
     options = {f"--{one.name.replace('_', '-')}" for kind in (Job, TextJob) for one in dataclasses.fields(kind)}
     # what is computed and where, files that are opened or refused, permissions
-    plain = (
-        "output input prompt recipe model run steps seed workers threads device address overwrite allow-pickle scale"
-    )
+    plain = "output input prompt recipe model run steps seed workers threads device address overwrite scale"
     plain += " bands alpha pages value-range consistency uncertainty"
-    plain += " size negative guidance compat vocabulary settings trust-input allow-open-cluster"
+    plain += " size negative guidance compat allow-pickle vocabulary settings trust-input allow-open-cluster wait"
     assert options - {f"--{name}" for name in plain.split()} <= rows

@@ -34,6 +34,7 @@ def test_what_is_said_of_sampling() -> None:
         "restart": "1.0; above 0 and at most 1; excludes difficulty.activity = 'groups'",
         "skip": "0.0; at least 0; first without",
         "coarse": "None",
+        "detail": "None; between 0 and 1",
     }
 
 

@@ -155,32 +155,6 @@ def test_block_means_are_kept_where_the_model_knows_them(answer: torch.Tensor) -
     torch.testing.assert_close(backbone.predict(x, torch.tensor(3), free), plain.predict(x, torch.tensor(3), free))
 
 
-def test_from_the_second_step_on_a_sharpened_coarse_latent_is_sampled_round(answer: torch.Tensor) -> None:
-    """At noise alone it stays as it is; how far pictures lie from it is read off what was given, at any step."""
-
-    class Sharpener:
-        device, dtype = torch.device("cpu"), torch.float32
-
-        def __call__(self, coarse: torch.Tensor) -> torch.Tensor:
-            return coarse.flip(1) / 2
-
-    alphas = torch.cat([ALPHAS[:-1], torch.zeros(1)])
-    backbone, parts = made(answer, sharpener=Sharpener(), scheduler=SimpleNamespace(alphas_cumprod=alphas))
-    plain, plain_parts = made(answer, scheduler=SimpleNamespace(alphas_cumprod=alphas))
-    x, coarse, last = latents(), latents(1) / 3, len(alphas) - 1
-    given = Conditioning(text=text(), coarse=coarse)
-    torch.testing.assert_close(
-        backbone.predict(x, torch.tensor(last), given), plain.predict(x, torch.tensor(last), given)
-    )
-    backbone.predict(x, torch.tensor(3), given)
-    plain.predict(x, torch.tensor(3), given)
-    seen, seen_plainly = parts.unet.given[0], plain_parts.unet.given[0]
-    torch.testing.assert_close(seen[:, 4:], coarse + coarse.flip(1) / 2)
-    squared = float(alphas[3])
-    m = (squared * local_spread(coarse, torch.tensor(SPREAD)) ** 2 + 1 - squared).sqrt()
-    torch.testing.assert_close(seen_plainly[:, :4] - seen[:, :4], squared**0.5 * (coarse.flip(1) / 2) / m)
-
-
 def test_a_coarse_latent_is_imagined_where_there_is_a_generator(answer: torch.Tensor) -> None:
     """Of the words each of the two networks reads its own part; a coarse latent that is given is not imagined."""
     generator = Generator()
@@ -313,6 +287,19 @@ def test_restoring_passes_words_on_and_keeps_the_order() -> None:
     assert given[1][1] is None
     backbone.restore(low, scale=2)
     assert [scale for *_, scale in given] == [None, None, 2]
+
+
+def test_detail_is_drawn_for_the_restored_picture_where_some_is_asked_for() -> None:
+    class Detail:
+        device, dtype = torch.device("cpu"), torch.float32
+
+        def sharpen(self, restored: torch.Tensor, low: torch.Tensor, share: float) -> torch.Tensor:
+            return restored * 2 + low * share
+
+    backbone, _ = made(restorer=Restorer(lambda low, words, scale: (low + 1, low[:, :1])), detail=Detail())
+    low = torch.rand(1, 3, 5, 8)
+    torch.testing.assert_close(backbone.restore(low, detail=0.25)[0], 2 * (low + 1) + low / 4)
+    torch.testing.assert_close(backbone.restore(low)[0], low + 1)
 
 
 def test_a_texture_is_what_the_encoder_says_of_the_taggers_measures() -> None:

@@ -11,7 +11,6 @@ from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.utils.flop_counter import FlopCounterMode
 
 from pipeline.models.embedded.flops import count_denoiser, count_latents
-from pipeline.models.embedded.sharpener import SHARPENER, Sharpener
 from pipeline.models.family import Pass
 from pipeline.models.registry import EMBEDDED, describe_model
 
@@ -40,9 +39,6 @@ def test_its_denoiser(folder: Path) -> None:
     text = torch.zeros(1, TOKENS, unet.config.cross_attention_dim)
     with torch.no_grad(), sdpa_kernel(SDPBackend.MATH), FlopCounterMode(display=False) as counter:
         unet(torch.zeros(1, unet.config.in_channels, 32, 16), torch.zeros(1), text)
-        if (folder / SHARPENER).is_dir():
-            sharpener = Sharpener.from_config(Sharpener.load_config(folder / SHARPENER))
-            sharpener(torch.zeros(1, unet.config.out_channels, 32, 16))
     assert count_denoiser(folder, TOKENS, Pass(height=32, width=16)) == counter.get_total_flops()
 
 
