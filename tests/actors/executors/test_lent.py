@@ -76,7 +76,7 @@ def crew() -> Crew:
 
 def executor(crew: Crew, case: Case, run: str, size: int = 2, **given: Any) -> LentExecutor:
     pools = [Pool(name="tile", size=size, kinds=frozenset(Kind), num_cpus=1)]
-    setup: Any = f"setup of {run}"
+    setup = case.setup(SimpleNamespace(url=run))  # type: ignore[arg-type]
     return LentExecutor(crew, run, pools, setup, Graph(case.plan), **given)
 
 
