@@ -25,7 +25,7 @@ from pairs import load_autoencoder, load_restoration
 from safetensors.torch import save_file
 from train_controlnet import build_controlnet, load_denoiser
 from train_denoiser import WIDTHS, build_scheduler
-from train_detail import GAIN
+from train_detail import BLEND, GAIN
 from vocabulary import PHRASES, build_tokenizer
 
 from pipeline.models.embedded.detail import DENSES, DETAIL, DetailNetwork, high_frequencies
@@ -119,8 +119,10 @@ def load_generator(out: Path) -> Generator:
 
 
 def load_detail(out: Path) -> DetailNetwork:
-    """The averaged network, with the halo that is measured."""
-    record = torch.load(out / f"{DETAIL}.pt", weights_only=True)["average"]
+    """The averaged network, half way to what it was before its critic, with the halo that is measured."""
+    found = torch.load(out / f"{DETAIL}.pt", weights_only=True)
+    before = found["extra"].get("plain", found["average"])
+    record = {name: (1 - BLEND) * before[name] + BLEND * value for name, value in found["average"].items()}
     blocks = {name.split(".")[1] for name in record if name.startswith("blocks.")}
     width, growth = len(record["conv_in.bias"]), len(record["blocks.0.convs.0.bias"])
     network = DetailNetwork(width=width, growth=growth, num_blocks=len(blocks) // DENSES, gain=GAIN)

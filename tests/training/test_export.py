@@ -49,18 +49,19 @@ def test_a_detail_network_is_exported_where_there_is_one(
     for path in trained.glob("*.pt"):
         (out / path.name).symlink_to(path)
     torch.manual_seed(0)
-    weights = DetailNetwork(width=8, growth=4, num_blocks=1).state_dict()
-    torch.save({"average": weights}, out / "detail.pt")
+    judged, plain = (DetailNetwork(width=8, growth=4, num_blocks=1).state_dict() for _ in range(2))
+    torch.save({"average": judged, "extra": {"plain": plain}}, out / "detail.pt")
+    weights = {name: (value + plain[name]) / 2 for name, value in judged.items()}
     scripts["export"].export(out, model, steps=2, widths=WIDTHS)
     card = describe_model(str(model))
     assert 4 <= (card.geometry.detail_halo or 0) <= 64
     backbone, low = load_backbone(card, device="cpu", dtype="float32"), torch.rand(1, 3, 12, 12)
     assert isinstance(backbone, RestoringBackbone)
-    plain, sharp = (backbone.restore(low, detail=share)[0] for share in (0.0, 1.0))
-    assert (plain - sharp).abs().max() > 1e-3
+    faithful, sharp = (backbone.restore(low, detail=share)[0] for share in (0.0, 1.0))
+    assert (faithful - sharp).abs().max() > 1e-3
     scripts["unpack"].unpack(model, tmp_path / "unpacked")
     again = torch.load(tmp_path / "unpacked" / "detail.pt", weights_only=True)["average"]
-    assert all(torch.equal(value.half().float(), again[name]) for name, value in weights.items())
+    assert all(torch.allclose(value, again[name], rtol=1e-3, atol=1e-5) for name, value in weights.items())
 
 
 def test_the_halo_of_detail_is_where_it_no_longer_changes(scripts: dict[str, ModuleType]) -> None:

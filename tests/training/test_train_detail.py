@@ -30,6 +30,7 @@ def test_the_error_of_detail_is_of_the_high_frequencies(scripts: dict[str, Modul
     errors = scripts["train_detail"].errors_of(apart, true, true, true, judged)
     assert float(errors.detail) == pytest.approx(float(high_frequencies(apart).abs().mean()))
     plain = 0.5 * float(errors.detail) + 0.05 * float(errors.colour)
+    assert float(errors.plain) == pytest.approx(plain)
     assert float(errors.loss) == pytest.approx(plain + 0.003 * 2.0 + 0.05 * 4.0)
 
 
@@ -69,5 +70,6 @@ def test_a_stopped_run_ends_as_if_never_stopped(
             scripts["train_detail"].train(tmp_path / "lessons", tmp_path / name, steps=3, **options)
     once, twice = (torch.load(tmp_path / name / "detail.pt", weights_only=True) for name in ("once", "twice"))
     assert once["step"] == twice["step"] == 3
+    assert set(once["extra"]["plain"]) == set(once["model"])
     for part in ("model", "critic"):
         assert all(torch.equal(value, twice[part][name]) for name, value in once[part].items())
