@@ -151,6 +151,8 @@ def measure_detail_halo(network: DetailNetwork, side: int = 24, most: int = 64) 
     return 4
 
 
+SHARE = 0.7
+"""of the detail that is drawn where nothing is said: nearer to the truth by every figure than two steps of sampling"""
 TEXT_STEPS, TEXT_GUIDANCE = 16, 2.0
 """what pictures from words alone are made with where nothing is said"""
 
@@ -195,6 +197,7 @@ def export(out: Path, to: Path, *, steps: int, guidance: float = 1.0, widths: tu
         "decoder_halo": decoder_halo,
         "restorer_halo": restorer.halo,
         "dtype": "bfloat16",
+        "detail": SHARE if DETAIL in networks else 0.0,
     }
     for name, key in (("latents_mean", "mean"), ("latents_std", "std")):
         own[name] = [round(float(value), 6) for value in statistics[key].flatten()]

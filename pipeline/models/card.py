@@ -28,6 +28,8 @@ class Defaults:
     """tiles in one forward pass"""
     dtype: str
     """number format of weights and activations"""
+    detail: float = 0.0
+    """share of the detail that it draws for its restored picture"""
     structure: str = "none"
     """what its ControlNets are shown: ``none``, ``image``, ``edges`` or ``both``"""
     text_steps: int | None = None

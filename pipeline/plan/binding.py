@@ -237,7 +237,7 @@ def _settle(
         "guidance.weight": model.defaults.guidance,
         "sampling.solver": solver_of(model.scheduler),
         "sampling.coarse": "restored" if geometry.restores else "bicubic",
-        "sampling.detail": float(geometry.detail_halo is not None and scale == geometry.native_scale),
+        "sampling.detail": model.defaults.detail if scale == geometry.native_scale else 0.0,
         "prompts.source": "local" if geometry.tags or tagger is not None else "global",
         "prompts.tag_threshold": 0.0 if tagger is None else tagger.manner.threshold,
         "prompts.most_tags": 0 if tagger is None else tagger.manner.most,

@@ -34,7 +34,9 @@ def card(parameters: int = 1, **geometry: Any) -> ModelCard:
     common |= {"word_cell": 4, "coarse": False}
     cost = dataclasses.replace(analytic.GEOMETRY.cost, parameters=parameters)
     made = altered(analytic.GEOMETRY, **{"cost": cost, **common, **geometry})
-    defaults = dataclasses.replace(analytic.DEFAULTS, guidance=5.0, structure="edges")
+    defaults = dataclasses.replace(
+        analytic.DEFAULTS, guidance=5.0, structure="edges", detail=0.5 * ("detail_halo" in geometry)
+    )
     return dataclasses.replace(analytic.CARD, name="card", geometry=made, defaults=defaults, sight="0")
 
 

@@ -54,6 +54,7 @@ def test_a_detail_network_is_exported_where_there_is_one(
     weights = {name: (value + plain[name]) / 2 for name, value in judged.items()}
     scripts["export"].export(out, model, steps=2, widths=WIDTHS)
     card = describe_model(str(model))
+    assert card.defaults.detail == 0.7
     assert 4 <= (card.geometry.detail_halo or 0) <= 64
     backbone, low = load_backbone(card, device="cpu", dtype="float32"), torch.rand(1, 3, 12, 12)
     assert isinstance(backbone, RestoringBackbone)

@@ -132,6 +132,7 @@ def read_defaults(folder: Path, index: dict[str, Any]) -> Defaults:
         overlap=settings["overlap"],
         steps=settings["steps"],
         guidance=settings["guidance"],
+        detail=settings.get("detail", 0.0),
         text_steps=settings.get("text_steps"),
         text_guidance=settings.get("text_guidance"),
         batch=1,

@@ -129,6 +129,11 @@ def with_geometry(model: ModelCard = MODEL, **facts: Any) -> ModelCard:
     return dataclasses.replace(model, geometry=altered(model.geometry, **facts))
 
 
+DRAWS = dataclasses.replace(
+    with_geometry(restorer_halo=2, detail_halo=3), defaults=dataclasses.replace(MODEL.defaults, detail=0.5)
+)
+
+
 @pytest.mark.parametrize(
     ("model", "recipe", "settled"),
     [
@@ -138,12 +143,8 @@ def with_geometry(model: ModelCard = MODEL, **facts: Any) -> ModelCard:
         (with_geometry(coarse=False), {}, {"sampling.start": "image"}),
         (MODEL, {"difficulty.activity": "mask"}, {"sampling.start": "image", "difficulty.source": "gradient"}),
         (with_geometry(restorer_halo=2), {}, {"sampling.coarse": "restored", "sampling.detail": 0.0}),
-        (with_geometry(restorer_halo=2, detail_halo=3, native_scale=4), {}, {"sampling.detail": 1.0}),
-        (
-            with_geometry(restorer_halo=2, detail_halo=3, native_scale=8, restorer_scales=(4, 8)),
-            {},
-            {"sampling.detail": 0.0},
-        ),
+        (with_geometry(DRAWS, native_scale=4), {}, {"sampling.detail": 0.5}),
+        (with_geometry(DRAWS, native_scale=8, restorer_scales=(4, 8)), {}, {"sampling.detail": 0.0}),
         (with_geometry(restorer_halo=2), {"difficulty.activity": "mask"}, {"difficulty.source": "confidence"}),
         (MODEL, {}, {"difficulty.source": "none", "difficulty.cell": 1, "difficulty.power": 1.0}),
         (MODEL, {}, {"prompts.source": "global", "prompts.tag_threshold": 0.0, "prompts.most_tags": 0}),

@@ -18,7 +18,7 @@ DRAWS = {"restorer_halo": 4, "detail_halo": 9, "native_scale": 4, "coarse": True
         ({"restorer_halo": 20}, {}, True, 20),
         ({}, {"detail": 0.0}, False, 4),
         ({}, {"coarse": "bicubic", "detail": 1.0}, False, 4),
-        ({"detail_halo": None}, {}, False, 4),
+        ({"detail_halo": None}, {"detail": 0.0}, False, 4),
     ],
 )
 def test_of_one_scale(geometry: dict[str, int | None], recipe: dict[str, object], draws: bool, halo: int) -> None:
