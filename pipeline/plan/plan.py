@@ -31,7 +31,7 @@ from .finishing import finish_halo
 from .recipe import Recipe
 from .sources import is_relative
 
-FORMAT = 10
+FORMAT = 11
 """version of the plan record; a change to how results are computed raises it"""
 
 
