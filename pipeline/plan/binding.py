@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import itertools
 from dataclasses import dataclass
 from typing import Any
 
@@ -231,9 +232,11 @@ def _settle(
     is_nearby = recipe.tiles.attend == "neighbourhood"
     window = recipe.tiles.window or (recipe.tiles.region if is_nearby else geometry.window)
     reach = recipe.tiles.attention_window or min(geometry.window, window)
+    start = "noise" if geometry.inputs.coarse and recipe.difficulty.activity == "all" else "image"
+    own = model.defaults.steps if scale == geometry.native_scale or not geometry.scales else 1
     defaults: dict[str, Any] = {
         # the denoiser has learnt what one enlargement leaves open: beside it the restoration module works alone
-        "sampling.steps": model.defaults.steps if scale == geometry.native_scale or not geometry.scales else 1,
+        "sampling.steps": max(own, _least_steps(recipe, recipe.sampling.start or start)),
         "guidance.weight": model.defaults.guidance,
         "sampling.solver": solver_of(model.scheduler),
         "sampling.coarse": "restored" if geometry.restores else "bicubic",
@@ -241,7 +244,7 @@ def _settle(
         "prompts.source": "local" if geometry.tags or tagger is not None else "global",
         "prompts.tag_threshold": 0.0 if tagger is None else tagger.manner.threshold,
         "prompts.most_tags": 0 if tagger is None else tagger.manner.most,
-        "sampling.start": "noise" if geometry.inputs.coarse and recipe.difficulty.activity == "all" else "image",
+        "sampling.start": start,
         "structure.controls": model.defaults.structure,
         "prompts.crops": "tile" if geometry.inputs.crops and recipe.stages.growth == "linear" else "none",
         "tiles.window": window,
@@ -256,6 +259,12 @@ def _settle(
     defaults |= _difficulty_defaults(recipe, model)
     open_fields = {key: value for key, value in defaults.items() if recipe.value(key) is None}
     return recipe.with_settings(open_fields)
+
+
+def _least_steps(recipe: Recipe, start: str) -> int:
+    """Of which the recipe's strength leaves one."""
+    share = recipe.sampling.strength * recipe.sampling.restart if start == "image" else 1.0
+    return next(steps for steps in itertools.count(1) if round(steps * share) >= 1)
 
 
 def _difficulty_defaults(recipe: Recipe, model: ModelCard) -> dict[str, Any]:

@@ -129,6 +129,7 @@ def with_geometry(model: ModelCard = MODEL, **facts: Any) -> ModelCard:
     return dataclasses.replace(model, geometry=altered(model.geometry, **facts))
 
 
+ONE_STEP = dataclasses.replace(MODEL, defaults=dataclasses.replace(MODEL.defaults, steps=1))
 DRAWS = dataclasses.replace(
     with_geometry(restorer_halo=2, detail_halo=3), defaults=dataclasses.replace(MODEL.defaults, detail=0.5)
 )
@@ -149,6 +150,9 @@ DRAWS = dataclasses.replace(
         (MODEL, {}, {"difficulty.source": "none", "difficulty.cell": 1, "difficulty.power": 1.0}),
         (MODEL, {}, {"prompts.source": "global", "prompts.tag_threshold": 0.0, "prompts.most_tags": 0}),
         (with_geometry(tags=True), {}, {"prompts.source": "local"}),
+        (ONE_STEP, {}, {"sampling.steps": 1}),
+        (ONE_STEP, {"sampling.start": "image", "sampling.strength": 0.2}, {"sampling.steps": 3}),
+        (ONE_STEP, {"sampling.start": "noise"}, {"sampling.steps": 1}),
         (MODEL, {"stages.growth": "linear"}, {"prompts.crops": "none"}),
         (with_geometry(crops=True), {}, {"prompts.crops": "none"}),
         (with_geometry(crops=True), {"stages.growth": "linear"}, {"prompts.crops": "tile"}),
