@@ -393,7 +393,7 @@ def test_hub_out_of_reach(run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPa
 
 def test_memory(run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("cluster.machines.this_machine.free_memory", lambda: 100 << 20)
-    one_line(run("upscale", "in.png", "out.png"), "memory", "0.1 GiB", "workers")
+    one_line(run("upscale", "in.png", "out.png"), "memory", "0.1 GiB", "a worker needs", "a smaller window")
     one_line(run("plan", "in.png", "out.png"), "memory")
     nothing_left(tmp_path)
 

@@ -26,7 +26,8 @@ class FakeWorker:
 @pytest.mark.parametrize("made", [(), ("for region 1", "for region 2")])
 def test_it_forwards(monkeypatch: pytest.MonkeyPatch, made: tuple[Any, ...]) -> None:
     """What a task makes follows its outcome; without any there is the outcome alone, as Ray counts what is returned."""
-    building = SimpleNamespace(build_worker=lambda setup: FakeWorker(made) if setup == "setup" else None)
+    shop = SimpleNamespace(build=lambda setup: FakeWorker(made) if setup == "setup" else None)
+    building = SimpleNamespace(Workshop=lambda: shop)
     monkeypatch.setitem(sys.modules, "actors.work.building", building)
     actor: Any = WorkerActor()
     actor.place()
