@@ -28,7 +28,7 @@ class Counted(ThisMachine):
     def __init__(self, workers: int) -> None:
         self.workers, self.looks = workers, 0
 
-    def place(self, job: Any) -> Placement:
+    def place(self, job: Any, waiting: Any) -> Placement:
         self.looks += 1
         return Placement(device=describe_device("cpu", 1), workers=self.workers, memory=1 << 40, where="here")
 
