@@ -11,6 +11,7 @@ from typing import Any
 from urllib.parse import unquote
 
 from storage.documents import parse_json, read_bytes
+from storage.links import followed
 
 MOST_DEEP = 16
 """catalogues within catalogues"""
@@ -41,7 +42,7 @@ def pictures_of(name: str, *, trust: bool = False) -> list[str]:
 
 
 def _walk(path: Path, top: Path, trust: bool, above: frozenset[Path]) -> Iterator[str]:
-    if len(above) > MOST_DEEP or path.resolve() in above:
+    if len(above) > MOST_DEEP or followed(path) in above:
         raise ValueError(f"{path}: its catalogues lead round in a circle, or more than {MOST_DEEP} deep")
     table = parse_json(read_bytes(path), where=str(path))
     if not isinstance(table, dict) or table.get("type") not in _KINDS:
@@ -55,7 +56,7 @@ def _walk(path: Path, top: Path, trust: bool, above: frozenset[Path]) -> Iterato
             found = _resolved(str(link.get("href", "")), path, top, trust)
             if "://" in found:
                 raise ValueError(f"{path}: its part {found} is elsewhere: get the catalogue first, with its items")
-            yield from _walk(Path(found), top, trust, above | {path.resolve()})
+            yield from _walk(Path(found), top, trust, above | {followed(path)})
 
 
 def _asset(item: Mapping[str, Any], path: Path) -> str:
@@ -84,8 +85,8 @@ def _resolved(href: str, path: Path, top: Path, trust: bool) -> str:
     if "://" in href:
         found, is_inside = href, False
     else:
-        target = (path.parent / unquote(href)).resolve()
-        found, is_inside = str(target), target.is_relative_to(top.resolve())
+        target = followed(path.parent / unquote(href))
+        found, is_inside = str(target), target.is_relative_to(followed(top))
     if not is_inside and not trust:
         raise ValueError(f"{path}: names {href}, outside of its folder: if you trust it, say --trust-input")
     return found
