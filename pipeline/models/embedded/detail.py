@@ -29,6 +29,9 @@ FLOOR, TEXTURE = 0.002, 0.5
 """how far beyond these it may go: everywhere, and times the contrast of what varies in both directions"""
 DENSE, DENSES = 5, 3
 """convolutions of a dense block, and dense blocks of a block"""
+BAND, AROUND = 32, 2
+"""input rows that are enlarged at once, and those on each side that their output depends on: at the output's size all
+features of a window would take more memory than everything else"""
 
 
 class DetailNetwork(ModelMixin, ConfigMixin):
@@ -65,11 +68,20 @@ class DetailNetwork(ModelMixin, ConfigMixin):
             for block in self.blocks[at : at + DENSES]:
                 grown = block(grown)
             features = features + SHARE * grown
-        features = first + self.conv_mid(features)
-        for up in self.ups:
-            features = _sharply(up(functional.interpolate(features, scale_factor=2, mode="nearest")))
-        drawn: torch.Tensor = self.conv_out(_sharply(self.conv_last(features)))
-        return drawn.float()
+        return self._enlarged(first + self.conv_mid(features)).float()
+
+    def _enlarged(self, features: torch.Tensor) -> torch.Tensor:
+        """The picture that features at the input's resolution become, band by band."""
+        height, bands = features.shape[2], []
+        for top in range(0, height, BAND):
+            bottom, above = min(top + BAND, height), min(top, AROUND)
+            band = features[:, :, top - above : bottom + AROUND]
+            for up in self.ups:
+                band = _sharply(up(functional.interpolate(band, scale_factor=2, mode="nearest")))
+            drawn = self.conv_out(_sharply(self.conv_last(band)))
+            scale = 2 ** len(self.ups)
+            bands.append(drawn[:, :, scale * above : scale * (above + bottom - top)])
+        return torch.cat(bands, 2)
 
     def sharpen(self, restored: torch.Tensor, low: torch.Tensor, share: float = 1.0) -> torch.Tensor:
         """``restored [b, 3, 4 y, 4 x]`` with ``share`` (0 to 1) of the detail for ``low [b, 3, y, x]``, float32."""

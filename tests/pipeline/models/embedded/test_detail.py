@@ -10,6 +10,7 @@ import torch
 from scipy import ndimage
 from torch.nn import functional
 
+from pipeline.models.embedded import detail as module
 from pipeline.models.embedded.detail import (
     FLOOR,
     SIDE,
@@ -55,6 +56,16 @@ def test_a_block_adds_a_fifth_of_three_dense_ones(network: DetailNetwork) -> Non
         features = torch.where(features > 0, features, 0.2 * features)
     last = network.conv_last(features)
     torch.testing.assert_close(network(low), network.conv_out(torch.where(last > 0, last, 0.2 * last)))
+
+
+@pytest.mark.parametrize("height", [2, 4, 5, 11])
+def test_a_picture_in_bands_is_the_picture(
+    network: DetailNetwork, monkeypatch: pytest.MonkeyPatch, height: int
+) -> None:
+    low = noise(1, 3, height, 6)
+    whole = network(low)
+    monkeypatch.setattr(module, "BAND", 3)
+    torch.testing.assert_close(network(low), whole)
 
 
 def test_detail_is_what_a_gaussian_takes_away() -> None:
