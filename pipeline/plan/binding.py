@@ -36,6 +36,9 @@ from .recipe import Recipe
 from .sources import NO_DIFFICULTY, PAPER_STEPS, source_defaults
 from .value_range import default_range
 
+LEAST_BETWEEN = 2
+"""steps by default of a recipe that acts between them, of a model that needs one otherwise"""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Given:
@@ -233,9 +236,10 @@ def _settle(
     window = recipe.tiles.window or (recipe.tiles.region if is_nearby else geometry.window)
     reach = recipe.tiles.attention_window or min(geometry.window, window)
     start = "noise" if geometry.inputs.coarse and recipe.difficulty.activity == "all" else "image"
-    own = model.defaults.steps if scale == geometry.native_scale or not geometry.scales else 1
+    own = 1  # the denoiser has learnt what one enlargement leaves open: beside it the restoration module works alone
+    if scale == geometry.native_scale or not geometry.scales:
+        own = max(model.defaults.steps, LEAST_BETWEEN if _acts_between_steps(recipe) else 1)
     defaults: dict[str, Any] = {
-        # the denoiser has learnt what one enlargement leaves open: beside it the restoration module works alone
         "sampling.steps": max(own, _least_steps(recipe, recipe.sampling.start or start)),
         "guidance.weight": model.defaults.guidance,
         "sampling.solver": solver_of(model.scheduler),
@@ -259,6 +263,12 @@ def _settle(
     defaults |= _difficulty_defaults(recipe, model)
     open_fields = {key: value for key, value in defaults.items() if recipe.value(key) is None}
     return recipe.with_settings(open_fields)
+
+
+def _acts_between_steps(recipe: Recipe) -> bool:
+    """Whether it asks for what one step cannot do: to spare some, or to tell tiles of each other in between."""
+    spares, tells = recipe.difficulty.activity != "all", recipe.dilation.power > 0 or recipe.tiles.jitter != "none"
+    return spares or tells or recipe.sampling.skip > 0 or recipe.guidance.guide != "none"
 
 
 def _least_steps(recipe: Recipe, start: str) -> int:

@@ -129,6 +129,14 @@ def with_geometry(model: ModelCard = MODEL, **facts: Any) -> ModelCard:
     return dataclasses.replace(model, geometry=altered(model.geometry, **facts))
 
 
+BETWEEN: tuple[dict[str, Any], ...] = (
+    {"difficulty.activity": "mask"},
+    {"dilation.power": 1.0},
+    {"guidance.guide": "structure"},
+    {"tiles.jitter": "step"},
+    {"sampling.skip": 2.0},
+)
+"""recipes that act between steps"""
 ONE_STEP = dataclasses.replace(MODEL, defaults=dataclasses.replace(MODEL.defaults, steps=1))
 DRAWS = dataclasses.replace(
     with_geometry(restorer_halo=2, detail_halo=3), defaults=dataclasses.replace(MODEL.defaults, detail=0.5)
@@ -153,6 +161,9 @@ DRAWS = dataclasses.replace(
         (ONE_STEP, {}, {"sampling.steps": 1}),
         (ONE_STEP, {"sampling.start": "image", "sampling.strength": 0.2}, {"sampling.steps": 3}),
         (ONE_STEP, {"sampling.start": "noise"}, {"sampling.steps": 1}),
+        *((ONE_STEP, between, {"sampling.steps": 2}) for between in BETWEEN),
+        *((MODEL, between, {"sampling.steps": MODEL.defaults.steps}) for between in BETWEEN),
+        (ONE_STEP, {"difficulty.activity": "mask", "sampling.steps": 1}, {"sampling.steps": 1}),
         (MODEL, {"stages.growth": "linear"}, {"prompts.crops": "none"}),
         (with_geometry(crops=True), {}, {"prompts.crops": "none"}),
         (with_geometry(crops=True), {"stages.growth": "linear"}, {"prompts.crops": "tile"}),
