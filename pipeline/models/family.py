@@ -99,6 +99,8 @@ class Family:
     """FLOPs of one pass, one tile, one branch, with so many tokens; None for a family that is not counted"""
     count_codec: Callable[[Path, str, int, int], int] | None = None
     """FLOPs of the autoencoder's ``encoder`` or ``decoder`` over ``height x width`` latent pixels"""
+    count_restoration: Callable[[Path, int, int, bool], int] | None = None
+    """FLOPs of the restoration module over ``height x width`` input pixels, with or without detail drawn for it"""
 
     @property
     def names(self) -> tuple[str, ...]:

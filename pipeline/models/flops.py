@@ -43,6 +43,12 @@ def count_codec(family: Family, folder: Path, half: str, height: int, width: int
     return None if family.count_codec is None else family.count_codec(folder, half, height, width)
 
 
+@lru_cache(maxsize=64)
+def count_restoration(family: Family, folder: Path, height: int, width: int, *, draws: bool) -> int | None:
+    """FLOPs of the restoration module over ``height x width`` input pixels; None likewise. ``draws``: detail, too."""
+    return None if family.count_restoration is None else family.count_restoration(folder, height, width, draws)
+
+
 def count_autoencoder(
     folder: Path,
     half: str,

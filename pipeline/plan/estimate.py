@@ -9,9 +9,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from pipeline.models.family import Family, Pass
-from pipeline.models.flops import count_codec, count_pass
+from pipeline.models.flops import count_codec, count_pass, count_restoration
 
 from .cost import Price
+from .detail import draws_detail, restored_halo
 from .plan import Plan
 
 
@@ -31,7 +32,9 @@ class Estimate:
 
 
 def count_flops(plan: Plan, cost: Price, family: Family, folder: Path) -> float | None:
-    """FLOPs of a whole plan, the model's passes and the autoencoder's; None for a family that is not counted.
+    """FLOPs of a whole plan: the model's passes, the autoencoder's and what restores the input.
+
+    None for a family that is not counted.
 
     ``family``, ``folder``: the model's, and the folder of its configs. Where tiles rest, it is the most.
     """
@@ -51,15 +54,32 @@ def count_flops(plan: Plan, cost: Price, family: Family, folder: Path) -> float 
     for half, runs in (("encoder", cost.encodes), ("decoder", cost.decodes)):
         if runs:
             total += runs * _count_canvas(plan, family, folder, half)
+    if recipe.sampling.coarse == "restored":
+        total += cost.encodes * _count_restored(plan, family, folder)
     return total
 
 
 def _count_canvas(plan: Plan, family: Family, folder: Path, half: str) -> int:
     """FLOPs of one part of the autoencoder over the canvas, window by window, halos among them."""
-    geometry, regions = plan.geometry, plan.regions
+    geometry = plan.geometry
     halo = geometry.codec.encoder_halo if half == "encoder" else geometry.codec.decoder_halo
-    cell = min(geometry.codec.window, regions.side)
-    sides = [min(cell + 2 * halo, side) for side in (regions.height, regions.width)]
-    windows = [-(-side // cell) for side in (regions.height, regions.width)]
+    num, sides = _windows(plan, halo)
     each = count_codec(family, folder, half, *(-(-side // geometry.multiple) * geometry.multiple for side in sides))
-    return windows[0] * windows[1] * (each or 0)
+    return num * (each or 0)
+
+
+def _count_restored(plan: Plan, family: Family, folder: Path) -> int:
+    """FLOPs of what restores the input under the windows that are encoded, halos among them."""
+    geometry, halo = plan.geometry, restored_halo(plan)
+    num, sides = _windows(plan, geometry.codec.encoder_halo)
+    inputs = (-(-side * geometry.factor // plan.scale) + 2 * halo for side in sides)
+    height, width = map(min, inputs, (plan.image.height, plan.image.width))
+    return num * (count_restoration(family, folder, height, width, draws=draws_detail(plan)) or 0)
+
+
+def _windows(plan: Plan, halo: int) -> tuple[int, tuple[int, ...]]:
+    """How many windows of the autoencoder cover the canvas, and latent pixels along the axes of one with its halo."""
+    regions, lengths = plan.regions, (plan.regions.height, plan.regions.width)
+    cell = min(plan.geometry.codec.window, regions.side)
+    down, across = (-(-length // cell) for length in lengths)
+    return down * across, tuple(min(cell + 2 * halo, length) for length in lengths)

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 from pathlib import Path
+from typing import Any
 
 from diffusers import AutoencoderDC
 
@@ -11,7 +13,9 @@ from pipeline.models.attention.neighbourhood import surround
 from pipeline.models.family import Pass
 from pipeline.models.flops import count, count_autoencoder, count_unet, nearby, without_weights, zeros
 
+from .detail import DETAIL, DetailNetwork
 from .generator import GENERATOR, Generator
+from .restoration import RestorationModule
 
 
 def count_denoiser(folder: Path, tokens: int, forward: Pass) -> int:
@@ -33,3 +37,12 @@ def _count_generator(folder: Path, tokens: int, forward: Pass) -> int:
 def count_latents(folder: Path, half: str, height: int, width: int) -> int:
     """FLOPs of the autoencoder; see Family.count_codec."""
     return count_autoencoder(folder, half, height, width, kind=AutoencoderDC, widths="encoder_block_out_channels")
+
+
+def count_restored(folder: Path, height: int, width: int, draws: bool) -> int:
+    """FLOPs of the restoration module, and of the detail network where it ``draws``; see Family.count_restoration."""
+    networks: dict[str, Any] = {"restorer": RestorationModule} | ({DETAIL: DetailNetwork} if draws else {})
+    low = zeros(1, 3, height, width)
+    return sum(
+        count(functools.partial(without_weights(folder, **{part: kind}), low)) for part, kind in networks.items()
+    )

@@ -25,7 +25,7 @@ from storage.documents import read_json
 
 from .backbone import STRUCTURES, EmbeddedBackbone, Parts
 from .detail import DETAIL, DetailNetwork
-from .flops import count_denoiser, count_latents
+from .flops import count_denoiser, count_latents, count_restored
 from .generator import GENERATOR, Generator
 from .restoration import RestorationModule
 from .tagger import DEGRADATIONS, Tagger
@@ -214,4 +214,5 @@ FAMILY = Family(
     load=load,
     count_pass=count_denoiser,
     count_codec=count_latents,
+    count_restoration=count_restored,
 )

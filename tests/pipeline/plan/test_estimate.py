@@ -136,3 +136,29 @@ def test_the_autoencoder_runs_over_windows_and_their_halos(
     cost = dataclasses.replace(cost, encodes=0.0, decodes=2.0)
     assert count_flops(turned, cost, *find_family("analytic")) == 2 * windows * 1000
     assert seen[-1] == ("decoder", *each)
+
+
+def test_what_restores_runs_over_the_windows_that_are_encoded(monkeypatch: pytest.MonkeyPatch) -> None:
+    plan = small_plan(scale=4)
+    geometry = altered(plan.geometry, native_scale=4, restorer_halo=3, detail_halo=7, factor=4)
+    recipe = plan.recipe.with_settings({"sampling.coarse": "restored", "sampling.detail": 0.5})
+    plan = dataclasses.replace(plan, geometry=altered(geometry, codec={"window": 24, "encoder_halo": 5}), recipe=recipe)
+    seen: list[tuple[int, int, bool]] = []
+
+    def count(_family: object, _folder: object, height: int, width: int, *, draws: bool) -> int:
+        seen.append((height, width, draws))
+        return 100
+
+    monkeypatch.setattr(estimate, "count_restoration", count)
+    monkeypatch.setattr(estimate, "count_codec", lambda *_: 0)
+    monkeypatch.setattr(estimate, "count_pass", lambda *_: 0)
+    cost = dataclasses.replace(price(plan), encodes=3.0, decodes=0.0)
+    # 24 latent pixels and 5 on either side are as many input pixels, with what is seen round them 34 + 14
+    windows = -(-plan.regions.height // 24) * -(-plan.regions.width // 24)
+    assert count_flops(plan, cost, *find_family("analytic")) == 3 * windows * 100
+    assert seen == [(48, 48, True)]
+    plain = dataclasses.replace(plan, recipe=recipe.with_settings({"sampling.detail": 0.0}))
+    assert count_flops(plain, cost, *find_family("analytic")) == 3 * windows * 100
+    assert seen[-1] == (40, 40, False)
+    bicubic = dataclasses.replace(plan, recipe=recipe.with_settings({"sampling.coarse": "bicubic"}))
+    assert count_flops(bicubic, cost, *find_family("analytic")) == 0

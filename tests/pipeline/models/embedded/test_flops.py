@@ -10,7 +10,9 @@ from diffusers import AutoencoderDC, UNet2DConditionModel
 from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.utils.flop_counter import FlopCounterMode
 
-from pipeline.models.embedded.flops import count_denoiser, count_latents
+from pipeline.models.embedded.detail import DetailNetwork
+from pipeline.models.embedded.flops import count_denoiser, count_latents, count_restored
+from pipeline.models.embedded.restoration import RestorationModule
 from pipeline.models.family import Pass
 from pipeline.models.registry import EMBEDDED, describe_model
 
@@ -47,3 +49,12 @@ def test_a_picture_from_words_runs_the_generator_too_and_one_control_reads_all_s
     assert count_denoiser(folder, TOKENS, Pass(height=32, width=32, imagines=True)) > plain
     one, two = (count_denoiser(folder, TOKENS, Pass(height=32, width=32, shows=shows)) for shows in (1, 2))
     assert one == two > plain
+
+
+@pytest.mark.parametrize("draws", [False, True])
+def test_what_restores(folder: Path, draws: bool) -> None:
+    kinds = {"restorer": RestorationModule} | ({"detail": DetailNetwork} if draws else {})
+    with torch.no_grad(), FlopCounterMode(display=False) as counter:
+        for part, kind in kinds.items():
+            kind.from_config(kind.load_config(folder / part))(torch.zeros(1, 3, 10, 12))
+    assert count_restored(folder, 10, 12, draws) == counter.get_total_flops()
