@@ -28,10 +28,12 @@ class LentExecutor(RayExecutor):
         setup: WorkerSetup,
         graph: Graph,
         check: Callable[[], None] = lambda: None,
+        *,
+        most_wait_s: float | None = None,
     ) -> None:
-        """``run``: the name by which the crew knows it."""
+        """``run``: the name by which the crew knows it. ``most_wait_s``: see Queueing."""
         self._crew, self._run = crew, run
-        super().__init__(pools, setup, graph, check)
+        super().__init__(pools, setup, graph, check, most_wait_s=most_wait_s)
 
     def _fill(self) -> None:
         for slot in self._slots.fill(time.monotonic()):

@@ -55,12 +55,12 @@ class WarmBackend(Backend):
                 self._placement = self._inner.place(job, waiting)
             return self._placement
 
-    def open(self, job: Work, waiting: Waiting | None = None) -> int:
-        """Make ready for as many workers as the job asks for, and return their number; 0: one job after another.
+    def open(self, job: Work) -> int:
+        """Make ready for as many workers as a job asks for that has its place; their number, 0: one job after another.
 
         Called before there are threads: Ray puts its handlers of signals in place.
         """
-        there = self.place(job, waiting or Waiting())
+        there = self.place(job, Waiting())
         if not self._is_known:
             return 0
         if there.workers:
@@ -78,9 +78,16 @@ class WarmBackend(Backend):
             return LocalExecutor(self._workshop.build(asked.setup)), self._vigil
         regions = asked.plan.regions
         pools = plan_pools(asked.plan, min(asked.workers, regions.rows * regions.cols), 0)
-        return LentExecutor(
-            self._crew, asked.job.output, pools, asked.setup, asked.graph, self._vigil.check
-        ), self._vigil
+        executor = LentExecutor(
+            self._crew,
+            asked.job.output,
+            pools,
+            asked.setup,
+            asked.graph,
+            self._vigil.check,
+            most_wait_s=asked.job.wait,
+        )
+        return executor, self._vigil
 
     def measure(self, plan: Plan) -> float:
         return self._inner.measure(plan)

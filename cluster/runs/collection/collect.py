@@ -10,6 +10,7 @@ from actors.drive import StoppedError
 from cluster.collection import Collection
 from cluster.console.whereabouts import check_outputs
 from cluster.machines.placement import backend_of, place
+from cluster.machines.waiting import Waiting
 from cluster.machines.warm import LentJob, WarmBackend, opened
 from storage.images.delivery import address_of
 
@@ -53,7 +54,7 @@ def collect(
     check_catalogue(job)
     with opened(backend_of(job.address)) as backend:
         lent = LentJob.of(job, backend)
-        _ = place(lent)
+        _ = place(lent, Waiting.of(should_stop, is_told=True))
         entries = entries_of(job, backend)
         model = describe_job_model(lent, strict=asked_recipe(job).model.strict)
         asked = {entry.name: entry.digest(model.fingerprint) for entry in entries}

@@ -34,7 +34,7 @@ class Counted(ThisMachine):
 
 
 def start(case: Case, folder: Path, workers: int) -> Start:
-    job = Job(input="i.png", output=str(folder))
+    job = Job(input="i.png", output=str(folder), wait=7.0)
     setup = case.setup(case.begin(str(folder)))
     return Start(job=job, workers=workers, plan=case.plan, setup=setup, graph=Graph(case.plan))
 
@@ -76,7 +76,11 @@ def test_ray_is_started_once_and_its_workers_are_lent(tmp_path: Path, monkeypatc
     monkeypatch.setattr(module, "count_cpus", lambda: 2)
     monkeypatch.setattr(module.ray, "is_initialized", lambda: bool(started))
     pools: list[Any] = []
-    monkeypatch.setattr(LentExecutor, "__init__", lambda _self, _crew, run, given, *_more: pools.append((run, given)))
+
+    def begin(_self: Any, _crew: Any, run: str, given: Any, *_: Any, most_wait_s: float | None) -> None:
+        pools.append((run, given, most_wait_s))
+
+    monkeypatch.setattr(LentExecutor, "__init__", begin)
     inner = Counted(3)
     with opened(inner) as warm:
         job = Job(input="i.png", output="o")
@@ -85,8 +89,9 @@ def test_ray_is_started_once_and_its_workers_are_lent(tmp_path: Path, monkeypatc
             case = make_case("analytic", height=height, width=16, region=48)
             warm.start(start(case, tmp_path / str(height), 3))
     assert started == [(3, 4 * OBJECT_BYTES)]
-    assert [run for run, _ in pools] == [str(tmp_path / "16"), str(tmp_path / "300")]
-    sizes = [[pool.size for pool in given] for _, given in pools]
+    assert [run for run, *_ in pools] == [str(tmp_path / "16"), str(tmp_path / "300")]
+    assert [wait for *_, wait in pools] == [7.0, 7.0]
+    sizes = [[pool.size for pool in given] for _, given, _ in pools]
     assert sizes[0] == [1], "one region is for one worker"
     assert sizes[1][0] > 1
     assert inner.looks == 1

@@ -16,6 +16,9 @@ from typer.testing import Result
 
 from actors.work import building
 from cluster.cli import StopSwitch
+from cluster.machines.backend import Placement
+from cluster.machines.waiting import Waiting
+from cluster.runs.collection import collect as module
 from cluster.runs.collection.ledger import fates_of, names_in
 from storage.run import RunStore
 from tests.storage.images.files import write_raster
@@ -185,3 +188,17 @@ def test_planned_looked_at_and_cleaned(run: Run) -> None:
     assert "removed" in run("clean", "out.run").stdout
     assert not Path("out.run/pictures/a.tif/z").exists()
     assert "0 of them left" in run("upscale", "scans", "out").stdout
+
+
+def test_a_busy_cluster_is_waited_for_as_long_as_nobody_stops_it(
+    run: Run, scans: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The place of all pictures is asked for once, by what can be told and stopped."""
+
+    def place(_job: object, waiting: Waiting) -> Placement:
+        monkeypatch.setattr(StopSwitch, "__call__", lambda _self: True)
+        waiting.until(lambda _seconds: False, lambda: "room")
+        raise AssertionError("it was stopped")
+
+    monkeypatch.setattr(module, "place", place)
+    assert run("upscale", "scans", "out").exit_code == 130
