@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import logging
-import os
-import uuid
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -34,7 +32,7 @@ def check_catalogue(job: Collection) -> None:
         raise ValueError(f"--catalogue must be one of none, {', '.join(FILES)}; got {kind!r}")
     if kind == "vrt" and address_of(job.output) is not None:
         raise ValueError("--catalogue vrt reads the results again, from a folder on this machine: give such an OUTPUT")
-    there = _Place(job).get(FILES[kind])
+    there = _found(job, FILES[kind])
     if there is not None and _MARKS[kind].encode() not in there and not job.overwrite:
         raise FileExistsError(
             f"{job.output}/{FILES[kind]} is there, and none of gigatile's: move it, or allow overwriting (--overwrite)"
@@ -48,8 +46,8 @@ def write_catalogue(job: Collection, names: Sequence[str]) -> str | None:
     """
     if job.catalogue == "none":
         return None
-    place, name = _Place(job), FILES[job.catalogue]
-    found = [one for one in names if job.catalogue == "vrt" or place.has(stac.item_name(one))]
+    place, name = _root(job), FILES[job.catalogue]
+    found = [one for one in names if job.catalogue == "vrt" or place.exists(stac.item_name(one))]
     left = [one for one in names if one not in found]
     if left:
         more = f" and {len(left) - _SHOWN} more" if len(left) > _SHOWN else ""
@@ -63,38 +61,14 @@ def write_catalogue(job: Collection, names: Sequence[str]) -> str | None:
     return f"{job.output}/{name}"
 
 
-class _Place:
-    """OUTPUT, a folder or in a store."""
-
-    def __init__(self, job: Collection) -> None:
-        self._address = address_of(job.output)
-        self._folder = Path(expand_home(job.output))
-
-    def get(self, name: str) -> bytes | None:
-        try:
-            if self._address is None:
-                return (self._folder / name).read_bytes()
-            return _root(self._address).get(name)
-        except (KeyError, FileNotFoundError, NotADirectoryError):
-            return None
-
-    def has(self, name: str) -> bool:
-        if self._address is None:
-            return (self._folder / name).is_file()
-        return _root(self._address).exists(name)
-
-    def put(self, name: str, data: bytes) -> None:
-        """Whole or not at all."""
-        if self._address is not None:
-            _root(self._address).put(name, data)
-            return
-        aside = self._folder / f"{name}.{uuid.uuid4().hex}.partial"
-        try:
-            aside.write_bytes(data)
-            os.replace(aside, self._folder / name)
-        finally:
-            aside.unlink(missing_ok=True)
-
-
-def _root(address: Address) -> ObjectRoot:
+def _root(job: Collection) -> ObjectRoot:
+    """OUTPUT, a folder or in a store. Raises FileNotFoundError for a folder that is not there."""
+    address = address_of(job.output) or Address.local(expand_home(job.output))
     return ObjectRoot.open(address, create=False)
+
+
+def _found(job: Collection, name: str) -> bytes | None:
+    try:
+        return _root(job).get(name)
+    except (KeyError, FileNotFoundError):
+        return None

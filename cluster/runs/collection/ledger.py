@@ -95,7 +95,7 @@ class Ledger:
 
 def fates_of(store: RunStore) -> dict[str, Fate]:
     """The newest of each picture, by name."""
-    return {record.extra["name"]: Fate.of(record) for record in store.journal.replay() if record.kind == PICTURE}
+    return {record.extra["name"]: Fate.of(record) for record in store.journal.replay().of(PICTURE)}
 
 
 @contextmanager
