@@ -106,7 +106,7 @@ def drive(run: DrivenRun) -> Tally:
             _clean_up(run, retired)
             if now - last_tick > TICK_SECONDS:
                 last_tick = now
-                with _put_off("the heartbeat"):
+                with _put_off("the heartbeat, or compacting the journal,"):
                     run.lease.beat()
                     compact(run.store.journal, coordinator.items)
                 run.tally.staffing = executor.staffing()

@@ -17,6 +17,7 @@ from pydantic import Field
 
 from storage.objects.root import ObjectRoot
 
+from .place import is_aside
 from .records import checked_json, from_table
 
 FOLDER = "timeline"
@@ -82,7 +83,7 @@ def write_segment(root: ObjectRoot, segment: Segment) -> None:
 def read_segments(root: ObjectRoot) -> Iterator[Segment | str]:
     """All segments in their order; in place of one that cannot be read a line that says so."""
     for key in sorted(root.list(FOLDER)):
-        if "#" in key or key.endswith(".partial"):
+        if is_aside(key):
             continue
         try:
             yield _parse(root.get(key), where=f"{root.url}/{key}")

@@ -8,6 +8,8 @@ from collections.abc import Iterator
 
 import numpy as np
 
+from cluster.runs.reporting import clock_text
+
 from .history import PHASES, History
 from .occupation import busy_over_time
 
@@ -157,8 +159,4 @@ def clock(seconds: float) -> str:
     >>> clock(0.5), clock(59.94), clock(61), clock(7325)
     ('0.5 s', '59.9 s', '1:01', '2:02:05')
     """
-    if seconds < 60:
-        return f"{seconds:.1f} s"
-    minutes, rest = divmod(round(seconds), 60)
-    hours, minutes = divmod(minutes, 60)
-    return f"{hours}:{minutes:02d}:{rest:02d}" if hours else f"{minutes}:{rest:02d}"
+    return f"{seconds:.1f} s" if seconds < 60 else clock_text(seconds)

@@ -84,10 +84,11 @@ def _of_run(store: RunStore, record: bytes, asked: Asked) -> Iterator[Section]:
         yield _sitting(name, history, asked.price)
     if len(every) > MOST_SITTINGS:
         unread.append(f"{len(every) - MOST_SITTINGS} earlier sittings are not drawn")
+    rows = requeue_rows(every)
     yield Section(
         title=f"{name}Tasks given again",
-        lines=() if requeue_rows(every) else ("none",),
-        parts=[Table(heads=("cause", "tasks"), rows=requeue_rows(every))] if requeue_rows(every) else (),
+        lines=() if rows else ("none",),
+        parts=[Table(heads=("cause", "tasks"), rows=rows)] if rows else (),
         notes=unread,
     )
 
