@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -81,7 +82,7 @@ def plan(options: argparse.Namespace) -> list[list[str]]:
         commands.append(command(script, options, rest))
     candidate = options.out / "candidate"
     commands.append(
-        [sys.executable, str(HERE / "export.py"), "--out", str(options.out), "--to", str(candidate), "--steps", "2"]
+        [sys.executable, str(HERE / "export.py"), "--out", str(options.out), "--to", str(candidate), "--steps", "1"]
     )
     promote = [
         sys.executable,
@@ -126,13 +127,21 @@ def parse_arguments(words: list[str] | None = None) -> argparse.Namespace:
     return options
 
 
+def keep_untaught(options: argparse.Namespace) -> None:
+    """Without a teacher the detail that is shipped goes on as it is: a candidate without any would draw none."""
+    kept, shipped = options.out / "detail.pt", options.out / "shipped" / "detail.pt"
+    if options.teacher is None and not options.afresh and shipped.is_file() and not kept.is_file():
+        shutil.copy(shipped, kept)
+
+
 def main() -> None:
     options = parse_arguments()
     if options.teacher is None:
-        print("no --teacher: no detail is taught (teach, train_detail are left out; what is shipped stays)", flush=True)
+        print("no --teacher: no detail is taught (teach, train_detail are left out)", flush=True)
     shipped = options.out / "shipped"
     if not options.afresh and not shipped.is_dir():
         subprocess.run([sys.executable, str(HERE / "unpack.py"), "--out", str(shipped)], check=True)
+    keep_untaught(options)
     for words in plan(options):
         print(" ".join(words), flush=True)
         subprocess.run(words, check=True)

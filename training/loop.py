@@ -99,6 +99,7 @@ class Loop:
             record = torch.load(start, map_location="cpu", weights_only=True)
         for name, module in states.items() if record else ():
             if name not in record and "optimizer" not in record:
+                print(f"{start}: has no {name}, which begins anew", flush=True)
                 continue
             # what a checkpoint to start from does not have begins as it is
             found = module.load_state_dict(record[name], strict="optimizer" in record)

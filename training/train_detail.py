@@ -50,13 +50,13 @@ class Errors:
     features: torch.Tensor
 
     @property
-    def plain(self) -> torch.Tensor:
-        """Of those that need no critic."""
-        return TEACHER * self.detail + TRUTH * self.truth + COLOUR * self.colour
-
-    @property
     def loss(self) -> torch.Tensor:
-        return self.plain + VERDICT * self.verdict + FEATURES * self.features
+        plain = TEACHER * self.detail + TRUTH * self.truth + COLOUR * self.colour
+        return plain + VERDICT * self.verdict + FEATURES * self.features
+
+
+UNJUDGED = torch.zeros(()), torch.zeros(())
+"""the critic's errors where it is not asked"""
 
 
 def errors_of(
@@ -136,9 +136,9 @@ def train(
             group["lr"] = loop.optimizer.param_groups[0]["lr"]
         doubt = teach_critic(critic, optimizer, made, high, restored)
         with fast_numbers(device):
-            judged = judge(critic, made, high, restored)
+            judged = UNJUDGED if step < PLAIN else judge(critic, made, high, restored)
         errors = errors_of(drawn, made, high, taught, judged)
-        loop.descend(errors.plain if step < PLAIN else errors.loss)
+        loop.descend(errors.loss)
         loop.average(average, model, EMA)
         if step < PLAIN:
             loop.extra["plain"] = {name: value.clone() for name, value in average.state_dict().items()}

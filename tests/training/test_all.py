@@ -8,6 +8,8 @@ from types import ModuleType
 
 import pytest
 
+from pipeline.models.registry import describe_model
+
 
 def words_after(command: list[str], name: str) -> str:
     return command[command.index(name) + 1]
@@ -35,6 +37,7 @@ def test_what_is_run_in_which_order(scripts: dict[str, ModuleType], tmp_path: Pa
     for command in commands[: len(course.SHARES)]:
         assert (words_after(command, "--seed"), words_after(command, "--device")) == ("3", "cpu")
     assert words_after(commands[-2], "--to") == words_after(commands[-1], "--candidate")
+    assert words_after(commands[-2], "--steps") == str(describe_model("embedded").defaults.steps), "as what is shipped"
 
 
 def test_without_a_teacher_nothing_is_taught(scripts: dict[str, ModuleType], tmp_path: Path) -> None:
@@ -73,3 +76,18 @@ def test_no_minutes_are_refused(scripts: dict[str, ModuleType], capsys: pytest.C
     with pytest.raises(SystemExit):
         scripts["all"].parse_arguments(["--minutes", "0"])
     assert "expected more than 0, got 0" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(("words", "is_kept"), [([], True), (["--teacher", "models"], False), (["--afresh"], False)])
+def test_detail_that_nobody_teaches_goes_on_as_it_is_shipped(
+    scripts: dict[str, ModuleType], tmp_path: Path, words: list[str], is_kept: bool
+) -> None:
+    course, kept = scripts["all"], tmp_path / "detail.pt"
+    (tmp_path / "shipped").mkdir()
+    (tmp_path / "shipped" / "detail.pt").write_bytes(b"shipped")
+    options = course.parse_arguments(["--minutes", "60", "--out", str(tmp_path), *words])
+    course.keep_untaught(options)
+    assert kept.is_file() == is_kept
+    kept.write_bytes(b"taught")
+    course.keep_untaught(options)
+    assert kept.read_bytes() == b"taught"

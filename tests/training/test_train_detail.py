@@ -30,7 +30,8 @@ def test_the_error_of_detail_is_of_the_high_frequencies(scripts: dict[str, Modul
     errors = scripts["train_detail"].errors_of(apart, true, true, true, judged)
     assert float(errors.detail) == pytest.approx(float(high_frequencies(apart).abs().mean()))
     plain = 0.5 * float(errors.detail) + 0.05 * float(errors.colour)
-    assert float(errors.plain) == pytest.approx(plain)
+    unjudged = scripts["train_detail"].errors_of(apart, true, true, true, scripts["train_detail"].UNJUDGED)
+    assert float(unjudged.loss) == pytest.approx(plain)
     assert float(errors.loss) == pytest.approx(plain + 0.003 * 2.0 + 0.05 * 4.0)
 
 
