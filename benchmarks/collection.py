@@ -9,7 +9,6 @@ benchmarks/results/collection.jsonl.
 from __future__ import annotations
 
 import argparse
-import json
 import os
 import platform
 import resource
@@ -24,6 +23,7 @@ import numpy as np
 from PIL import Image
 
 from benchmarks.pictures import describe_code
+from benchmarks.rows import keep_row
 
 RESULTS = Path(__file__).parent / "results" / "collection.jsonl"
 
@@ -94,12 +94,7 @@ def main() -> None:
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
         row = measure(options, Path(folder))
-    RESULTS.parent.mkdir(exist_ok=True)
-    with RESULTS.open("a") as file:
-        file.write(json.dumps(row) + "\n")
-    print("| " + " | ".join(row) + " |")
-    print("|---" * len(row) + "|")
-    print("| " + " | ".join(str(value) for value in row.values()) + " |")
+    keep_row(RESULTS, row)
 
 
 if __name__ == "__main__":

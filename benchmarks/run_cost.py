@@ -24,6 +24,7 @@ import rasterio
 from rasterio.windows import Window
 
 from benchmarks.pictures import describe_code
+from benchmarks.rows import keep_row
 
 RESULTS = Path(__file__).parent / "results" / "run_cost.jsonl"
 STRIP = 256
@@ -138,12 +139,7 @@ def main() -> None:
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
         row = measure(options, Path(folder))
-    RESULTS.parent.mkdir(exist_ok=True)
-    with RESULTS.open("a") as file:
-        file.write(json.dumps(row) + "\n")
-    print("| " + " | ".join(row) + " |")
-    print("|---" * len(row) + "|")
-    print("| " + " | ".join(str(value) for value in row.values()) + " |")
+    keep_row(RESULTS, row)
 
 
 if __name__ == "__main__":

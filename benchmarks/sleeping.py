@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import logging
 import tempfile
 import time
 from typing import Any
@@ -28,6 +27,7 @@ from actors.schedule.patience import Patience
 from actors.schedule.task import Hello, Kind, Task
 from benchmarks.machines import TIMES, make_plan
 from benchmarks.sleeper import Orders, Sleeper
+from cluster.machines.private import start_private
 from pipeline.plan.plan import Plan
 from storage.run import RunStore
 
@@ -114,14 +114,7 @@ def main() -> None:
     parser.add_argument("--steps", type=int, default=8)
     parser.add_argument("--faster", type=float, default=1.0, help="how many times faster tasks are than in machines.py")
     given = parser.parse_args()
-    ray.init(
-        address="local",
-        num_cpus=2,
-        object_store_memory=1 << 30,
-        include_dashboard=False,
-        log_to_driver=False,
-        logging_level=logging.ERROR,
-    )
+    start_private(2, 1 << 30)
     with tempfile.TemporaryDirectory() as folder:
         row = measure(given.gigapixels, given.steps, given.workers, given.faster, f"{folder}/run")
     print(json.dumps(row))
