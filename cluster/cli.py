@@ -211,12 +211,20 @@ def status(
 
 @app.command()
 def stop(run: RunArg) -> None:
-    """Stop a run in good order, from any machine that can write to its store. Its own command resumes it."""
+    """Stop a run, or many pictures, in good order, from any machine with the store. Its own command resumes it."""
+    from cluster.runs.collection.stopping import stop_pictures
     from cluster.runs.stopping import stop as do
 
+    def tell(who: str) -> None:
+        err.print(f"asked {who} to stop; Ctrl-C waits no longer for it")
+
     with one_line_errors():
-        table = do(run, on_asked=lambda who: err.print(f"asked {who} to stop; Ctrl-C waits no longer for it"))
-        print_status(table, None)
+        if (pictures := stop_pictures(run, on_asked=tell)) is not None:
+            from cluster.terminal.collecting import show
+
+            show([pictures], as_json=False)
+            return
+        print_status(do(run, on_asked=tell), None)
 
 
 @app.command()

@@ -10,6 +10,7 @@ from actors.artifacts.series import open_begun
 from cluster.console.surroundings import owner
 from storage.lease import ask_to_stop, read_holder
 from storage.liveness import Hold
+from storage.run import RunStore
 
 from .following import POLL_SECONDS, Follower
 from .samples import begun_samples
@@ -45,9 +46,13 @@ def _stop_one(
             return look[0]
         if hold in (Hold.HELD, Hold.UNSEEN):
             store, _ = open_begun(run)  # of a series the stage that is at work now
-            generation = look[0]["lease"]["generation"]
-            if (store.url, generation) not in asked:
-                asked.add((store.url, generation))
-                ask_to_stop(store.root, generation, owner())
-                on_asked(str(read_holder(store.root, generation).get("owner", "its holder")))
+            ask_holder(store, look[0]["lease"]["generation"], asked, on_asked)
         sleep(POLL_SECONDS)
+
+
+def ask_holder(store: RunStore, generation: int, asked: set[tuple[str, int]], on_asked: Callable[[str], None]) -> None:
+    """Ask the holder of a generation to stop, once: who was ``asked`` already, by URL and generation, is added to."""
+    if (store.url, generation) not in asked:
+        asked.add((store.url, generation))
+        ask_to_stop(store.root, generation, owner())
+        on_asked(str(read_holder(store.root, generation).get("owner", "its holder")))

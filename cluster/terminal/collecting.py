@@ -77,7 +77,7 @@ def _print_table(table: dict[str, Any]) -> None:
     words = [str(table["state"]), *([str(table["reason"])] if table.get("reason") else [])]
     line = ", ".join(words) + (f": {text_of(table).strip()}" if "pictures" in table else "")
     out.print(line)
-    for failure in table["failures"]:
+    for failure in table.get("failures", ()):
         out.print(f"failed: {failure['input']}: {failure['reason']}")
 
 

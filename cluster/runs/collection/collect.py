@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from actors.drive import StoppedError
+from actors.stopping import StoppedError, raise_if_called_off
 from cluster.collection import Collection
 from cluster.console.whereabouts import check_outputs
 from cluster.machines.placement import backend_of, place
@@ -64,9 +64,8 @@ def collect(
             left = [entry for entry in entries if entry.name not in over]
             on_begin(len(left), len(entries))
             _make_folders(job, left)
-            fates = over | _do(
-                job, left, asked, ledger, _Sitting(backend, should_stop, _progress(ledger, entries, over))
-            )
+            sitting = _Sitting(backend, _stops(should_stop, ledger), _progress(ledger, entries, over))
+            fates = over | _do(job, left, asked, ledger, sitting)
     done = [entry.name for entry in entries if fates[entry.name].state == DONE]
     return Collected(
         fates=tuple(fates[entry.name] for entry in entries),
@@ -80,6 +79,16 @@ class _Sitting:
     backend: WarmBackend
     should_stop: Callable[[], bool]
     progress: Progress
+
+
+def _stops(should_stop: Callable[[], bool], ledger: Ledger) -> Callable[[], bool]:
+    """The same; raises CalledOffError where somebody asks whoever holds the collection."""
+
+    def ask() -> bool:
+        raise_if_called_off(ledger.lease)
+        return should_stop()
+
+    return ask
 
 
 def _over(entries: Sequence[Entry], fates: dict[str, Fate], asked: dict[str, str], *, retry: bool) -> dict[str, Fate]:
